@@ -1,0 +1,22 @@
+//! Words everybody shares. Plain data and parsing only: no IO, no clock of its own, no globals.
+
+mod clock;
+mod deadline;
+mod engine;
+mod fault;
+mod id;
+mod record;
+mod secret;
+mod server;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use deadline::Deadline;
+pub use engine::Engine;
+pub use fault::{Fault, FaultKind};
+pub use id::{ConnectionRevision, Generation, InvalidId, TenantId, TenantName};
+pub use record::{
+    ConnectionRecord, InvalidRecord, ServerRecord, SqliteRecord, TlsException, TlsPolicy,
+    TlsSettings, TlsWaiver,
+};
+pub use secret::SecretText;
+pub use server::ServerIdentity;

@@ -1,0 +1,7 @@
+//! Sealing, signing, key sources and key rotation.
+
+mod wrapped;
+
+pub use wrapped::{
+    DataKeyId, KekId, WrappedKey, WrappedKeys, WrappedKeysFuture, WrappedKeysUnavailable,
+};

@@ -1,0 +1,165 @@
+//! What a tenant's database holds, as read from its own catalogue by `store`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Engine;
+
+/// The tables and views a connection can see. Saved beside each published mapping version, so that
+/// compiling needs no database and drift can be told column by column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// The database's kind.
+    pub engine: Engine,
+    /// The server's version text.
+    pub version: String,
+    /// The schema unqualified names are looked up in; `None` on SQLite.
+    pub default_schema: Option<String>,
+    /// Tables and views, sorted by schema and name.
+    pub tables: Vec<Table>,
+}
+
+/// One table or view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Schema (PostgreSQL) or database (MySQL); `None` on SQLite.
+    pub schema: Option<String>,
+    /// Name, in the catalogue's own case.
+    pub name: String,
+    /// Whether it is a view.
+    pub view: bool,
+    /// Columns in their declared order.
+    pub columns: Vec<Column>,
+    /// Columns of the primary key, in key order; empty when there is none.
+    pub primary_key: Vec<String>,
+    /// Every index, each as its leading plain columns in order; the primary key's is among them.
+    pub indexes: Vec<Index>,
+    /// Declared foreign keys.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// The server's own estimate of the number of rows.
+    pub estimated_rows: Option<u64>,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Name, in the catalogue's own case.
+    pub name: String,
+    /// What it holds.
+    pub ty: SqlType,
+    /// The declared type as the server prints it.
+    pub declared: String,
+    /// Whether NULL is allowed.
+    pub nullable: bool,
+    /// Whether an insert may leave it out (default, identity, generated).
+    pub has_default: bool,
+}
+
+/// An index, as far as search cares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// Leading plain columns in order.
+    pub columns: Vec<String>,
+    /// Whether it forbids duplicates.
+    pub unique: bool,
+}
+
+/// A declared foreign key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignKey {
+    /// Own columns.
+    pub columns: Vec<String>,
+    /// Schema of the table pointed at.
+    pub schema: Option<String>,
+    /// Table pointed at.
+    pub table: String,
+    /// Its columns.
+    pub references: Vec<String>,
+}
+
+/// What a column holds, as far as binding and comparing values is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SqlType {
+    /// A whole number of that many bits (8, 16, 24, 32 or 64).
+    Integer {
+        /// Width in bits.
+        bits: u8,
+        /// Whether it has no sign.
+        unsigned: bool,
+    },
+    /// An exact decimal, any precision.
+    Decimal,
+    /// A binary floating-point number.
+    Float,
+    /// Character data of varying length.
+    Text,
+    /// Character data padded with blanks.
+    Char,
+    /// A real boolean (PostgreSQL only; `TINYINT(1)` is an integer).
+    Boolean,
+    /// A date without time.
+    Date,
+    /// A time of day, or MySQL's signed duration.
+    Time,
+    /// Date and time without a zone.
+    DateTime,
+    /// Date and time stored as an instant (`timestamptz`, MySQL `TIMESTAMP`).
+    Instant,
+    /// A UUID.
+    Uuid,
+    /// Bytes; fetched as lower-case hex.
+    Binary,
+    /// JSON.
+    Json,
+    /// An enumeration; compared as text.
+    Enum,
+    /// SQLite without a declared type: whatever each cell holds.
+    Any,
+    /// Anything else; can be fetched as text and not searched.
+    Other,
+}
+
+impl Catalog {
+    /// Finds a table by name: exact case first, then the only one that matches without case.
+    /// Without `schema`, the default schema is looked in.
+    pub fn table(&self, schema: Option<&str>, name: &str) -> Option<&Table> {
+        let schema = schema.or(self.default_schema.as_deref());
+        let in_schema = |t: &&Table| match (schema, t.schema.as_deref()) {
+            (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+            _ => true,
+        };
+        let exact = self.tables.iter().filter(in_schema).find(|t| t.name == name);
+        exact.or_else(|| {
+            let mut loose =
+                self.tables.iter().filter(in_schema).filter(|t| t.name.eq_ignore_ascii_case(name));
+            loose.next().filter(|_| loose.next().is_none())
+        })
+    }
+}
+
+impl Table {
+    /// Finds a column by name: exact case first, then without case.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns
+            .iter()
+            .find(|c| c.name == name)
+            .or_else(|| self.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name)))
+    }
+
+    /// Whether some index begins with these columns, in this order.
+    pub fn indexed(&self, columns: &[&str]) -> bool {
+        self.indexes.iter().any(|index| {
+            index.columns.len() >= columns.len()
+                && index.columns.iter().zip(columns).all(|(a, b)| a.eq_ignore_ascii_case(b))
+        })
+    }
+
+    /// Whether these columns together are a key of the table.
+    pub fn unique(&self, columns: &[&str]) -> bool {
+        let same = |key: &[String]| {
+            key.len() == columns.len()
+                && key.iter().all(|k| columns.iter().any(|c| c.eq_ignore_ascii_case(k)))
+        };
+        same(&self.primary_key) || self.indexes.iter().any(|i| i.unique && same(&i.columns))
+    }
+}

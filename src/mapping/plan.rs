@@ -1,0 +1,240 @@
+//! Query plans: what to fetch, as plain data. `mapping` makes them, `store` writes them as SQL for one
+//! engine. A plan names only tables and columns found in the tenant's [`Catalog`](super::catalog).
+//!
+//! A page of one source is one [`Select`] for the base rows and one batched select for each child
+//! table ([`Child`]), never a join of one-to-many tables and never a statement a row.
+
+use super::catalog::SqlType;
+
+/// Everything one source contributes to an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcePlan {
+    /// The base rows.
+    pub page: Select,
+    /// One-to-many rows that hang off them.
+    pub children: Vec<Child>,
+}
+
+/// Something rows come from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Relation {
+    /// A table or view.
+    Table {
+        /// Schema, where the engine has them and it is not the default.
+        schema: Option<String>,
+        /// Name in the catalogue's own case.
+        name: String,
+    },
+    /// An operator-approved, single, read-only SELECT used like a table.
+    Query {
+        /// The source's name in the mapping, for messages.
+        name: String,
+        /// The approved text.
+        sql: String,
+    },
+}
+
+/// A column of one of a select's relations.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ColumnRef {
+    /// 0 is [`Select::from`], `n` is the `n`-th of [`Select::joins`], counted from 1.
+    pub relation: usize,
+    /// Name in the catalogue's own case.
+    pub name: String,
+    /// What it holds.
+    pub ty: SqlType,
+}
+
+/// A to-one left join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Join {
+    /// What is joined.
+    pub relation: Relation,
+    /// All must hold; columns of the joined relation carry its own number.
+    pub on: Vec<JoinOn>,
+}
+
+/// One condition of a join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JoinOn {
+    /// `left = right`, columns of two relations.
+    Columns(ColumnRef, ColumnRef),
+    /// `column = value`.
+    Value(ColumnRef, Value),
+}
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Select {
+    /// The base relation.
+    pub from: Relation,
+    /// To-one joins, in order.
+    pub joins: Vec<Join>,
+    /// What is fetched, each as text (see [`SqlType`] for the forms).
+    pub columns: Vec<ColumnRef>,
+    /// What must hold.
+    pub filter: Predicate,
+    /// Order of the rows; ends in a key, so it is total.
+    pub order: Vec<Order>,
+    /// Keyset position: rows strictly after these values of `order`, one each.
+    pub after: Option<Vec<Option<Value>>>,
+    /// At most that many rows.
+    pub limit: Option<u32>,
+}
+
+/// One sort key. NULLs come last whatever the direction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The column.
+    pub column: ColumnRef,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// Rows of a one-to-many table for a whole page at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Its statement without the key condition. `store` adds `own IN (keys of the page)` and puts
+    /// `own` first in the order.
+    pub select: Select,
+    /// Which columns of the page's `select.columns` make the parent key.
+    pub parent: Vec<usize>,
+    /// The child's columns that hold that key, in the same order. Each is also in `select.columns`.
+    pub own: Vec<ColumnRef>,
+}
+
+/// A value to bind, already parsed and in the canonical text form of its type, so that no engine has
+/// to guess: integers and decimals in plain digits, `true`/`false`, dates `YYYY-MM-DD`, times
+/// `HH:MM:SS[.ffffff]`, date-times `YYYY-MM-DDTHH:MM:SS[.ffffff]`, instants the same with `Z`, UUIDs
+/// hyphenated lower case, bytes as hex.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Value {
+    /// The type it is bound as; that of the column it is compared with.
+    pub ty: SqlType,
+    /// Its canonical text.
+    pub text: String,
+}
+
+/// Something a predicate looks at. Columns stay bare wherever they can, so indexes stay usable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expr {
+    /// A column as it is.
+    Column(ColumnRef),
+    /// The parts that are neither NULL nor blank, joined by a separator; NULL when none is left.
+    Joined {
+        /// The parts.
+        parts: Vec<Expr>,
+        /// What stands between them.
+        separator: String,
+    },
+    /// Pieces of a text column put in another order, to compare local dates as ISO text:
+    /// each piece is a literal or (1-based start, length) of the column.
+    Pieces {
+        /// The text column.
+        column: ColumnRef,
+        /// The pieces in order.
+        pieces: Vec<Piece>,
+    },
+    /// The text without blanks at either end.
+    Trimmed(Box<Expr>),
+}
+
+/// One piece of [`Expr::Pieces`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// These characters.
+    Literal(String),
+    /// That many characters from there on, counted from 1.
+    Slice {
+        /// First character, from 1.
+        start: u32,
+        /// Number of characters.
+        length: u32,
+    },
+}
+
+/// How a comparison goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompareOp {
+    /// `=`
+    Eq,
+    /// `<>`, false for NULL
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+}
+
+/// Where a text must stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextMatch {
+    /// The whole text.
+    Equals,
+    /// At the beginning.
+    StartsWith,
+    /// At the beginning, or right after a separator (a `split` column).
+    StartsWord {
+        /// The separator.
+        separator: char,
+    },
+    /// Anywhere.
+    Contains,
+}
+
+/// A condition on rows. Three-valued logic never leaks: a NULL makes the predicate it is in false,
+/// and [`Not`](Self::Not) of that is true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Predicate {
+    /// Always true.
+    Always,
+    /// Never true.
+    Never,
+    /// All hold (true when empty).
+    All(Vec<Predicate>),
+    /// At least one holds (false when empty).
+    Any(Vec<Predicate>),
+    /// It does not hold; NULL counts as not holding.
+    Not(Box<Predicate>),
+    /// A comparison with a value.
+    Compare {
+        /// Left side.
+        left: Expr,
+        /// How.
+        op: CompareOp,
+        /// Right side.
+        right: Value,
+    },
+    /// Equal to one of the values.
+    In {
+        /// Left side.
+        left: Expr,
+        /// The values.
+        values: Vec<Value>,
+    },
+    /// Is NULL.
+    IsNull(Expr),
+    /// Character match.
+    Text {
+        /// Left side.
+        left: Expr,
+        /// Where.
+        how: TextMatch,
+        /// What, literally: no wildcards.
+        text: String,
+        /// Whether case and accents are ignored; otherwise every code point counts.
+        folded: bool,
+    },
+    /// The columns' values are among those a sub-select gives. Never correlated.
+    InSelect {
+        /// Own columns.
+        columns: Vec<ColumnRef>,
+        /// The select whose `columns` are compared with them, in the same order. Its relations are
+        /// numbered on their own.
+        select: Box<Select>,
+    },
+}
