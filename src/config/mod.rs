@@ -1,1 +1,1 @@
-//! See `docs/ARCHITECTURE.md`.
+//! File and environment to resolved settings.
