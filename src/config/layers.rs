@@ -57,7 +57,8 @@ pub(super) fn resolve(
     let mut faults = Vec::new();
     let mut table = file.parse::<Table>().unwrap_or_else(|error| {
         // The parser's own message quotes the line, which may hold a secret: give its place only.
-        let line = error.span().map_or(0, |s| file[..s.start.min(file.len())].matches('\n').count() + 1);
+        let line =
+            error.span().map_or(0, |s| file[..s.start.min(file.len())].matches('\n').count() + 1);
         faults.push(SettingFault::new(
             format!("line {line}"),
             "is not valid TOML".to_owned(),
@@ -92,8 +93,7 @@ fn set(table: &mut Table, path: &[String], value: String) -> bool {
         }
         [section, index, rest @ ..] if index.parse::<usize>().is_ok() => {
             let index: usize = index.parse().unwrap_or(0);
-            let list =
-                table.entry(section.clone()).or_insert_with(|| Value::Array(Vec::new()));
+            let list = table.entry(section.clone()).or_insert_with(|| Value::Array(Vec::new()));
             let Value::Array(items) = list else { return false };
             // One past the end appends; a gap would be a section nobody wrote.
             if index > items.len() {

@@ -25,7 +25,11 @@ pub struct SettingFault {
 
 impl SettingFault {
     /// A fault at `key`.
-    pub fn new(key: impl Into<String>, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn new(
+        key: impl Into<String>,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
         Self { key: key.into(), problem: problem.into(), hint: hint.into() }
     }
 }
@@ -161,7 +165,13 @@ impl<'f, 'a> Section<'f, 'a> {
 
     /// A text with a default.
     pub(super) fn text(&mut self, key: &'static str, default: &str) -> String {
-        self.parsed(key, default.to_owned(), "a text in quotes", |t| Some(t.to_owned()), Clone::clone)
+        self.parsed(
+            key,
+            default.to_owned(),
+            "a text in quotes",
+            |t| Some(t.to_owned()),
+            Clone::clone,
+        )
     }
 
     /// A text that must be there.
