@@ -81,3 +81,10 @@ fn a_broken_file_is_named_by_line_without_quoting_it() {
     assert_eq!(faults.first().unwrap().key, "line 2");
     assert!(!format!("{faults:?}").contains("hunter2"));
 }
+
+#[test]
+fn the_shipped_example_is_accepted() {
+    let settings = resolve(include_str!("../../config/wardgate.toml"), env(&[])).unwrap();
+    assert_eq!(settings.issuers.len(), 1);
+    assert_eq!(settings.audit.dir, std::path::Path::new("/var/lib/wardgate-audit"));
+}
