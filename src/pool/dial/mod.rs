@@ -180,3 +180,6 @@ async fn guarded<T>(work: impl Future<Output = Result<T, DialFault>>) -> Result<
         .await
         .unwrap_or_else(|_| Err(DialFault::hostile("the server's answer broke the driver")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,7 +157,7 @@ async fn a_statement_ends_at_its_limit_or_when_cancelled() {
     let connection = connection(&mut opened);
 
     canceller.begin(Deadline::after(Duration::from_millis(50)));
-    let ended = sqlx::query(ENDLESS).fetch_one(&mut *connection).await.unwrap_err();
+    let ended = sqlx::query(ENDLESS).fetch_one(&mut *connection).await.err().unwrap();
     assert_eq!(ended.as_database_error().and_then(|e| e.code()).as_deref(), Some("9"));
 
     let far = Deadline::after(Duration::from_secs(60));
