@@ -213,8 +213,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let verdict =
-        prop_oneof![1 => Just(Verdict::Healthy), 1 => Just(Verdict::Neutral), 4 => Just(Verdict::Unhealthy)];
+    let verdict = prop_oneof![1 => Just(Verdict::Healthy), 1 => Just(Verdict::Neutral), 4 => Just(Verdict::Unhealthy)];
     prop_oneof![
         6 => Just(Step::Enter),
         6 => (0..8_usize, verdict).prop_map(|(at, verdict)| Step::Finish(at, verdict)),
