@@ -23,8 +23,11 @@ pub(super) fn run(verb: &ConfigVerb, file: Option<PathBuf>, output: &Output) -> 
                 }
             }
             let count = faults.len();
-            Err(Refused::new(format!("{count} fault{} in the settings", if count == 1 { "" } else { "s" }))
-                .hint("config/wardgate.toml is a commented example"))
+            Err(Refused::new(format!(
+                "{count} fault{} in the settings",
+                if count == 1 { "" } else { "s" }
+            ))
+            .hint("config/wardgate.toml is a commented example"))
         }
         Ok(settings) => {
             match verb {
@@ -41,7 +44,9 @@ pub(super) fn run(verb: &ConfigVerb, file: Option<PathBuf>, output: &Output) -> 
                         let rows: Vec<Vec<String>> = settings
                             .shown
                             .iter()
-                            .map(|s| vec![s.key.clone(), s.value.clone(), s.origin.as_str().to_owned()])
+                            .map(|s| {
+                                vec![s.key.clone(), s.value.clone(), s.origin.as_str().to_owned()]
+                            })
                             .collect();
                         table(&["SETTING", "VALUE", "FROM"], &rows)
                     });

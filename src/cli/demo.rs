@@ -11,7 +11,8 @@ use crate::app::stop_signal;
 const FOLDER: &str = "wardgate-demo";
 
 pub(super) async fn run(args: &DemoArgs, output: &Output) -> Done {
-    let folder = |dir: &Option<PathBuf>| dir.clone().unwrap_or_else(|| Path::new(FOLDER).to_owned());
+    let folder =
+        |dir: &Option<PathBuf>| dir.clone().unwrap_or_else(|| Path::new(FOLDER).to_owned());
     if let Some(DemoVerb::Token { user, data_dir }) = &args.verb {
         let token = running_issuer_token(&folder(data_dir), user).await.map_err(|fault| {
             Refused::new(fault).hint("start `wardgate demo` first, with the same --data-dir")

@@ -34,7 +34,10 @@ pub(super) async fn run(verb: &KeysVerb, settings: Settings, output: &Output) ->
         KeysVerb::Check => {
             let report = control.check_keys(&caller).await?;
             output.result(&report, |r| {
-                format!("{} data keys and {} records open; {} do not", r.data_keys, r.records, r.faults)
+                format!(
+                    "{} data keys and {} records open; {} do not",
+                    r.data_keys, r.records, r.faults
+                )
             });
             if report.faults > 0 {
                 return Err(Refused::new("something does not open")
@@ -43,7 +46,9 @@ pub(super) async fn run(verb: &KeysVerb, settings: Settings, output: &Output) ->
         }
         KeysVerb::Rotate { data_keys: true, .. } => {
             let done = control.renew_data_keys(&caller).await?;
-            output.result(&done, |d| format!("resealed {} records, {} left as they were", d.changed, d.unchanged));
+            output.result(&done, |d| {
+                format!("resealed {} records, {} left as they were", d.changed, d.unchanged)
+            });
         }
         KeysVerb::Rotate { drop: Some(id), .. } => {
             control.drop_kek(&caller, id).await?;
@@ -51,7 +56,9 @@ pub(super) async fn run(verb: &KeysVerb, settings: Settings, output: &Output) ->
         }
         KeysVerb::Rotate { .. } => {
             let done = control.rotate_kek(&caller).await?;
-            output.result(&done, |d| format!("rewrapped {} data keys, {} were current", d.changed, d.unchanged));
+            output.result(&done, |d| {
+                format!("rewrapped {} data keys, {} were current", d.changed, d.unchanged)
+            });
         }
     }
     Ok(())

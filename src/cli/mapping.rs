@@ -32,7 +32,12 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
             output.result(&versions, |versions| {
                 let row = |v: &MappingView| {
                     let active = if v.active { "active" } else { "" };
-                    vec![v.version.to_string(), v.created_at.clone(), v.created_by.clone(), active.to_owned()]
+                    vec![
+                        v.version.to_string(),
+                        v.created_at.clone(),
+                        v.created_by.clone(),
+                        active.to_owned(),
+                    ]
                 };
                 let rows: Vec<_> = versions.iter().map(row).collect();
                 table(&["VERSION", "STORED", "BY", ""], &rows)
@@ -42,7 +47,10 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
         MappingVerb::Rollback { tenant } => {
             let view = control.rollback_mapping(&caller, tenant, None).await?;
             output.result(&view.mapping, |m| {
-                format!("active: version {}", m.active.map_or_else(|| "none".to_owned(), |n| n.to_string()))
+                format!(
+                    "active: version {}",
+                    m.active.map_or_else(|| "none".to_owned(), |n| n.to_string())
+                )
             });
             Ok(())
         }
@@ -50,8 +58,9 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
 }
 
 fn read(file: &Path) -> Result<String, Refused> {
-    std::fs::read_to_string(file)
-        .map_err(|error| Refused::new(format!("{} cannot be read: {}", file.display(), error.kind())))
+    std::fs::read_to_string(file).map_err(|error| {
+        Refused::new(format!("{} cannot be read: {}", file.display(), error.kind()))
+    })
 }
 
 fn sound(report: &MappingReport) -> Done {
@@ -59,7 +68,10 @@ fn sound(report: &MappingReport) -> Done {
         return Ok(());
     }
     let faults = report.problems.iter().filter(|p| p.severity == "error").count();
-    Err(Refused::new(format!("{faults} fault{} in the mapping", if faults == 1 { "" } else { "s" })))
+    Err(Refused::new(format!(
+        "{faults} fault{} in the mapping",
+        if faults == 1 { "" } else { "s" }
+    )))
 }
 
 fn problems(report: &MappingReport) -> String {

@@ -56,7 +56,8 @@ async fn list(console: &Console, output: &Output) -> Done {
     let (mut tenants, mut cursor) = (Vec::new(), None::<String>);
     loop {
         let filter = TenantFilter::default();
-        let page = console.control().list(&console.caller(), filter, cursor.as_deref(), 200).await?;
+        let page =
+            console.control().list(&console.caller(), filter, cursor.as_deref(), 200).await?;
         tenants.extend(page.tenants);
         cursor = page.next;
         if cursor.is_none() {
@@ -67,7 +68,13 @@ async fn list(console: &Console, output: &Output) -> Done {
         let row = |t: &TenantView| {
             let engine = t.connection.as_ref().map_or("-", |c| c.engine.as_str());
             let mapping = t.mapping.active.map_or_else(|| "-".to_owned(), |n| n.to_string());
-            vec![t.name.clone(), t.state.clone(), engine.to_owned(), mapping, t.generation.to_string()]
+            vec![
+                t.name.clone(),
+                t.state.clone(),
+                engine.to_owned(),
+                mapping,
+                t.generation.to_string(),
+            ]
         };
         let rows: Vec<_> = tenants.iter().map(row).collect();
         table(&["NAME", "STATE", "ENGINE", "MAPPING", "GENERATION"], &rows)
@@ -136,9 +143,13 @@ fn one(tenant: &TenantView) -> String {
     }
     for identity in &tenant.identities {
         let azp = identity.azp.join(", ");
-        lines.push(format!("  identity    {} = {} for {azp}", identity.issuer, identity.claim_value));
+        lines.push(format!(
+            "  identity    {} = {} for {azp}",
+            identity.issuer, identity.claim_value
+        ));
     }
-    let mapping = tenant.mapping.active.map_or_else(|| "none".to_owned(), |n| format!("version {n}"));
+    let mapping =
+        tenant.mapping.active.map_or_else(|| "none".to_owned(), |n| format!("version {n}"));
     lines.push(format!("  mapping     {mapping}"));
     lines.join("\n")
 }

@@ -7,6 +7,8 @@
 mod log;
 mod metric;
 mod panic;
+/// Names of the metrics of lanes, breakers and admission.
+pub mod pool_metrics;
 
 pub use log::{Format, subscriber};
 pub use metric::{MetricsPage, names};
