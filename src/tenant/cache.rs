@@ -28,8 +28,6 @@ pub(super) enum LoadFault {
     Unknown,
     /// The registry cannot answer, and no value young enough is held.
     Unavailable,
-    /// The value exists and cannot be used (it does not compile, or is malformed).
-    Unusable,
 }
 
 type Load<V> = Shared<BoxFuture<'static, Result<Arc<V>, LoadFault>>>;
