@@ -1,15 +1,17 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use uuid::Uuid;
 
 use super::cache::Versioned;
 use crate::base::{
-    ConnectionRecord, Fault, FaultKind, Generation, TenantId, TenantName,
+    ConnectionRecord, ConnectionRevision, Fault, FaultKind, Generation, TenantId, TenantName,
 };
 use crate::keyring::{Keyring, SealPlace, Sealed};
-use crate::mapping::{self, Catalog, Compiled, Document};
+use crate::mapping::catalog::Catalog;
+use crate::mapping::{self, Compiled, Document};
 use crate::pool::{LaneLimits, LaneSpec, RecordFault, RecordSource, TenantLimits};
-use crate::registry::{Connection, TenantConfig as Snapshot, TenantState};
+use crate::registry::{TenantConfig as Snapshot, TenantState};
 
 /// What the gateway's settings say for tenants that do not say otherwise.
 #[derive(Debug, Clone)]
@@ -71,15 +73,13 @@ impl Versioned for TenantConfig {
 }
 
 /// Where a tenant's connection record is sealed to.
-pub fn seal_place(connection: &Connection) -> SealPlace {
-    SealPlace {
-        purpose: "tenant connection",
-        table: "connections",
-        column: "sealed",
-        record_id: connection.record_id,
-        tenant: connection.tenant,
-        revision: connection.revision,
-    }
+pub const fn seal_place(
+    tenant: TenantId,
+    record_id: Uuid,
+    revision: ConnectionRevision,
+) -> SealPlace {
+    let (purpose, table, column) = ("tenant connection", "connections", "sealed");
+    SealPlace { purpose, table, column, record_id, tenant, revision }
 }
 
 /// Turns a reading of the registry into a configuration. `before` is the configuration known so far: a
@@ -122,7 +122,7 @@ pub(super) fn build(
         expected: connection.identity.clone(),
         source: Arc::new(SealedSource {
             keyring: keyring.clone(),
-            place: seal_place(&connection),
+            place: seal_place(connection.tenant, connection.record_id, connection.revision),
             sealed: connection.sealed,
         }),
     });
