@@ -6,7 +6,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::breaker::Breaker;
 use super::fault::{RegistryFault, classify};
@@ -168,7 +168,7 @@ impl Db {
     }
 
     pub(super) async fn begin(&self, access: Access) -> Result<Tx, RegistryFault> {
-        if !self.breaker.admits() {
+        if !self.breaker.admits(Instant::now()) {
             return Err(RegistryFault::Unavailable("waiting after failures"));
         }
         let slots = if access == Access::Read { &self.readers } else { &self.writers };
@@ -344,7 +344,7 @@ pub(super) async fn judged<T>(
     };
     match &done {
         Err(RegistryFault::Unavailable("busy" | "statement timeout")) => {}
-        Err(RegistryFault::Unavailable(_)) => breaker.failed(),
+        Err(RegistryFault::Unavailable(_)) => breaker.failed(Instant::now()),
         _ => breaker.succeeded(),
     }
     done

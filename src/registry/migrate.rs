@@ -148,7 +148,7 @@ impl MigrationStatus {
 }
 
 /// A run may wait for another one, and a migration may take its time.
-const RUN: Duration = Duration::from_secs(120);
+const RUN: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_secs(5);
 
 impl Schema {

@@ -25,7 +25,7 @@ pub struct Change {
 /// How often the feed is read without being called.
 const POLL: Duration = Duration::from_secs(2);
 /// How often all generations are compared, whatever the feed said.
-const COMPARE: Duration = Duration::from_secs(60);
+const COMPARE: Duration = Duration::from_mins(1);
 /// A feed entry is kept this long, and the newest of each tenant for ever.
 const KEEP_MILLIS: i64 = 24 * 60 * 60 * 1000;
 /// Calls that come closer together are answered by one reading of the feed.
