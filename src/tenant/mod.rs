@@ -1,1 +1,3 @@
-//! See `docs/ARCHITECTURE.md`.
+//! From a permit to the tenant's open resources.
+
+mod cache;
