@@ -114,6 +114,11 @@ impl Lease {
         if deadline.passed() {
             return Err(PoolFault::Timeout);
         }
+        let statement_limit = self.lane.spec.limits.session.statement_timeout;
+        held.link.canceller.begin(match statement_limit.is_zero() {
+            true => deadline,
+            false => deadline.within(statement_limit),
+        });
         self.dirty = true;
         let ended = tokio::select! {
             biased;
@@ -232,7 +237,7 @@ async fn clear_away(pools: &Inner, lane: &Lane, held: Held, why: GivenUp) {
         GivenUp::Abandoned => unreachable,
         GivenUp::Broken | GivenUp::Over => false,
     };
-    let silent = ask && !link.answers(config.check_timeout).await;
+    let silent = ask && !link.reacts(config.check_timeout).await;
     if silent {
         pass.report(Verdict::Unhealthy, &Cow::Borrowed("hung"));
         lane.note_error(Cow::Borrowed("hung"), pools.clock.now());

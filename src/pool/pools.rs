@@ -193,6 +193,11 @@ impl Pools {
         lanes.find(|(key, _)| **key == tenant).map(|(_, lane)| lane.status())
     }
 
+    /// What every lane is doing.
+    pub fn statuses(&self) -> Vec<(TenantId, LaneStatus)> {
+        self.inner.lanes.iter().map(|(tenant, lane)| (*tenant, lane.status())).collect()
+    }
+
     /// What the tenant's breaker is doing; `None` when nothing was heard of the tenant for long.
     pub fn breaker_status(&self, tenant: TenantId) -> Option<BreakerStatus> {
         let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
