@@ -270,11 +270,12 @@ impl Inner {
 
     /// The lane for `spec`, made or replaced where need be. Making one does no IO.
     fn lane(&self, spec: &LaneSpec) -> Result<Arc<Lane>, PoolFault> {
+        if self.is_closed() {
+            return Err(PoolFault::Closed);
+        }
         let usable = |lane: &Lane| lane.serves(spec) && !lane.is_retired();
         let found = match self.lanes.get(&spec.tenant) {
-            Some(lane) if usable(&lane) => {
-                return if self.is_closed() { Err(PoolFault::Closed) } else { Ok(lane) };
-            }
+            Some(lane) if usable(&lane) => return Ok(lane),
             found => found,
         };
         let newer = |lane: &Lane| lane.spec.revision > spec.revision && !lane.is_retired();
@@ -287,6 +288,8 @@ impl Inner {
             self.retire(&old);
         }
         if self.is_closed() {
+            // Closed since it was asked above; nobody else would see this lane out.
+            self.lanes.invalidate(&spec.tenant);
             self.retire(&lane);
             return Err(PoolFault::Closed);
         }
