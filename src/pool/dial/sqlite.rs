@@ -79,6 +79,7 @@ pub(super) async fn open(
         .map_err(|_| DialFault::internal("the SQLite worker ended"))?
         .set_progress_handler(STEPS_PER_LOOK, move || !limit.reached());
     let (version, application) = guarded(identify(&mut connection)).await?;
+    canceller.end();
     steps.done("session");
     let identity = ServerIdentity {
         engine: Engine::Sqlite,

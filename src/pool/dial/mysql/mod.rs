@@ -77,9 +77,9 @@ pub(super) async fn open(
     steps.done("tls");
     let mut packets = Packets::new(&mut wire, sequence);
     login::login(&mut packets, link, &greeting, record).await?;
-    steps.done("login");
     let flavour = Flavour::of(&greeting.version);
     login::set_up(&mut packets, &flavour, session).await?;
+    steps.done("login");
 
     let doorway = Doorway::open(&inner.config.socket_dir, "mysql.sock")?;
     // The driver logs in to the relay, which asks for nothing, and runs no statement of its own.
