@@ -231,7 +231,7 @@ impl Pass {
     }
 
     /// Reports how a call ended. `code` says why it failed and is kept when the breaker opens.
-    pub(crate) fn report(&mut self, verdict: Verdict, code: &Cow<'static, str>) {
+    pub(crate) fn report(&mut self, verdict: Verdict, code: &str) {
         if verdict == Verdict::Neutral {
             return;
         }
@@ -240,6 +240,7 @@ impl Pass {
         if core.epoch != self.epoch {
             return;
         }
+        let code = || Cow::Owned(code.to_owned());
         match (verdict, core.state) {
             (Verdict::Healthy, State::HalfOpen { .. }) => {
                 breaker.close(&mut core);
@@ -250,18 +251,18 @@ impl Pass {
             (Verdict::Healthy, _) => core.policy.record_success(),
             (Verdict::AuthRefused, State::Closed | State::HalfOpen { .. }) => {
                 let wait = core.auth.next().unwrap_or(breaker.config.auth_open_at_most);
-                breaker.open(&mut core, wait, code.clone());
+                breaker.open(&mut core, wait, code());
             }
             (Verdict::Unhealthy, State::Closed) => {
-                core.reason = Some(code.clone());
+                core.reason = Some(code());
                 if let Some(wait) = core.policy.mark_dead_on_failure() {
-                    breaker.open(&mut core, wait, code.clone());
+                    breaker.open(&mut core, wait, code());
                 }
             }
             (Verdict::Unhealthy, State::HalfOpen { .. }) => {
                 // After an opening for a refused account the policy may not have counted enough.
                 let wait = core.policy.mark_dead_on_failure().unwrap_or(breaker.config.open_for);
-                breaker.open(&mut core, wait, code.clone());
+                breaker.open(&mut core, wait, code());
             }
             (_, State::Open { .. }) | (Verdict::Neutral, _) => {}
         }

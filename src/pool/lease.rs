@@ -114,6 +114,10 @@ impl Lease {
         if deadline.passed() {
             return Err(PoolFault::Timeout);
         }
+        let statement_limit = self.lane.spec.limits.session.statement_timeout;
+        let limit =
+            if statement_limit.is_zero() { deadline } else { deadline.within(statement_limit) };
+        held.link.canceller.begin(limit);
         self.dirty = true;
         let ended = tokio::select! {
             biased;
@@ -123,7 +127,7 @@ impl Lease {
         match ended {
             Some(Ok(Ok(value))) => {
                 self.dirty = false;
-                held.pass.report(Verdict::Healthy, &Cow::Borrowed(""));
+                held.pass.report(Verdict::Healthy, "");
                 Ok(value)
             }
             Some(Ok(Err(error))) => Err(self.failed(&error)),
@@ -232,9 +236,9 @@ async fn clear_away(pools: &Inner, lane: &Lane, held: Held, why: GivenUp) {
         GivenUp::Abandoned => unreachable,
         GivenUp::Broken | GivenUp::Over => false,
     };
-    let silent = ask && !link.answers(config.check_timeout).await;
+    let silent = ask && !link.reacts(config.check_timeout).await;
     if silent {
-        pass.report(Verdict::Unhealthy, &Cow::Borrowed("hung"));
+        pass.report(Verdict::Unhealthy, "hung");
         lane.note_error(Cow::Borrowed("hung"), pools.clock.now());
     }
     drop(pass);

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use sqlx::Connection as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
@@ -9,7 +10,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Cancel;
 use super::dial::{ServerFacts, TenantConnection};
-use crate::base::ServerIdentity;
+use crate::base::{Deadline, ServerIdentity};
 
 /// What a lane counts. Apart from the lane, so that its idle connections do not keep it alive.
 #[derive(Debug, Default)]
@@ -67,12 +68,22 @@ pub(crate) struct Link {
 impl Link {
     /// Whether the server answers within `limit`. A link that does not must not be used again.
     pub(crate) async fn answers(&mut self, limit: Duration) -> bool {
-        let ping = match &mut self.connection {
+        self.canceller.begin(Deadline::after(limit));
+        matches!(timeout(limit, self.ping()).await, Ok(Ok(())))
+    }
+
+    /// Whether the server says anything within `limit`, be it that the statement before was stopped.
+    /// For links that are closed whatever the outcome.
+    pub(crate) async fn reacts(&mut self, limit: Duration) -> bool {
+        matches!(timeout(limit, self.ping()).await, Ok(Ok(()) | Err(sqlx::Error::Database(_))))
+    }
+
+    fn ping(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+        match &mut self.connection {
             TenantConnection::Postgres(connection) => connection.ping(),
             TenantConnection::MySql(connection) => connection.ping(),
             TenantConnection::Sqlite(connection) => connection.ping(),
-        };
-        matches!(timeout(limit, ping).await, Ok(Ok(())))
+        }
     }
 
     /// Whether a transaction the driver knows of was left open.

@@ -81,6 +81,10 @@ pub trait Dial: Send + Sync + 'static {
 
 /// Stops what one connection is executing.
 pub trait Cancel: Send + Sync + 'static {
+    /// Says that a statement begins which must be over by `deadline`, for engines whose limit is kept
+    /// on this side. Also ends an earlier cancellation there.
+    fn begin(&self, deadline: Deadline);
+
     /// Asks the server to stop the connection's present statement.
     fn cancel(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), DialFault>>;
 }
@@ -115,13 +119,18 @@ impl Dial for Dialer {
         session: &'a SessionSettings,
         deadline: Deadline,
     ) -> BoxFuture<'a, Result<Dialled, DialFault>> {
-        Box::pin(
-            async move { Self::open(self, record, session, deadline).await.map(Dialled::from) },
-        )
+        let (dialer, record, session) = (self.clone(), record.clone(), session.clone());
+        Box::pin(async move {
+            Self::open(&dialer, &record, &session, deadline).await.map(Dialled::from)
+        })
     }
 }
 
 impl Cancel for Canceller {
+    fn begin(&self, deadline: Deadline) {
+        Self::begin(self, deadline);
+    }
+
     fn cancel(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), DialFault>> {
         Box::pin(Self::cancel(self, deadline))
     }

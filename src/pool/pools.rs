@@ -193,6 +193,11 @@ impl Pools {
         lanes.find(|(key, _)| **key == tenant).map(|(_, lane)| lane.status())
     }
 
+    /// What every lane is doing.
+    pub fn statuses(&self) -> Vec<(TenantId, LaneStatus)> {
+        self.inner.lanes.iter().map(|(tenant, lane)| (*tenant, lane.status())).collect()
+    }
+
     /// What the tenant's breaker is doing; `None` when nothing was heard of the tenant for long.
     pub fn breaker_status(&self, tenant: TenantId) -> Option<BreakerStatus> {
         let tenants = self.inner.tenants.read().unwrap_or_else(PoisonError::into_inner);
@@ -265,11 +270,12 @@ impl Inner {
 
     /// The lane for `spec`, made or replaced where need be. Making one does no IO.
     fn lane(&self, spec: &LaneSpec) -> Result<Arc<Lane>, PoolFault> {
+        if self.is_closed() {
+            return Err(PoolFault::Closed);
+        }
         let usable = |lane: &Lane| lane.serves(spec) && !lane.is_retired();
         let found = match self.lanes.get(&spec.tenant) {
-            Some(lane) if usable(&lane) => {
-                return if self.is_closed() { Err(PoolFault::Closed) } else { Ok(lane) };
-            }
+            Some(lane) if usable(&lane) => return Ok(lane),
             found => found,
         };
         let newer = |lane: &Lane| lane.spec.revision > spec.revision && !lane.is_retired();
@@ -282,6 +288,8 @@ impl Inner {
             self.retire(&old);
         }
         if self.is_closed() {
+            // Closed since it was asked above; nobody else would see this lane out.
+            self.lanes.invalidate(&spec.tenant);
             self.retire(&lane);
             return Err(PoolFault::Closed);
         }

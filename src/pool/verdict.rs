@@ -127,13 +127,14 @@ pub(crate) fn postgres(state: &str) -> DbError {
     if state.len() != 5 || !state.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
         return DbError::new(Family::Availability, "protocol");
     }
-    let family = match (&state[..2], state) {
-        (_, "57014" | "25P03" | "25P04" | "26000") => Family::Neutral,
-        ("01" | "02" | "22" | "23", _) => Family::CallerValue,
-        ("08" | "28" | "3D" | "53" | "57" | "58" | "XX" | "F0", _) => Family::Availability,
-        ("40" | "55" | "HV", _) => Family::Neutral,
-        ("0A" | "20" | "21" | "25" | "2F" | "38" | "39" | "3B" | "3F" | "42" | "44" | "54", _)
-        | ("P0", _) => Family::Mapping,
+    let family = match &state[..2] {
+        // Statement cancelled, transaction limits, a prepared statement lost to a pooler.
+        _ if matches!(state, "57014" | "25P03" | "25P04" | "26000") => Family::Neutral,
+        "01" | "02" | "22" | "23" => Family::CallerValue,
+        "08" | "28" | "3D" | "53" | "57" | "58" | "XX" | "F0" => Family::Availability,
+        "0A" | "20" | "21" | "25" | "2F" | "38" | "39" | "3B" | "3F" | "42" | "44" | "54"
+        | "P0" => Family::Mapping,
+        // Deadlocks and lost races (40), objects in use (55), foreign servers (HV), unknown classes.
         _ => Family::Neutral,
     };
     DbError::new(family, state.to_owned())

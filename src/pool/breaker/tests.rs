@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::{Fault as _, ManualClock};
 
-const CODE: Cow<'static, str> = Cow::Borrowed("refused");
+const CODE: &str = "refused";
 
 fn config() -> BreakerConfig {
     BreakerConfig { failures: 3, ..BreakerConfig::default() }
@@ -15,7 +15,7 @@ fn breaker() -> Arc<Breaker> {
 }
 
 fn call(breaker: &Arc<Breaker>, verdict: Verdict) -> bool {
-    breaker.enter().map(|mut pass| pass.report(verdict, &CODE)).is_ok()
+    breaker.enter().map(|mut pass| pass.report(verdict, CODE)).is_ok()
 }
 
 fn state(breaker: &Breaker) -> BreakerState {
@@ -56,7 +56,7 @@ async fn it_says_when_to_come_back_and_waits_longer_every_time() {
         let refused = breaker.enter().unwrap_err();
         assert_eq!(refused.retry_after_secs(), Some(wait));
         assert_eq!(breaker.status().retry_after, Some(Duration::from_secs(wait)));
-        assert_eq!(breaker.status().last_reason, Some(CODE));
+        assert_eq!(breaker.status().last_reason.as_deref(), Some(CODE));
         pass_time(wait - 1).await;
         assert!(breaker.enter().is_err());
         pass_time(1).await;
@@ -125,17 +125,17 @@ async fn results_of_calls_begun_before_it_opened_do_not_count() {
         call(&breaker, Verdict::Unhealthy);
     }
     let opened = breaker.status();
-    early[0].report(Verdict::Healthy, &CODE);
-    early[1].report(Verdict::Unhealthy, &CODE);
+    early[0].report(Verdict::Healthy, CODE);
+    early[1].report(Verdict::Unhealthy, CODE);
     assert_eq!(breaker.status(), opened);
     pass_time(5).await;
     let mut probe = breaker.enter().unwrap();
-    early[2].report(Verdict::Healthy, &CODE);
-    early[3].report(Verdict::Unhealthy, &CODE);
+    early[2].report(Verdict::Healthy, CODE);
+    early[3].report(Verdict::Unhealthy, CODE);
     early.clear();
     assert_eq!(state(&breaker), BreakerState::HalfOpen);
     assert!(breaker.enter().is_err(), "the probe's place is still taken");
-    probe.report(Verdict::Healthy, &CODE);
+    probe.report(Verdict::Healthy, CODE);
     assert_eq!(state(&breaker), BreakerState::Closed);
     assert!(probe.counts(), "the call that closed it goes on");
 }
@@ -244,7 +244,7 @@ proptest! {
                     }
                     Step::Finish(at, verdict) if at < calls.len() => {
                         let (mut real, expected): (Pass, _) = calls.swap_remove(at);
-                        real.report(verdict, &CODE);
+                        real.report(verdict, CODE);
                         drop(real);
                         model.finish(expected, verdict);
                     }

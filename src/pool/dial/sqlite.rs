@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Row, SqliteConnection};
+use sqlx::{ConnectOptions, Executor, Row, SqliteConnection};
 
 use super::cancel::Limit;
 use super::{
@@ -93,7 +93,7 @@ pub(super) async fn open(
 
 async fn identify(connection: &mut SqliteConnection) -> Result<(String, String), DialFault> {
     let row =
-        sqlx::query(IDENTITY).fetch_one(connection).await.map_err(|error| open_fault(&error))?;
+        connection.fetch_one(sqlx::query(IDENTITY)).await.map_err(|error| open_fault(&error))?;
     let text = |at: usize| {
         let cell: Result<String, _> = row.try_get(at);
         cell.map_err(|_| DialFault::internal("SQLite answered in an unexpected form"))

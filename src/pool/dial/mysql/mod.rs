@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow, MySqlSslMode};
-use sqlx::{ConnectOptions, MySqlConnection, Row};
+use sqlx::{ConnectOptions, Executor, MySqlConnection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
@@ -177,8 +177,8 @@ async fn identify(
     flavour: &Flavour,
 ) -> Result<ServerIdentity, DialFault> {
     let sql = if flavour.mariadb { IDENTITY_MARIADB } else { IDENTITY_MYSQL };
-    let row = sqlx::raw_sql(sql)
-        .fetch_one(connection)
+    let row = connection
+        .fetch_one(sqlx::raw_sql(sql))
         .await
         .map_err(|_| DialFault::protocol("the server did not identify itself"))?;
     let text = |row: &MySqlRow, at: usize| {
