@@ -47,12 +47,8 @@ impl Control {
         let catalog = json(&checked.catalog)?;
         let views: Vec<MappingProblemView> = checked.problems.iter().map(problem).collect();
         let found = json(&views)?;
-        let new = NewMapping {
-            document: &document,
-            source: text,
-            catalog: &catalog,
-            report: &found,
-        };
+        let new =
+            NewMapping { document: &document, source: text, catalog: &catalog, report: &found };
         let version = self.0.registry.add_mapping(tenant.id, None, &new, &caller.origin()).await?;
         Ok(report(true, u32::try_from(version).ok(), &checked.problems))
     }
