@@ -12,3 +12,5 @@ mod dial;
 mod fault_proxy;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod lanes;
