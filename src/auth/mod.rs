@@ -1,26 +1,31 @@
 //! From a bearer token to a principal and its permits.
 //!
-//! The rules are those of RFC 8725 and RFC 9068 made stricter: a closed list of algorithms, the key decides
-//! the algorithm, every claim is required, and the tenant follows from a registered binding of (issuer,
-//! claim value, `azp`), never from the claim alone. openidconnect gives the types of discovery; what it
-//! offers for ID tokens is not what access tokens need, so they are verified here.
+//! A token is judged in this order: how it is presented ([RFC 6750]), its form ([RFC 7515], strictly),
+//! its claims ([RFC 9068], [RFC 8725]), its signature under a key its issuer publishes, the logout lists,
+//! and the binding of (issuer, claim value, `azp`) to a tenant. Discovery and key sets come through
+//! `openidconnect`; its token verifier is for ID tokens and is not used. See `docs/ARCHITECTURE.md`.
+//!
+//! [RFC 6750]: https://www.rfc-editor.org/rfc/rfc6750
+//! [RFC 7515]: https://www.rfc-editor.org/rfc/rfc7515
+//! [RFC 8725]: https://www.rfc-editor.org/rfc/rfc8725
+//! [RFC 9068]: https://www.rfc-editor.org/rfc/rfc9068
 
 mod authority;
-mod bearer;
-mod claims;
+mod config;
 mod directory;
 mod fault;
-mod fetch;
-mod issuer;
-mod jose;
-mod jwks;
 mod permit;
 mod principal;
-mod scope;
+mod readiness;
+mod scopes;
 
-pub use authority::{AuthConfig, Authority, IssuerConfig, IssuerReadiness, OperatorsConfig};
-pub use directory::{Binding, Directory, DirectoryUnavailable};
-pub use fault::{AuthFault, FORBIDDEN_MESSAGE};
-pub use permit::{FhirAdmin, FhirRead, FhirWrite, OperatorPermit, Permit, Right};
-pub use principal::Principal;
-pub use scope::{Interaction, Scopes};
+pub use authority::Authority;
+pub use config::{AuthConfig, IssuerConfig, OperatorsConfig, TokenProfile};
+pub use directory::{Binding, Directory, DirectoryFuture, DirectoryUnavailable, is_claim_value};
+pub use fault::{AuthFault, LogoutFault};
+pub use permit::{
+    FhirAdmin, FhirRead, FhirWrite, OperatorPermit, OperatorSource, Permit, Right, Shape, WorkOrder,
+};
+pub use principal::{Principal, Roles};
+pub use readiness::IssuerReadiness;
+pub use scopes::{Interaction, Scopes};
