@@ -10,3 +10,5 @@
 mod fault_proxy;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod registry;
