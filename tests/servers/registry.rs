@@ -318,6 +318,29 @@ async fn an_outage_answers_fast_and_ends() {
     }
 }
 
+/// Somebody's open transaction holds up one tenant and is no failure of the database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_row_holds_up_nobody_else() {
+    let place = OnPostgres::new().await;
+    let registry = suite::migrated(&place).await;
+    let held = suite::new_tenant(&registry, "held").await;
+    let free = suite::new_tenant(&registry, "free").await;
+    let mut blocker = place.database.postgres().await;
+    for sql in ["BEGIN", "SELECT 1 FROM tenants WHERE name = 'held' FOR UPDATE"] {
+        sqlx::raw_sql(sql).execute(&mut blocker).await.unwrap();
+    }
+    let by = suite::origin();
+    // As often as would open the breaker, were it a failure of the database.
+    for _ in 0..3 {
+        let refused = registry.invalidate(held.id, None, &by).await;
+        assert_eq!(refused, Err(RegistryFault::Unavailable("busy")));
+    }
+    registry.invalidate(free.id, None, &by).await.unwrap();
+    assert!(registry.tenant(held.id).await.unwrap().is_some());
+    sqlx::raw_sql("ROLLBACK").execute(&mut blocker).await.unwrap();
+    registry.invalidate(held.id, None, &by).await.unwrap();
+}
+
 /// A caller that gives up in the middle of a statement takes its connection with it, not a place in
 /// the queue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
