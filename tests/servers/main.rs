@@ -14,3 +14,4 @@ mod fault_proxy;
 mod harness;
 #[cfg(test)]
 mod lanes;
+mod registry;
