@@ -209,7 +209,7 @@ const fn transport(record: &ConnectionRecord) -> &'static str {
     }
 }
 
-const fn hint(class: DialClass) -> &'static str {
+pub(super) const fn hint(class: DialClass) -> &'static str {
     match class {
         DialClass::Resolve => "the host name does not resolve; ask the hospital or your resolver",
         DialClass::Egress => "add the address to [egress] allow if it is where it should be",

@@ -9,6 +9,8 @@ use super::plan::Piece;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Format {
     parts: Vec<Part>,
+    /// The text ends in `Z`: it is UTC and not local.
+    utc: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,10 @@ impl Format {
                 'H' => Field::Hour,
                 'm' => Field::Minute,
                 's' => Field::Second,
+                'T' | 'Z' => {
+                    parts.push(Part::Literal(letter));
+                    continue;
+                }
                 other if other.is_ascii_alphabetic() => return None,
                 other => {
                     parts.push(Part::Literal(other));
@@ -67,7 +73,8 @@ impl Format {
             Part::Literal(_) => true,
         });
         let year = parts.iter().any(|p| matches!(p, Part::Field(Field::Year, _)));
-        (sound && year).then_some(Self { parts })
+        let utc = parts.last() == Some(&Part::Literal('Z'));
+        (sound && year).then_some(Self { parts, utc })
     }
 
     /// Reads a text of this format; one that ends early after a whole field has less precision.
@@ -134,6 +141,17 @@ impl Format {
             pieces.push(Piece::Slice { start: *start, length: *length });
         }
         pieces
+    }
+
+    /// Whether its texts are UTC.
+    pub(super) fn is_utc(&self) -> bool {
+        self.utc
+    }
+
+    /// The zone its texts are in.
+    pub(super) fn zone<'z>(&self, tenants: &'z TimeZone) -> &'z TimeZone {
+        const UTC: &TimeZone = &TimeZone::UTC;
+        if self.utc { UTC } else { tenants }
     }
 
     /// Whether it reaches beyond the day.
@@ -247,11 +265,8 @@ impl Interval {
         let text = text.replace(' ', "+");
         let minutes = text.get(16..17).is_none_or(|c| c != ":");
         let step = if minutes { 1.minute() } else { 1.second() };
-        let full = if minutes {
-            format!("{}:00{}", text.get(..16)?, text.get(16..)?)
-        } else {
-            text
-        };
+        let full =
+            if minutes { format!("{}:00{}", text.get(..16)?, text.get(16..)?) } else { text };
         let clock = full.get(10..)?;
         let low = if clock.ends_with('Z') || clock.contains(['+', '-']) {
             full.parse::<jiff::Timestamp>().ok()?.to_zoned(zone.clone()).datetime()
@@ -300,14 +315,20 @@ mod tests {
         assert_eq!(read("01/07/2026 08:30"), "2026-07-01T08:30:00-04:00");
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
         // 02:30 does not exist on that day.
-        assert_eq!(from_date_time("2026-03-29T02:30:00", &berlin).unwrap(), "2026-03-29T03:30:00+02:00");
+        assert_eq!(
+            from_date_time("2026-03-29T02:30:00", &berlin).unwrap(),
+            "2026-03-29T03:30:00+02:00"
+        );
     }
 
     #[test]
     fn a_search_value_is_an_interval_of_its_precision() {
         let zone = TimeZone::UTC;
         let year = Interval::parse("1985", &zone).unwrap();
-        assert_eq!((year.low.as_str(), year.high.as_str()), ("1985-01-01T00:00:00", "1986-01-01T00:00:00"));
+        assert_eq!(
+            (year.low.as_str(), year.high.as_str()),
+            ("1985-01-01T00:00:00", "1986-01-01T00:00:00")
+        );
         let day = Interval::parse("1985-03-05", &zone).unwrap();
         assert_eq!(day.high, "1985-03-06T00:00:00");
         let second = Interval::parse("2026-02-01T08:30:00-03:00", &zone).unwrap();

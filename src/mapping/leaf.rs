@@ -121,9 +121,9 @@ fn call(text: &str) -> Result<(String, Vec<String>), String> {
     if !inner.trim().is_empty() {
         for argument in split_outside_quotes(inner, ',')? {
             let argument = argument.trim();
-            let quoted = ['\'', '"'].into_iter().find_map(|quote| {
-                argument.strip_prefix(quote).and_then(|a| a.strip_suffix(quote))
-            });
+            let quoted = ['\'', '"']
+                .into_iter()
+                .find_map(|quote| argument.strip_prefix(quote).and_then(|a| a.strip_suffix(quote)));
             arguments.push(quoted.unwrap_or(argument).to_owned());
         }
     }
@@ -152,6 +152,11 @@ fn split_outside_quotes(text: &str, separator: char) -> Result<Vec<String>, Stri
 }
 
 impl Leaf {
+    /// Whether it gives several values.
+    pub(super) fn splits(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Split(_)))
+    }
+
     /// The leaf's values for a row: none, one, or after `split` several.
     pub(super) fn values<'r>(
         &self,
@@ -159,7 +164,8 @@ impl Leaf {
         zone: &TimeZone,
     ) -> Result<Vec<String>, BadCell> {
         let blank = |text: &&str| !text.trim().is_empty();
-        let mut cells = self.slots.iter().filter_map(|slot| cell(*slot).filter(blank)).map(str::trim);
+        let mut cells =
+            self.slots.iter().filter_map(|slot| cell(*slot).filter(blank)).map(str::trim);
         let mut steps = self.steps.as_slice();
         let mut value: Option<String> = match steps.first() {
             Some(Step::Join(separator)) => {
@@ -185,7 +191,11 @@ impl Leaf {
     }
 }
 
-fn run(steps: &[Step], mut value: Option<String>, zone: &TimeZone) -> Result<Option<String>, BadCell> {
+fn run(
+    steps: &[Step],
+    mut value: Option<String>,
+    zone: &TimeZone,
+) -> Result<Option<String>, BadCell> {
     for step in steps {
         value = match (step, value) {
             (Step::Default(instead), None) => Some(instead.clone()),
@@ -216,7 +226,7 @@ fn one(step: &Step, text: String, zone: &TimeZone) -> Result<Option<String>, Bad
         }
         Step::DateTime(None) => dates::from_date_time(&text, zone).ok_or(BadCell)?,
         Step::DateTime(Some(format)) => {
-            format.read(&text).and_then(|p| p.fhir_date_time(zone)).ok_or(BadCell)?
+            format.read(&text).and_then(|p| p.fhir_date_time(format.zone(zone))).ok_or(BadCell)?
         }
         Step::Reference { target, prefix } => {
             let id = format!("{prefix}{text}");
@@ -237,7 +247,8 @@ fn one(step: &Step, text: String, zone: &TimeZone) -> Result<Option<String>, Bad
 /// A whole number in plain digits: no sign but `-`, no leading zeros.
 pub(super) fn canonical_int(text: &str) -> Option<String> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let plain = !digits.is_empty() && digits.len() <= 19 && digits.bytes().all(|b| b.is_ascii_digit());
+    let plain =
+        !digits.is_empty() && digits.len() <= 19 && digits.bytes().all(|b| b.is_ascii_digit());
     let canonical = plain && (digits == "0" || !digits.starts_with('0')) && text != "-0";
     canonical.then(|| text.to_owned())
 }

@@ -102,7 +102,7 @@ fn actor(permit: &Permit<FhirRead>) -> Actor {
         subject: principal.subject().to_owned(),
         azp: Some(principal.azp().to_owned()),
         sid: principal.sid().map(str::to_owned),
-        token_id_hash: Some(principal.token_id_hash()),
-        roles: principal.roles().iter().map(ToString::to_string).collect(),
+        token_id_hash: Some(principal.token_id().to_owned()),
+        roles: principal.roles().names().map(str::to_owned).collect(),
     }
 }

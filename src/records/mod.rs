@@ -12,3 +12,6 @@ mod search;
 
 pub use answer::Answer;
 pub use fault::RecordsFault;
+pub use search::generic_capability;
+
+pub use crate::fhir::capability::{Endpoints, ServerDescription};

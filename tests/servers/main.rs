@@ -14,4 +14,5 @@ mod fault_proxy;
 mod harness;
 #[cfg(test)]
 mod lanes;
+#[cfg(test)]
 mod registry;

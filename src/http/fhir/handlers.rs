@@ -31,11 +31,8 @@ pub(super) async fn read(
     let same = seen.zip(answer.version()).is_some_and(|(seen, version)| {
         seen.split(',').any(|t| t.trim().trim_start_matches("W/").trim_matches('"') == version)
     });
-    let mut response = if same {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        resource_response(&answer)
-    };
+    let mut response =
+        if same { StatusCode::NOT_MODIFIED.into_response() } else { resource_response(&answer) };
     if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(&tag).ok()) {
         response.headers_mut().insert(header::ETAG, tag);
     }

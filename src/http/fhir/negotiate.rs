@@ -12,8 +12,15 @@ pub(super) fn json(headers: &HeaderMap, query: &str) -> Result<(), FhirError> {
     };
     let format = query.split('&').find_map(|pair| pair.strip_prefix("_format="));
     if let Some(format) = format {
-        let format = format.replace("%2F", "/").replace("%2f", "/").replace("%2B", "+").replace("%2b", "+");
-        let known = ["json", "application/json", "application/fhir+json", "application/fhir json", "text/json"];
+        let format =
+            format.replace("%2F", "/").replace("%2f", "/").replace("%2B", "+").replace("%2b", "+");
+        let known = [
+            "json",
+            "application/json",
+            "application/fhir+json",
+            "application/fhir json",
+            "text/json",
+        ];
         let bare = format.split(';').next().unwrap_or_default();
         return if known.contains(&bare) { Ok(()) } else { Err(not_acceptable()) };
     }
@@ -25,7 +32,8 @@ pub(super) fn json(headers: &HeaderMap, query: &str) -> Result<(), FhirError> {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default();
         let refused = parts.any(|p| p == "q=0" || p == "q=0.0");
-        let kinds = ["application/fhir+json", "application/json", "application/*", "*/*", "text/json"];
+        let kinds =
+            ["application/fhir+json", "application/json", "application/*", "*/*", "text/json"];
         !refused && kinds.iter().any(|known| known.eq_ignore_ascii_case(kind))
     };
     let any = accepts.filter_map(|value| value.to_str().ok()).any(|v| v.split(',').any(takes));
