@@ -57,7 +57,7 @@ impl Default for AuthConfig {
 /// How an issuer marks its access tokens, so that no other token of its can pass for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TokenProfile {
-    /// Keycloak: claim `typ` is `Bearer`; header `typ` is absent, `JWT` or `at+jwt`.
+    /// Keycloak: claim `typ` is `Bearer`; header `typ` is `JWT` or `at+jwt`.
     #[default]
     Keycloak,
     /// RFC 9068: header `typ` is `at+jwt`; claim `typ` may be absent.

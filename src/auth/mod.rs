@@ -11,9 +11,18 @@
 //! [RFC 9068]: https://www.rfc-editor.org/rfc/rfc9068
 
 mod authority;
+mod bearer;
+mod claims;
 mod config;
+mod denied;
 mod directory;
 mod fault;
+mod fetch;
+mod issuer;
+mod json;
+mod jws;
+mod keys;
+mod logout;
 mod permit;
 mod principal;
 mod readiness;
