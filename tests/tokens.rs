@@ -1,6 +1,12 @@
 //! Access tokens, good and bad, against a loopback issuer. The rows are those of the table of bad
 //! tokens in `docs/SECURITY.md`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests and their helpers stop at a surprise"
+)]
+
 #[path = "support/directory.rs"]
 mod directory;
 #[path = "support/idp.rs"]

@@ -67,7 +67,7 @@ impl Rules {
             sid: optional(claims, "sid", "sid_malformed")?.map(Box::from),
             acr: optional(claims, "acr", "acr_malformed")?.map(Box::from),
             claim_value: self.claim_value(claims)?,
-            token_id: token_id(&self.issuer, jti),
+            id: token_id(&self.issuer, jti),
             roles,
             operator,
             scopes,
@@ -84,10 +84,11 @@ impl Rules {
             Some(_) => return Err("typ_malformed"),
         };
         match (self.profile, typ, claim) {
-            (_, Typ::LogoutToken, _) => Err("header_typ_is_not_an_access_token"),
+            (_, Typ::LogoutToken, _) | (TokenProfile::Rfc9068, Typ::Jwt, _) => {
+                Err("header_typ_is_not_an_access_token")
+            }
             (TokenProfile::Keycloak, _, Some("Bearer"))
             | (TokenProfile::Rfc9068, Typ::AccessToken, None | Some("Bearer")) => Ok(()),
-            (TokenProfile::Rfc9068, Typ::Jwt, _) => Err("header_typ_is_not_an_access_token"),
             (_, _, None) => Err("typ_missing"),
             _ => Err("typ_is_not_bearer"),
         }

@@ -91,7 +91,7 @@ mod tests {
             (b"xlogout_token=a", "no_logout_token"),
             (b"logout_token=a&logout_token=a", "several_logout_tokens"),
             (b"logout_token=\xff", "body_not_text"),
-            (&[b'a'; 20_000], "body_too_long"),
+            (&vec![b'a'; 20_000], "body_too_long"),
         ] {
             assert_eq!(token_of(body), Err(LogoutFault::Refused(why)));
         }

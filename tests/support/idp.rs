@@ -120,7 +120,7 @@ impl SigningKey {
 
     /// A compact token of header and payload as given.
     pub fn token(&self, header: &Value, payload: &Value) -> String {
-        self.token_of_text(&header.to_string(), &payload.to_string())
+        self.token_of_text(header.to_string(), payload.to_string())
     }
 
     /// The same from JSON texts, which may be anything.

@@ -1,8 +1,8 @@
 //! Rows 1 to 13 and 15: how a token is presented, its form and its header.
 
 use aws_lc_rs::hmac;
-use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::idp::{SigningKey, b64};
@@ -13,7 +13,7 @@ use crate::world::{World, authorization, bearer, deadline, expect};
 async fn presenting() {
     let world = World::new().await;
     let token = world.token(|_| {});
-    expect("1", "none", NoToken, &world.ask(&axum::http::HeaderMap::new()).await);
+    expect("1", "none", NoToken, &world.ask(&HeaderMap::new()).await);
     for (row, name, value, answer) in [
         ("2", "basic", "Basic dXNlcjpwYXNz".to_owned(), NoToken),
         ("2", "negotiate", "Negotiate".to_owned(), NoToken),
@@ -45,7 +45,7 @@ async fn presenting() {
     expect("3", "two headers", InvalidRequest, &world.ask(&two).await);
     let query = world.authority.authenticate(&bearer(&token), true, deadline()).await;
     expect("3", "header and query", InvalidRequest, &query);
-    let empty = axum::http::HeaderMap::new();
+    let empty = HeaderMap::new();
     let query = world.authority.authenticate(&empty, true, deadline()).await;
     expect("3", "query alone", InvalidRequest, &query);
     for bad in ["Bearer a\r\nX: y", "Bearer a\0b"] {

@@ -195,7 +195,7 @@ pub fn deadline() -> Deadline {
 }
 
 pub fn bearer(token: &str) -> HeaderMap {
-    authorization(&format!("Bearer {token}"))
+    authorization(format!("Bearer {token}"))
 }
 
 pub fn authorization(value: impl AsRef<[u8]>) -> HeaderMap {
