@@ -41,14 +41,14 @@ impl Default for AuthConfig {
             issuers: Vec::new(),
             operators: None,
             leeway: Duration::from_secs(30),
-            max_lifetime: Duration::from_secs(3600),
-            refresh: Duration::from_secs(300),
+            max_lifetime: Duration::from_hours(1),
+            refresh: Duration::from_mins(5),
             min_refetch: Duration::from_secs(10),
-            max_stale: Duration::from_secs(3600),
+            max_stale: Duration::from_hours(1),
             max_waiting: 256,
             cache_capacity: 20_000,
-            cache_ttl: Duration::from_secs(60),
-            deny_for: Duration::from_secs(12 * 3600),
+            cache_ttl: Duration::from_mins(1),
+            deny_for: Duration::from_hours(12),
             deny_capacity: 100_000,
         }
     }
@@ -57,7 +57,7 @@ impl Default for AuthConfig {
 /// How an issuer marks its access tokens, so that no other token of its can pass for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TokenProfile {
-    /// Keycloak: claim `typ` is `Bearer`; header `typ` is absent, `JWT` or `at+jwt`.
+    /// Keycloak: claim `typ` is `Bearer`; header `typ` is `JWT` or `at+jwt`.
     #[default]
     Keycloak,
     /// RFC 9068: header `typ` is `at+jwt`; claim `typ` may be absent.

@@ -11,9 +11,19 @@
 //! [RFC 9068]: https://www.rfc-editor.org/rfc/rfc9068
 
 mod authority;
+mod bearer;
+mod claims;
 mod config;
+mod denied;
 mod directory;
 mod fault;
+mod fetch;
+mod issuer;
+mod json;
+mod jws;
+mod keys;
+mod logout;
+mod operator;
 mod permit;
 mod principal;
 mod readiness;
@@ -23,9 +33,8 @@ pub use authority::Authority;
 pub use config::{AuthConfig, IssuerConfig, OperatorsConfig, TokenProfile};
 pub use directory::{Binding, Directory, DirectoryFuture, DirectoryUnavailable, is_claim_value};
 pub use fault::{AuthFault, LogoutFault};
-pub use permit::{
-    FhirAdmin, FhirRead, FhirWrite, OperatorPermit, OperatorSource, Permit, Right, Shape, WorkOrder,
-};
+pub use operator::{OperatorPermit, OperatorSource, WorkOrder};
+pub use permit::{FhirAdmin, FhirRead, FhirWrite, Permit, Right, Shape};
 pub use principal::{Principal, Roles};
 pub use readiness::IssuerReadiness;
 pub use scopes::{Interaction, Scopes};

@@ -39,7 +39,7 @@ pub(super) struct Token {
     pub sid: Option<Box<str>>,
     pub acr: Option<Box<str>>,
     pub claim_value: Box<str>,
-    pub token_id: Box<str>,
+    pub id: Box<str>,
     pub roles: Roles,
     pub operator: bool,
     pub scopes: Scopes,
@@ -104,7 +104,7 @@ impl Principal {
 
     /// Names the token in logs and audit events: 32 hex digits of SHA-256 over issuer and `jti`.
     pub fn token_id(&self) -> &str {
-        &self.token.token_id
+        &self.token.id
     }
 
     /// When the token was issued.
@@ -120,7 +120,7 @@ impl Principal {
 
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Principal(tenant {}, token {})", self.tenant, self.token.token_id)
+        write!(f, "Principal(tenant {}, token {})", self.tenant, self.token.id)
     }
 }
 
@@ -129,7 +129,9 @@ impl Principal {
     /// A principal for unit tests of the rooms above, as if a token had been verified.
     pub(crate) fn for_tests(tenant: TenantId, roles: &[&str], scope: &str) -> Self {
         let mut known = Roles::default();
-        roles.iter().for_each(|role| known.add(role));
+        for role in roles {
+            known.add(role);
+        }
         Self {
             token: Arc::new(Token {
                 issuer: Arc::from("https://issuer.example/realms/test"),
@@ -138,7 +140,7 @@ impl Principal {
                 sid: None,
                 acr: None,
                 claim_value: Box::from("test"),
-                token_id: Box::from("00000000000000000000000000000000"),
+                id: Box::from("00000000000000000000000000000000"),
                 roles: known,
                 operator: false,
                 scopes: Scopes::parse(scope),
