@@ -26,5 +26,7 @@ mod mutants;
 mod outages;
 #[path = "tokens/rights.rs"]
 mod rights;
+#[path = "tokens/tenants.rs"]
+mod tenants;
 #[path = "tokens/world.rs"]
 mod world;

@@ -9,11 +9,12 @@ use moka::sync::Cache;
 use tokio::time::timeout_at;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::claims::hex;
 use super::denied::Who;
 use super::issuer::Issuer;
-use super::json::{Json, Object};
-use super::jws::{Header, Jws, Typ};
+use super::jws::{Jws, Typ};
 use super::principal::Token;
+use super::verify::{check_signature, issuer_of, step_up};
 use super::{
     AuthConfig, AuthFault, Binding, Directory, FhirAdmin, IssuerConfig, IssuerReadiness,
     LogoutFault, OperatorPermit, Permit, Principal, Right, Shape, bearer, logout,
@@ -115,9 +116,15 @@ impl Authority {
             return Err(configuration(&issuer.config, "it is the operators' issuer"));
         }
         issuer.discover().await?;
-        let kept = Kept::keep(issuer);
-        let name = kept.issuer.rules.issuer.clone();
-        self.change(|issuers| issuers.insert(name, kept));
+        let name = issuer.rules.issuer.clone();
+        self.change(|issuers| {
+            let mut issuer = issuer;
+            if let Some(old) = issuers.get(&name) {
+                // Who was logged out stays logged out.
+                issuer.denied = old.issuer.denied.clone();
+            }
+            issuers.insert(name, Kept::keep(issuer))
+        });
         Ok(())
     }
 
@@ -191,9 +198,10 @@ impl Authority {
         shape: Shape<'_>,
     ) -> Result<Permit<R>, AuthFault> {
         let permit = Permit::grant(principal, shape)?;
-        if R::NAME == FhirAdmin::NAME
-            && let Some(kept) = self.inner.issuers.load().get(principal.issuer())
-        {
+        if R::NAME == FhirAdmin::NAME {
+            let issuers = self.inner.issuers.load();
+            let kept = issuers.get(principal.issuer());
+            let kept = kept.ok_or(AuthFault::InvalidToken("iss_unknown"))?;
             step_up(&kept.issuer.config.admin_acr_values, principal.acr())?;
         }
         Ok(permit)
@@ -293,9 +301,22 @@ impl Authority {
         let claims = jws.claims().map_err(invalid)?;
         let issuer = issuer_of(&claims, find)?;
         // Claims first: a token that cannot be good makes nobody fetch keys.
-        let token =
-            issuer.rules.judge(&claims, header.typ, self.inner.clock.now()).map_err(invalid)?;
-        let epoch = check_signature(&jws, &header, &issuer, deadline).await?;
+        let token = issuer.rules.judge(&claims, header.typ, self.inner.clock.now());
+        let verified = match token.map_err(invalid) {
+            Ok(token) => {
+                check_signature(&jws, &header, &issuer, deadline).await.map(|epoch| (token, epoch))
+            }
+            Err(fault) => Err(fault),
+        };
+        let (token, epoch) = verified.inspect_err(|fault| {
+            let kid = digest(&SHA256, header.kid.as_bytes());
+            tracing::debug!(
+                reason = fault.reason(),
+                issuer = %issuer.config.url,
+                kid_sha256 = %hex(&kid.as_ref()[..8]),
+                "a token does not verify"
+            );
+        })?;
         Ok((token, issuer, epoch))
     }
 
@@ -338,43 +359,6 @@ impl Kept {
 
 fn principal(token: &Arc<Token>, binding: &Binding) -> Principal {
     Principal { token: token.clone(), tenant: binding.tenant, generation: binding.generation }
-}
-
-fn issuer_of(
-    claims: &Object<'_>,
-    find: impl FnOnce(&str) -> Option<Arc<Issuer>>,
-) -> Result<Arc<Issuer>, AuthFault> {
-    let name = match claims.get("iss") {
-        Some(Json::Text(name)) => name,
-        Some(_) => return Err(AuthFault::InvalidToken("iss_malformed")),
-        None => return Err(AuthFault::InvalidToken("iss_missing")),
-    };
-    find(name).ok_or(AuthFault::InvalidToken("iss_unknown"))
-}
-
-/// The token's signature under the one key it names, by that key's algorithm. Gives the epoch of
-/// the key set.
-async fn check_signature(
-    jws: &Jws<'_>,
-    header: &Header<'_>,
-    issuer: &Issuer,
-    deadline: Deadline,
-) -> Result<u64, AuthFault> {
-    let found = issuer.key(&header.kid, deadline).await?;
-    if found.key.alg() != header.alg {
-        return Err(AuthFault::InvalidToken("alg_is_not_the_keys"));
-    }
-    if !found.key.verifies(jws.signed, &jws.signature) {
-        return Err(AuthFault::InvalidToken("signature_wrong"));
-    }
-    Ok(found.epoch)
-}
-
-fn step_up(wanted: &[String], acr: Option<&str>) -> Result<(), AuthFault> {
-    if wanted.is_empty() || acr.is_some_and(|acr| wanted.iter().any(|w| w == acr)) {
-        return Ok(());
-    }
-    Err(AuthFault::StepUp { acr_values: wanted.join(" ") })
 }
 
 fn configuration(issuer: &IssuerConfig, what: &'static str) -> AuthFault {

@@ -217,13 +217,12 @@ pub(super) fn optional<'o>(
 }
 
 fn token_id(issuer: &str, jti: &str) -> Box<str> {
-    use std::fmt::Write;
-
     let hash = digest(&SHA256, &[issuer.as_bytes(), &[0], jti.as_bytes()].concat());
-    let mut hex = String::with_capacity(32);
-    for byte in &hash.as_ref()[..16] {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex.into_boxed_str()
+    hex(&hash.as_ref()[..16])
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> Box<str> {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -1,7 +1,7 @@
 //! One issuer at run time: its keys, kept fresh by one task, and what is refused beyond its claims.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ const ABSENT_CAPACITY: u64 = 1000;
 pub(super) struct Issuer {
     pub rules: Rules,
     pub config: IssuerConfig,
-    pub denied: DenyList,
+    pub denied: Arc<DenyList>,
     fetcher: Fetcher,
     state: ArcSwap<State>,
     /// Fetches begun, and the newest one that ended; equal when none is under way.
@@ -41,6 +41,7 @@ pub(super) struct Issuer {
     wake: Notify,
     last_start: Mutex<Option<Instant>>,
     waiting: Semaphore,
+    retired: AtomicBool,
     /// Key ids, and the fetch that proved them absent.
     absent: Cache<Box<str>, u64>,
     refresh: Duration,
@@ -85,7 +86,7 @@ impl Issuer {
                 leeway: all.leeway,
                 max_lifetime: all.max_lifetime,
             },
-            denied: DenyList::new(all.deny_for.max(all.max_lifetime), all.deny_capacity),
+            denied: Arc::new(DenyList::new(all.deny_for.max(all.max_lifetime), all.deny_capacity)),
             fetcher: Fetcher::new(&config)?,
             config,
             state: ArcSwap::default(),
@@ -95,6 +96,7 @@ impl Issuer {
             wake: Notify::new(),
             last_start: Mutex::new(None),
             waiting: Semaphore::new(all.max_waiting),
+            retired: AtomicBool::new(false),
             absent: Cache::builder()
                 .max_capacity(ABSENT_CAPACITY)
                 .eviction_policy(EvictionPolicy::lru())
@@ -194,10 +196,10 @@ impl Issuer {
         }
     }
 
-    /// Makes every token of the issuer unknown; for an issuer that is taken away.
+    /// Ends the use of the keys for ever, whatever a fetch under way still brings; for an issuer that
+    /// is taken away or replaced.
     pub(super) fn retire(&self) {
-        let epoch = self.state.load().epoch + 1;
-        self.state.store(Arc::new(State { epoch, failing: Some("retired"), ..State::default() }));
+        self.retired.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn readiness(&self) -> IssuerReadiness {
@@ -220,7 +222,8 @@ impl Issuer {
     }
 
     fn usable<'s>(&self, state: &'s State) -> Result<&'s KeySet, AuthFault> {
-        let fresh = state.fetched.is_some_and(|at| at.elapsed() < self.max_stale);
+        let fresh = state.fetched.is_some_and(|at| at.elapsed() < self.max_stale)
+            && !self.retired.load(Ordering::SeqCst);
         state.keys.as_deref().filter(|_| fresh).ok_or_else(|| AuthFault::Unavailable {
             reason: if state.keys.is_some() { "keys_too_old" } else { "issuer_not_discovered" },
             retry_after_secs: self.until_next_fetch().as_secs().max(1),

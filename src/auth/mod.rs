@@ -28,6 +28,7 @@ mod permit;
 mod principal;
 mod readiness;
 mod scopes;
+mod verify;
 
 pub use authority::Authority;
 pub use config::{AuthConfig, IssuerConfig, OperatorsConfig, TokenProfile};

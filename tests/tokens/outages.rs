@@ -9,7 +9,7 @@ use wardgate::auth::{AuthConfig, AuthFault, Authority, IssuerConfig, OperatorsCo
 use wardgate::base::{ManualClock, Timestamp};
 
 use crate::directory::Bindings;
-use crate::idp::{Answer as Says, Idp, SigningKey, discovery, keycloak_claims};
+use crate::idp::{Answer as Says, Idp, SigningKey, discovery, keycloak_claims, logout_claims};
 use crate::keys::until;
 use crate::world::Answer::{Good, InvalidToken, Unavailable};
 use crate::world::{NOW, World, bearer, deadline, expect};
@@ -233,8 +233,24 @@ async fn issuers_come_and_go_while_running() {
     let config = IssuerConfig::keycloak(&issuer, "wardgate-api");
     world.authority.add_issuer(config.clone()).await.unwrap();
     expect("18", "added", Good, &world.present(&token).await);
-    world.authority.add_issuer(config).await.unwrap();
+    world.authority.add_issuer(config.clone()).await.unwrap();
     expect("18", "replaced", Good, &world.present(&token).await);
+    let mut logout = logout_claims(&issuer, NOW);
+    logout["aud"] = json!("wardgate-api");
+    logout["sid"] = json!("ended-session");
+    let logout = key.token(&json!({"alg": "ES256", "typ": "logout+jwt", "kid": "k"}), &logout);
+    let body = format!("logout_token={logout}");
+    world.authority.back_channel_logout(body.as_bytes(), deadline()).await.unwrap();
+    let ended = {
+        let mut claims = keycloak_claims(&issuer, NOW);
+        claims["client_id"] = json!("hospital-c");
+        claims["sid"] = json!("ended-session");
+        key.token(&key.header(), &claims)
+    };
+    expect("32", "logged out", InvalidToken, &world.present(&ended).await);
+    world.authority.add_issuer(config).await.unwrap();
+    expect("32", "logged out and issuer replaced", InvalidToken, &world.present(&ended).await);
+    expect("18", "replaced again", Good, &world.present(&token).await);
     assert!(world.authority.remove_issuer(&issuer));
     assert!(!world.authority.remove_issuer(&issuer));
     expect("18", "removed", InvalidToken, &world.present(&token).await);
