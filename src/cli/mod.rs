@@ -6,6 +6,7 @@
 
 mod args;
 mod config;
+mod demo;
 mod keys;
 mod mapping;
 mod output;
@@ -85,7 +86,7 @@ async fn run(cli: &Cli, output: &Output) -> Done {
     }
     match &cli.verb {
         Verb::Serve => serve::run(settings(cli)?, output).await,
-        Verb::Demo(_) => Err(Refused::new("soon")),
+        Verb::Demo(args) => demo::run(args, output).await,
         Verb::Config(verb) => config::run(verb, settings_file(cli), output),
         Verb::Registry(verb) => registry::run(verb, settings(cli)?, output).await,
         Verb::Keys(verb) => keys::run(verb, settings(cli)?, output).await,

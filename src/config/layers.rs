@@ -49,6 +49,11 @@ pub fn load(file: Option<&Path>) -> Result<Settings, Vec<SettingFault>> {
     resolve(&text, std::env::vars())
 }
 
+/// Reads settings from a text alone, without the environment.
+pub fn parse(text: &str) -> Result<Settings, Vec<SettingFault>> {
+    resolve(text, std::iter::empty())
+}
+
 /// [`load`] over given texts.
 pub(super) fn resolve(
     file: &str,
