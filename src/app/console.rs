@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::control::{Caller, Control};
 
 /// How long one command may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The control plane for the command line on the gateway's own machine: no listeners, no lanes.
 pub struct Console {

@@ -47,7 +47,7 @@ impl AuditConfig {
             spool_bytes: 8 << 20,
             spool_bytes_max: 64 << 20,
             checkpoint_events: 4096,
-            checkpoint_every: Duration::from_secs(60),
+            checkpoint_every: Duration::from_mins(1),
             open_files: 256,
         }
     }

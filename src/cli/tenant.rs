@@ -105,19 +105,16 @@ fn connection(
     let unreadable = |what: &str, error: &std::io::Error| {
         Refused::new(format!("{what} cannot be read: {}", error.kind()))
     };
-    let text = match &source.url_file {
-        Some(file) => {
-            std::fs::read_to_string(file).map_err(|e| unreadable("the file of --url-file", &e))?
-        }
-        None => {
-            let mut text = String::new();
-            std::io::stdin()
-                .lock()
-                .take(64 * 1024)
-                .read_to_string(&mut text)
-                .map_err(|e| unreadable("standard input", &e))?;
-            text
-        }
+    let text = if let Some(file) = &source.url_file {
+        std::fs::read_to_string(file).map_err(|e| unreadable("the file of --url-file", &e))?
+    } else {
+        let mut text = String::new();
+        std::io::stdin()
+            .lock()
+            .take(64 * 1024)
+            .read_to_string(&mut text)
+            .map_err(|e| unreadable("standard input", &e))?;
+        text
     };
     let ca_pem = match ca_file {
         None => None,

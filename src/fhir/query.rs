@@ -91,7 +91,7 @@ impl SearchQuery {
             CURSOR => self.cursor = Some(value),
             "_sort" | "_include" | "_revinclude" | "_contained" | "_containedType" | "_has"
             | "_filter" | "_query" | "_text" | "_content" | "_list" => {
-                self.unsupported.push(name.to_owned())
+                self.unsupported.push(name.to_owned());
             }
             _ => {
                 let (name, modifier) = match name.split_once(':') {

@@ -378,18 +378,12 @@ impl<'a> Builder<'a> {
         name: &str,
         pointer: &str,
     ) -> Option<ColumnRef> {
-        match scope.find(name) {
-            Some(column) => Some(column),
-            None => {
-                let near = nearest(name, scope.names());
-                self.problems.error(
-                    pointer,
-                    "column",
-                    format!("there is no column \"{name}\""),
-                    near,
-                );
-                None
-            }
+        if let Some(column) = scope.find(name) {
+            Some(column)
+        } else {
+            let near = nearest(name, scope.names());
+            self.problems.error(pointer, "column", format!("there is no column \"{name}\""), near);
+            None
         }
     }
 
@@ -421,17 +415,16 @@ impl<'a> Builder<'a> {
                     Json::Bool(flag) => flag.to_string(),
                     _ => String::new(),
                 };
-                match values::parse(column.ty, &text) {
-                    Some(value) => typed.push(value),
-                    None => {
-                        let message = "the value does not fit the column's type";
-                        self.problems.error(
-                            &pointer,
-                            "value",
-                            message,
-                            format!("the column is of type {:?}", column.ty),
-                        );
-                    }
+                if let Some(value) = values::parse(column.ty, &text) {
+                    typed.push(value)
+                } else {
+                    let message = "the value does not fit the column's type";
+                    self.problems.error(
+                        &pointer,
+                        "value",
+                        message,
+                        format!("the column is of type {:?}", column.ty),
+                    );
                 }
             }
             all.push(Predicate::In { left, values: typed });

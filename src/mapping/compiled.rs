@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use jiff::tz::TimeZone;
 
 use super::catalog::Catalog;
-use super::plan::{Expr, Predicate, Relation, SourcePlan, Value};
+use super::plan::{Expr, Predicate, Relation, SourcePlan};
 use super::problem::MappingProblem;
 use super::rows::{Row, Rows};
 use super::search::{Asked, Refusal};

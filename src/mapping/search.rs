@@ -222,7 +222,7 @@ impl Asked<'_> {
         };
         let interval = Interval::parse(&unescape(text), self.zone).ok_or(Refusal::Value)?;
         let Some(measure) = Measure::of(leaf, place.columns) else { return Ok(None) };
-        let utc = zone.to_fixed_offset().is_ok_and(|offset| offset.is_zero()) && self.zone != zone;
+        let utc = zone.to_fixed_offset().is_ok_and(jiff::tz::Offset::is_zero) && self.zone != zone;
         let (low, high) = measure.bounds(&interval, utc);
         let compare = |op, right| Predicate::Compare { left: measure.expr.clone(), op, right };
         Ok(Some(match prefix {

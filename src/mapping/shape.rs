@@ -347,14 +347,14 @@ fn complete(
             );
         }
         "decimal" if !has(|s| matches!(s, Step::Decimal(_) | Step::Int)) => {
-            steps.push(Step::Decimal('.'))
+            steps.push(Step::Decimal('.'));
         }
         "integer" | "positiveInt" | "unsignedInt" if !has(|s| matches!(s, Step::Int)) => {
-            steps.push(Step::Int)
+            steps.push(Step::Int);
         }
         "date" if !has(|s| matches!(s, Step::Date(_))) => steps.push(Step::Date(None)),
         "dateTime" | "instant" if !has(|s| matches!(s, Step::DateTime(_) | Step::Date(_))) => {
-            steps.push(Step::DateTime(None))
+            steps.push(Step::DateTime(None));
         }
         _ => {}
     }

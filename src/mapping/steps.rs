@@ -33,7 +33,7 @@ pub(super) fn step(
         }),
     };
     Ok(match (name, arguments.len()) {
-        ("trim", 0) | ("first", 0) => Step::First,
+        ("trim" | "first", 0) => Step::First,
         ("upper", 0) => Step::Upper,
         ("lower", 0) => Step::Lower,
         ("int", 0) => Step::Int,
@@ -54,26 +54,23 @@ pub(super) fn step(
             let [yes, no] = arguments else { return wrong("write bool('1', '0')") };
             Step::Bool(yes.clone(), no.clone())
         }
-        ("code", 1) => match vocabulary.codes.get(first.unwrap_or_default()) {
-            Some(map) => Step::Code(map.clone()),
-            None => {
+        ("code", 1) => {
+            if let Some(map) = vocabulary.codes.get(first.unwrap_or_default()) {
+                Step::Code(map.clone())
+            } else {
                 let message = format!("there is no code map \"{}\"", first.unwrap_or_default());
                 return Err((message, "define it under `codes`".to_owned()));
             }
-        },
+        }
         ("date", 0 | 1) => Step::Date(format(first)?),
         ("datetime", 0 | 1) => Step::DateTime(format(first)?),
         ("ref", 1) => {
             let target = first.unwrap_or_default().to_owned();
-            match vocabulary.prefixes.get(&target) {
-                Some(prefix) => Step::Reference { target, prefix: prefix.clone() },
-                None => {
-                    let message = format!("\"{target}\" is not mapped in this document");
-                    return Err((
-                        message,
-                        "map that type too, or leave the reference out".to_owned(),
-                    ));
-                }
+            if let Some(prefix) = vocabulary.prefixes.get(&target) {
+                Step::Reference { target, prefix: prefix.clone() }
+            } else {
+                let message = format!("\"{target}\" is not mapped in this document");
+                return Err((message, "map that type too, or leave the reference out".to_owned()));
             }
         }
         ("join" | "split" | "prefix" | "default" | "null" | "bool" | "code" | "ref", _) => {

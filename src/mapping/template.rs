@@ -72,19 +72,20 @@ fn value(node: &Node, filling: &Filling<'_>, out: &mut Vec<u8>, bad: &mut BadCel
             out.extend_from_slice(json.as_bytes());
             Written::Constant
         }
-        Node::Leaf(leaf) => match leaf.values(|slot| filling.row.get(slot), filling.zone) {
-            Ok(values) => match values.into_iter().next() {
-                Some(text) => {
-                    scalar(leaf.kind, &text, out);
-                    Written::Value
+        Node::Leaf(leaf) => {
+            if let Ok(values) = leaf.values(|slot| filling.row.get(slot), filling.zone) {
+                match values.into_iter().next() {
+                    Some(text) => {
+                        scalar(leaf.kind, &text, out);
+                        Written::Value
+                    }
+                    None => Written::Nothing,
                 }
-                None => Written::Nothing,
-            },
-            Err(_) => {
+            } else {
                 bad.push(leaf.path);
                 Written::Nothing
             }
-        },
+        }
         Node::Object(members) => folded(node, object(members, filling, out, bad)),
         Node::Array(items) => folded(node, array(items, filling, out, bad)),
         Node::Each(..) => Written::Nothing,

@@ -99,7 +99,7 @@ pub(super) fn after(
         w.sql("(");
         match value {
             None if index == last => {
-                w.sql(if w.flavour == Flavour::Sqlite { "0" } else { "FALSE" })
+                w.sql(if w.flavour == Flavour::Sqlite { "0" } else { "FALSE" });
             }
             None => {
                 key(w, scope, &term.column)?;

@@ -24,7 +24,7 @@ fn pad<T>(items: &[T]) -> impl Iterator<Item = &T> {
     items
         .iter()
         .chain(last)
-        .chain(std::iter::repeat_n(items, items.len()).flat_map(|i| i.last()))
+        .chain(std::iter::repeat_n(items, items.len()).filter_map(|i| i.last()))
         .take(padded(items.len()))
 }
 

@@ -176,13 +176,14 @@ pub(super) fn postgres_cast(ty: SqlType) -> &'static str {
 fn postgres(w: &mut Writer, value: &Value) -> Result<(), WriteFault> {
     let mut cast = postgres_cast(value.ty);
     let bind = match value.ty {
-        SqlType::Integer { .. } => match value.text.parse() {
-            Ok(number) => Bind::Int(number),
-            Err(_) => {
+        SqlType::Integer { .. } => {
+            if let Ok(number) = value.text.parse() {
+                Bind::Int(number)
+            } else {
                 cast = "numeric";
                 Bind::Text(value.text.clone())
             }
-        },
+        }
         SqlType::Binary => Bind::Bytes(hex(&value.text).ok_or(WriteFault::Value)?),
         _ => Bind::Text(value.text.clone()),
     };
@@ -201,8 +202,14 @@ fn mysql(w: &mut Writer, value: &Value) -> Result<(), WriteFault> {
     let cast = match value.ty {
         SqlType::Integer { .. } => {
             return match (value.text.parse::<i64>(), value.text.parse::<u64>()) {
-                (Ok(number), _) => Ok(w.bind(Bind::Int(number))),
-                (_, Ok(number)) => Ok(w.bind(Bind::UInt(number))),
+                (Ok(number), _) => {
+                    w.bind(Bind::Int(number));
+                    Ok(())
+                }
+                (_, Ok(number)) => {
+                    w.bind(Bind::UInt(number));
+                    Ok(())
+                }
                 _ => cast_text(w, &value.text, "DECIMAL(65,30)"),
             };
         }

@@ -148,12 +148,11 @@ fn compile(version: u64, document: &str, catalog: &str) -> MappingState {
         .ok()
         .zip(Document::parse(document).ok())
         .and_then(|(catalog, document)| mapping::compile(&document, &catalog).ok());
-    match compiled {
-        Some(compiled) => MappingState::Active(Arc::new(ActiveMapping { version, compiled })),
-        None => {
-            tracing::error!(target: "wardgate::tenant", version, "the mapping in force does not compile");
-            MappingState::Broken
-        }
+    if let Some(compiled) = compiled {
+        MappingState::Active(Arc::new(ActiveMapping { version, compiled }))
+    } else {
+        tracing::error!(target: "wardgate::tenant", version, "the mapping in force does not compile");
+        MappingState::Broken
     }
 }
 

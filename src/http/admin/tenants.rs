@@ -104,12 +104,11 @@ pub(super) async fn connection(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let tenant = plane.0.control.show(&caller, &id).await.map_err(problem)?;
-    match &tenant.connection {
-        Some(connection) => Ok(tagged(StatusCode::OK, tenant.generation, connection)),
-        None => {
-            let detail = "This tenant has no connection yet.";
-            Err(Problem::new(StatusCode::NOT_FOUND, "not_found", detail))
-        }
+    if let Some(connection) = &tenant.connection {
+        Ok(tagged(StatusCode::OK, tenant.generation, connection))
+    } else {
+        let detail = "This tenant has no connection yet.";
+        Err(Problem::new(StatusCode::NOT_FOUND, "not_found", detail))
     }
 }
 

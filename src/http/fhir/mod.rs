@@ -125,12 +125,11 @@ async fn confidential(request: Request, next: Next) -> Response {
 }
 
 async fn in_time(patience: Duration, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(patience, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let message = "The answer was not ready in time.";
-            FhirError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
-        }
+    if let Ok(response) = tokio::time::timeout(patience, next.run(request)).await {
+        response
+    } else {
+        let message = "The answer was not ready in time.";
+        FhirError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
     }
 }
 
