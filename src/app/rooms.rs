@@ -90,7 +90,7 @@ pub(super) fn auth(settings: &Settings) -> AuthConfig {
 
 pub(super) fn audit(settings: &Settings) -> AuditConfig {
     let mut config = AuditConfig::new(settings.audit.dir.clone(), settings.audit.instance.clone());
-    config.checkpoint_dir = settings.audit.checkpoint_dir.clone();
+    config.checkpoint_dir.clone_from(&settings.audit.checkpoint_dir);
     config
 }
 

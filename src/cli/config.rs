@@ -1,6 +1,6 @@
 //! `wardgate config check` and `config show`.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -8,8 +8,8 @@ use super::args::ConfigVerb;
 use super::output::{Output, table};
 use super::{Done, Refused};
 
-pub(super) fn run(verb: &ConfigVerb, file: Option<PathBuf>, output: &Output) -> Done {
-    match crate::config::load(file.as_deref()) {
+pub(super) fn run(verb: &ConfigVerb, file: Option<&Path>, output: &Output) -> Done {
+    match crate::config::load(file) {
         Err(faults) => {
             if output.is_json() {
                 let faults: Vec<_> = faults

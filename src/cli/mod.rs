@@ -87,7 +87,7 @@ async fn run(cli: &Cli, output: &Output) -> Done {
     match &cli.verb {
         Verb::Serve => serve::run(settings(cli)?, output).await,
         Verb::Demo(args) => demo::run(args, output).await,
-        Verb::Config(verb) => config::run(verb, settings_file(cli), output),
+        Verb::Config(verb) => config::run(verb, settings_file(cli).as_deref(), output),
         Verb::Registry(verb) => registry::run(verb, settings(cli)?, output).await,
         Verb::Keys(verb) => keys::run(verb, settings(cli)?, output).await,
         Verb::Tenant(verb) => tenant::run(verb, settings(cli)?, output).await,

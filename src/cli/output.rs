@@ -31,6 +31,7 @@ impl Output {
     }
 
     /// A line on standard output. A reader that has gone away is no failure of the command.
+    #[expect(clippy::unused_self, reason = "one object stands for where output goes")]
     pub(super) fn line(&self, text: &str) {
         let _gone = writeln!(std::io::stdout().lock(), "{text}").is_err();
     }
@@ -43,6 +44,7 @@ impl Output {
     }
 
     /// Why nothing came of it.
+    #[expect(clippy::unused_self, reason = "one object stands for where output goes")]
     pub(super) fn refused(&self, refused: &Refused) {
         let mut error = std::io::stderr().lock();
         let hint = refused.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();

@@ -158,7 +158,8 @@ fn steps(report: &CheckReport) -> String {
     let rows: Vec<_> = report.steps.iter().map(row).collect();
     let mut text = table(&["STEP", "TIME", "OUTCOME"], &rows);
     if let Some(version) = &report.version {
-        text.push_str(&format!("\nserver: {version}"));
+        text.push_str("\nserver: ");
+        text.push_str(version);
     }
     text
 }

@@ -102,6 +102,107 @@ const OBSERVATION: &[Element] = &[
     one("method", "CodeableConcept"),
 ];
 
+const META: &[Element] = &[
+                    one("versionId", "id"),
+                    one("lastUpdated", "instant"),
+                    many("profile", "canonical"),
+                    many("tag", "Coding"),
+                ];
+
+const IDENTIFIER: &[Element] = &[
+                    coded("use", IDENTIFIER_USE),
+                    one("type", "CodeableConcept"),
+                    one("system", "uri"),
+                    one("value", "string"),
+                    one("period", "Period"),
+                    one("assigner", "Reference"),
+                ];
+
+const HUMAN_NAME: &[Element] = &[
+                    coded("use", NAME_USE),
+                    one("text", "string"),
+                    one("family", "string"),
+                    many("given", "string"),
+                    many("prefix", "string"),
+                    many("suffix", "string"),
+                    one("period", "Period"),
+                ];
+
+const CONTACT_POINT: &[Element] = &[
+                    coded("system", CONTACT_SYSTEM),
+                    one("value", "string"),
+                    coded("use", CONTACT_USE),
+                    one("rank", "positiveInt"),
+                    one("period", "Period"),
+                ];
+
+const ADDRESS: &[Element] = &[
+                    coded("use", ADDRESS_USE),
+                    coded("type", ADDRESS_TYPE),
+                    one("text", "string"),
+                    many("line", "string"),
+                    one("city", "string"),
+                    one("district", "string"),
+                    one("state", "string"),
+                    one("postalCode", "string"),
+                    one("country", "string"),
+                    one("period", "Period"),
+                ];
+
+const CODEABLE_CONCEPT: &[Element] = &[many("coding", "Coding"), one("text", "string")];
+
+const CODING: &[Element] = &[
+                    one("system", "uri"),
+                    one("version", "string"),
+                    one("code", "code"),
+                    one("display", "string"),
+                    one("userSelected", "boolean"),
+                ];
+
+const QUANTITY: &[Element] = &[
+                    one("value", "decimal"),
+                    coded("comparator", COMPARATOR),
+                    one("unit", "string"),
+                    one("system", "uri"),
+                    one("code", "code"),
+                ];
+
+const RANGE: &[Element] = &[one("low", "Quantity"), one("high", "Quantity")];
+
+const PERIOD: &[Element] = &[one("start", "dateTime"), one("end", "dateTime")];
+
+const REFERENCE: &[Element] = &[
+                    one("reference", "string"),
+                    one("type", "uri"),
+                    one("identifier", "Identifier"),
+                    one("display", "string"),
+                ];
+
+const ANNOTATION: &[Element] = &[
+                    one("authorString", "string"),
+                    one("time", "dateTime"),
+                    must(one("text", "markdown")),
+                ];
+
+/// The elements of a complex data type; `None` for a primitive.
+pub fn complex(ty: &str) -> Option<&'static [Element]> {
+    Some(match ty {
+        "Meta" => META,
+        "Identifier" => IDENTIFIER,
+        "HumanName" => HUMAN_NAME,
+        "ContactPoint" => CONTACT_POINT,
+        "Address" => ADDRESS,
+        "CodeableConcept" => CODEABLE_CONCEPT,
+        "Coding" => CODING,
+        "Quantity" => QUANTITY,
+        "Range" => RANGE,
+        "Period" => PERIOD,
+        "Reference" => REFERENCE,
+        "Annotation" => ANNOTATION,
+        _ => return None,
+    })
+}
+
 /// The elements of a resource type, if it can be mapped.
 pub fn resource(name: &str) -> Option<&'static [Element]> {
     match name {
@@ -113,119 +214,6 @@ pub fn resource(name: &str) -> Option<&'static [Element]> {
 
 /// The resource types that can be mapped.
 pub const TYPES: &[&str] = &["Observation", "Patient"];
-
-/// The elements of a complex data type; `None` for a primitive.
-pub fn complex(ty: &str) -> Option<&'static [Element]> {
-    Some(match ty {
-        "Meta" => {
-            const {
-                &[
-                    one("versionId", "id"),
-                    one("lastUpdated", "instant"),
-                    many("profile", "canonical"),
-                    many("tag", "Coding"),
-                ]
-            }
-        }
-        "Identifier" => {
-            const {
-                &[
-                    coded("use", IDENTIFIER_USE),
-                    one("type", "CodeableConcept"),
-                    one("system", "uri"),
-                    one("value", "string"),
-                    one("period", "Period"),
-                    one("assigner", "Reference"),
-                ]
-            }
-        }
-        "HumanName" => {
-            const {
-                &[
-                    coded("use", NAME_USE),
-                    one("text", "string"),
-                    one("family", "string"),
-                    many("given", "string"),
-                    many("prefix", "string"),
-                    many("suffix", "string"),
-                    one("period", "Period"),
-                ]
-            }
-        }
-        "ContactPoint" => {
-            const {
-                &[
-                    coded("system", CONTACT_SYSTEM),
-                    one("value", "string"),
-                    coded("use", CONTACT_USE),
-                    one("rank", "positiveInt"),
-                    one("period", "Period"),
-                ]
-            }
-        }
-        "Address" => {
-            const {
-                &[
-                    coded("use", ADDRESS_USE),
-                    coded("type", ADDRESS_TYPE),
-                    one("text", "string"),
-                    many("line", "string"),
-                    one("city", "string"),
-                    one("district", "string"),
-                    one("state", "string"),
-                    one("postalCode", "string"),
-                    one("country", "string"),
-                    one("period", "Period"),
-                ]
-            }
-        }
-        "CodeableConcept" => const { &[many("coding", "Coding"), one("text", "string")] },
-        "Coding" => {
-            const {
-                &[
-                    one("system", "uri"),
-                    one("version", "string"),
-                    one("code", "code"),
-                    one("display", "string"),
-                    one("userSelected", "boolean"),
-                ]
-            }
-        }
-        "Quantity" => {
-            const {
-                &[
-                    one("value", "decimal"),
-                    coded("comparator", COMPARATOR),
-                    one("unit", "string"),
-                    one("system", "uri"),
-                    one("code", "code"),
-                ]
-            }
-        }
-        "Range" => const { &[one("low", "Quantity"), one("high", "Quantity")] },
-        "Period" => const { &[one("start", "dateTime"), one("end", "dateTime")] },
-        "Reference" => {
-            const {
-                &[
-                    one("reference", "string"),
-                    one("type", "uri"),
-                    one("identifier", "Identifier"),
-                    one("display", "string"),
-                ]
-            }
-        }
-        "Annotation" => {
-            const {
-                &[
-                    one("authorString", "string"),
-                    one("time", "dateTime"),
-                    must(one("text", "markdown")),
-                ]
-            }
-        }
-        _ => return None,
-    })
-}
 
 /// Whether a primitive is written as a JSON number.
 pub fn is_number(ty: &str) -> bool {

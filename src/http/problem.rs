@@ -33,7 +33,7 @@ pub(super) struct Problem {
     kind: &'static str,
     detail: Cow<'static, str>,
     problems: Option<serde_json::Value>,
-    headers: HeaderMap,
+    headers: Box<HeaderMap>,
 }
 
 impl Problem {
@@ -42,7 +42,7 @@ impl Problem {
         kind: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, kind, detail: detail.into(), problems: None, headers: HeaderMap::new() }
+        Self { status, kind, detail: detail.into(), problems: None, headers: Box::default() }
     }
 
     /// A room's failure. The reason goes to the log once, here; the caller gets the message only.
@@ -105,7 +105,7 @@ impl IntoResponse for Problem {
         let mut response = (self.status, text).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
-        response.headers_mut().extend(self.headers);
+        response.headers_mut().extend(*self.headers);
         response
     }
 }

@@ -175,7 +175,7 @@ impl Compiled {
         }
         let mut wanted = Vec::new();
         for param in &query.params {
-            match self.resolve(resource, param) {
+            match resolve(resource, param) {
                 Some(known) => wanted.push((param, known)),
                 None if lenient => {}
                 None => {
@@ -205,18 +205,6 @@ impl Compiled {
         }
     }
 
-    fn resolve(
-        &self,
-        resource: &str,
-        param: &QueryParam,
-    ) -> Option<Option<&'static search_params::SearchParam>> {
-        if param.name == "_id" {
-            return Some(None);
-        }
-        let known = search_params::of(resource).iter().find(|p| p.name == param.name)?;
-        Some(Some(known))
-    }
-
     /// The document's place with that number, for counting bad cells.
     pub fn path(&self, number: usize) -> Option<&str> {
         self.paths.get(number).map(String::as_str)
@@ -231,7 +219,23 @@ fn named(param: &QueryParam) -> String {
     if plain(&param.name) { format!("\"{}\"", param.name) } else { "of that name".to_owned() }
 }
 
-type Wanted<'q> = (&'q QueryParam, Option<&'static search_params::SearchParam>);
+/// What a query parameter means.
+#[derive(Clone, Copy)]
+enum Known {
+    /// `_id`, which every type has.
+    Id,
+    /// One of the type's own.
+    Param(&'static search_params::SearchParam),
+}
+
+fn resolve(resource: &str, param: &QueryParam) -> Option<Known> {
+    if param.name == "_id" {
+        return Some(Known::Id);
+    }
+    search_params::of(resource).iter().find(|p| p.name == param.name).map(Known::Param)
+}
+
+type Wanted<'q> = (&'q QueryParam, Known);
 
 fn condition(asked: &Asked<'_>, wanted: &[Wanted<'_>]) -> Result<Predicate, PlanFault> {
     let mut all = Vec::new();
@@ -240,14 +244,14 @@ fn condition(asked: &Asked<'_>, wanted: &[Wanted<'_>]) -> Result<Predicate, Plan
             return Err(PlanFault(format!("The parameter {} has no value.", named(query)).into()));
         }
         match known {
-            None => {
+            Known::Id => {
                 let keys = query.values.iter().filter_map(|id| asked.source.key_of(id)).collect();
                 all.push(Predicate::In {
                     left: Expr::Column(asked.source.key.clone()),
                     values: keys,
                 });
             }
-            Some(param) => all.push(asked.predicate(param, query).map_err(|refusal| {
+            Known::Param(param) => all.push(asked.predicate(param, query).map_err(|refusal| {
                 PlanFault(
                     match refusal {
                         Refusal::NotMapped => {
@@ -288,7 +292,7 @@ impl PlannedSource<'_> {
     pub fn group<'r>(&self, children: &'r [Rows]) -> Grouped<'r> {
         let tables = self.source.children.iter().zip(children).map(|(table, rows)| {
             let own: Vec<usize> = (0..table.own.len()).collect();
-            let mut by_key: HashMap<Vec<&'r str>, Vec<Row<'r>>> = HashMap::new();
+            let mut by_key: ByKey<'r> = HashMap::new();
             for row in rows.iter() {
                 let key: Option<Vec<&str>> = own.iter().map(|slot| row.get(*slot)).collect();
                 if let Some(key) = key {
@@ -339,4 +343,6 @@ impl PlannedSource<'_> {
 }
 
 /// One-to-many rows by the key of the row they belong to.
-pub struct Grouped<'r>(Vec<(Vec<usize>, HashMap<Vec<&'r str>, Vec<Row<'r>>>)>);
+pub struct Grouped<'r>(Vec<(Vec<usize>, ByKey<'r>)>);
+
+type ByKey<'r> = HashMap<Vec<&'r str>, Vec<Row<'r>>>;

@@ -143,11 +143,6 @@ impl Format {
         pieces
     }
 
-    /// Whether its texts are UTC.
-    pub(super) fn is_utc(&self) -> bool {
-        self.utc
-    }
-
     /// The zone its texts are in.
     pub(super) fn zone<'z>(&self, tenants: &'z TimeZone) -> &'z TimeZone {
         const UTC: &TimeZone = &TimeZone::UTC;

@@ -146,8 +146,7 @@ impl Shared {
                 let before = self.configs.peek(tenant);
                 Ok(config::build(snapshot, before.as_deref(), &self.defaults, &self.keyring))
             }
-            Ok(None) => Err(LoadFault::Unknown),
-            Err(RegistryFault::NotFound(_)) => Err(LoadFault::Unknown),
+            Ok(None) | Err(RegistryFault::NotFound(_)) => Err(LoadFault::Unknown),
             Err(fault) => {
                 tracing::warn!(target: "wardgate::tenant", %tenant, reason = %fault, "configuration not loaded");
                 Err(LoadFault::Unavailable)

@@ -100,6 +100,7 @@ pub(super) fn tagged<T: Serialize>(status: StatusCode, generation: u64, body: &T
 }
 
 /// A room's failure as a problem, with its list of mapping faults where it has one.
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 pub(super) fn problem(fault: ControlFault) -> Problem {
     let listing = fault.problems().and_then(|problems| serde_json::to_value(problems).ok());
     let problem = Problem::of(&fault);

@@ -18,7 +18,7 @@ pub(super) struct FhirError {
     status: StatusCode,
     code: &'static str,
     message: Cow<'static, str>,
-    headers: HeaderMap,
+    headers: Box<HeaderMap>,
 }
 
 impl FhirError {
@@ -28,7 +28,7 @@ impl FhirError {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code, message: message.into(), headers: HeaderMap::new() }
+        Self { status, code, message: message.into(), headers: Box::default() }
     }
 
     /// A room's failure. The reason goes to the log once, here; the caller gets the message only.
@@ -81,7 +81,7 @@ impl IntoResponse for FhirError {
         });
         let mut response = (self.status, outcome.to_string()).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, FHIR_JSON);
-        response.headers_mut().extend(self.headers);
+        response.headers_mut().extend(*self.headers);
         response
     }
 }
