@@ -108,12 +108,24 @@ data_dir() {
   cat "$state/data-dir"
 }
 
-# Alive means: the process exists and is still the program that was started under this id.
+# State letter and start time of a process; a process that ended but was not yet collected counts as gone.
+birth() {
+  local fields
+  { read -r fields <"/proc/$1/stat"; } 2>/dev/null || return 1
+  # shellcheck disable=SC2086 # the fields after the program's name are split on purpose
+  set -- ${fields##*) }
+  [[ $1 != Z ]] || return 1
+  echo "${20}"
+}
+
+# Remembers a started server by process id and start time: ids are used again, the pair is not.
+remember() { echo "$2 $(birth "$2")" >"$state/$1.pid"; }
+
 alive() {
-  local file=$state/$1.pid pid name
-  [[ -s $file ]] || return 1
-  read -r pid name <"$file"
-  [[ -r /proc/$pid/cmdline ]] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -- "$name"
+  local pid born
+  [[ -s $state/$1.pid ]] || return 1
+  read -r pid born <"$state/$1.pid"
+  [[ -n $born && $(birth "$pid") == "$born" ]]
 }
 
 wait_for() { # seconds, server, description, command…
@@ -215,7 +227,7 @@ CONF
   echo 'host all all 127.0.0.1/32 scram-sha-256' >"$dir/data/pg_hba.conf"
   as_postgres "$bin/pg_ctl" --pgdata="$dir/data" --log="$dir/log" --silent --wait --timeout=60 start \
     >>"$state/postgres.log" 2>&1 9>&- </dev/null || { cat "$dir/log" >&2; die "postgres did not come up"; }
-  echo "$(head -n 1 "$dir/data/postmaster.pid") $dir/data" >"$state/postgres.pid"
+  remember postgres "$(head -n 1 "$dir/data/postmaster.pid")"
   write_env WARDGATE_TEST_POSTGRES "{\"host\":\"127.0.0.1\",\"port\":$port,\"user\":\"postgres\",\"password\":\"$password\",\"ca_file\":\"$state/tls/ca.pem\"}" \
     >"$state/postgres.env"
   say "postgres $("$bin/postgres" --version | awk '{print $3}') on 127.0.0.1:$port"
@@ -261,7 +273,7 @@ SQL
     --ssl-ca="$dir/tls/ca.pem" --ssl-cert="$dir/tls/server.pem" --ssl-key="$dir/tls/server.key" \
     --character-set-server=utf8mb4 --max-connections=400 --innodb-buffer-pool-size=64M --innodb-log-file-size=16M \
     --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=0 >>"$state/mariadb.log" 2>&1 9>&- </dev/null &
-  echo "$! $dir/data" >"$state/mariadb.pid"
+  remember mariadb $!
   wait_for 60 mariadb mariadb mariadb --no-defaults --host=127.0.0.1 --port="$port" --user=root \
     --password="$password" --ssl-ca="$state/tls/ca.pem" --ssl-verify-server-cert --execute='select 1'
   write_env WARDGATE_TEST_MARIADB "{\"host\":\"127.0.0.1\",\"port\":$port,\"user\":\"root\",\"password\":\"$password\",\"ca_file\":\"$state/tls/ca.pem\"}" \
@@ -328,7 +340,7 @@ up_keycloak() {
     setsid "$dir/bin/kc.sh" start --optimized --import-realm --cache=local --http-enabled=true --http-host=127.0.0.1 \
     --http-port="$port" --http-management-port="$management" --hostname="http://127.0.0.1:$port" \
     --db-url='jdbc:h2:mem:keycloak;DB_CLOSE_DELAY=-1;NON_KEYWORDS=VALUE' >"$state/keycloak.log" 2>&1 9>&- </dev/null &
-  echo "$! $dir" >"$state/keycloak.pid"
+  remember keycloak $!
   wait_for 240 keycloak keycloak http_ok "$management" /health/ready
   write_env WARDGATE_TEST_KEYCLOAK "{\"base\":\"http://127.0.0.1:$port\",\"admin_user\":\"admin\",\"admin_password\":\"$password\"}" \
     >"$state/keycloak.env"

@@ -1,0 +1,12 @@
+//! Tests against real servers: PostgreSQL, MariaDB and Keycloak on loopback.
+//!
+//! `tests/run servers` starts the servers and runs this binary. By hand:
+//! `tests/servers.sh up && eval "$(tests/servers.sh env)" && cargo test --test servers`.
+//!
+//! One module per topic. Each is marked `#[cfg(test)]`, which is always true here and tells the lints
+//! that helper functions are test code as well.
+
+#[cfg(test)]
+mod fault_proxy;
+#[cfg(test)]
+mod harness;
