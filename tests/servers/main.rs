@@ -10,3 +10,7 @@
 mod fault_proxy;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod store_bed;

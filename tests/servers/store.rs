@@ -1,0 +1,605 @@
+//! Plans written as SQL and run: the same answers on every engine.
+
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
+use wardgate::mapping::catalog::SqlType;
+use wardgate::mapping::plan::{
+    Child, CompareOp, Expr, Order, Piece, Predicate, Relation, SourcePlan, TextMatch,
+};
+use wardgate::store::run::fetch_page_on;
+use wardgate::store::{Flavour, WriteFault, fold, page_sql};
+
+use crate::store_bed::{Bed, INT, among, column, compare, matching, not, query, value};
+
+/// Every type goes out in its canonical form and finds its row again by that form.
+async fn round_trips(bed: &mut Bed, columns: &[(&str, SqlType, &str, &str)]) {
+    let declared: Vec<String> =
+        columns.iter().enumerate().map(|(i, (sql, ..))| format!("c{i} {sql}")).collect();
+    bed.execute(&format!("CREATE TABLE types (id INT PRIMARY KEY, {})", declared.join(", "))).await;
+    let literals: Vec<&str> = columns.iter().map(|(_, _, literal, _)| *literal).collect();
+    bed.execute(&format!("INSERT INTO types VALUES (1, {})", literals.join(", "))).await;
+    let nulls = vec!["NULL"; columns.len()].join(", ");
+    bed.execute(&format!("INSERT INTO types VALUES (2, {nulls})")).await;
+    for (index, (sql, ty, _, want)) in columns.iter().enumerate() {
+        let name = format!("c{index}");
+        let page = bed.page(&query("types", &[column(&name, *ty)], Predicate::Always)).await;
+        assert_eq!(page, [vec![Some((*want).to_owned())], vec![None]], "{:?} {sql}", bed.flavour);
+        if *ty == SqlType::Other {
+            continue;
+        }
+        for op in [CompareOp::Eq, CompareOp::Le, CompareOp::Ge] {
+            let found = bed.ids("types", compare(&name, *ty, op, want)).await;
+            assert_eq!(found, [1], "{:?} {sql} {op:?}", bed.flavour);
+        }
+        for op in [CompareOp::Ne, CompareOp::Lt, CompareOp::Gt] {
+            let found = bed.ids("types", compare(&name, *ty, op, want)).await;
+            assert!(found.is_empty(), "{:?} {sql} {op:?}", bed.flavour);
+        }
+        let found = bed.ids("types", among(&name, *ty, &[want, want, want])).await;
+        assert_eq!(found, [1], "{:?} {sql} IN", bed.flavour);
+        let others = bed.ids("types", not(compare(&name, *ty, CompareOp::Eq, want))).await;
+        assert_eq!(others, [2], "{:?} {sql} NOT", bed.flavour);
+    }
+}
+
+const fn int(bits: u8, unsigned: bool) -> SqlType {
+    SqlType::Integer { bits, unsigned }
+}
+
+#[tokio::test]
+async fn every_postgres_type_out_and_in() {
+    let mut bed = Bed::postgres().await;
+    bed.execute("CREATE TYPE mood AS ENUM ('sad', 'ok')").await;
+    let uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    round_trips(
+        &mut bed,
+        &[
+            ("int2", int(16, false), "-32768", "-32768"),
+            ("int4", int(32, false), "-5", "-5"),
+            ("int8", INT, "-9066461348710750663", "-9066461348710750663"),
+            ("numeric(10,0)", SqlType::Decimal, "42", "42"),
+            ("numeric", SqlType::Decimal, "13.50", "13.50"),
+            ("float4", SqlType::Float, "3.14", "3.14"),
+            ("float8", SqlType::Float, "0.1", "0.1"),
+            ("text", SqlType::Text, "'Łukasz 😀'", "Łukasz 😀"),
+            ("varchar(20)", SqlType::Text, "'a '", "a "),
+            ("char(5)", SqlType::Char, "'ab'", "ab"),
+            ("bool", SqlType::Boolean, "true", "true"),
+            ("date", SqlType::Date, "'1985-02-28'", "1985-02-28"),
+            ("date", SqlType::Date, "'infinity'", "infinity"),
+            ("time", SqlType::Time, "'23:59:59.5'", "23:59:59.5"),
+            ("timestamp", SqlType::DateTime, "'2020-01-02 03:04:05.25'", "2020-01-02T03:04:05.25"),
+            ("timestamp", SqlType::DateTime, "'infinity'", "infinity"),
+            ("timestamptz", SqlType::Instant, "'2020-01-02 03:04:05+02'", "2020-01-02T01:04:05Z"),
+            ("timestamptz", SqlType::Instant, "'-infinity'", "-infinity"),
+            ("uuid", SqlType::Uuid, "'0F8FAD5B-D9CB-469F-A165-70867728950E'", uuid),
+            ("bytea", SqlType::Binary, "'\\x00ff'", "00ff"),
+            ("jsonb", SqlType::Json, "'{\"a\":1}'", "{\"a\": 1}"),
+            ("mood", SqlType::Enum, "'ok'", "ok"),
+            ("inet", SqlType::Other, "'10.0.0.1'", "10.0.0.1/32"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn every_mariadb_type_out_and_in() {
+    let mut bed = Bed::mariadb().await;
+    bed.execute("SET SESSION sql_mode = ''").await;
+    let uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    let year = int(16, true);
+    round_trips(
+        &mut bed,
+        &[
+            ("TINYINT(1)", int(8, false), "-1", "-1"),
+            ("INT(8) UNSIGNED ZEROFILL", int(32, true), "12", "12"),
+            ("BIGINT", INT, "-9066461348710750663", "-9066461348710750663"),
+            ("BIGINT UNSIGNED", int(64, true), "18446744073709551615", "18446744073709551615"),
+            ("BIT(10)", int(16, true), "513", "513"),
+            ("YEAR", year, "1985", "1985"),
+            ("DECIMAL(10,2)", SqlType::Decimal, "13.50", "13.50"),
+            ("FLOAT", SqlType::Float, "3.14", "3.14"),
+            ("FLOAT", SqlType::Float, "123456.78", "123456.78"),
+            ("DOUBLE", SqlType::Float, "0.1", "0.1"),
+            ("VARCHAR(20) CHARACTER SET utf8mb4", SqlType::Text, "'Łukasz 😀'", "Łukasz 😀"),
+            ("VARCHAR(20) CHARACTER SET latin1", SqlType::Text, "'Muñoz'", "Muñoz"),
+            ("VARCHAR(20) CHARACTER SET utf8mb3", SqlType::Text, "'a '", "a "),
+            ("CHAR(5) CHARACTER SET latin1", SqlType::Char, "'ab'", "ab"),
+            ("DATE", SqlType::Date, "'1985-02-28'", "1985-02-28"),
+            ("TIME(1)", SqlType::Time, "'-838:59:58.5'", "-838:59:58.5"),
+            (
+                "DATETIME(2)",
+                SqlType::DateTime,
+                "'2020-01-02 03:04:05.25'",
+                "2020-01-02T03:04:05.25",
+            ),
+            ("TIMESTAMP", SqlType::Instant, "'2020-01-02 03:04:05'", "2020-01-02T03:04:05Z"),
+            ("UUID", SqlType::Uuid, "'0F8FAD5B-D9CB-469F-A165-70867728950E'", uuid),
+            ("BINARY(2)", SqlType::Binary, "x'00ff'", "00ff"),
+            ("JSON", SqlType::Json, "'{\"a\": 1}'", "{\"a\": 1}"),
+            ("ENUM('x','ok')", SqlType::Enum, "'ok'", "ok"),
+            ("SET('x','ok')", SqlType::Enum, "'x,ok'", "x,ok"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn every_sqlite_type_out_and_in() {
+    let mut bed = Bed::sqlite().await;
+    round_trips(
+        &mut bed,
+        &[
+            ("INTEGER", INT, "-9066461348710750663", "-9066461348710750663"),
+            ("DECIMAL(10,2)", SqlType::Decimal, "13.25", "13.25"),
+            ("REAL", SqlType::Float, "0.1", "0.1"),
+            ("TEXT", SqlType::Text, "'Łukasz 😀'", "Łukasz 😀"),
+            ("TEXT COLLATE NOCASE", SqlType::Text, "'ab'", "ab"),
+            ("DATE", SqlType::Date, "'1985-02-28'", "1985-02-28"),
+            ("DATETIME", SqlType::DateTime, "'2020-01-02 03:04:05'", "2020-01-02T03:04:05"),
+            ("DATETIME", SqlType::DateTime, "'2020-01-02T03:04:05'", "2020-01-02T03:04:05"),
+            ("BLOB", SqlType::Binary, "x'00ff'", "00ff"),
+            ("", SqlType::Any, "'ab'", "ab"),
+            ("", SqlType::Any, "12", "12"),
+        ],
+    )
+    .await;
+    bed.execute("CREATE TABLE a (id INT, v); INSERT INTO a VALUES (1, '0012'), (2, 12), (3, '12')")
+        .await;
+    for (text, want) in [("0012", vec![1]), ("12", vec![2, 3]), ("012", vec![])] {
+        let found = bed.ids("a", compare("v", SqlType::Any, CompareOp::Eq, text)).await;
+        assert_eq!(found, want, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn zero_dates_are_text_and_come_before_nothing() {
+    let mut bed = Bed::mariadb().await;
+    bed.execute("SET SESSION sql_mode = ''").await;
+    bed.execute(
+        "CREATE TABLE z (id INT PRIMARY KEY, d DATE, t DATETIME);
+         INSERT INTO z VALUES (1, '0000-00-00', '0000-00-00'), (2, '1985-06-00', NULL), (3, '1990-01-01', '1990-01-01')",
+    )
+    .await;
+    let columns = [column("d", SqlType::Date), column("t", SqlType::DateTime)];
+    let page = bed.page(&query("z", &columns, Predicate::Always)).await;
+    assert_eq!(page[0], [Some("0000-00-00".into()), Some("0000-00-00T00:00:00".into())]);
+    assert_eq!(page[1][0].as_deref(), Some("1985-06-00"));
+    let before = compare("d", SqlType::Date, CompareOp::Lt, "2000-01-01");
+    assert_eq!(bed.ids("z", before).await, [2, 3]);
+    // Paging over them neither stops nor repeats.
+    walk(&mut bed, "z", "d", SqlType::Date, 1, 3).await;
+}
+
+/// Walks a table page by page in the given order; every row must come exactly once.
+async fn walk(bed: &mut Bed, name: &str, by: &str, ty: SqlType, size: u32, rows: usize) {
+    for descending in [false, true] {
+        let mut what = query(name, &[column("id", INT), column(by, ty)], Predicate::Always);
+        what.order.insert(0, Order { column: column(by, ty), descending });
+        what.limit = None;
+        let whole = bed.page(&what).await;
+        assert_eq!(whole.len(), rows);
+        let first_null = whole.iter().position(|row| row[1].is_none()).unwrap_or(rows);
+        assert!(whole[first_null..].iter().all(|row| row[1].is_none()), "NULLs come last");
+        what.limit = Some(size);
+        let mut walked = Vec::new();
+        loop {
+            let page = bed.page(&what).await;
+            let Some(last) = page.last() else { break };
+            let position = |i: usize, ty| last[i].as_deref().map(|text| value(ty, text));
+            what.after = Some(vec![position(1, ty), position(0, INT)]);
+            walked.extend(page);
+            assert!(walked.len() <= rows, "{:?} {by}: a row came twice", bed.flavour);
+        }
+        assert_eq!(walked, whole, "{:?} {by} {descending}", bed.flavour);
+    }
+}
+
+#[tokio::test]
+async fn keyset_paging_walks_every_row_once() {
+    for mut bed in Bed::all().await {
+        bed.execute(
+            "CREATE TABLE k (id INT PRIMARY KEY, i INT, f REAL, d DATE, v VARCHAR(20), n DECIMAL(8,2))",
+        )
+        .await;
+        let texts = ["'a'", "'A'", "'á'", "'b '", "'b'", "NULL", "''", "'Ö'", "'z%'"];
+        let floats = ["0.1", "3.14", "NULL", "-2.5", "1000000"];
+        for id in 0..60 {
+            let pick = |list: &[&str], by: usize| list[id * by % list.len()].to_owned();
+            let row = [
+                id.to_string(),
+                pick(&["1", "2", "NULL", "-7"], 3),
+                pick(&floats, 2),
+                pick(&["'2020-01-01'", "NULL", "'1999-12-31'"], 1),
+                pick(&texts, 5),
+                pick(&["1.50", "1.5", "NULL", "22.00"], 1),
+            ];
+            bed.execute(&format!("INSERT INTO k VALUES ({})", row.join(", "))).await;
+        }
+        for (by, ty) in [
+            ("i", int(32, false)),
+            ("f", SqlType::Float),
+            ("d", SqlType::Date),
+            ("v", SqlType::Text),
+            ("n", SqlType::Decimal),
+        ] {
+            for size in [1, 7] {
+                walk(&mut bed, "k", by, ty, size, 60).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_value_position_walks_a_composite_key() {
+    for mut bed in Bed::all().await {
+        bed.execute("CREATE TABLE c (a INT NOT NULL, id INT NOT NULL, PRIMARY KEY (a, id))").await;
+        for n in 0..20 {
+            bed.execute(&format!("INSERT INTO c VALUES ({}, {n})", n % 3)).await;
+        }
+        let sure = not(Predicate::IsNull(Expr::Column(column("a", INT))));
+        let mut what = query("c", &[column("a", INT), column("id", INT)], sure);
+        what.order.insert(0, Order { column: column("a", INT), descending: false });
+        what.limit = Some(6);
+        let mut walked = Vec::new();
+        while let Some(last) = {
+            let page = bed.page(&what).await;
+            walked.extend(page.iter().cloned());
+            page.last().cloned()
+        } {
+            what.after = Some(last.iter().map(|c| Some(value(INT, c.as_ref().unwrap()))).collect());
+        }
+        assert_eq!(walked.len(), 20);
+        walked.dedup();
+        assert_eq!(walked.len(), 20);
+    }
+}
+
+fn naive(how: TextMatch, cell: &str, text: &str) -> bool {
+    let (cell, text) = (fold(cell), fold(text));
+    match how {
+        TextMatch::Equals => cell == text,
+        TextMatch::StartsWith => cell.starts_with(&text),
+        TextMatch::Contains => cell.contains(&text),
+        TextMatch::StartsWord { separator } => {
+            cell.starts_with(&text)
+                || cell.contains(&format!("{}{text}", fold(&separator.to_string())))
+        }
+    }
+}
+
+/// Whole match, prefix, word and substring, with letters of the Latin blocks and pattern characters.
+#[tokio::test]
+async fn folded_search_answers_the_same_everywhere() {
+    let mut runner = TestRunner::deterministic();
+    let letters = "[a-cA-CnñÑáÁàÀäÄłŁøØđćÇşŞșßæÆőŰýžŽıİ%_.*?!^$(|)\\[\\]\\\\ ;'\"\u{1ea4}\u{1ec7}]";
+    let mut draw = |pattern: String| {
+        let strategy = proptest::string::string_regex(&pattern).expect("a pattern");
+        strategy.new_tree(&mut runner).expect("a text").current()
+    };
+    let mut cells: Vec<String> = (0..300).map(|_| draw(format!("{letters}{{1,6}}"))).collect();
+    cells.extend(["MUÑOZ", "Munoz", "muñoz garcía", "Peña\nMUÑOZ", "Munoz\n"].map(str::to_owned));
+    let mut needles: Vec<String> = (0..60).map(|_| draw(format!("{letters}{{1,2}}"))).collect();
+    needles.extend(["muñoz", "MUNOZ", "mun\u{303}oz", "", "ł", "%", "\\"].map(str::to_owned));
+    needles.extend(cells.iter().take(10).cloned().collect::<Vec<_>>());
+    for mut bed in Bed::all().await {
+        let charset = if bed.flavour.is_mysql() { " CHARACTER SET utf8mb4" } else { "" };
+        bed.execute(&format!("CREATE TABLE f (id INT PRIMARY KEY, v VARCHAR(40){charset})")).await;
+        for (id, cell) in (1..).zip(&cells) {
+            bed.insert("f", id, Some(cell)).await;
+        }
+        bed.insert("f", 0, None).await;
+        let left = Expr::Column(column("v", SqlType::Text));
+        for needle in &needles {
+            for how in [
+                TextMatch::Equals,
+                TextMatch::StartsWith,
+                TextMatch::Contains,
+                TextMatch::StartsWord { separator: ' ' },
+            ] {
+                let want: Vec<i64> = (1_i64..)
+                    .zip(&cells)
+                    .filter(|(_, cell)| naive(how, cell, needle))
+                    .map(|(id, _)| id)
+                    .collect();
+                let got = bed.ids("f", matching(left.clone(), how, needle, true)).await;
+                assert_eq!(got, want, "{:?} {how:?} {needle:?}", bed.flavour);
+                let exact = bed.ids("f", matching(left.clone(), how, needle, false)).await;
+                let want: Vec<i64> = (1_i64..)
+                    .zip(&cells)
+                    .filter(|(_, cell)| match how {
+                        TextMatch::Equals => *cell == needle,
+                        TextMatch::StartsWith => cell.starts_with(needle),
+                        TextMatch::Contains => cell.contains(needle),
+                        TextMatch::StartsWord { .. } => {
+                            cell.starts_with(needle) || cell.contains(&format!(" {needle}"))
+                        }
+                    })
+                    .map(|(id, _)| id)
+                    .collect();
+                assert_eq!(exact, want, "exact {:?} {how:?} {needle:?}", bed.flavour);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn letters_a_column_cannot_hold_are_no_row_and_no_error() {
+    let mut bed = Bed::mariadb().await;
+    for charset in ["latin1", "utf8mb3", "ascii", "latin2", "ucs2"] {
+        bed.execute(&format!(
+            "CREATE TABLE n_{charset} (id INT PRIMARY KEY, v VARCHAR(20) CHARACTER SET {charset});
+             INSERT INTO n_{charset} VALUES (1, 'abc'), (2, 'ABC'), (3, 'abc ')"
+        ))
+        .await;
+        let table = format!("n_{charset}");
+        let left = Expr::Column(column("v", SqlType::Text));
+        for text in ["Łukasz", "😀", "Ω", "ñ"] {
+            for op in [CompareOp::Eq, CompareOp::Lt, CompareOp::Ne] {
+                bed.ids(&table, compare("v", SqlType::Text, op, text)).await;
+            }
+            assert!(
+                bed.ids(&table, compare("v", SqlType::Text, CompareOp::Eq, text)).await.is_empty()
+            );
+            assert!(bed.ids(&table, among("v", SqlType::Text, &[text, "x"])).await.is_empty());
+            for folded in [true, false] {
+                for how in [TextMatch::Equals, TextMatch::StartsWith, TextMatch::Contains] {
+                    let found = bed.ids(&table, matching(left.clone(), how, text, folded)).await;
+                    assert!(found.is_empty(), "{charset} {text} {how:?}");
+                }
+            }
+        }
+        assert_eq!(bed.ids(&table, compare("v", SqlType::Text, CompareOp::Eq, "abc")).await, [1]);
+        assert_eq!(bed.ids(&table, among("v", SqlType::Text, &["abc ", "ABC"])).await, [2, 3]);
+    }
+}
+
+#[tokio::test]
+async fn no_text_is_taken_for_a_number() {
+    for mut bed in Bed::all().await {
+        bed.execute(
+            "CREATE TABLE j (id INT PRIMARY KEY, v VARCHAR(9)); INSERT INTO j VALUES (12, 'abc')",
+        )
+        .await;
+        let number =
+            |text| query("j", &[column("id", INT)], compare("id", INT, CompareOp::Eq, text));
+        for text in ["12abc", "12 ", "", "0x0c", "1.2e1", "12.0"] {
+            assert_eq!(page_sql(&number(text), bed.flavour), Err(WriteFault::Value), "{text:?}");
+        }
+        let mixed = Predicate::Compare {
+            left: Expr::Column(column("id", INT)),
+            op: CompareOp::Eq,
+            right: value(SqlType::Text, "12abc"),
+        };
+        let mixed = query("j", &[column("id", INT)], mixed);
+        assert_eq!(page_sql(&mixed, bed.flavour), Err(WriteFault::Kinds));
+        assert_eq!(bed.ids("j", compare("id", INT, CompareOp::Eq, "12")).await, [12]);
+        for big in ["99999999999", "99999999999999999999", "-99999999999999999999"] {
+            assert!(bed.ids("j", compare("id", INT, CompareOp::Eq, big)).await.is_empty());
+        }
+        assert!(bed.ids("j", compare("v", SqlType::Text, CompareOp::Eq, "0")).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn values_and_names_are_never_sql() {
+    let nasty =
+        ["' OR 1=1 --", "\"; DROP TABLE x; --", "`x`", "\\' OR ''='", "$1", "?", "%", "\u{2019}"];
+    for mut bed in Bed::all().await {
+        let quote = if bed.flavour.is_mysql() { '`' } else { '"' };
+        let name = "we\"ird`; DROP TABLE x; -- $1 ? '";
+        let quoted = format!("{quote}{}{quote}", name.replace(quote, &format!("{quote}{quote}")));
+        bed.execute(&format!(
+            "CREATE TABLE {quoted} (id INT PRIMARY KEY, {quoted} VARCHAR(40)); \
+             INSERT INTO {quoted} VALUES (1, 'plain')"
+        ))
+        .await;
+        let left = Expr::Column(column(name, SqlType::Text));
+        let parts =
+            Expr::Joined { parts: vec![left.clone(), left.clone()], separator: "'?$1".into() };
+        for text in nasty {
+            let mut filters = vec![
+                compare(name, SqlType::Text, CompareOp::Eq, text),
+                among(name, SqlType::Text, &[text, "y", "z"]),
+            ];
+            for how in [
+                TextMatch::Equals,
+                TextMatch::StartsWith,
+                TextMatch::Contains,
+                TextMatch::StartsWord { separator: '\'' },
+            ] {
+                for folded in [false, true] {
+                    filters.push(matching(left.clone(), how, text, folded));
+                    if !"plain'?$1plain".contains(text) {
+                        filters.push(matching(parts.clone(), how, text, folded));
+                    }
+                }
+            }
+            for filter in filters {
+                assert!(
+                    bed.ids(name, filter.clone()).await.is_empty(),
+                    "{:?} {filter:?}",
+                    bed.flavour
+                );
+            }
+        }
+        let whole = matching(parts, TextMatch::Equals, "plain'?$1plain", false);
+        assert_eq!(bed.ids(name, whole).await, [1]);
+        let by_name = compare(name, SqlType::Text, CompareOp::Eq, "plain");
+        assert_eq!(bed.ids(name, by_name).await, [1]);
+    }
+}
+
+#[tokio::test]
+async fn computed_texts_and_negations_agree() {
+    for mut bed in Bed::all().await {
+        bed.execute(
+            "CREATE TABLE e (id INT PRIMARY KEY, a VARCHAR(20), b VARCHAR(20));
+             INSERT INTO e VALUES (1, ' Ana ', '31/12/1985'), (2, NULL, '01/02/1990'), (3, '  ', NULL)",
+        )
+        .await;
+        let a = Expr::Column(column("a", SqlType::Text));
+        let pieces = Expr::Pieces {
+            column: column("b", SqlType::Text),
+            pieces: vec![
+                Piece::Slice { start: 7, length: 4 },
+                Piece::Literal("-".into()),
+                Piece::Slice { start: 4, length: 2 },
+                Piece::Literal("-".into()),
+                Piece::Slice { start: 1, length: 2 },
+            ],
+        };
+        let before = |op, text| Predicate::Compare {
+            left: pieces.clone(),
+            op,
+            right: value(SqlType::Text, text),
+        };
+        assert_eq!(bed.ids("e", before(CompareOp::Lt, "1986-01-01")).await, [1]);
+        assert_eq!(bed.ids("e", before(CompareOp::Eq, "1990-02-01")).await, [2]);
+        assert_eq!(bed.ids("e", not(before(CompareOp::Lt, "1986-01-01"))).await, [2, 3]);
+        let trimmed = Expr::Trimmed(Box::new(a.clone()));
+        let ana = matching(trimmed, TextMatch::Equals, "Ana", false);
+        assert_eq!(bed.ids("e", ana.clone()).await, [1]);
+        assert_eq!(bed.ids("e", not(ana.clone())).await, [2, 3]);
+        assert_eq!(bed.ids("e", not(not(ana))).await, [1]);
+        let joined = Expr::Joined { parts: vec![a], separator: " ".into() };
+        assert_eq!(bed.ids("e", Predicate::IsNull(joined)).await, [2, 3]);
+        let sub = query("e", &[column("a", SqlType::Text)], Predicate::Always);
+        let inside = Predicate::InSelect {
+            columns: vec![column("a", SqlType::Text)],
+            select: Box::new(wardgate::mapping::plan::Select { limit: None, ..sub }),
+        };
+        assert_eq!(bed.ids("e", inside.clone()).await, [1, 3]);
+        assert_eq!(bed.ids("e", not(inside)).await, [2]);
+        let source =
+            Relation::Query { name: "q".into(), sql: "SELECT id, a FROM e -- all;\n;".into() };
+        let mut what = query("e", &[column("id", INT)], Predicate::Always);
+        what.from = source;
+        assert_eq!(bed.page(&what).await.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn key_equality_and_keyset_use_an_index() {
+    for mut bed in [Bed::postgres().await, Bed::mariadb().await] {
+        let (numbers, analyze) = match bed.flavour {
+            Flavour::Postgres => ("generate_series(1, 20000) AS g (seq)", "ANALYZE x"),
+            _ => ("seq_1_to_20000", "ANALYZE TABLE x"),
+        };
+        bed.execute("CREATE TABLE x (id INT PRIMARY KEY, v VARCHAR(20) NOT NULL)").await;
+        bed.execute(&format!("INSERT INTO x SELECT seq, CONCAT('n', seq) FROM {numbers}")).await;
+        bed.execute("CREATE INDEX x_v ON x (v)").await;
+        bed.execute(analyze).await;
+        let columns = [column("id", INT), column("v", SqlType::Text)];
+        let mut downwards = query("x", &columns, Predicate::Always);
+        downwards.order[0].descending = true;
+        downwards.after = Some(vec![Some(value(INT, "15000"))]);
+        downwards.limit = Some(51);
+        let mut keyset = query("x", &columns, Predicate::Always);
+        keyset.after = Some(vec![Some(value(INT, "15000"))]);
+        keyset.limit = Some(51);
+        for what in [
+            query("x", &columns, compare("id", INT, CompareOp::Eq, "77")),
+            query("x", &columns, among("id", INT, &["77", "78", "79"])),
+            query("x", &columns, compare("v", SqlType::Text, CompareOp::Eq, "n77")),
+            query("x", &columns, among("v", SqlType::Text, &["n77", "n78"])),
+            keyset,
+            downwards,
+        ] {
+            let plan = bed.explain(&what).await;
+            let used = match bed.flavour {
+                Flavour::Postgres => plan.contains("Index Cond") && !plan.contains("Seq Scan"),
+                _ => {
+                    (plan.contains("PRIMARY") || plan.contains("x_v"))
+                        && ["const", "range", "ref"]
+                            .iter()
+                            .any(|t| plan.contains(&format!("Some({t:?})")))
+                }
+            };
+            assert!(used, "{:?} {plan}", bed.flavour);
+            // What is found by the key comes in the key's order.
+            let sorted = plan.contains("filesort") || plan.contains("Sort");
+            assert!(!sorted || plan.contains("x_v") || plan.contains("Bitmap"), "{plan}");
+        }
+    }
+}
+
+/// Our own schema can be created, and the catalogue read back holds its keys, indexes and references.
+#[tokio::test]
+async fn our_own_schema_comes_back_as_a_catalogue() {
+    for mut bed in Bed::all().await {
+        let engine = match bed.flavour {
+            Flavour::Postgres => "postgres",
+            Flavour::Sqlite => "sqlite",
+            _ => "mysql",
+        };
+        let folder = format!("{}/tenant-migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        for file in files {
+            bed.execute(&std::fs::read_to_string(file).unwrap()).await;
+        }
+        let catalog = bed.catalog().await;
+        let names: Vec<&str> = catalog.tables.iter().map(|t| t.name.as_str()).collect();
+        let want = [
+            "encounters",
+            "observations",
+            "patient_contacts",
+            "patient_identifiers",
+            "patients",
+            "practitioners",
+            "wardgate_identity",
+        ];
+        assert_eq!(names, want, "{engine}");
+        let table = |name| catalog.table(None, name).unwrap();
+        assert_eq!(table("patients").primary_key, ["id"]);
+        assert!(table("patients").indexed(&["id"]));
+        assert_eq!(table("patient_contacts").primary_key, ["patient_id", "position"]);
+        assert!(table("patient_identifiers").unique(&["system", "value"]));
+        assert!(table("observations").indexed(&["patient_id", "code"]));
+        let mut far: Vec<_> =
+            table("observations").foreign_keys.iter().map(|f| f.table.as_str()).collect();
+        far.sort_unstable();
+        assert_eq!(far, ["encounters", "patients", "practitioners"]);
+        assert!(table("observations").foreign_keys.iter().all(|f| f.references == ["id"]));
+        let born = table("patients").column("birth_date").unwrap();
+        assert_eq!((born.ty, born.nullable), (SqlType::Date, true));
+        let version = table("patients").column("version").unwrap();
+        assert_eq!((version.ty, version.nullable, version.has_default), (INT, false, true));
+        let family = table("practitioners").column("family").unwrap();
+        assert_eq!((family.ty, family.nullable, family.has_default), (SqlType::Text, false, false));
+    }
+}
+
+/// One-to-many rows by a key of two columns, with keys that fit no row among them.
+#[tokio::test]
+async fn children_of_a_composite_key() {
+    for mut bed in Bed::all().await {
+        bed.execute(
+            "CREATE TABLE p (id INT PRIMARY KEY, a INT, b VARCHAR(9));
+             INSERT INTO p VALUES (1, 1, 'x'), (2, 1, 'y'), (3, 2, 'x'), (4, NULL, 'x'), (5, 1, 'x');
+             CREATE TABLE k (id INT PRIMARY KEY, a INT, b VARCHAR(9), v VARCHAR(9));
+             INSERT INTO k VALUES (1, 1, 'y', 'one'), (2, 2, 'x', 'two'), (3, 2, 'y', 'no'), (4, 1, 'y', 'far')",
+        )
+        .await;
+        let own = vec![column("a", INT), column("b", SqlType::Text)];
+        let mut columns = own.clone();
+        columns.push(column("v", SqlType::Text));
+        let mut child = query("k", &columns, Predicate::Always);
+        child.limit = None;
+        child.order = vec![Order { column: column("v", SqlType::Text), descending: false }];
+        let plan = SourcePlan {
+            page: query(
+                "p",
+                &[column("id", INT), own[0].clone(), own[1].clone()],
+                Predicate::Always,
+            ),
+            children: vec![Child { select: child, parent: vec![1, 2], own }],
+        };
+        let (mut conn, flavour) = bed.conn();
+        let got = fetch_page_on(&mut conn, &plan, flavour, 1 << 20).await.unwrap().unwrap();
+        let values: Vec<_> = got.children[0].iter().map(|row| row.get(2).unwrap()).collect();
+        assert_eq!(values, ["far", "one", "two"], "{flavour:?}");
+    }
+}
