@@ -45,7 +45,7 @@ fn shaped<'a>(ty: SqlType, text: &'a str, scratch: &'a mut String) -> Cell<'a> {
     })
 }
 
-fn number<'a>(value: impl std::fmt::Display, scratch: &'a mut String) -> Cell<'a> {
+fn number(value: impl std::fmt::Display, scratch: &mut String) -> Cell<'_> {
     use std::fmt::Write as _;
     scratch.clear();
     match write!(scratch, "{value}") {

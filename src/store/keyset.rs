@@ -117,9 +117,8 @@ pub(super) fn after(
     for (index, (term, value)) in order.iter().zip(position).enumerate() {
         w.sql("(");
         match value {
-            None if index == last => {
-                w.sql(if w.flavour == Flavour::Sqlite { "0" } else { "FALSE" })
-            }
+            None if index == last => super::member::never(w),
+
             None => {
                 key(w, scope, &term.column)?;
                 w.sql(" IS NULL AND ");

@@ -21,7 +21,7 @@ pub fn page_sql(select: &Select, flavour: Flavour) -> Result<Statement, WriteFau
         w.sql(" ORDER BY ");
         keyset::order(&mut w, scope, &select.order, &Nulls { sure: &sure, keyed: true })?;
     }
-    limit(&mut w, select)?;
+    limit(&mut w, select);
     Ok(w.finish(select.columns.iter().map(|c| c.ty).collect()))
 }
 
@@ -60,7 +60,7 @@ pub fn child_sql(
         w.sql(", ");
         keyset::order(&mut w, scope, &rest, &Nulls { sure: &[], keyed: false })?;
     }
-    limit(&mut w, select)?;
+    limit(&mut w, select);
     Ok(Some(w.finish(select.columns.iter().map(|c| c.ty).collect())))
 }
 
@@ -147,24 +147,22 @@ fn tail(
     Ok(())
 }
 
-fn limit(w: &mut Writer, select: &Select) -> Result<(), WriteFault> {
+fn limit(w: &mut Writer, select: &Select) {
     if let Some(limit) = select.limit {
         w.sql(" LIMIT ");
         w.bind(Bind::Int(i64::from(limit)));
     }
-    Ok(())
 }
 
 /// A column in the select list, as text or as what the driver gives without loss.
 fn fetched(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
     let (before, after) = match (w.flavour, column.ty) {
-        // Cells say themselves what they hold.
-        (Flavour::Sqlite, _) => ("", ""),
+        // SQLite's cells say themselves what they hold. CAST prints six digits of a MySQL FLOAT; the
+        // driver has them all.
+        (Flavour::Sqlite, _) | (Flavour::MySql | Flavour::MariaDb, SqlType::Float) => ("", ""),
         (Flavour::Postgres, SqlType::Binary) => ("encode(", ", 'hex')"),
         (Flavour::Postgres, SqlType::Instant) => ("(", " AT TIME ZONE 'UTC')::text"),
         (Flavour::Postgres, _) => ("", "::text"),
-        // CAST prints six digits of a FLOAT; the driver has them all.
-        (_, SqlType::Float) => ("", ""),
         (_, SqlType::Binary) => ("LOWER(HEX(", "))"),
         // Adding nothing makes a number of BIT and YEAR and drops ZEROFILL.
         (_, SqlType::Integer { .. }) => ("CAST(", " + 0 AS CHAR CHARACTER SET utf8mb4)"),

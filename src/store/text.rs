@@ -91,7 +91,10 @@ pub(super) fn compare(
 ) -> Result<(), WriteFault> {
     if w.flavour == Flavour::Postgres && right.contains('\0') {
         return match op {
-            CompareOp::Eq => Ok(w.sql("FALSE")),
+            CompareOp::Eq => {
+                w.sql("FALSE");
+                Ok(())
+            }
             _ => Err(WriteFault::Value),
         };
     }
@@ -127,7 +130,7 @@ pub(super) fn matches(
         _ => None,
     };
     if text.contains('\0') || separator == Some('\0') {
-        w.sql(if w.flavour == Flavour::Sqlite { "0" } else { "FALSE" });
+        super::member::never(w);
         return Ok(());
     }
     let text = &if ignore { fold(text) } else { text.to_owned() };
@@ -278,13 +281,12 @@ fn like_one(w: &mut Writer, scope: Scope, left: &Expr, pattern: String) -> Resul
         w.bind(Bind::Text(pattern.clone()));
         w.sql(" ESCAPE '!' AND ");
     }
-    match left {
-        Expr::Column(column) => mysql_bytes(w, scope, column)?,
-        _ => {
-            w.sql("CAST(");
-            as_text(w, scope, left)?;
-            w.sql(" AS BINARY)");
-        }
+    if let Expr::Column(column) = left {
+        mysql_bytes(w, scope, column)?;
+    } else {
+        w.sql("CAST(");
+        as_text(w, scope, left)?;
+        w.sql(" AS BINARY)");
     }
     w.sql(" LIKE ");
     w.bind(Bind::Bytes(pattern.into_bytes()));

@@ -176,13 +176,14 @@ pub(super) fn postgres_cast(ty: SqlType) -> &'static str {
 fn postgres(w: &mut Writer, value: &Value) -> Result<(), WriteFault> {
     let mut cast = postgres_cast(value.ty);
     let bind = match value.ty {
-        SqlType::Integer { .. } => match value.text.parse() {
-            Ok(number) => Bind::Int(number),
-            Err(_) => {
+        SqlType::Integer { .. } => {
+            if let Ok(number) = value.text.parse() {
+                Bind::Int(number)
+            } else {
                 cast = "numeric";
                 Bind::Text(value.text.clone())
             }
-        },
+        }
         SqlType::Binary => Bind::Bytes(hex(&value.text).ok_or(WriteFault::Value)?),
         _ => Bind::Text(value.text.clone()),
     };
@@ -200,11 +201,12 @@ pub(super) fn blank_form(text: &str) -> String {
 fn mysql(w: &mut Writer, value: &Value) -> Result<(), WriteFault> {
     let cast = match value.ty {
         SqlType::Integer { .. } => {
-            return match (value.text.parse::<i64>(), value.text.parse::<u64>()) {
-                (Ok(number), _) => Ok(w.bind(Bind::Int(number))),
-                (_, Ok(number)) => Ok(w.bind(Bind::UInt(number))),
+            match (value.text.parse::<i64>(), value.text.parse::<u64>()) {
+                (Ok(number), _) => w.bind(Bind::Int(number)),
+                (_, Ok(number)) => w.bind(Bind::UInt(number)),
                 _ => cast_text(w, &value.text, "DECIMAL(65,30)"),
-            };
+            }
+            return Ok(());
         }
         SqlType::Float => {
             let number = value.text.parse().map_err(|_| WriteFault::Value)?;
@@ -231,16 +233,16 @@ fn mysql(w: &mut Writer, value: &Value) -> Result<(), WriteFault> {
     if is_endless(&value.text) {
         return Err(WriteFault::Value);
     }
-    cast_text(w, &blank_form(&value.text), cast)
+    cast_text(w, &blank_form(&value.text), cast);
+    Ok(())
 }
 
-fn cast_text(w: &mut Writer, text: &str, cast: &str) -> Result<(), WriteFault> {
+fn cast_text(w: &mut Writer, text: &str, cast: &str) {
     w.sql("CAST(");
     w.bind(Bind::Text(text.to_owned()));
     w.sql(" AS ");
     w.sql(cast);
     w.sql(")");
-    Ok(())
 }
 
 fn sqlite(w: &mut Writer, value: &Value) -> Result<(), WriteFault> {

@@ -14,3 +14,5 @@ mod harness;
 mod store;
 #[cfg(test)]
 mod store_bed;
+#[cfg(test)]
+mod store_search;

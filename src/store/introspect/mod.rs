@@ -91,10 +91,10 @@ impl Draft {
             let Some(table) = self.tables.get_mut(&key.0) else { continue };
             let Some(column) = row.get(5) else {
                 // Unique over an expression says nothing about the columns before it.
-                if open.as_ref() == Some(&key) {
-                    if let Some(index) = table.indexes.last_mut() {
-                        index.unique = false;
-                    }
+                if open.as_ref() == Some(&key)
+                    && let Some(index) = table.indexes.last_mut()
+                {
+                    index.unique = false;
                 }
                 ended = Some(key);
                 continue;
