@@ -1,3 +1,3 @@
-//! The `wardgate` binary: parses the command line and hands over to `wardgate::cli`.
+//! The `wardgate` binary.
 
 fn main() {}

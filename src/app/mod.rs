@@ -1,1 +1,3 @@
-//! See `docs/ARCHITECTURE.md`.
+//! Building and running the whole gateway, and the demo.
+
+pub mod demo;

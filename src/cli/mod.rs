@@ -1,1 +1,3 @@
-//! See `docs/ARCHITECTURE.md`.
+//! One file per command.
+
+mod args;

@@ -1,1 +1,3 @@
-//! See `docs/ARCHITECTURE.md`.
+//! The two HTTP listeners: router, layers, extractors, errors.
+
+pub mod listener;

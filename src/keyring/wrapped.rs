@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::base::{TenantId, Timestamp};
 
-/// Names a data key; random, never reused.
+/// Names a data key; random and never reused, but for the platform's own key, whose id is fixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DataKeyId(pub Uuid);

@@ -7,6 +7,8 @@
 //! that helper functions are test code as well.
 
 #[cfg(test)]
+mod dial;
+#[cfg(test)]
 mod fault_proxy;
 #[cfg(test)]
 mod harness;

@@ -76,12 +76,20 @@ impl Canceller {
         Self(Target::Sqlite(limit))
     }
 
-    /// Says that work begins which must be over by `deadline`. On SQLite this is the statement limit
-    /// and ends an earlier cancellation; servers have their own limits, so there it does nothing.
+    /// Says that work begins which must be over by `deadline`. On SQLite this is the only statement limit
+    /// and ends an earlier cancellation, so it is called before every piece of work; servers have their
+    /// own limits, so there it does nothing.
     pub fn begin(&self, deadline: Deadline) {
         if let Target::Sqlite(limit) = &self.0 {
             let until = Instant::now().checked_add(deadline.remaining());
             limit.set(LimitState { cancelled: false, until });
+        }
+    }
+
+    /// Says that the work is over: on SQLite no limit holds until the next one begins.
+    pub fn end(&self) {
+        if let Target::Sqlite(limit) = &self.0 {
+            limit.set(LimitState::default());
         }
     }
 

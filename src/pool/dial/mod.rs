@@ -124,10 +124,9 @@ impl Dialer {
     ) -> Result<Opened, DialFault> {
         let inner = &self.inner;
         let mut steps = Steps::start();
-        let _permit = inner
-            .permits
-            .acquire()
+        let _permit = timeout_at(deadline.at(), inner.permits.acquire())
             .await
+            .map_err(|_| DialFault::new(DialClass::Busy, "too many connections are being opened"))?
             .map_err(|_| DialFault::internal("the gateway is closing"))?;
         steps.done("permit");
         let server = match record {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Row, SqliteConnection};
+use sqlx::{ConnectOptions, Executor, Row, SqliteConnection};
 
 use super::cancel::Limit;
 use super::{
@@ -79,6 +79,7 @@ pub(super) async fn open(
         .map_err(|_| DialFault::internal("the SQLite worker ended"))?
         .set_progress_handler(STEPS_PER_LOOK, move || !limit.reached());
     let (version, application) = guarded(identify(&mut connection)).await?;
+    canceller.end();
     steps.done("session");
     let identity = ServerIdentity {
         engine: Engine::Sqlite,
@@ -92,7 +93,7 @@ pub(super) async fn open(
 
 async fn identify(connection: &mut SqliteConnection) -> Result<(String, String), DialFault> {
     let row =
-        sqlx::query(IDENTITY).fetch_one(connection).await.map_err(|error| open_fault(&error))?;
+        connection.fetch_one(sqlx::query(IDENTITY)).await.map_err(|error| open_fault(&error))?;
     let text = |at: usize| {
         let cell: Result<String, _> = row.try_get(at);
         cell.map_err(|_| DialFault::internal("SQLite answered in an unexpected form"))

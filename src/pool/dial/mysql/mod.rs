@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow, MySqlSslMode};
-use sqlx::{ConnectOptions, MySqlConnection, Row};
+use sqlx::{ConnectOptions, Executor, MySqlConnection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
@@ -77,9 +77,9 @@ pub(super) async fn open(
     steps.done("tls");
     let mut packets = Packets::new(&mut wire, sequence);
     login::login(&mut packets, link, &greeting, record).await?;
-    steps.done("login");
     let flavour = Flavour::of(&greeting.version);
     login::set_up(&mut packets, &flavour, session).await?;
+    steps.done("login");
 
     let doorway = Doorway::open(&inner.config.socket_dir, "mysql.sock")?;
     // The driver logs in to the relay, which asks for nothing, and runs no statement of its own.
@@ -177,8 +177,8 @@ async fn identify(
     flavour: &Flavour,
 ) -> Result<ServerIdentity, DialFault> {
     let sql = if flavour.mariadb { IDENTITY_MARIADB } else { IDENTITY_MYSQL };
-    let row = sqlx::raw_sql(sql)
-        .fetch_one(connection)
+    let row = connection
+        .fetch_one(sqlx::raw_sql(sql))
         .await
         .map_err(|_| DialFault::protocol("the server did not identify itself"))?;
     let text = |row: &MySqlRow, at: usize| {

@@ -192,4 +192,26 @@ mod tests {
         let answer = md5_answer("reader", &SecretText::new("secret".to_owned()), [1, 2, 3, 4]);
         assert_eq!(&**answer, b"md52177da53809de71635ae580e71325335\0");
     }
+
+    #[tokio::test]
+    async fn md5_is_refused_where_somebody_may_listen() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        server.write_all(b"R\0\0\0\x0c\0\0\0\x05salt").await.unwrap();
+        let mut wire = BufReader::new(crate::pool::dial::wire::Wire::Plain(stream));
+        let record = match crate::base::parse_connection_url("postgres://u:p@h/d").unwrap() {
+            crate::base::ConnectionRecord::Server(record) => record,
+            crate::base::ConnectionRecord::Sqlite(_) => panic!(),
+        };
+        let link = Link { encrypted: false, loopback: false };
+        let session = SessionSettings::default();
+        let fault = login(&mut wire, link, &record, &session, 4096).await.unwrap_err();
+        assert_eq!(fault.class(), DialClass::Auth);
+        drop(wire);
+        let mut sent = Vec::new();
+        server.read_to_end(&mut sent).await.unwrap();
+        assert!(!sent.windows(3).any(|w| w == b"md5"), "nothing of the password was sent");
+    }
 }

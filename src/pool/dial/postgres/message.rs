@@ -46,7 +46,8 @@ impl<'a> Incoming<'a> {
     async fn next_raw(&mut self) -> Result<(u8, Vec<u8>), DialFault> {
         let mut kind = [0];
         read_exact(self.wire, &mut kind).await?;
-        if !b"ENRSKZvGAct123DCIsnTVdfHW".contains(&kind[0]) {
+        // Every type that can come before the first query.
+        if !b"ENRSKZv".contains(&kind[0]) {
             return Err(DialFault::protocol("the peer does not speak PostgreSQL's protocol"));
         }
         let mut length = [0; 4];

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
-use sqlx::{ConnectOptions, PgConnection, Row};
+use sqlx::{ConnectOptions, Executor, PgConnection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -152,11 +152,11 @@ async fn identify(
     connection: &mut PgConnection,
     session: &SessionSettings,
 ) -> Result<ServerIdentity, DialFault> {
-    let mut row = sqlx::raw_sql(IDENTITY).fetch_one(&mut *connection).await;
+    let mut row = connection.fetch_one(sqlx::raw_sql(IDENTITY)).await;
     if let Err(sqlx::Error::Database(error)) = &row
         && error.code().as_deref() == Some("42501")
     {
-        row = sqlx::raw_sql(IDENTITY_WITHOUT_SYSTEM).fetch_one(connection).await;
+        row = connection.fetch_one(sqlx::raw_sql(IDENTITY_WITHOUT_SYSTEM)).await;
     }
     let row = row.map_err(|error| query_fault(&error))?;
     let text = |row: &PgRow, at: usize| {

@@ -10,6 +10,9 @@ const SSL: u32 = 1 << 11;
 /// Everything MySQL 8 announces, TLS and LOCAL FILES included.
 const EVERYTHING: u32 = 0xc7ff_ffff;
 
+/// What a fake says in turn.
+type Answers = &'static [&'static [u8]];
+
 fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
     [&[length[0], length[1], length[2], sequence][..], payload].concat()
@@ -47,7 +50,7 @@ fn plain(fake: &Fake) -> ServerRecord {
 
 /// The fault met when the server begins with `first` and answers every packet with the next of `rest`,
 /// numbered by what the client sent.
-async fn fault_at(first: Vec<u8>, rest: &'static [&'static [u8]]) -> DialFault {
+async fn fault_at(first: Vec<u8>, rest: Answers) -> DialFault {
     let fake = Fake::start(move |mut stream| {
         let first = first.clone();
         async move {
@@ -96,8 +99,8 @@ async fn hostile_logins_end_with_their_class() {
     let again: &[u8] = b"\xfemysql_native_password\0abcdefghijabcdefghij\0";
     let clear: &[u8] = b"\xfemysql_clear_password\0abcdefghijabcdefghij\0";
     let key: &[u8] = b"\x01-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
-    let rest = |answers: Vec<&'static [u8]>| -> &'static [&'static [u8]] { answers.leak() };
-    let table: Vec<(&str, Vec<u8>, &'static [&'static [u8]], DialClass)> = vec![
+    let rest = |answers: Vec<&'static [u8]>| -> Answers { answers.leak() };
+    let table: Vec<(&str, Vec<u8>, Answers, DialClass)> = vec![
         ("clear-text switch", native(), rest(vec![clear]), C::Auth),
         (
             "clear-text switch, no data",

@@ -1,5 +1,8 @@
 use super::*;
 
+/// From the client's nonce to the server's challenge.
+type Challenge = fn(&str) -> Vec<u8>;
+
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![kind];
     bytes.extend_from_slice(&u32::try_from(body.len() + 4).unwrap().to_be_bytes());
@@ -42,7 +45,7 @@ async fn fault_at(answer: Vec<u8>) -> DialFault {
 }
 
 /// The fault met when the SCRAM challenge is what `challenge` makes of the client's nonce.
-async fn fault_at_challenge(challenge: fn(&str) -> Vec<u8>) -> DialFault {
+async fn fault_at_challenge(challenge: Challenge) -> DialFault {
     let fake = Fake::start(move |mut stream| async move {
         startup(&mut stream).await?;
         stream.write_all(&request(10, b"SCRAM-SHA-256\0\0")).await.ok()?;
@@ -64,7 +67,7 @@ async fn hostile_answers_end_with_their_class() {
     let version = || message(b'S', b"server_version\x0015.1\0");
     let key = || message(b'K', &[0; 8]);
     let table: Vec<(&str, Vec<u8>, DialClass)> = vec![
-        ("another protocol", b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), C::Hostile),
+        ("another protocol", b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), C::Protocol),
         ("a MySQL server", b"\x4a\0\0\0\x0a8.0.36\0".to_vec(), C::Protocol),
         ("length 0", raw(b'R', 0), C::Hostile),
         ("length 3", raw(b'R', 3), C::Hostile),
@@ -73,7 +76,7 @@ async fn hostile_answers_end_with_their_class() {
         ("4 GiB", raw(b'R', u32::MAX), C::Hostile),
         ("2 GiB error", raw(b'E', 1 << 31), C::Hostile),
         ("request without a code", raw(b'R', 4), C::Hostile),
-        ("endless notices", message(b'N', &[b'x'; 60_000]).repeat(20), C::Hostile),
+        ("endless notices", message(b'N', &vec![b'x'; 60_000]).repeat(20), C::Hostile),
         ("clear text", request(3, b""), C::Auth),
         ("Kerberos", request(2, b""), C::Auth),
         ("GSSAPI", request(7, b""), C::Auth),
@@ -90,7 +93,7 @@ async fn hostile_answers_end_with_their_class() {
         ("no database", message(b'E', b"SFATAL\0C3D000\0\0"), C::NoSuchDatabase),
         ("no login at all", message(b'Z', b"I"), C::Hostile),
         ("login twice", [ok(), ok()].concat(), C::Hostile),
-        ("rows in the login", [ok(), message(b'D', b"\0\0")].concat(), C::Hostile),
+        ("rows in the login", [ok(), message(b'D', b"\0\0")].concat(), C::Protocol),
         ("ready without a version", [ok(), key(), message(b'Z', b"I")].concat(), C::Protocol),
         ("ready without a key", [ok(), version(), message(b'Z', b"I")].concat(), C::Protocol),
         ("short key", [ok(), version(), message(b'K', &[0; 4])].concat(), C::Hostile),
@@ -122,7 +125,7 @@ async fn a_hostile_challenge_burns_nothing() {
     fn with(nonce: &str, rest: &str) -> Vec<u8> {
         request(11, format!("r={nonce}{rest}").as_bytes())
     }
-    let table: [(fn(&str) -> Vec<u8>, DialClass); 13] = [
+    let table: [(Challenge, DialClass); 13] = [
         (|n| with(n, "x,s=AAAA,i=4294967295"), DialClass::Hostile),
         (|n| with(n, "x,s=AAAA,i=100001"), DialClass::Hostile),
         (|n| with(n, "x,s=AAAA,i=1"), DialClass::Hostile),
@@ -166,7 +169,7 @@ async fn silence_and_dripping_end_at_the_deadline() {
     let silent = Fake::start(|mut stream| async move { drain(&mut stream).await }).await;
     let dripping = Fake::start(|mut stream| async move {
         startup(&mut stream).await?;
-        for byte in message(b'N', &[b'x'; 60_000]) {
+        for byte in message(b'N', &vec![b'x'; 60_000]) {
             stream.write_u8(byte).await.ok()?;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -187,7 +190,7 @@ async fn after_login(answer: Vec<u8>) -> Fake {
         async move {
             let settings = startup(&mut stream).await?;
             let settings = String::from_utf8_lossy(&settings).into_owned();
-            assert!(settings.contains("statement_timeout\010000\0"));
+            assert!(settings.contains("statement_timeout\x0010000\0"));
             assert!(settings.contains("user\0reader\0database\0emr\0"));
             let login = [
                 request(0, b""),
@@ -247,4 +250,19 @@ async fn hostile_answers_after_the_login_end_with_a_fault() {
     let silent = after_login(Vec::new()).await;
     let bench = Bench::with_timeout(Duration::from_millis(300));
     assert_eq!(bench.fault(plain(&silent)).await.class(), DialClass::Timeout);
+}
+
+#[tokio::test]
+async fn an_md5_challenge_is_answered_on_a_private_link() {
+    let fake = Fake::start(|mut stream| async move {
+        startup(&mut stream).await?;
+        stream.write_all(&request(5, &[1, 2, 3, 4])).await.ok()?;
+        let (kind, answer) = client_message(&mut stream).await?;
+        let good = kind == b'p' && answer.len() == 36 && answer.starts_with(b"md5");
+        let state = if good { "53300" } else { "XX000" };
+        stream.write_all(&message(b'E', format!("C{state}\0\0").as_bytes())).await.ok()?;
+        drain(&mut stream).await
+    })
+    .await;
+    assert_eq!(Bench::new().fault(plain(&fake)).await.class(), DialClass::Full);
 }

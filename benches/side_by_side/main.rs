@@ -1,0 +1,3 @@
+//! x
+mod load;
+fn main() {}
