@@ -7,6 +7,7 @@
 mod cells;
 mod compare;
 mod fault;
+mod fetch;
 mod flavour;
 mod fold;
 mod introspect;
@@ -25,6 +26,7 @@ mod expected;
 mod tests;
 
 pub use fault::{StoreFault, WriteFault};
+pub use fetch::{fetch_page, introspect};
 pub use flavour::Flavour;
 pub use fold::fold;
 pub use introspect::{MAX_TABLES, introspect_on};

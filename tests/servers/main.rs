@@ -18,3 +18,5 @@ mod store;
 mod store_bed;
 #[cfg(test)]
 mod store_search;
+#[cfg(test)]
+mod store_types;
