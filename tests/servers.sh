@@ -5,6 +5,7 @@
 #   tests/servers.sh env                                             print `export …` lines for what runs
 #   tests/servers.sh status                                          say what runs
 #   tests/servers.sh down                                            stop and remove everything `up` started
+#   tests/servers.sh packages NAME…                                  install Debian packages, starting no service
 #
 # `WARDGATE_TEST_STATE` names the state directory (default `target/test-servers`); each state directory
 # has its own set of servers, so several checkouts do not meet. Databases live in a temporary directory
@@ -233,12 +234,16 @@ CONF
   say "postgres $("$bin/postgres" --version | awk '{print $3}') on 127.0.0.1:$port"
 }
 
+# Goes by PostgreSQL's own file, which is there even when `up` was interrupted before it could take a note.
 down_postgres() {
-  alive postgres || return 0
   local dir
-  dir=$(data_dir)/postgres
-  as_postgres "$(postgres_bin)/pg_ctl" --pgdata="$dir/data" --mode=immediate --silent --wait stop \
-    >/dev/null 2>&1 || true
+  [[ -s $state/data-dir ]] || return 0
+  dir=$(<"$state/data-dir")/postgres
+  if [[ -e $dir/data/postmaster.pid ]]; then
+    as_postgres "$(postgres_bin)/pg_ctl" --pgdata="$dir/data" --mode=immediate --silent --wait stop \
+      >/dev/null 2>&1 9>&- || true
+    say "postgres stopped"
+  fi
   end postgres
 }
 
@@ -448,5 +453,6 @@ case ${1:-} in
   env) environment ;;
   status) status ;;
   down) down ;;
-  *) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  packages) shift && lock && install_packages "$@" ;;
+  *) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac

@@ -1,3 +1,21 @@
 //! Building and running the whole gateway, and the demo.
+//!
+//! The boot order is [`Application::build`]: settings, databases, keys, lanes, tenants, issuers, listeners.
+//! Sockets are bound before anything is spawned.
 
 pub mod demo;
+
+mod application;
+mod console;
+mod fault;
+mod parts;
+mod rooms;
+mod signal;
+
+pub use application::Application;
+pub use console::Console;
+pub use fault::StartFault;
+pub use parts::{StoreStatus, init_keys, migrate_stores, store_status};
+pub use signal::stop_signal;
+
+pub use crate::telemetry::{Format, quiet_panics, subscriber};

@@ -267,9 +267,10 @@ fn egress<'a>(root: &'a Table, f: &mut Findings<'a>) -> EgressSettings {
 fn audit<'a>(root: &'a Table, f: &mut Findings<'a>) -> AuditSettings {
     let mut s = Section::new(root, "audit", f);
     let dir = s.required("dir", "a folder of its own for the access log").into();
+    let instance = s.text("instance", "gateway-1");
     let checkpoint_dir = s.path_option("checkpoint_dir");
     s.finish();
-    AuditSettings { dir, checkpoint_dir }
+    AuditSettings { dir, instance, checkpoint_dir }
 }
 
 fn log<'a>(root: &'a Table, f: &mut Findings<'a>) -> LogSettings {

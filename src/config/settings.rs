@@ -175,6 +175,8 @@ pub struct EgressSettings {
 pub struct AuditSettings {
     /// Where the access log is written.
     pub dir: PathBuf,
+    /// This gateway's lasting name among those that write to the same folder.
+    pub instance: String,
     /// Where its signed checkpoints go; better another disk.
     pub checkpoint_dir: Option<PathBuf>,
 }

@@ -7,8 +7,8 @@ use super::fault::ControlFault;
 use super::view::{CheckReport, CheckStep, TenantView};
 use super::{Caller, Control};
 use crate::base::{
-    ConnectionRecord, ConnectionRevision, Generation, SecretText, ServerIdentity,
-    TlsException, TlsPolicy, attach_ca_pem, parse_connection_url,
+    ConnectionRecord, ConnectionRevision, Generation, SecretText, ServerIdentity, TlsException,
+    TlsPolicy, attach_ca_pem, parse_connection_url,
 };
 use crate::pool::dial::{DialClass, DialFault, Opened, SessionSettings};
 use crate::registry::{NewConnection, Tenant};
@@ -56,7 +56,9 @@ impl ConnectionInput {
         if let Some(pem) = &self.ca_pem {
             record = attach_ca_pem(record, pem).map_err(invalid)?;
         }
-        if let (Some(exception), ConnectionRecord::Server(server)) = (&self.tls_exception, &mut record) {
+        if let (Some(exception), ConnectionRecord::Server(server)) =
+            (&self.tls_exception, &mut record)
+        {
             server.tls.policy = TlsPolicy::Exception(exception.clone());
         }
         Ok(record)
@@ -207,7 +209,7 @@ const fn transport(record: &ConnectionRecord) -> &'static str {
     }
 }
 
-const fn hint(class: DialClass) -> &'static str {
+pub(super) const fn hint(class: DialClass) -> &'static str {
     match class {
         DialClass::Resolve => "the host name does not resolve; ask the hospital or your resolver",
         DialClass::Egress => "add the address to [egress] allow if it is where it should be",
@@ -221,4 +223,3 @@ const fn hint(class: DialClass) -> &'static str {
         _ => "look at the gateway's log for this moment",
     }
 }
-

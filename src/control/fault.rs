@@ -43,6 +43,16 @@ pub enum ControlFault {
 }
 
 impl ControlFault {
+    /// What to do about it, where there is something to say.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSuchTenant => Some("`wardgate tenant list` shows all"),
+            Self::Connection(fault) => Some(super::connections::hint(fault.class())),
+            Self::WrongServer => Some("find out why; set-connection registers the new server"),
+            _ => None,
+        }
+    }
+
     /// All faults of a mapping, where that is what it is.
     pub fn problems(&self) -> Option<&[MappingProblemView]> {
         match self {

@@ -174,7 +174,8 @@ impl Control {
             let Some(last) = page.last() else { break };
             after = Some(last.tenant);
             for connection in page {
-                let place = seal_place(connection.tenant, connection.record_id, connection.revision);
+                let place =
+                    seal_place(connection.tenant, connection.record_id, connection.revision);
                 match self.0.keyring.open(&place, &connection.sealed).await {
                     Ok(_) => {
                         report.records += 1;

@@ -5,7 +5,7 @@ use crate::base::Generation;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::{self, Document, MappingProblem};
 use crate::registry::{NewMapping, Tenant};
-use crate::store;
+use crate::store::{self, StoreFault};
 use crate::tenant::seal_place;
 
 /// A document that was found sound, with what it was checked against.
@@ -47,12 +47,8 @@ impl Control {
         let catalog = json(&checked.catalog)?;
         let views: Vec<MappingProblemView> = checked.problems.iter().map(problem).collect();
         let found = json(&views)?;
-        let new = NewMapping {
-            document: &document,
-            source: text,
-            catalog: &catalog,
-            report: &found,
-        };
+        let new =
+            NewMapping { document: &document, source: text, catalog: &catalog, report: &found };
         let version = self.0.registry.add_mapping(tenant.id, None, &new, &caller.origin()).await?;
         Ok(report(true, u32::try_from(version).ok(), &checked.problems))
     }
@@ -88,7 +84,13 @@ impl Control {
         if connection.identity.is_some_and(|expected| expected != opened.identity) {
             return Err(ControlFault::WrongServer);
         }
-        Ok(store::introspect_opened(&mut opened, caller.deadline).await?)
+        opened.canceller.begin(caller.deadline);
+        let mut connection = (&mut opened.connection).into();
+        let read = store::introspect_on(&mut connection);
+        match tokio::time::timeout_at(caller.deadline.at(), read).await {
+            Ok(Ok(catalog)) => Ok(catalog?),
+            Ok(Err(_)) | Err(_) => Err(StoreFault::Catalogue.into()),
+        }
     }
 
     /// A tenant's versions, newest first.

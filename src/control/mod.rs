@@ -26,9 +26,9 @@ pub use view::{
     MappingProblemView, MappingReport, MappingView, TenantView,
 };
 
-use crate::auth::{Authority, OperatorPermit};
+use crate::auth::{Authority, OperatorPermit, OperatorSource};
 use crate::base::{Clock, Deadline, Generation, TenantId, TenantName};
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, WrappedKeys as _};
 use crate::pool::Pools;
 use crate::pool::dial::Dialer;
 use crate::registry::{Actor, ActorKind, KeyStore, Origin, Registry, Tenant};
@@ -46,7 +46,10 @@ pub struct Caller {
 
 impl Caller {
     fn origin(&self) -> Origin {
-        let kind = if self.permit.is_console() { ActorKind::Console } else { ActorKind::Operator };
+        let kind = match self.permit.source() {
+            OperatorSource::Console => ActorKind::Console,
+            OperatorSource::Token => ActorKind::Operator,
+        };
         let actor = Actor { kind, subject: self.permit.subject().to_owned() };
         Origin { actor, request_id: self.request.to_string() }
     }
@@ -93,7 +96,7 @@ impl Control {
     /// Whether the registry and the key store answer, for readiness.
     pub async fn readiness(&self) -> Vec<(String, bool)> {
         let registry = self.0.registry.ping().await.is_ok();
-        let keys = self.0.key_store.ping().await.is_ok();
+        let keys = self.0.key_store.list(None, 1).await.is_ok();
         vec![("registry".to_owned(), registry), ("keys".to_owned(), keys)]
     }
 

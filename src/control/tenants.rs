@@ -3,9 +3,7 @@ use utoipa::ToSchema;
 
 use super::connections::ConnectionInput;
 use super::fault::ControlFault;
-use super::view::{
-    ConnectionView, IdentityView, LimitsView, MappingPointer, TenantView,
-};
+use super::view::{ConnectionView, IdentityView, LimitsView, MappingPointer, TenantView};
 use super::{Caller, Control};
 use crate::base::{Generation, TenantId, TenantName};
 use crate::registry::{self, Ownership, Placement, StoredLimits, TenantBinding, TenantState};
@@ -98,8 +96,10 @@ impl Control {
     /// Registers a tenant. Its connection is tried first: if it does not work nothing is registered. With
     /// a connection that was checked the tenant becomes active at once.
     pub async fn add(&self, caller: &Caller, new: NewTenant) -> Result<TenantView, ControlFault> {
-        let name: TenantName =
-            new.name.parse().map_err(|e: crate::base::InvalidId| ControlFault::Invalid(e.to_string().into()))?;
+        let name: TenantName = new
+            .name
+            .parse()
+            .map_err(|e: crate::base::InvalidId| ControlFault::Invalid(e.to_string().into()))?;
         if new.identities.is_empty() {
             return Err(ControlFault::Invalid("a tenant needs at least one identity".into()));
         }
@@ -153,8 +153,7 @@ impl Control {
         let (registry, origin) = (&self.0.registry, caller.origin());
         let mut now = expected;
         if patch.display_name.is_some() {
-            let patch =
-                registry::TenantPatch { name: None, display_name: patch.display_name };
+            let patch = registry::TenantPatch { name: None, display_name: patch.display_name };
             now = registry.update_tenant(tenant.id, Some(now), &patch, &origin).await?;
         }
         if let Some(limits) = &patch.limits {
@@ -252,7 +251,8 @@ impl Control {
     }
 
     pub(super) async fn view(&self, tenant: TenantId) -> Result<TenantView, ControlFault> {
-        let config = self.0.registry.tenant_config(tenant).await?.ok_or(ControlFault::NoSuchTenant)?;
+        let config =
+            self.0.registry.tenant_config(tenant).await?.ok_or(ControlFault::NoSuchTenant)?;
         let connection = match &config.connection {
             None => None,
             Some(connection) => Some(ConnectionView {

@@ -181,7 +181,7 @@ impl Keyring {
         Ok(())
     }
 
-    async fn sealing_key(&self, id: DataKeyId) -> Result<Arc<SealingKey>, Missed> {
+    pub(super) async fn sealing_key(&self, id: DataKeyId) -> Result<Arc<SealingKey>, Missed> {
         let begun = match self.0.cache.get(id) {
             Ok(key) => return Ok(key),
             Err(begun) => begun,

@@ -142,6 +142,12 @@ impl Lane {
         std::mem::take(&mut self.shelf().idle)
     }
 
+    /// Has every connection on the shelf checked before its next use: what ended one of them, a restart
+    /// say, ended all.
+    pub(crate) fn distrust(&self) {
+        self.shelf().idle.iter_mut().for_each(|link| link.suspect = true);
+    }
+
     /// Ends the lane for newcomers and wakes those who wait. `None` when it had ended before.
     pub(crate) fn retire(&self) -> Option<Vec<Link>> {
         let mut shelf = self.shelf();

@@ -160,6 +160,7 @@ impl Lease {
         if db.leaves_connection_usable() {
             self.dirty = false;
         } else {
+            self.lane.distrust();
             self.give_up(if from_server { GivenUp::Over } else { GivenUp::Broken });
         }
         PoolFault::Database(DatabaseFault(db))

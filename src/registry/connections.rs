@@ -1,35 +1,10 @@
-use std::fmt;
-
 use serde_json::json;
 use uuid::Uuid;
 
-use super::tenants::read_engine;
 use super::value::{Row, binds};
 use super::{Origin, Registry, RegistryFault};
 use crate::base::{ConnectionRevision, Engine, Generation, ServerIdentity, TenantId, Timestamp};
-use crate::keyring::DataKeyId;
-
-/// A sealed connection record as it is stored. Printing shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedText(String);
-
-impl SealedText {
-    /// Takes what was stored or sealed.
-    pub const fn from_stored(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The text to store.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SealedText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealedText(***)")
-    }
-}
+use crate::keyring::{DataKeyId, Sealed};
 
 /// How a tenant's database is reached, sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +18,7 @@ pub struct Connection {
     /// The database's kind.
     pub engine: Engine,
     /// The sealed record.
-    pub sealed: SealedText,
+    pub sealed: Sealed,
     /// The data key it is sealed with.
     pub data_key: DataKeyId,
     /// When it was sealed.
@@ -64,7 +39,7 @@ pub struct NewConnection {
     /// The database's kind.
     pub engine: Engine,
     /// The sealed record.
-    pub sealed: SealedText,
+    pub sealed: Sealed,
     /// The data key it is sealed with.
     pub data_key: DataKeyId,
     /// The server found by the check.
@@ -79,9 +54,9 @@ pub struct Reseal {
     /// Whose record.
     pub tenant: TenantId,
     /// The sealed text it replaces.
-    pub from: SealedText,
+    pub from: Sealed,
     /// The new sealed text, of the same record id and revision.
-    pub to: SealedText,
+    pub to: Sealed,
     /// The data key of the new text.
     pub data_key: DataKeyId,
 }
@@ -108,8 +83,8 @@ impl Connection {
             tenant: row.tenant(0)?,
             record_id: row.parse(1, "record id")?,
             revision: ConnectionRevision(row.counter(2)?),
-            engine: read_engine(&row.text(3)?)?,
-            sealed: SealedText(row.text(4)?),
+            engine: row.opt_engine(3)?.ok_or(RegistryFault::Damaged("engine"))?,
+            sealed: Sealed::from_stored(row.text(4)?),
             data_key: row.data_key(5)?,
             sealed_at: row.time(6)?,
             identity: row

@@ -93,6 +93,10 @@ pub(super) fn classify(error: &sqlx::Error) -> RegistryFault {
                 _ => RegistryFault::Refused { code },
             }
         }
+        // The driver reports a refused certificate as unusable input.
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            RegistryFault::Unavailable("TLS refused")
+        }
         sqlx::Error::Io(_) => RegistryFault::Unavailable("connection lost"),
         sqlx::Error::Tls(_) => RegistryFault::Unavailable("TLS refused"),
         sqlx::Error::Protocol(_) => RegistryFault::Unavailable("protocol broken"),

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 pub use bindings::{BoundTenant, TenantBinding};
 pub use change::{Actor, ActorKind, Origin};
-pub use connections::{Connection, NewConnection, Reseal, SealedText};
+pub use connections::{Connection, NewConnection, Reseal};
 pub use events::{EventFilter, OperatorEvent};
 pub use fault::RegistryFault;
 pub use idempotency::{IdempotencyKey, Reservation};

@@ -346,23 +346,15 @@ impl Registry {
 
 impl TenantSummary {
     fn read(row: &Row) -> Result<Self, RegistryFault> {
-        let engine = row.opt_text(TENANT_COLUMNS)?;
         Ok(Self {
             tenant: Tenant::read(row)?,
-            engine: engine.as_deref().map(read_engine).transpose()?,
+            engine: row.opt_engine(TENANT_COLUMNS)?,
             active_mapping: row
                 .opt_int(TENANT_COLUMNS + 1)?
                 .map(|n| u64::try_from(n).map_err(|_| RegistryFault::Damaged("mapping version")))
                 .transpose()?,
         })
     }
-}
-
-pub(super) fn read_engine(word: &str) -> Result<Engine, RegistryFault> {
-    [Engine::Postgres, Engine::MySql, Engine::Sqlite]
-        .into_iter()
-        .find(|engine| engine.as_str() == word)
-        .ok_or(RegistryFault::Damaged("engine"))
 }
 
 /// SQLite refuses a taken name or id in a trigger, without saying which; so it is asked beforehand.

@@ -132,8 +132,9 @@ impl ServerSetting {
             .application_name("wardgate-registry")
             .statement_cache_capacity(64)
             .options([
-                ("statement_timeout", "2000"),
-                ("lock_timeout", "2000"),
+                // Shorter than our own patience, so that the server can say which it was.
+                ("statement_timeout", "1900"),
+                ("lock_timeout", "1500"),
                 ("idle_in_transaction_session_timeout", "10000"),
             ])
             .disable_statement_logging())

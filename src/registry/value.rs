@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::RegistryFault;
-use crate::base::{ConnectionRevision, Generation, TenantId, Timestamp};
+use crate::base::{ConnectionRevision, Engine, Generation, TenantId, Timestamp};
 use crate::keyring::DataKeyId;
 
 /// One bound value. The tables use text, 64-bit integers and bytes only, so that both engines share
@@ -187,6 +187,15 @@ impl Row {
 
     pub(super) fn data_key(&self, index: usize) -> Result<DataKeyId, RegistryFault> {
         self.parse(index, "data key id").map(DataKeyId)
+    }
+
+    pub(super) fn opt_engine(&self, index: usize) -> Result<Option<Engine>, RegistryFault> {
+        let Some(word) = self.opt_text(index)? else { return Ok(None) };
+        [Engine::Postgres, Engine::MySql, Engine::Sqlite]
+            .into_iter()
+            .find(|engine| engine.as_str() == word)
+            .map(Some)
+            .ok_or(RegistryFault::Damaged("engine"))
     }
 
     /// A JSON column.

@@ -92,7 +92,11 @@ pub(super) fn build(
 ) -> TenantConfig {
     let own = &snapshot.limits;
     let mut lane_limits = match own.max_connections {
-        Some(most) => LaneLimits { acquire_timeout: defaults.lane.acquire_timeout, session: defaults.lane.session.clone(), ..LaneLimits::with_connections(most) },
+        Some(most) => LaneLimits {
+            acquire_timeout: defaults.lane.acquire_timeout,
+            session: defaults.lane.session.clone(),
+            ..LaneLimits::with_connections(most)
+        },
         None => defaults.lane.clone(),
     };
     if let Some(millis) = own.statement_timeout_ms {

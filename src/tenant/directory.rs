@@ -9,8 +9,8 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::time::Instant;
 
-use crate::registry::{BoundTenant, Registry, RegistryFault};
 use crate::base::{Generation, TenantId};
+use crate::registry::{BoundTenant, Registry, RegistryFault};
 
 /// Entries held; an unknown claim value costs one too, so a flood of them must not grow it.
 const CAPACITY: u64 = 50_000;

@@ -4,6 +4,9 @@ use crate::audit::AuditFault;
 use crate::base::{Fault, FaultKind};
 use crate::pool::PoolFault;
 
+/// What everybody is told who may not: the words `auth` uses for a token without the right.
+pub const FORBIDDEN_MESSAGE: &str = "this access token does not allow it";
+
 /// Why a tenant's resources could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum TenantFault {
@@ -41,7 +44,7 @@ impl Fault for TenantFault {
     fn client_message(&self) -> Cow<'static, str> {
         match self {
             // The same words as for a token without a right: whether a tenant exists is nobody's business.
-            Self::NotServed(_) => crate::auth::FORBIDDEN_MESSAGE.into(),
+            Self::NotServed(_) => FORBIDDEN_MESSAGE.into(),
             Self::Incomplete(_) => "This organisation is not set up completely yet.".into(),
             Self::BrokenMapping => "the organisation's mapping does not fit its database".into(),
             Self::Unavailable => "The gateway cannot load its configuration at present.".into(),

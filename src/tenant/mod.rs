@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use config::{ActiveMapping, MappingState, TenantConfig, TenantDefaults, seal_place};
-pub use fault::TenantFault;
+pub use fault::{FORBIDDEN_MESSAGE, TenantFault};
 pub use session::Session;
 
 use self::cache::{GenerationCache, LoadFault};

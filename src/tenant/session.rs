@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::Shared;
 use super::config::{ActiveMapping, MappingState, TenantConfig};
 use super::fault::TenantFault;
-use super::Shared;
 use crate::audit::{AccessEvent, AuditLog, Receipt};
 use crate::auth::{Permit, Right};
 use crate::base::Deadline;

@@ -6,14 +6,20 @@ use std::path::{Path, PathBuf};
 pub struct Token {
     pub text: String,
     pub line: usize,
+    /// Whether it stands under `#[cfg(test)]`.
     pub in_test: bool,
+    /// How many modules written in braces it stands in.
+    pub inline: usize,
 }
 
 /// A path as written, from its first segment on.
 pub struct Named {
     pub segments: Vec<String>,
     pub line: usize,
+    /// Whether it stands under `#[cfg(test)]`.
     pub in_test: bool,
+    /// How many modules written in braces it stands in.
+    pub inline: usize,
 }
 
 /// The tokens of a source file.
@@ -35,11 +41,17 @@ pub fn lex(text: &str) -> Vec<Token> {
             (first.len_utf8(), !first.is_whitespace())
         };
         if token {
-            tokens.push(Token { text: rest[..skipped].to_owned(), line, in_test: false });
+            tokens.push(Token {
+                text: rest[..skipped].to_owned(),
+                line,
+                in_test: false,
+                inline: 0,
+            });
         }
         line += rest[..skipped].matches('\n').count();
         rest = &rest[skipped..];
     }
+    mark_inline(&mut tokens);
     mark_tests(&mut tokens);
     tokens
 }
@@ -87,6 +99,20 @@ fn literal(text: &str) -> Option<usize> {
         }
     }
     Some(text.len())
+}
+
+/// Counts for every token the modules in braces around it.
+fn mark_inline(tokens: &mut [Token]) {
+    let mut open = Vec::new();
+    for at in 0..tokens.len() {
+        if tokens[at].text == "}" {
+            open.pop();
+        }
+        tokens[at].inline = open.iter().filter(|is_module| **is_module).count();
+        if tokens[at].text == "{" {
+            open.push(at > 1 && tokens[at - 2].text == "mod");
+        }
+    }
 }
 
 /// Marks every item under `#[cfg(test)]`.
@@ -145,7 +171,9 @@ pub fn paths(tokens: &[Token]) -> Vec<Named> {
     while at < tokens.len() {
         let before = at.checked_sub(1).map_or("", |before| tokens[before].text.as_str());
         let starts = tokens.get(at + 1).is_some_and(|next| next.text == "::") || before == "use";
-        if is_word(&tokens[at]) && starts && before != "::" {
+        // `pub(in path)` says who may see a thing, it uses nothing.
+        let visibility = before == "in" && at > 1 && tokens[at - 2].text == "(";
+        if is_word(&tokens[at]) && starts && before != "::" && !visibility {
             at = tree(tokens, at, &[], &mut found);
         } else {
             at += 1;
@@ -156,7 +184,7 @@ pub fn paths(tokens: &[Token]) -> Vec<Named> {
 
 /// Reads one use tree at `at` under `prefix`; returns where it ends.
 fn tree(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Named>) -> usize {
-    let Some(Token { line, in_test, .. }) = tokens.get(at) else { return at };
+    let Some(Token { line, in_test, inline, .. }) = tokens.get(at) else { return at };
     let mut segments = prefix.to_vec();
     loop {
         let text = tokens.get(at).map_or("", |t| t.text.as_str());
@@ -180,6 +208,6 @@ fn tree(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<Name
         }
         at += 1;
     }
-    found.push(Named { segments, line: *line, in_test: *in_test });
+    found.push(Named { segments, line: *line, in_test: *in_test, inline: *inline });
     at
 }

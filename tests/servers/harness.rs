@@ -11,6 +11,9 @@ use sqlx::{ConnectOptions, Connection};
 use uuid::Uuid;
 use wardgate::base::{ConnectionRecord, Engine, SecretText, ServerRecord, TlsPolicy, TlsSettings};
 
+#[cfg(test)]
+mod tests;
+
 /// A running database server and its superuser.
 #[derive(Clone, Deserialize)]
 pub struct Server {
@@ -64,6 +67,60 @@ impl Keycloak {
     pub fn from_env() -> Self {
         from_env("WARDGATE_TEST_KEYCLOAK")
     }
+
+    /// An access token of a sample user, through a client that takes passwords (`ward-cli`). The shipped
+    /// realms know no passwords, so this sets one first; the realm `hostile` knows `hostile` for all.
+    pub async fn user_token(&self, realm: &str, client: &str, user: &str) -> String {
+        let mut password = "hostile".to_owned();
+        if realm != "hostile" {
+            // The same each time, so that tests that run side by side do not undo each other's.
+            password = format!("{}-{user}", self.admin_password);
+            let admin = self.admin_token().await;
+            let users = format!("{}/admin/realms/{realm}/users", self.base);
+            let http = reqwest::Client::new();
+            let found = http.get(format!("{users}?exact=true&username={user}")).bearer_auth(&admin);
+            let found = answer(found).await;
+            let id = found[0]["id"].as_str().expect("a user of that name");
+            let credential = serde_json::json!({"type": "password", "value": password});
+            let set = http
+                .put(format!("{users}/{id}/reset-password"))
+                .bearer_auth(&admin)
+                .header("content-type", "application/json")
+                .body(credential.to_string());
+            set.send().await.and_then(reqwest::Response::error_for_status).expect("set a password");
+        }
+        let grant = "grant_type=password";
+        self.token(
+            realm,
+            &format!("{grant}&client_id={client}&username={user}&password={password}"),
+        )
+        .await
+    }
+
+    /// The token endpoint's access token for a form, which the caller has encoded.
+    pub async fn token(&self, realm: &str, form: &str) -> String {
+        let request = reqwest::Client::new()
+            .post(format!("{}/realms/{realm}/protocol/openid-connect/token", self.base))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.to_owned());
+        let granted = answer(request).await;
+        granted["access_token"].as_str().expect("an access token").to_owned()
+    }
+
+    /// A token of the administrator, good for a minute, for `{base}/admin/realms/…`.
+    pub async fn admin_token(&self) -> String {
+        let (user, password) = (&self.admin_user, &self.admin_password);
+        let form = "grant_type=password&client_id=admin-cli";
+        self.token("master", &format!("{form}&username={user}&password={password}")).await
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> serde_json::Value {
+    let answer = request.send().await.expect("reach the test Keycloak");
+    let status = answer.status();
+    let text = answer.text().await.expect("read the test Keycloak's answer");
+    assert!(status.is_success(), "{status}: {text}");
+    serde_json::from_str(&text).expect("JSON from the test Keycloak")
 }
 
 impl Postgres {
@@ -275,90 +332,4 @@ fn text_from_env(variable: &str) -> String {
              `tests/servers.sh up` and read `tests/servers.sh env`"
         )
     })
-}
-
-#[tokio::test]
-async fn a_postgres_database_is_its_owners_alone_and_goes_with_its_value() {
-    let one = Postgres::database().await;
-    let other = Postgres::database().await;
-    one.execute("CREATE TABLE note (text text); INSERT INTO note VALUES ('kept')").await;
-
-    let text: String = sqlx::query_scalar("SELECT text FROM note")
-        .fetch_one(&mut one.postgres().await)
-        .await
-        .unwrap();
-    assert_eq!(text, "kept");
-
-    let stranger = PgConnectOptions::new_without_pgpass()
-        .host(&one.server.host)
-        .port(one.server.port)
-        .username(&other.user)
-        .password(&other.password)
-        .database(&one.name)
-        .connect()
-        .await;
-    let refusal = stranger.unwrap_err().into_database_error().unwrap();
-    assert_eq!(refusal.code().as_deref(), Some("42501"), "no right to connect");
-
-    // A session that is still open does not keep the database alive.
-    let _still_open = one.postgres().await;
-    let name = one.name.clone();
-    drop(one);
-    let left: i64 = sqlx::query_scalar(
-        "SELECT (SELECT count(*) FROM pg_database WHERE datname = $1) \
-         + (SELECT count(*) FROM pg_roles WHERE rolname = $1)",
-    )
-    .bind(&name)
-    .fetch_one(&mut Postgres::admin().await)
-    .await
-    .unwrap();
-    assert_eq!(left, 0);
-}
-
-#[tokio::test]
-async fn a_mariadb_database_is_its_owners_alone_and_goes_with_its_value() {
-    let one = MariaDb::database().await;
-    let other = MariaDb::database().await;
-    one.execute("CREATE TABLE note (text text); INSERT INTO note VALUES ('kept')").await;
-
-    let mut stranger = other.mariadb().await;
-    let refusal = sqlx::raw_sql(&format!("SELECT * FROM {}.note", one.name))
-        .execute(&mut stranger)
-        .await
-        .unwrap_err();
-    assert_eq!(refusal.into_database_error().unwrap().code().as_deref(), Some("42000"));
-
-    // An open transaction that has read the table would block a plain drop for ever.
-    let mut open = one.mariadb().await;
-    sqlx::raw_sql("START TRANSACTION; SELECT * FROM note").execute(&mut open).await.unwrap();
-    let name = one.name.clone();
-    drop(one);
-    let left: i64 = sqlx::query_scalar(
-        "SELECT (SELECT count(*) FROM information_schema.schemata WHERE schema_name = ?) \
-         + (SELECT count(*) FROM mysql.global_priv WHERE user = ?)",
-    )
-    .bind(&name)
-    .bind(&name)
-    .fetch_one(&mut MariaDb::admin().await)
-    .await
-    .unwrap();
-    assert_eq!(left, 0);
-}
-
-#[tokio::test]
-async fn the_record_names_the_database_and_the_wrong_name_certificate_is_another() {
-    for database in [Postgres::database().await, MariaDb::database().await] {
-        let ConnectionRecord::Server(record) = database.record() else { panic!("a server record") };
-        assert_eq!((record.engine, record.port), (database.engine, database.server.port));
-        let (chain, key) = wrong_name_certificate();
-        assert!(chain.contains("BEGIN CERTIFICATE") && key.contains("PRIVATE KEY"));
-        assert_ne!(chain, database.ca_pem);
-    }
-}
-
-#[test]
-fn keycloak_is_told_where_it_is() {
-    let keycloak = Keycloak::from_env();
-    assert!(keycloak.base.starts_with("http://127.0.0.1:"));
-    assert!(!keycloak.admin_user.is_empty() && !keycloak.admin_password.is_empty());
 }

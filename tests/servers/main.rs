@@ -13,6 +13,10 @@ mod fault_proxy;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod lanes;
+#[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod store_bed;

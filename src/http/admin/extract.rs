@@ -56,11 +56,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             }
             Err(JsonRejection::MissingJsonContentType(_)) => {
                 let detail = "Send the body as application/json.";
-                Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+                Err(Problem::new(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "unsupported_media_type",
+                    detail,
+                ))
             }
             // The parser's message may quote the body, which may hold a password.
             Err(_) => {
-                let detail = "The body is not of the form this address takes; see /admin/v1/openapi.json.";
+                let detail =
+                    "The body is not of the form this address takes; see /admin/v1/openapi.json.";
                 Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", detail))
             }
         }
@@ -71,7 +76,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 pub(super) fn if_match(headers: &HeaderMap) -> Result<Generation, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else {
         let detail = "Send If-Match with the ETag you have read, so that nobody's change is lost.";
-        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", detail));
+        return Err(Problem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "precondition_required",
+            detail,
+        ));
     };
     let text = value.to_str().unwrap_or_default().trim().trim_start_matches("W/");
     let digits = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);

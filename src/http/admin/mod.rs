@@ -102,9 +102,7 @@ pub fn router(authority: Authority, control: Control, metrics: MetricsPage) -> R
 /// Answers of the control plane are about the present moment and often confidential.
 async fn no_store(request: axum::extract::Request, next: middleware::Next) -> Response {
     let mut response = next.run(request).await;
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -112,7 +110,7 @@ async fn no_store(request: axum::extract::Request, next: middleware::Next) -> Re
 /// tenant.
 async fn ready(axum::extract::State(plane): axum::extract::State<ControlPlane>) -> Response {
     let mut parts = plane.0.control.readiness().await;
-    parts.extend(plane.0.authority.readiness().into_iter().map(|i| (i.name(), i.ready())));
+    parts.extend(plane.0.authority.readiness().into_iter().map(|i| (i.issuer, i.ready)));
     let all = parts.iter().all(|(_, ready)| *ready);
     let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body: serde_json::Map<String, serde_json::Value> = parts

@@ -3,14 +3,15 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use uuid::Uuid;
 
 use super::DataPlane;
 use super::error::FhirError;
-use crate::auth::{AuthFault, Permit, Right};
-use crate::base::{Deadline, Fault};
+use crate::auth::{AuthFault, Permit, Right, Shape};
+use crate::base::Deadline;
 use crate::http::request_id::RequestId;
+use crate::telemetry::names;
 
 /// A caller who holds right `R`, with the request's id and its deadline.
 pub(super) struct Clinician<R: Right> {
@@ -23,7 +24,7 @@ impl<R: Right> FromRequestParts<DataPlane> for Clinician<R> {
     type Rejection = FhirError;
 
     async fn from_request_parts(parts: &mut Parts, plane: &DataPlane) -> Result<Self, FhirError> {
-        let deadline = Deadline::after(plane.0.request_timeout);
+        let deadline = Deadline::after(plane.0.settings.request_timeout);
         let request = parts.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
         let in_query = query_has_token(parts.uri.query().unwrap_or_default());
         let authority = &plane.0.authority;
@@ -31,7 +32,8 @@ impl<R: Right> FromRequestParts<DataPlane> for Clinician<R> {
             .authenticate(&parts.headers, in_query, deadline)
             .await
             .map_err(|fault| refused(&fault))?;
-        let permit = authority.permit::<R>(&principal).map_err(|fault| refused(&fault))?;
+        // The scopes for a type are checked where the type is known.
+        let permit = authority.permit::<R>(&principal, Shape::Any).map_err(|f| refused(&f))?;
         Ok(Self { permit, request, deadline })
     }
 }
@@ -41,16 +43,12 @@ fn query_has_token(query: &str) -> bool {
     query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
 }
 
+/// Why somebody was not let in, as an answer.
 pub(super) fn refused(fault: &AuthFault) -> FhirError {
-    metrics::counter!(crate::telemetry::names::REFUSALS, "reason" => fault.reason()).increment(1);
+    metrics::counter!(names::REFUSALS, "reason" => fault.reason()).increment(1);
     let error = FhirError::of(fault);
     match fault.www_authenticate().and_then(|text| HeaderValue::from_str(&text).ok()) {
         Some(value) => error.with(header::WWW_AUTHENTICATE, value),
         None => error,
     }
-}
-
-/// The answer to a path that is not served.
-pub(super) async fn nothing_here() -> FhirError {
-    FhirError::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address.")
 }

@@ -1,1 +1,7 @@
-
+mod keyfile;
+mod ring;
+mod rotation;
+mod sealed;
+mod support;
+mod vectors;
+mod wycheproof;

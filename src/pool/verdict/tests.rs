@@ -97,7 +97,7 @@ fn every_sqlite_code_of_the_table_has_its_family() {
         (8, Mapping),
         (23, Mapping),
         (10, Availability),
-        (10 | 13 << 8, Availability),
+        (0x0d0a, Availability),
         (11, Availability),
         (14, Availability),
         (26, Availability),
