@@ -21,6 +21,8 @@ mod store;
 #[cfg(test)]
 mod store_bed;
 #[cfg(test)]
+mod store_lease;
+#[cfg(test)]
 mod store_search;
 #[cfg(test)]
 mod store_types;
