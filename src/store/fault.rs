@@ -51,11 +51,10 @@ pub enum StoreFault {
 impl Fault for StoreFault {
     fn kind(&self) -> FaultKind {
         match self {
-            Self::Write(WriteFault::TooLong) => FaultKind::Invalid,
+            Self::Write(WriteFault::TooLong) | Self::TooLarge { .. } => FaultKind::Invalid,
             Self::Write(WriteFault::Identifier) | Self::TooManyTables { .. } => FaultKind::Mapping,
             // Values and shapes are checked before a plan is made.
             Self::Write(_) | Self::Catalogue => FaultKind::Internal,
-            Self::TooLarge { .. } => FaultKind::Invalid,
             Self::Database(fault) => fault.kind(),
         }
     }

@@ -28,20 +28,40 @@ fn key(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFaul
     }
 }
 
-/// `ORDER BY` terms.
-pub(super) fn order(w: &mut Writer, scope: Scope, order: &[Order]) -> Result<(), WriteFault> {
-    w.list(order, ", ", |w, term| {
-        if w.flavour.is_mysql() {
-            // Folded away by the optimizer for a column that cannot be NULL.
+/// Which terms of an order can be NULL in a row that counts.
+pub(super) struct Nulls<'a> {
+    /// Columns the filter keeps from being NULL.
+    pub sure: &'a [&'a ColumnRef],
+    /// Whether the last term is part of the key: a row without a key is no resource.
+    pub keyed: bool,
+}
+
+impl Nulls<'_> {
+    fn none_in(&self, order: &[Order], index: usize, term: &Order) -> bool {
+        self.keyed && index + 1 == order.len() || self.sure.contains(&&term.column)
+    }
+}
+
+/// `ORDER BY` terms. What would put NULLs last is left out where there are none, because it keeps
+/// MySQL, and PostgreSQL going downwards, from walking an index.
+pub(super) fn order(
+    w: &mut Writer,
+    scope: Scope,
+    order: &[Order],
+    nulls: &Nulls<'_>,
+) -> Result<(), WriteFault> {
+    w.list(order.iter().enumerate(), ", ", |w, (index, term)| {
+        let solid = nulls.none_in(order, index, term);
+        if w.flavour.is_mysql() && !solid {
             key(w, scope, &term.column)?;
             w.sql(" IS NULL, ");
         }
         key(w, scope, &term.column)?;
+        w.sql(if term.descending { " DESC" } else { "" });
         match (w.flavour, term.descending) {
-            (Flavour::Postgres, true) => w.sql(" DESC NULLS LAST"),
-            (Flavour::Sqlite, false) => w.sql(" NULLS LAST"),
-            (_, true) => w.sql(" DESC"),
-            (_, false) => {}
+            _ if solid => {}
+            (Flavour::Postgres, true) | (Flavour::Sqlite, false) => w.sql(" NULLS LAST"),
+            _ => {}
         }
         Ok(())
     })
@@ -62,20 +82,19 @@ pub(super) fn never_null(filter: &Predicate) -> Vec<&ColumnRef> {
     }
 }
 
-/// The rows strictly after `position`. The last term is part of a key and never NULL in a row that is
-/// a resource; the others may be unless `sure` names them.
+/// The rows strictly after `position`.
 pub(super) fn after(
     w: &mut Writer,
     scope: Scope,
     order: &[Order],
     position: &[Option<Value>],
-    sure: &[&ColumnRef],
+    nulls: &Nulls<'_>,
 ) -> Result<(), WriteFault> {
     if order.is_empty() || order.len() != position.len() {
         return Err(WriteFault::Plan);
     }
     let last = order.len() - 1;
-    let solid = |index: usize, term: &Order| index == last || sure.contains(&&term.column);
+    let solid = |index: usize, term: &Order| nulls.none_in(order, index, term);
     // One comparison of rows walks one index; only where every term is plain and goes one way.
     let row_value = order.len() > 1
         && !w.flavour.is_mysql()
@@ -98,9 +117,8 @@ pub(super) fn after(
     for (index, (term, value)) in order.iter().zip(position).enumerate() {
         w.sql("(");
         match value {
-            None if index == last => {
-                w.sql(if w.flavour == Flavour::Sqlite { "0" } else { "FALSE" });
-            }
+            None if index == last => super::member::never(w),
+
             None => {
                 key(w, scope, &term.column)?;
                 w.sql(" IS NULL AND ");

@@ -47,7 +47,8 @@ pub(super) fn is_in(
         }
     }
     let [first, rest @ ..] = values else {
-        return never(w);
+        never(w);
+        return Ok(());
     };
     if padded(values.len()) * 2 > MAX_BINDS {
         return Err(WriteFault::TooLong);
@@ -90,9 +91,9 @@ pub(super) fn is_in(
     }
 }
 
-pub(super) fn never(w: &mut Writer) -> Result<(), WriteFault> {
+/// A condition no row meets.
+pub(super) fn never(w: &mut Writer) {
     w.sql(if w.flavour == Flavour::Sqlite { "0" } else { "FALSE" });
-    Ok(())
 }
 
 fn any_equal(
@@ -226,13 +227,27 @@ pub(super) fn keys(
         return Err(WriteFault::Plan);
     }
     if fitting.is_empty() {
-        return never(w);
+        never(w);
+        return Ok(());
     }
     if padded(fitting.len()) * own.len() > MAX_BINDS {
         return Err(WriteFault::TooLong);
     }
     w.sql("(");
-    w.list(own, ", ", |w, column| own_column(w, scope, column))?;
+    // A letter one of MySQL's columns lacks would be error 1267: such columns are compared as bytes.
+    let bytes: Vec<bool> = own
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let foreign = |key: &Vec<Value>| key.get(index).is_some_and(|v| !v.text.is_ascii());
+            w.flavour.is_mysql()
+                && matches!(column.ty, SqlType::Text | SqlType::Char)
+                && fitting.iter().any(foreign)
+        })
+        .collect();
+    w.list(own.iter().zip(&bytes), ", ", |w, (column, bytes)| {
+        if *bytes { mysql_bytes(w, scope, column) } else { own_column(w, scope, column) }
+    })?;
     if w.flavour == Flavour::Postgres {
         w.sql(") IN (SELECT * FROM unnest(");
         w.list(own.iter().enumerate(), ", ", |w, (index, column)| {
@@ -249,7 +264,14 @@ pub(super) fn keys(
     w.sql(if w.flavour == Flavour::Sqlite { ") IN (VALUES " } else { ") IN (" });
     w.list(pad(&fitting), ", ", |w, key| {
         w.sql("(");
-        w.list(key, ", ", typed)?;
+        w.list(key.iter().zip(&bytes), ", ", |w, (value, bytes)| {
+            if *bytes {
+                w.bind(Bind::Bytes(value.text.as_bytes().to_vec()));
+                Ok(())
+            } else {
+                typed(w, value)
+            }
+        })?;
         w.sql(")");
         Ok(())
     })?;

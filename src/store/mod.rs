@@ -21,6 +21,8 @@ mod text;
 mod value;
 
 #[cfg(test)]
+mod expected;
+#[cfg(test)]
 mod tests;
 
 pub use fault::{StoreFault, WriteFault};

@@ -23,7 +23,10 @@ pub(super) fn predicate(
             w.sql(if w.flavour == Flavour::Sqlite { "1" } else { "TRUE" });
             Ok(())
         }
-        Predicate::Never => member::never(w),
+        Predicate::Never => {
+            member::never(w);
+            Ok(())
+        }
         Predicate::All(parts) => joined(w, scope, parts, " AND ", depth),
         Predicate::Any(parts) => joined(w, scope, parts, " OR ", depth),
         Predicate::Not(inner) => {
@@ -82,7 +85,10 @@ fn joined(
 ) -> Result<(), WriteFault> {
     match parts {
         [] if word == " AND " => predicate(w, scope, &Predicate::Always, depth + 1),
-        [] => member::never(w),
+        [] => {
+            member::never(w);
+            Ok(())
+        }
         [only] => predicate(w, scope, only, depth + 1),
         _ => {
             w.sql("(");

@@ -13,8 +13,11 @@ use crate::mapping::rows::Rows;
 use super::cells::{Cell, TextRow};
 use super::{Bind, Flavour, Statement, StoreFault, child_sql, page_sql};
 
-/// Bytes of cell text one answer may hold, page and children together.
+/// Bytes one answer may hold, page and children together: the text of its cells, and 8 for each.
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;
+
+/// What a cell counts beside its text, so that rows of NULLs have an end as well.
+const CELL: usize = 8;
 
 /// A borrowed connection of either engine.
 pub enum TenantConn<'a> {
@@ -78,7 +81,7 @@ fn foreign<A, T>(_: &mut A, _: T) -> Added {
     Err("bound for another engine".into())
 }
 
-/// Runs one statement; the text of its rows may not exceed `limit` bytes.
+/// Runs one statement; its rows may not exceed `limit` bytes (see [`MAX_TEXT`]).
 pub async fn select(
     conn: &mut TenantConn<'_>,
     statement: &Statement,
@@ -114,6 +117,7 @@ async fn collect<R: TextRow>(
     let mut rows = Rows::new(statement.shape.len());
     let mut undecodable = 0;
     let mut scratch = String::new();
+    let mut used = 0_usize;
     while let Some(row) = stream.try_next().await? {
         for (index, ty) in statement.shape.iter().enumerate() {
             let cell = match row.cell(index, *ty, &mut scratch) {
@@ -124,7 +128,8 @@ async fn collect<R: TextRow>(
                     None
                 }
             };
-            if rows.text_len() + cell.map_or(0, str::len) > limit || rows.push(cell).is_err() {
+            used += CELL + cell.map_or(0, str::len);
+            if used > limit || rows.push(cell).is_err() {
                 return Ok(Err(StoreFault::TooLarge { limit }));
             }
         }
@@ -178,6 +183,10 @@ pub async fn fetch_page_on(
     Ok(outcome)
 }
 
+fn size(rows: &Rows) -> usize {
+    rows.text_len() + rows.len() * rows.width() * CELL
+}
+
 async fn snapshot(
     conn: &mut TenantConn<'_>,
     plan: &SourcePlan,
@@ -189,7 +198,7 @@ async fn snapshot(
         Ok(fetched) => fetched,
         Err(fault) => return Ok(Err(fault)),
     };
-    let mut left = limit.saturating_sub(page.text_len());
+    let mut left = limit.saturating_sub(size(&page));
     let mut children = Vec::with_capacity(plan.children.len());
     for child in &plan.children {
         let statement = match child_sql(child, &page, flavour) {
@@ -202,7 +211,7 @@ async fn snapshot(
         };
         match select(conn, &statement, left).await? {
             Ok(fetched) => {
-                left = left.saturating_sub(fetched.rows.text_len());
+                left = left.saturating_sub(size(&fetched.rows));
                 undecodable += fetched.undecodable;
                 children.push(fetched.rows);
             }

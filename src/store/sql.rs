@@ -4,6 +4,7 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{Child, ColumnRef, JoinOn, Order, Predicate, Select};
 use crate::mapping::rows::Rows;
 
+use super::keyset::Nulls;
 use super::statement::{Bind, Scope, Statement, Writer};
 use super::{Flavour, WriteFault, compare, keyset, member, predicate};
 
@@ -15,13 +16,12 @@ pub fn page_sql(select: &Select, flavour: Flavour) -> Result<Statement, WriteFau
     let mut w = Writer::new(flavour);
     let scope = head(&mut w, select, 0)?;
     tail(&mut w, scope, select, |_| Ok(false))?;
-    w.sql(" ORDER BY ");
-    if select.order.is_empty() {
-        w.text.truncate(w.text.len() - " ORDER BY ".len());
-    } else {
-        keyset::order(&mut w, scope, &select.order)?;
+    if !select.order.is_empty() {
+        let sure = keyset::never_null(&select.filter);
+        w.sql(" ORDER BY ");
+        keyset::order(&mut w, scope, &select.order, &Nulls { sure: &sure, keyed: true })?;
     }
-    limit(&mut w, select)?;
+    limit(&mut w, select);
     Ok(w.finish(select.columns.iter().map(|c| c.ty).collect()))
 }
 
@@ -58,9 +58,9 @@ pub fn child_sql(
         select.order.iter().filter(|o| !child.own.contains(&o.column)).cloned().collect();
     if !rest.is_empty() {
         w.sql(", ");
-        keyset::order(&mut w, scope, &rest)?;
+        keyset::order(&mut w, scope, &rest, &Nulls { sure: &[], keyed: false })?;
     }
-    limit(&mut w, select)?;
+    limit(&mut w, select);
     Ok(Some(w.finish(select.columns.iter().map(|c| c.ty).collect())))
 }
 
@@ -137,7 +137,8 @@ fn tail(
             w.sql(" AND ");
         }
         let sure = keyset::never_null(&select.filter);
-        keyset::after(w, scope, &select.order, position, &sure)?;
+        let nulls = Nulls { sure: &sure, keyed: true };
+        keyset::after(w, scope, &select.order, position, &nulls)?;
         any = true;
     }
     if !any {
@@ -146,24 +147,22 @@ fn tail(
     Ok(())
 }
 
-fn limit(w: &mut Writer, select: &Select) -> Result<(), WriteFault> {
+fn limit(w: &mut Writer, select: &Select) {
     if let Some(limit) = select.limit {
         w.sql(" LIMIT ");
         w.bind(Bind::Int(i64::from(limit)));
     }
-    Ok(())
 }
 
 /// A column in the select list, as text or as what the driver gives without loss.
 fn fetched(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
     let (before, after) = match (w.flavour, column.ty) {
-        // Cells say themselves what they hold.
-        (Flavour::Sqlite, _) => ("", ""),
+        // SQLite's cells say themselves what they hold. CAST prints six digits of a MySQL FLOAT; the
+        // driver has them all.
+        (Flavour::Sqlite, _) | (Flavour::MySql | Flavour::MariaDb, SqlType::Float) => ("", ""),
         (Flavour::Postgres, SqlType::Binary) => ("encode(", ", 'hex')"),
         (Flavour::Postgres, SqlType::Instant) => ("(", " AT TIME ZONE 'UTC')::text"),
         (Flavour::Postgres, _) => ("", "::text"),
-        // CAST prints six digits of a FLOAT; the driver has them all.
-        (_, SqlType::Float) => ("", ""),
         (_, SqlType::Binary) => ("LOWER(HEX(", "))"),
         // Adding nothing makes a number of BIT and YEAR and drops ZEROFILL.
         (_, SqlType::Integer { .. }) => ("CAST(", " + 0 AS CHAR CHARACTER SET utf8mb4)"),

@@ -130,7 +130,7 @@ pub(super) fn matches(
         _ => None,
     };
     if text.contains('\0') || separator == Some('\0') {
-        w.sql(if w.flavour == Flavour::Sqlite { "0" } else { "FALSE" });
+        super::member::never(w);
         return Ok(());
     }
     let text = &if ignore { fold(text) } else { text.to_owned() };
@@ -282,7 +282,7 @@ fn like_one(w: &mut Writer, scope: Scope, left: &Expr, pattern: String) -> Resul
         w.sql(" ESCAPE '!' AND ");
     }
     if let Expr::Column(column) = left {
-        mysql_bytes(w, scope, column)?
+        mysql_bytes(w, scope, column)?;
     } else {
         w.sql("CAST(");
         as_text(w, scope, left)?;

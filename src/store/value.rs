@@ -201,17 +201,12 @@ pub(super) fn blank_form(text: &str) -> String {
 fn mysql(w: &mut Writer, value: &Value) -> Result<(), WriteFault> {
     let cast = match value.ty {
         SqlType::Integer { .. } => {
-            return match (value.text.parse::<i64>(), value.text.parse::<u64>()) {
-                (Ok(number), _) => {
-                    w.bind(Bind::Int(number));
-                    Ok(())
-                }
-                (_, Ok(number)) => {
-                    w.bind(Bind::UInt(number));
-                    Ok(())
-                }
+            match (value.text.parse::<i64>(), value.text.parse::<u64>()) {
+                (Ok(number), _) => w.bind(Bind::Int(number)),
+                (_, Ok(number)) => w.bind(Bind::UInt(number)),
                 _ => cast_text(w, &value.text, "DECIMAL(65,30)"),
-            };
+            }
+            return Ok(());
         }
         SqlType::Float => {
             let number = value.text.parse().map_err(|_| WriteFault::Value)?;
@@ -238,16 +233,16 @@ fn mysql(w: &mut Writer, value: &Value) -> Result<(), WriteFault> {
     if is_endless(&value.text) {
         return Err(WriteFault::Value);
     }
-    cast_text(w, &blank_form(&value.text), cast)
+    cast_text(w, &blank_form(&value.text), cast);
+    Ok(())
 }
 
-fn cast_text(w: &mut Writer, text: &str, cast: &str) -> Result<(), WriteFault> {
+fn cast_text(w: &mut Writer, text: &str, cast: &str) {
     w.sql("CAST(");
     w.bind(Bind::Text(text.to_owned()));
     w.sql(" AS ");
     w.sql(cast);
     w.sql(")");
-    Ok(())
 }
 
 fn sqlite(w: &mut Writer, value: &Value) -> Result<(), WriteFault> {

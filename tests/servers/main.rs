@@ -16,3 +16,13 @@ mod harness;
 mod lanes;
 #[cfg(test)]
 mod registry;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod store_bed;
+#[cfg(test)]
+mod store_lease;
+#[cfg(test)]
+mod store_search;
+#[cfg(test)]
+mod store_types;

@@ -55,9 +55,9 @@ FROM pg_catalog.pg_constraint AS f JOIN pg_catalog.pg_class AS c ON c.oid = f.co
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
 JOIN pg_catalog.pg_class AS fc ON fc.oid = f.confrelid \
 JOIN pg_catalog.pg_namespace AS fn ON fn.oid = fc.relnamespace \
-CROSS JOIN LATERAL pg_catalog.unnest(f.conkey, f.confkey) WITH ORDINALITY AS k (own, far, place) \
-JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.own \
-JOIN pg_catalog.pg_attribute AS fa ON fa.attrelid = fc.oid AND fa.attnum = k.far \
+CROSS JOIN LATERAL pg_catalog.generate_series(1, pg_catalog.cardinality(f.conkey)) AS k (place) \
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = f.conkey[k.place] \
+JOIN pg_catalog.pg_attribute AS fa ON fa.attrelid = fc.oid AND fa.attnum = f.confkey[k.place] \
 WHERE f.contype = 'f' AND NOT c.relispartition \
 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
 ORDER BY 1, 2, f.oid, k.place";
