@@ -103,86 +103,83 @@ const OBSERVATION: &[Element] = &[
 ];
 
 const META: &[Element] = &[
-                    one("versionId", "id"),
-                    one("lastUpdated", "instant"),
-                    many("profile", "canonical"),
-                    many("tag", "Coding"),
-                ];
+    one("versionId", "id"),
+    one("lastUpdated", "instant"),
+    many("profile", "canonical"),
+    many("tag", "Coding"),
+];
 
 const IDENTIFIER: &[Element] = &[
-                    coded("use", IDENTIFIER_USE),
-                    one("type", "CodeableConcept"),
-                    one("system", "uri"),
-                    one("value", "string"),
-                    one("period", "Period"),
-                    one("assigner", "Reference"),
-                ];
+    coded("use", IDENTIFIER_USE),
+    one("type", "CodeableConcept"),
+    one("system", "uri"),
+    one("value", "string"),
+    one("period", "Period"),
+    one("assigner", "Reference"),
+];
 
 const HUMAN_NAME: &[Element] = &[
-                    coded("use", NAME_USE),
-                    one("text", "string"),
-                    one("family", "string"),
-                    many("given", "string"),
-                    many("prefix", "string"),
-                    many("suffix", "string"),
-                    one("period", "Period"),
-                ];
+    coded("use", NAME_USE),
+    one("text", "string"),
+    one("family", "string"),
+    many("given", "string"),
+    many("prefix", "string"),
+    many("suffix", "string"),
+    one("period", "Period"),
+];
 
 const CONTACT_POINT: &[Element] = &[
-                    coded("system", CONTACT_SYSTEM),
-                    one("value", "string"),
-                    coded("use", CONTACT_USE),
-                    one("rank", "positiveInt"),
-                    one("period", "Period"),
-                ];
+    coded("system", CONTACT_SYSTEM),
+    one("value", "string"),
+    coded("use", CONTACT_USE),
+    one("rank", "positiveInt"),
+    one("period", "Period"),
+];
 
 const ADDRESS: &[Element] = &[
-                    coded("use", ADDRESS_USE),
-                    coded("type", ADDRESS_TYPE),
-                    one("text", "string"),
-                    many("line", "string"),
-                    one("city", "string"),
-                    one("district", "string"),
-                    one("state", "string"),
-                    one("postalCode", "string"),
-                    one("country", "string"),
-                    one("period", "Period"),
-                ];
+    coded("use", ADDRESS_USE),
+    coded("type", ADDRESS_TYPE),
+    one("text", "string"),
+    many("line", "string"),
+    one("city", "string"),
+    one("district", "string"),
+    one("state", "string"),
+    one("postalCode", "string"),
+    one("country", "string"),
+    one("period", "Period"),
+];
 
 const CODEABLE_CONCEPT: &[Element] = &[many("coding", "Coding"), one("text", "string")];
 
 const CODING: &[Element] = &[
-                    one("system", "uri"),
-                    one("version", "string"),
-                    one("code", "code"),
-                    one("display", "string"),
-                    one("userSelected", "boolean"),
-                ];
+    one("system", "uri"),
+    one("version", "string"),
+    one("code", "code"),
+    one("display", "string"),
+    one("userSelected", "boolean"),
+];
 
 const QUANTITY: &[Element] = &[
-                    one("value", "decimal"),
-                    coded("comparator", COMPARATOR),
-                    one("unit", "string"),
-                    one("system", "uri"),
-                    one("code", "code"),
-                ];
+    one("value", "decimal"),
+    coded("comparator", COMPARATOR),
+    one("unit", "string"),
+    one("system", "uri"),
+    one("code", "code"),
+];
 
 const RANGE: &[Element] = &[one("low", "Quantity"), one("high", "Quantity")];
 
 const PERIOD: &[Element] = &[one("start", "dateTime"), one("end", "dateTime")];
 
 const REFERENCE: &[Element] = &[
-                    one("reference", "string"),
-                    one("type", "uri"),
-                    one("identifier", "Identifier"),
-                    one("display", "string"),
-                ];
+    one("reference", "string"),
+    one("type", "uri"),
+    one("identifier", "Identifier"),
+    one("display", "string"),
+];
 
-const ANNOTATION: &[Element] = &[
-                    one("authorString", "string"),
-                    one("time", "dateTime"),
-                    must(one("text", "markdown")),
-                ];
+const ANNOTATION: &[Element] =
+    &[one("authorString", "string"), one("time", "dateTime"), must(one("text", "markdown"))];
 
 /// The elements of a complex data type; `None` for a primitive.
 pub fn complex(ty: &str) -> Option<&'static [Element]> {

@@ -32,7 +32,7 @@ pub(super) struct Problem {
     status: StatusCode,
     kind: &'static str,
     detail: Cow<'static, str>,
-    problems: Option<serde_json::Value>,
+    problems: Option<Box<serde_json::Value>>,
     headers: Box<HeaderMap>,
 }
 
@@ -63,7 +63,7 @@ impl Problem {
 
     /// Adds the list of faults of a document.
     pub(super) fn listing(mut self, problems: serde_json::Value) -> Self {
-        self.problems = Some(problems);
+        self.problems = Some(Box::new(problems));
         self
     }
 
@@ -99,7 +99,7 @@ impl IntoResponse for Problem {
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             status: self.status.as_u16(),
             detail: self.detail.into_owned(),
-            problems: self.problems,
+            problems: self.problems.map(|problems| *problems),
         };
         let text = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (self.status, text).into_response();

@@ -416,7 +416,7 @@ impl<'a> Builder<'a> {
                     _ => String::new(),
                 };
                 if let Some(value) = values::parse(column.ty, &text) {
-                    typed.push(value)
+                    typed.push(value);
                 } else {
                     let message = "the value does not fit the column's type";
                     self.problems.error(
