@@ -57,7 +57,7 @@ const DOORS: &[(&str, &str)] = &[
     ("failsafe governor hickory_resolver webpki_roots", "pool"),
     ("moka", "auth pool tenant"),
     ("rustls tokio_rustls rustls_pki_types", "pool http app"),
-    ("rustix", "keyring pool registry audit"),
+    ("rustix", "keyring pool registry audit app"),
     // Identity.
     ("openidconnect reqwest", "auth"),
     ("jsonwebtoken", "auth app"),

@@ -1,5 +1,5 @@
-use super::super::layers::resolve;
 use super::*;
+use crate::config::layers::resolve;
 
 const LEAST: &str = r#"
     [registry]

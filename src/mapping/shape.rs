@@ -3,8 +3,9 @@
 use serde_json::{Map, Value as Json};
 
 use super::catalog::{SqlType, Table};
-use super::compile::{Builder, known_keys, relation};
+use super::compile::{Builder, known_keys};
 use super::leaf::{Kind, Leaf, LeafText, Step};
+use super::lookup::relation;
 use super::plan::ColumnRef;
 use super::problem::below;
 use super::source::ChildTable;

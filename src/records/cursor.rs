@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::keyring::MacKey;
+use crate::auth::FhirRead;
 use crate::mapping::Position;
+use crate::tenant::Session;
 
 /// What a cursor is bound to besides its tenant, whose key signs it.
 pub(super) struct Binding<'a> {
@@ -25,18 +26,18 @@ impl Binding<'_> {
     }
 
     /// The cursor for a position.
-    pub(super) fn write(&self, key: &MacKey, position: &Position) -> String {
+    pub(super) fn write(&self, session: &Session<FhirRead>, position: &Position) -> String {
         let text = position.key.as_deref().map_or_else(String::new, |key| format!("={key}"));
         let payload = format!("{}{text}", position.source);
-        let tag = key.sign(&self.message(payload.as_bytes()));
+        let tag = session.sign_cursor(&self.message(payload.as_bytes()));
         URL_SAFE_NO_PAD.encode([tag.as_slice(), payload.as_bytes()].concat())
     }
 
     /// The position a cursor names, if it was written for this binding.
-    pub(super) fn read(&self, key: &MacKey, cursor: &str) -> Option<Position> {
+    pub(super) fn read(&self, session: &Session<FhirRead>, cursor: &str) -> Option<Position> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (tag, payload) = bytes.split_at_checked(32)?;
-        if !key.verify(&self.message(payload), tag) {
+        if !session.verify_cursor(&self.message(payload), tag) {
             return None;
         }
         let text = std::str::from_utf8(payload).ok()?;

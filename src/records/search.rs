@@ -9,7 +9,6 @@ use crate::auth::{FhirRead, Interaction};
 use crate::fhir::bundle::SearchSet;
 use crate::fhir::capability::{self, ServerDescription};
 use crate::fhir::query::{CURSOR, SearchQuery};
-use crate::keyring::Purpose;
 use crate::mapping::{PlannedSource, Position, Rendered};
 use crate::store::{self, run::FetchedPage};
 use crate::tenant::Session;
@@ -41,17 +40,16 @@ impl Session<FhirRead> {
         let size = parsed.count.unwrap_or(config.page_size).clamp(1, config.page_size_max);
         let asked = canonical(resource, &parsed);
         let binding = Binding { mapping: mapping.version, query: &asked };
-        let key = self.keyring().derive(Purpose::PageCursor, self.permit().tenant());
         let from = match &parsed.cursor {
             None => Position { source: 0, key: None },
-            Some(cursor) => binding.read(&key, cursor).ok_or(RecordsFault::Cursor)?,
+            Some(cursor) => binding.read(self, cursor).ok_or(RecordsFault::Cursor)?,
         };
         let plans =
             mapping.compiled.plan_search(resource, &parsed, lenient, base, &from, size + 1)?;
         let page = self.fetch(plans, size as usize).await?;
         let mut links = vec![("self", link(base, &asked, size, None))];
         if let Some(next) = &page.next {
-            links.push(("next", link(base, &asked, size, Some(&binding.write(&key, next)))));
+            links.push(("next", link(base, &asked, size, Some(&binding.write(self, next)))));
         }
         let mut bundle = SearchSet::begin(base, None, &links);
         let (mut shown, mut bad) = (0, Vec::new());

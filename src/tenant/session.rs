@@ -8,7 +8,7 @@ use super::fault::TenantFault;
 use crate::audit::{AccessEvent, AuditLog, Receipt};
 use crate::auth::{Permit, Right};
 use crate::base::Deadline;
-use crate::keyring::Keyring;
+use crate::keyring::{MacKey, Purpose};
 use crate::pool::{Admission, Lease};
 
 /// A permit joined with its tenant's open resources: the only way to a patient's data. What it gives
@@ -80,8 +80,17 @@ impl<R: Right> Session<R> {
         &self.shared.audit
     }
 
-    /// For signing what is given to callers and comes back, such as page cursors.
-    pub fn keyring(&self) -> &Keyring {
-        &self.shared.keyring
+    /// Signs a page cursor with the tenant's own key.
+    pub fn sign_cursor(&self, message: &[u8]) -> [u8; 32] {
+        self.cursor_key().sign(message)
+    }
+
+    /// Whether a page cursor was signed by [`sign_cursor`](Self::sign_cursor) for this tenant.
+    pub fn verify_cursor(&self, message: &[u8], tag: &[u8]) -> bool {
+        self.cursor_key().verify(message, tag)
+    }
+
+    fn cursor_key(&self) -> MacKey {
+        self.shared.keyring.derive(Purpose::PageCursor, self.config.id)
     }
 }
