@@ -27,6 +27,9 @@ mod steps;
 mod template;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 pub use compile::compile;
 pub use compiled::{Compiled, PlanFault, PlannedSource, Position, Rendered};
 pub use document::Document;
