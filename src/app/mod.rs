@@ -13,7 +13,7 @@ mod rooms;
 mod signal;
 
 pub use application::Application;
-pub use console::Console;
+pub use console::{AccessLogFault, AccessLogReport, ChainVerdict, Console};
 pub use fault::StartFault;
 pub use parts::{StoreStatus, init_keys, migrate_stores, store_status};
 pub use signal::stop_signal;

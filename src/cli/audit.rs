@@ -10,7 +10,7 @@ pub(super) async fn run(verb: &AuditVerb, settings: Settings, output: &Output) -
     let console = Console::open(settings).await.map_err(|f| Refused::new(&f).hint(f.hint()))?;
     match verb {
         AuditVerb::Verify { tenant } => {
-            let report = console.verify_access_log(tenant).await?;
+            let report = console.verify_access_log(tenant).await.map_err(Refused::new)?;
             output.result(&report, ToString::to_string);
             if report.sound() {
                 Ok(())
@@ -20,7 +20,8 @@ pub(super) async fn run(verb: &AuditVerb, settings: Settings, output: &Output) -
             }
         }
         AuditVerb::Export { tenant } => {
-            console.export_access_log(tenant, &mut |line| output.line(line)).await
+            let mut print = |line: &str| output.line(line);
+            console.export_access_log(tenant, &mut print).await.map_err(Refused::new)
         }
     }
 }

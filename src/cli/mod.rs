@@ -5,6 +5,7 @@
 //! beside this one, and an arm in `run`.
 
 mod args;
+mod audit;
 mod config;
 mod demo;
 mod keys;
@@ -92,7 +93,7 @@ async fn run(cli: &Cli, output: &Output) -> Done {
         Verb::Keys(verb) => keys::run(verb, settings(cli)?, output).await,
         Verb::Tenant(verb) => tenant::run(verb, settings(cli)?, output).await,
         Verb::Mapping(verb) => mapping::run(verb, settings(cli)?, output).await,
-        Verb::Audit(_) => Err(Refused::new("soon")),
+        Verb::Audit(verb) => audit::run(verb, settings(cli)?, output).await,
     }
 }
 

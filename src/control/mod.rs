@@ -100,6 +100,11 @@ impl Control {
         vec![("registry".to_owned(), registry), ("keys".to_owned(), keys)]
     }
 
+    /// The identity of the tenant with that UUID or slug, also of one that was offboarded.
+    pub async fn identify(&self, named: &str) -> Result<TenantId, ControlFault> {
+        Ok(self.find(named).await?.id)
+    }
+
     /// The tenant with that UUID or slug.
     async fn find(&self, named: &str) -> Result<Tenant, ControlFault> {
         let found = if let Ok(id) = named.parse::<TenantId>() {
