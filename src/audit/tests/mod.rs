@@ -1,0 +1,6 @@
+mod disk;
+mod log;
+mod retain;
+mod support;
+mod tamper;
+mod torn;
