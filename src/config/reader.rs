@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn durations_are_numbers_with_a_unit() {
         assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(parse_duration("24h"), Some(Duration::from_secs(86_400)));
+        assert_eq!(parse_duration("24h"), Some(Duration::from_hours(24)));
         for bad in ["", "5", "s", "0s", "-1s", "5 s", "5d", "99999999999999999999h"] {
             assert_eq!(parse_duration(bad), None, "{bad}");
         }

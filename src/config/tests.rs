@@ -20,7 +20,7 @@ fn env(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
 fn the_least_file_gives_the_documented_defaults() {
     let settings = resolve(LEAST, env(&[])).unwrap();
     assert_eq!(settings.pool.max_connections, 5);
-    assert_eq!(settings.config_cache_ttl, Duration::from_secs(300));
+    assert_eq!(settings.config_cache_ttl, Duration::from_mins(5));
     assert_eq!(settings.fhir.public_url, "http://127.0.0.1:8080/fhir");
 }
 

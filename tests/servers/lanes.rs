@@ -82,7 +82,7 @@ impl Bench {
         let mut limits = LaneLimits::with_connections(5);
         limits.acquire_timeout = Duration::from_secs(20);
         limits.max_waiting = 1_000;
-        limits.session.statement_timeout = Duration::from_secs(60);
+        limits.session.statement_timeout = Duration::from_mins(1);
         let spec = LaneSpec {
             tenant: TenantId::random(),
             revision: ConnectionRevision(1),
