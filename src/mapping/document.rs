@@ -9,7 +9,7 @@ use super::problem::{MappingProblem, Problems};
 const LARGEST: usize = 1024 * 1024;
 
 /// A mapping document: a JSON object, written as YAML or JSON. What it means is found out by
-/// [`compile`](super::compile).
+/// [`compile`](super::compile()).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document(pub(super) Map<String, Value>);
 

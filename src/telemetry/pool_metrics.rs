@@ -1,4 +1,4 @@
-//! Every metric here carries the one label [`TENANT`] and nothing else, so that the number of series is
+//! Every metric here carries the one label `TENANT` and nothing else, so that the number of series is
 //! bounded by the number of tenants in use.
 
 /// The one label: the tenant's id.
