@@ -92,7 +92,9 @@ impl Bench {
             source: Arc::new(Source(ConnectionRecord::Server(record))),
         };
         let pools = Pools::new(config, dialer, clock);
-        let maintenance = tokio::spawn(pools.clone().run_maintenance(tokio_util::sync::CancellationToken::default()));
+        let maintenance = tokio::spawn(
+            pools.clone().run_maintenance(tokio_util::sync::CancellationToken::default()),
+        );
         Self { pools, spec, _sockets: sockets, maintenance }
     }
 
