@@ -7,11 +7,16 @@
 //! that helper functions are test code as well.
 
 #[cfg(test)]
+#[path = "../support/directory.rs"]
+mod bindings;
+#[cfg(test)]
 mod dial;
 #[cfg(test)]
 mod fault_proxy;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod keycloak_tokens;
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::error::{FHIR_JSON, FhirError};
 use super::extract::Clinician;
 use super::negotiate;
 use crate::auth::FhirRead;
+use crate::base::{Deadline, Fault as _, FaultKind};
 use crate::records::Answer;
 
 type Answered = Result<Response, FhirError>;
@@ -135,6 +136,25 @@ pub(super) async fn smart_configuration(State(plane): State<DataPlane>) -> Respo
         }),
     };
     axum::Json(document).into_response()
+}
+
+/// `POST /oidc/backchannel-logout`: an issuer says that a session ended (OpenID Connect Back-Channel
+/// Logout 1.0, 2.5). The signed logout token is its own credential.
+pub(super) async fn back_channel_logout(
+    State(plane): State<DataPlane>,
+    body: axum::body::Bytes,
+) -> StatusCode {
+    let deadline = Deadline::after(plane.0.settings.request_timeout);
+    match plane.0.authority.back_channel_logout(&body, deadline).await {
+        Ok(()) => StatusCode::OK,
+        Err(fault) => {
+            tracing::info!(target: "wardgate::auth", reason = fault.reason(), "logout token refused");
+            match fault.kind() {
+                FaultKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::BAD_REQUEST,
+            }
+        }
+    }
 }
 
 fn resource_response(answer: &Answer) -> Response {

@@ -72,6 +72,9 @@ pub fn router(plane: DataPlane) -> Router {
     let body = plane.0.settings.body_bytes;
     // A little later than the deadline the rooms keep, so that their own answer wins.
     let patience = plane.0.settings.request_timeout + Duration::from_millis(500);
+    let logout = Router::new()
+        .route("/oidc/backchannel-logout", post(handlers::back_channel_logout))
+        .with_state(plane.clone());
     let fhir = Router::new()
         .route("/metadata", get(handlers::metadata))
         .route("/.well-known/smart-configuration", get(handlers::smart_configuration))
@@ -81,6 +84,7 @@ pub fn router(plane: DataPlane) -> Router {
         .with_state(plane);
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
+        .merge(logout)
         .nest("/fhir", fhir)
         .fallback(|| async {
             FhirError::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address.")
