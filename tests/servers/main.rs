@@ -11,7 +11,13 @@ mod dial;
 #[cfg(test)]
 mod fault_proxy;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod isolation_model;
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]
@@ -26,3 +32,8 @@ mod store_lease;
 mod store_search;
 #[cfg(test)]
 mod store_types;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod two_gateways;
