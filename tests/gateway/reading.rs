@@ -95,11 +95,11 @@ async fn every_answer_with_data_has_its_event() {
 fn occurrences(folder: &Path, wanted: &str) -> usize {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
-        .map(|path| match path.is_dir() {
-            true => occurrences(&path, wanted),
-            false => {
-                String::from_utf8_lossy(&std::fs::read(&path).unwrap()).matches(wanted).count()
+        .map(|path| {
+            if path.is_dir() {
+                return occurrences(&path, wanted);
             }
+            String::from_utf8_lossy(&std::fs::read(&path).unwrap()).matches(wanted).count()
         })
         .sum()
 }

@@ -14,7 +14,7 @@ use super::issuer::TestIssuer;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_wardgate");
 /// A debug build on a busy machine needs a while.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// The control-plane databases and keys of one or more gateways.
 #[derive(Clone)]
