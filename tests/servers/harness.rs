@@ -193,6 +193,14 @@ impl Database {
         ConnectionRecord::Server(self.server_record())
     }
 
+    /// The same as the admin API takes it, reached on a port of 127.0.0.1: its own or a proxy's.
+    pub fn connection(&self, port: u16) -> serde_json::Value {
+        let scheme = if self.engine == Engine::Postgres { "postgres" } else { "mysql" };
+        let Self { user, password, name, ca_pem, .. } = self;
+        let url = format!("{scheme}://{user}:{password}@127.0.0.1:{port}/{name}");
+        serde_json::json!({ "url": url, "ca_pem": ca_pem })
+    }
+
     /// The same as fields, to be changed by a test that wants something wrong or another port.
     pub fn server_record(&self) -> ServerRecord {
         ServerRecord {
@@ -222,6 +230,11 @@ impl Database {
     /// The owner's connection, made by the driver itself (not by the code under test).
     pub async fn postgres(&self) -> PgConnection {
         postgres(&self.server, &self.user, &self.password, &self.name).await
+    }
+
+    /// The same where the server may refuse.
+    pub async fn try_postgres(&self) -> Result<PgConnection, sqlx::Error> {
+        options(&self.server, &self.user, &self.password, &self.name).connect().await
     }
 
     /// The owner's connection, made by the driver itself (not by the code under test).
@@ -290,6 +303,11 @@ fn on_a_thread<T: Send + 'static, F: Future<Output = T>>(
 }
 
 async fn postgres(server: &Server, user: &str, password: &str, database: &str) -> PgConnection {
+    let options = options(server, user, password, database);
+    options.connect().await.expect("connect to the test PostgreSQL")
+}
+
+fn options(server: &Server, user: &str, password: &str, database: &str) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
         .host(&server.host)
         .port(server.port)
@@ -298,9 +316,6 @@ async fn postgres(server: &Server, user: &str, password: &str, database: &str) -
         .database(database)
         .ssl_mode(PgSslMode::VerifyFull)
         .ssl_root_cert(&server.ca_file)
-        .connect()
-        .await
-        .expect("connect to the test PostgreSQL")
 }
 
 async fn mariadb(server: &Server, user: &str, password: &str, database: &str) -> MySqlConnection {
@@ -315,6 +330,12 @@ async fn mariadb(server: &Server, user: &str, password: &str, database: &str) ->
         .connect()
         .await
         .expect("connect to the test MariaDB")
+}
+
+/// A number from the environment, such as the length of a run.
+#[expect(clippy::disallowed_methods, reason = "runs are made longer by environment")]
+pub fn number_from_env(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a whole number"))
 }
 
 fn from_env<T: DeserializeOwned>(variable: &str) -> T {
