@@ -50,7 +50,7 @@ const DOORS: &[(&str, &str)] = &[
     ("zeroize", "base keyring auth pool registry config"),
     ("aes_gcm", "keyring"),
     // `pool` computes the proofs that the databases' logins ask for.
-    ("aws_lc_rs", "keyring auth pool app"),
+    ("aws_lc_rs", "keyring auth pool app audit"),
     ("md_5 md5", "pool"),
     // Databases and the care for them.
     ("sqlx", "pool store registry audit app"),

@@ -226,7 +226,7 @@ impl<'a> Builder<'a> {
         let root = shape::object(self, &mut scope, Some(&mut children), map, shape, &at);
         Some(Source {
             resource: ty,
-            relation: relation(table),
+            relation: relation(self.catalog, table),
             joins,
             filter,
             key,

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Table};
 use super::plan::{Expr, Predicate, Relation, SourcePlan};
 use super::problem::MappingProblem;
 use super::rows::{Row, Rows};
@@ -91,12 +91,11 @@ impl Compiled {
                     .chain(s.children.iter().map(|c| &c.relation))
             })
             .collect();
-        let used = |schema: &Option<String>, name: &str| {
-            relations.iter().any(
-                |r| matches!(r, Relation::Table { schema: s, name: n } if s == schema && n == name),
-            )
+        let used = |table: &Table| {
+            let named = super::lookup::relation(catalog, table);
+            relations.iter().any(|relation| **relation == named)
         };
-        let tables = catalog.tables.iter().filter(|t| used(&t.schema, &t.name)).cloned().collect();
+        let tables = catalog.tables.iter().filter(|t| used(t)).cloned().collect();
         Catalog { tables, ..catalog.clone() }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::catalog::Table;
+use super::catalog::{Catalog, Table};
 use super::compile::{Builder, known_keys};
 use super::plan::{ColumnRef, Expr, Join, JoinOn, Predicate, Relation};
 use super::problem::below;
@@ -57,7 +57,7 @@ impl<'a> Builder<'a> {
                 );
             }
             debug_assert_eq!(relation_number, joins.len() + 1);
-            joins.push(Join { relation: relation(table), on });
+            joins.push(Join { relation: relation(self.catalog, table), on });
         }
         joins
     }
@@ -124,8 +124,11 @@ impl<'a> Builder<'a> {
     }
 }
 
-pub(super) fn relation(table: &Table) -> Relation {
-    Relation::Table { schema: table.schema.clone(), name: table.name.clone() }
+/// How statements name a table. One in the connection's own schema goes without it, so that a mapping
+/// outlives a move to a database of another name, and cannot reach back to the one before.
+pub(super) fn relation(catalog: &Catalog, table: &Table) -> Relation {
+    let schema = table.schema.clone().filter(|s| catalog.default_schema.as_ref() != Some(s));
+    Relation::Table { schema, name: table.name.clone() }
 }
 
 /// "Did you mean": the name that shares the longest beginning, or a general hint.

@@ -181,7 +181,7 @@ fn each<'a>(
     let template = map.get("item")?;
     let node = item(builder, &mut inner, None, template, element, &below(pointer, "item"))?;
     children.push(ChildTable {
-        relation: relation(table),
+        relation: relation(builder.catalog, table),
         parent,
         own,
         filter,

@@ -3,7 +3,10 @@
 //! `tests/run servers` starts the servers and runs this binary. By hand:
 //! `tests/servers.sh up && eval "$(tests/servers.sh env)" && cargo test --test servers`.
 //!
-//! One module per topic. Each is marked `#[cfg(test)]
+//! One module per topic. Each is marked `#[cfg(test)]`, which is always true here and tells the lints
+//! that helper functions are test code as well.
+
+#[cfg(test)]
 #[path = "../support/directory.rs"]
 mod bindings;
 #[cfg(test)]
