@@ -18,10 +18,6 @@ pub struct SearchQuery {
     pub count: Option<u32>,
     /// Where the page before ended.
     pub cursor: Option<String>,
-    /// Whether only the number is asked for (`_summary=count` or `_count=0`).
-    pub count_only: bool,
-    /// Whether the total is asked for (`_total=accurate`).
-    pub total: bool,
     /// Parameters that are no search parameters at all.
     pub unsupported: Vec<String>,
 }
@@ -78,15 +74,19 @@ impl SearchQuery {
 
     fn take(&mut self, name: &str, value: String) -> Result<(), QueryFault> {
         match name {
-            "_format" | "_pretty" | "_totalMethod" | "_elements" => {}
-            "_summary" => self.count_only |= value == "count",
-            "_total" => self.total |= value == "accurate",
+            // `total` is optional in a bundle, so asking for it may go unanswered.
+            "_format" | "_pretty" | "_total" | "_totalMethod" | "_elements" => {}
+            // Answering with entries where only their number is wanted would be another answer.
+            "_summary" if value == "count" => self.unsupported.push("_summary=count".to_owned()),
+            "_summary" => {}
             "_count" => {
                 let count = value
                     .parse()
                     .map_err(|_| QueryFault("_count must be a whole number.".into()))?;
+                if count == 0 {
+                    self.unsupported.push("_count=0".to_owned());
+                }
                 self.count = Some(count);
-                self.count_only |= count == 0;
             }
             CURSOR => self.cursor = Some(value),
             "_sort" | "_include" | "_revinclude" | "_contained" | "_containedType" | "_has"
@@ -169,7 +169,7 @@ mod tests {
             query.params.first().unwrap().values.last().map(|v| unescape(v)),
             Some("c,d".to_owned())
         );
-        assert_eq!((query.count, query.count_only), (Some(5), false));
+        assert_eq!(query.count, Some(5));
     }
 
     #[test]

@@ -99,6 +99,11 @@ impl Compiled {
         Catalog { tables, ..catalog.clone() }
     }
 
+    /// Whether a type has a search parameter of that name.
+    pub fn knows(&self, resource: &str, param: &QueryParam) -> bool {
+        self.maps(resource) && resolve(resource, param).is_some()
+    }
+
     /// What can be done, for the CapabilityStatement.
     pub fn capability(&self) -> Vec<ResourceCapability> {
         let mut types: Vec<&str> = self.sources.iter().map(|s| s.resource.as_str()).collect();

@@ -9,7 +9,7 @@ use crate::auth::{FhirRead, Interaction};
 use crate::fhir::bundle::SearchSet;
 use crate::fhir::capability::{self, ServerDescription};
 use crate::fhir::query::{CURSOR, SearchQuery};
-use crate::mapping::{PlannedSource, Position, Rendered};
+use crate::mapping::{Compiled, PlannedSource, Position, Rendered};
 use crate::store::{self, run::FetchedPage};
 use crate::tenant::Session;
 
@@ -35,7 +35,8 @@ impl Session<FhirRead> {
         if !mapping.compiled.maps(resource) {
             return Err(RecordsFault::NoSuchType);
         }
-        let parsed = SearchQuery::parse(query)?;
+        let mut parsed = SearchQuery::parse(query)?;
+        let ignored = if lenient { take_unknown(&mut parsed, &mapping.compiled, resource) } else { 0 };
         let config = self.config();
         let size = parsed.count.unwrap_or(config.page_size).clamp(1, config.page_size_max);
         let asked = canonical(resource, &parsed);
@@ -71,6 +72,10 @@ impl Session<FhirRead> {
                     );
                 }
             }
+        }
+        if ignored > 0 {
+            let message = "Parameters this server does not know were ignored, as asked; see the self link.";
+            bundle.outcome(message);
         }
         page::count_bad(self, &mapping, &bad);
         let access = Access {
@@ -123,6 +128,14 @@ impl Session<FhirRead> {
         let mapping = self.mapping()?;
         Ok(capability::statement(server, &mapping.compiled.capability()))
     }
+}
+
+/// Takes out what is not known, so that the self link says what was searched by; tells how many.
+fn take_unknown(query: &mut SearchQuery, compiled: &Compiled, resource: &str) -> usize {
+    let before = query.params.len() + query.unsupported.len();
+    query.unsupported.clear();
+    query.params.retain(|param| compiled.knows(resource, param));
+    before - query.params.len()
 }
 
 /// The CapabilityStatement for callers who have not signed in.
