@@ -8,6 +8,7 @@ pub mod demo;
 mod application;
 mod console;
 mod fault;
+mod memory;
 mod parts;
 mod rooms;
 mod signal;
@@ -15,6 +16,7 @@ mod signal;
 pub use application::Application;
 pub use console::{AccessLogFault, AccessLogReport, ChainVerdict, Console};
 pub use fault::StartFault;
+pub use memory::keep_memory_private;
 pub use parts::{StoreStatus, init_keys, migrate_stores, store_status};
 pub use signal::stop_signal;
 
