@@ -36,7 +36,8 @@ impl Session<FhirRead> {
             return Err(RecordsFault::NoSuchType);
         }
         let mut parsed = SearchQuery::parse(query)?;
-        let ignored = if lenient { take_unknown(&mut parsed, &mapping.compiled, resource) } else { 0 };
+        let ignored =
+            if lenient { take_unknown(&mut parsed, &mapping.compiled, resource) } else { 0 };
         let config = self.config();
         let size = parsed.count.unwrap_or(config.page_size).clamp(1, config.page_size_max);
         let asked = canonical(resource, &parsed);
@@ -74,7 +75,8 @@ impl Session<FhirRead> {
             }
         }
         if ignored > 0 {
-            let message = "Parameters this server does not know were ignored, as asked; see the self link.";
+            let message =
+                "Parameters this server does not know were ignored, as asked; see the self link.";
             bundle.outcome(message);
         }
         page::count_bad(self, &mapping, &bad);
