@@ -16,6 +16,7 @@ use super::harness::Keycloak;
 struct World {
     keycloak: Keycloak,
     authority: Authority,
+    bindings: Arc<Bindings>,
     north: TenantId,
     south: TenantId,
 }
@@ -23,7 +24,7 @@ struct World {
 async fn world() -> World {
     let keycloak = Keycloak::from_env();
     let realm = |name: &str| format!("{}/realms/{name}", keycloak.base);
-    let bindings = Bindings::default();
+    let bindings = Arc::new(Bindings::default());
     let azp = ["ward-app", "ward-cli"];
     let north = bindings.bind(&realm("hospitals"), "hospital-north", &azp);
     let south = bindings.bind(&realm("hospitals"), "hospital-south", &azp);
@@ -42,9 +43,9 @@ async fn world() -> World {
         )),
         ..AuthConfig::default()
     };
-    let authority =
-        Authority::start(config, Arc::new(SystemClock), Arc::new(bindings)).await.unwrap();
-    World { keycloak, authority, north, south }
+    let directory = Arc::clone(&bindings);
+    let authority = Authority::start(config, Arc::new(SystemClock), directory).await.unwrap();
+    World { keycloak, authority, bindings, north, south }
 }
 
 fn bearer(token: &str) -> HeaderMap {
@@ -89,6 +90,19 @@ async fn each_user_has_her_own_hospital_and_her_own_rights() {
 async fn a_hospital_without_a_binding_is_forbidden() {
     let world = world().await;
     let token = world.keycloak.user_token("hospitals", "ward-cli", "reader.west").await;
+    assert_eq!(world.kind(&token).await, FaultKind::Forbidden);
+}
+
+#[tokio::test]
+async fn a_suspended_hospital_is_forbidden_at_once_and_an_absent_directory_is_not_a_bad_token() {
+    let world = world().await;
+    let token = world.keycloak.user_token("hospitals", "ward-cli", "reader.south").await;
+    assert!(world.principal(&token).await.is_ok());
+    world.bindings.set_down(true);
+    assert_eq!(world.kind(&token).await, FaultKind::Unavailable);
+    world.bindings.set_down(false);
+    let issuer = format!("{}/realms/hospitals", world.keycloak.base);
+    world.bindings.change(&issuer, "hospital-south", |binding| binding.active = false);
     assert_eq!(world.kind(&token).await, FaultKind::Forbidden);
 }
 
