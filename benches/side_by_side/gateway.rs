@@ -121,7 +121,7 @@ pub async fn start(database: &Database) -> Running {
     let settings = format!(
         "[fhir]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
          [registry]\nurl = \"sqlite:{here}/registry.db\"\n[keys]\nkek_file = \"{here}/kek\"\nstore = \"sqlite:{here}/keys.db\"\n\
-         [[issuers]]\nurl = \"{realm}\"\naudience = \"{AUDIENCE}\"\n[pool]\nmax_connections = 10\n\
+         [[issuers]]\nurl = \"{realm}\"\naudience = \"{AUDIENCE}\"\n[pool]\nmax_connections = 16\n\
          [limits]\nrequests_per_second = 1000000\nconcurrent_requests = 1000\n\
          [egress]\nallow = [\"127.0.0.1/32:{pg_port}\"]\n[audit]\ndir = \"{here}/audit\"\n[log]\nlevel = \"warn\"\n"
     );
