@@ -74,11 +74,10 @@ impl SearchQuery {
 
     fn take(&mut self, name: &str, value: String) -> Result<(), QueryFault> {
         match name {
-            // `total` is optional in a bundle, so asking for it may go unanswered.
-            "_format" | "_pretty" | "_total" | "_totalMethod" | "_elements" => {}
             // Answering with entries where only their number is wanted would be another answer.
             "_summary" if value == "count" => self.unsupported.push("_summary=count".to_owned()),
-            "_summary" => {}
+            // A server is free to give more than `_elements` and `_summary` ask for, and no total.
+            "_format" | "_pretty" | "_total" | "_totalMethod" | "_elements" | "_summary" => {}
             "_count" => {
                 let count = value
                     .parse()
