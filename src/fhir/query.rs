@@ -6,6 +6,8 @@ use crate::base::{Fault, FaultKind};
 
 /// Longest query.
 const LONGEST: usize = 64 * 1024;
+/// Most alternatives of one parameter; engines bound what one statement may bind.
+const ALTERNATIVES: usize = 500;
 /// Most parameters.
 const MOST: usize = 100;
 
@@ -97,8 +99,12 @@ impl SearchQuery {
                     Some((name, modifier)) => (name, Some(modifier.to_owned())),
                     None => (name, None),
                 };
-                let values =
+                let values: Vec<String> =
                     split_escaped(&value, ',').into_iter().filter(|v| !v.is_empty()).collect();
+                if values.len() > ALTERNATIVES {
+                    let message = "A parameter has more than 500 alternatives; ask in parts.";
+                    return Err(QueryFault(message.into()));
+                }
                 self.params.push(QueryParam { name: name.to_owned(), modifier, values });
             }
         }

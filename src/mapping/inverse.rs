@@ -97,7 +97,13 @@ pub(super) fn token(
         _ => return None,
     };
     match place.node {
-        Node::Leaf(_) | Node::Constant(_) => is(place.node, place.columns, &code),
+        // A bare code's system is the value set FHIR binds it to; any other system is another code.
+        Node::Leaf(_) | Node::Constant(_) => match system.as_deref() {
+            Some(other) if !other.is_empty() && !other.starts_with("http://hl7.org/fhir/") => {
+                Some(Predicate::Never)
+            }
+            _ => is(place.node, place.columns, &code),
+        },
         Node::Object(members) => {
             if let Some(Node::Array(codings)) = member(members, "coding") {
                 let any = codings.iter().filter_map(|coding| match coding {

@@ -307,3 +307,11 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_bare_code_belongs_to_no_other_system() {
+    let other = format!("{:?}", search("Patient", "gender=http://example.org|female").unwrap());
+    assert!(other.contains("Never"));
+    let own = "gender=http://hl7.org/fhir/administrative-gender|female";
+    assert!(format!("{:?}", search("Patient", own).unwrap()).contains("text: \"F\""));
+}

@@ -94,7 +94,9 @@ impl Demo {
     /// What to paste next.
     pub fn welcome(&self) -> String {
         let Urls { fhir, admin, issuer } = &self.urls;
-        text::welcome(fhir, admin, issuer, &self.data_dir.display().to_string())
+        let program = std::env::current_exe()
+            .map_or_else(|_| "wardgate".to_owned(), |path| path.display().to_string());
+        text::welcome(fhir, admin, issuer, &self.data_dir.display().to_string(), &program)
     }
 
     /// Serves until `stop`.

@@ -5,7 +5,13 @@ use std::fmt::Write as _;
 use super::hospital::HOSPITALS;
 
 /// What to paste next.
-pub(super) fn welcome(fhir: &str, admin: &str, issuer: &str, folder: &str) -> String {
+pub(super) fn welcome(
+    fhir: &str,
+    admin: &str,
+    issuer: &str,
+    folder: &str,
+    program: &str,
+) -> String {
     let mut text = String::new();
     let mut line = |words: &str| {
         let _infallible = writeln!(text, "{words}");
@@ -18,10 +24,7 @@ pub(super) fn welcome(fhir: &str, admin: &str, issuer: &str, folder: &str) -> St
         "\n  FHIR API   {fhir}\n  admin API  {admin}/admin/v1/tenants\n  issuer     {issuer}\n"
     ));
     line("Paste into another terminal:\n");
-    line(&format!(
-        "  # a token for a reader of each hospital (any password works as long as it is \"{}\")",
-        super::hospital::PASSWORD
-    ));
+    line("  # a token for a reader of each hospital; every password of the demo is \"demo\"");
     line(&format!(
         "  token() {{ curl -s {issuer}/realms/hospitals/protocol/openid-connect/token \\\n      \
          -d grant_type=password -d client_id=ward-app -d username=$1 -d password=demo \\\n      \
@@ -50,7 +53,7 @@ pub(super) fn welcome(fhir: &str, admin: &str, issuer: &str, folder: &str) -> St
         "  curl -s -i -H \"Authorization: Bearer $(token writer.north)\" {fhir}/Patient\n"
     ));
     line("  # as the operator: suspend a hospital, and see it count at once");
-    line(&format!("  OPERATOR=$(wardgate demo token operator --data-dir {folder})"));
+    line(&format!("  OPERATOR=$({program} demo token operator --data-dir {folder})"));
     line(&format!("  curl -s -H \"Authorization: Bearer $OPERATOR\" {admin}/admin/v1/tenants"));
     line("\nCtrl-C ends the demo. The same folder can be started again.");
     text
