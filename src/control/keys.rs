@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use super::fault::ControlFault;
 use super::view::EventView;
 use super::{Caller, Control};
+use crate::base::Timestamp;
 use crate::keyring::{DataKeyId, KekId, WrappedKeys as _};
 use crate::registry::{Connection, EventFilter, Reseal};
 use crate::tenant::seal_place;
@@ -59,6 +60,8 @@ pub struct EventPage {
     pub next: Option<i64>,
 }
 
+/// How old a key without a record must be to be destroyed.
+const GRACE_MILLIS: i64 = 60 * 60 * 1000;
 /// Records read at a time when scanning.
 const PAGE: u32 = 200;
 
@@ -120,9 +123,12 @@ impl Control {
         Ok(self.0.registry.record_event("keys.drop", None, &detail, &caller.origin()).await?)
     }
 
-    /// Gives every tenant a new data key and reseals its record under it; the old key goes when nothing
-    /// refers to it. May be broken off and asked again at any point.
+    /// Gives every tenant a new data key and reseals its record under it; the old key goes at the
+    /// rotation after this one. May be broken off and asked again at any point.
     pub async fn renew_data_keys(&self, caller: &Caller) -> Result<RotationView, ControlFault> {
+        // What the rotation before left over. What this one leaves stays until the next: open lanes still
+        // hold records sealed under it.
+        self.sweep_orphans().await?;
         let mut done = RotationView::default();
         let mut after = None;
         loop {
@@ -138,7 +144,6 @@ impl Control {
                 }
             }
         }
-        self.sweep_orphans().await?;
         Ok(done)
     }
 
@@ -156,9 +161,11 @@ impl Control {
 
     /// Destroys data keys no record refers to.
     async fn sweep_orphans(&self) -> Result<(), ControlFault> {
+        // A key made a moment ago may be about to be used by a record that is being written.
+        let settled = Timestamp::from_millis(self.0.clock.now().as_millis() - GRACE_MILLIS);
         let used: HashSet<DataKeyId> =
             self.0.registry.data_keys_in_use().await?.into_iter().map(|(id, _)| id).collect();
-        for orphan in self.0.keyring.orphans(&used, self.0.clock.now()).await? {
+        for orphan in self.0.keyring.orphans(&used, settled).await? {
             self.0.keyring.destroy_data_key(orphan).await?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::base::{Fault, FaultKind};
 
 /// Longest query.
 const LONGEST: usize = 64 * 1024;
-/// Most alternatives of one parameter; engines bound what one statement may bind.
+/// Most alternatives of all parameters together; engines bound what one statement may bind.
 const ALTERNATIVES: usize = 500;
 /// Most parameters.
 const MOST: usize = 100;
@@ -101,8 +101,9 @@ impl SearchQuery {
                 };
                 let values: Vec<String> =
                     split_escaped(&value, ',').into_iter().filter(|v| !v.is_empty()).collect();
-                if values.len() > ALTERNATIVES {
-                    let message = "A parameter has more than 500 alternatives; ask in parts.";
+                let before: usize = self.params.iter().map(|param| param.values.len()).sum();
+                if before + values.len() > ALTERNATIVES {
+                    let message = "The query has more than 500 alternatives; ask in parts.";
                     return Err(QueryFault(message.into()));
                 }
                 self.params.push(QueryParam { name: name.to_owned(), modifier, values });

@@ -194,8 +194,12 @@ impl Compiled {
             let asked = Asked { source, zone: &self.zone, base };
             match condition(&asked, &wanted) {
                 Ok(predicate) => {
-                    let after = from.key.as_deref().filter(|_| number == from.source);
-                    let after = after.and_then(|key| super::values::parse(source.key.ty, key));
+                    let after = match from.key.as_deref().filter(|_| number == from.source) {
+                        None => None,
+                        Some(key) => Some(super::values::parse(source.key.ty, key).ok_or(
+                            PlanFault("The next page cannot be found: search again.".into()),
+                        )?),
+                    };
                     let plan = source.plan(predicate, after, limit);
                     plans.push(PlannedSource { plan, source, number, compiled: self });
                 }

@@ -136,9 +136,13 @@ fn pair(
     code: &str,
 ) -> Option<Predicate> {
     let mut all = Vec::new();
-    if !code.is_empty() {
-        all.push(is(member(members, key)?, columns, code)?);
-    }
+    let value = member(members, key)?;
+    all.push(if code.is_empty() {
+        // `system|` asks for any code of that system, and there must be one.
+        Predicate::Any(leaves(value).into_iter().map(|leaf| present(leaf, columns)).collect())
+    } else {
+        is(value, columns, code)?
+    });
     match (system, member(members, "system")) {
         (None, _) | (Some(""), None) => {}
         (Some(""), Some(Node::Leaf(leaf))) => {

@@ -10,18 +10,19 @@ use crate::tenant::Session;
 impl Session<FhirRead> {
     /// Reads one resource (FHIR R4, 3.1.0.2).
     pub async fn read(&self, resource: &str, id: &str) -> Result<Answer, RecordsFault> {
+        let access = || Access {
+            action: Action::Read,
+            resource_type: resource,
+            target: Target::One(id.to_owned()),
+        };
         if !self.permit().allows(resource, Interaction::Read) {
+            write_down(self, access(), Outcome::Denied, 403).await?;
             return Err(RecordsFault::Scope);
         }
         let mapping = self.mapping()?;
         if !mapping.compiled.maps(resource) {
             return Err(RecordsFault::NoSuchType);
         }
-        let access = || Access {
-            action: Action::Read,
-            resource_type: resource,
-            target: Target::One(id.to_owned()),
-        };
         let plans = mapping.compiled.plan_read(resource, id);
         let mut body = Vec::new();
         if !plans.is_empty() {

@@ -1,10 +1,10 @@
 use std::fmt::Write as _;
 
-use super::answer::{Access, Answer, Unreleased, release};
+use super::answer::{Access, Answer, Unreleased, release, write_down};
 use super::cursor::Binding;
 use super::fault::RecordsFault;
 use super::page;
-use crate::audit::{Action, Target};
+use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
 use crate::fhir::bundle::SearchSet;
 use crate::fhir::capability::{self, ServerDescription};
@@ -29,6 +29,9 @@ impl Session<FhirRead> {
         base: &str,
     ) -> Result<Answer, RecordsFault> {
         if !self.permit().allows(resource, Interaction::Search) {
+            let denied =
+                Access { action: Action::Search, resource_type: resource, target: Target::None };
+            write_down(self, denied, Outcome::Denied, 403).await?;
             return Err(RecordsFault::Scope);
         }
         let mapping = self.mapping()?;
