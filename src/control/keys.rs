@@ -92,7 +92,7 @@ impl Control {
         let (known, current) = self.0.keyring.keks().await?;
         // A rotation that was broken off today is gone on with instead of begun again.
         let references = self.0.keyring.kek_references().await?;
-        let unfinished = references.keys().any(|id| *id != current);
+        let unfinished = references.iter().any(|(id, count)| *id != current && *count > 0);
         let new = if unfinished { current } else { free_id(&day, &known) };
         let done = self.0.keyring.rotate_kek(new.clone(), |_| {}).await?;
         let detail = serde_json::json!({ "kek": new.0, "rewrapped": done.rewrapped });
