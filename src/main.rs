@@ -1,3 +1,7 @@
-//! The `wardgate` binary: parses the command line and hands over to `wardgate::cli`.
+//! The `wardgate` binary: everything is in `wardgate::cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wardgate::cli::main()
+}

@@ -1,1 +1,23 @@
-//! See `docs/ARCHITECTURE.md`.
+//! Building and running the whole gateway, and the demo.
+//!
+//! The boot order is [`Application::build`]: settings, databases, keys, lanes, tenants, issuers, listeners.
+//! Sockets are bound before anything is spawned.
+
+pub mod demo;
+
+mod application;
+mod console;
+mod fault;
+mod memory;
+mod parts;
+mod rooms;
+mod signal;
+
+pub use application::Application;
+pub use console::{AccessLogFault, AccessLogReport, ChainVerdict, Console};
+pub use fault::StartFault;
+pub use memory::keep_memory_private;
+pub use parts::{StoreStatus, init_keys, migrate_stores, store_status};
+pub use signal::stop_signal;
+
+pub use crate::telemetry::{Format, quiet_panics, subscriber};

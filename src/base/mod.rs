@@ -8,6 +8,7 @@ mod id;
 mod record;
 mod secret;
 mod server;
+mod url;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use deadline::Deadline;
@@ -20,3 +21,6 @@ pub use record::{
 };
 pub use secret::SecretText;
 pub use server::ServerIdentity;
+pub use url::{
+    ParameterName, UrlFault, attach_ca_pem, canonical_host, is_loopback_host, parse_connection_url,
+};

@@ -1,1 +1,128 @@
-//! See `docs/ARCHITECTURE.md`.
+//! What operators do to tenants.
+//!
+//! Every method takes a [`Caller`], so nothing happens without an operator's permit; the registry writes
+//! the operators' log in the same transaction as the change; and the change counts on this gateway before
+//! the method returns.
+
+mod connections;
+mod fault;
+mod keys;
+mod lanes;
+mod mappings;
+mod tenants;
+mod view;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+pub use connections::ConnectionInput;
+pub use fault::ControlFault;
+pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
+pub use lanes::{BreakerView, LaneView};
+pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
+pub use view::{
+    CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView, MappingPointer,
+    MappingProblemView, MappingReport, MappingView, TenantView,
+};
+
+use crate::auth::{Authority, OperatorPermit, OperatorSource};
+use crate::base::{Clock, Deadline, Generation, TenantId, TenantName};
+use crate::keyring::{Keyring, WrappedKeys as _};
+use crate::pool::Pools;
+use crate::pool::dial::Dialer;
+use crate::registry::{Actor, ActorKind, KeyStore, Origin, Registry, Tenant};
+use crate::tenant::Tenants;
+
+/// Who orders something, in which request, until when.
+pub struct Caller {
+    /// Proof that she is an operator.
+    pub permit: OperatorPermit,
+    /// The request's id, for the operators' log.
+    pub request: Uuid,
+    /// When the answer is due.
+    pub deadline: Deadline,
+}
+
+impl Caller {
+    fn origin(&self) -> Origin {
+        let kind = match self.permit.source() {
+            OperatorSource::Console => ActorKind::Console,
+            OperatorSource::Token => ActorKind::Operator,
+        };
+        let actor = Actor { kind, subject: self.permit.subject().to_owned() };
+        Origin { actor, request_id: self.request.to_string() }
+    }
+}
+
+/// The parts of a serving gateway that a change must reach at once. A command line has none: the gateways
+/// that serve learn of its changes from the registry.
+#[derive(Clone)]
+pub struct Serving {
+    /// Configuration.
+    pub tenants: Tenants,
+    /// Lanes and breakers.
+    pub pools: Pools,
+    /// Verified tokens.
+    pub authority: Authority,
+}
+
+/// The control plane's verbs. Cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Parts>);
+
+/// What [`Control`] is made of.
+pub struct Parts {
+    /// The repository.
+    pub registry: Registry,
+    /// The wrapped data keys.
+    pub key_store: Arc<KeyStore>,
+    /// Sealing.
+    pub keyring: Keyring,
+    /// Opens connections for checks.
+    pub dialer: Dialer,
+    /// Wall-clock time.
+    pub clock: Arc<dyn Clock>,
+    /// The serving gateway, when this is one.
+    pub serving: Option<Serving>,
+}
+
+impl Control {
+    /// The control plane over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Whether the registry and the key store answer, for readiness.
+    pub async fn readiness(&self) -> Vec<(String, bool)> {
+        let registry = self.0.registry.ping().await.is_ok();
+        let keys = self.0.key_store.list(None, 1).await.is_ok();
+        vec![("registry".to_owned(), registry), ("keys".to_owned(), keys)]
+    }
+
+    /// The identity of the tenant with that UUID or slug, also of one that was offboarded.
+    pub async fn identify(&self, named: &str) -> Result<TenantId, ControlFault> {
+        Ok(self.find(named).await?.id)
+    }
+
+    /// The tenant with that UUID or slug.
+    async fn find(&self, named: &str) -> Result<Tenant, ControlFault> {
+        let found = if let Ok(id) = named.parse::<TenantId>() {
+            self.0.registry.tenant(id).await?
+        } else if let Ok(name) = named.parse::<TenantName>() {
+            self.0.registry.tenant_by_name(&name).await?
+        } else {
+            None
+        };
+        found.ok_or(ControlFault::NoSuchTenant)
+    }
+
+    /// Makes a change count on this gateway before the caller hears of it.
+    async fn announce(&self, tenant: TenantId, generation: Generation) {
+        if let Some(serving) = &self.0.serving {
+            serving.tenants.changed(tenant, generation);
+            serving.authority.flush_tenant(tenant);
+            serving.tenants.settle(tenant).await;
+        }
+    }
+}

@@ -1,1 +1,11 @@
-//! See `docs/ARCHITECTURE.md`.
+//! The two HTTP listeners: router, layers, extractors, errors.
+
+/// The control plane: admin API, health, metrics.
+pub mod admin;
+/// The data plane: FHIR R4.
+pub mod fhir;
+/// Accepting connections.
+pub mod listener;
+
+mod problem;
+mod request_id;

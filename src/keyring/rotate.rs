@@ -110,6 +110,11 @@ impl Keyring {
         Ok(if won { Outcome::Rewrapped } else { Outcome::Raced })
     }
 
+    /// All key-encryption keys held, and the current one among them.
+    pub async fn keks(&self) -> Result<(Vec<KekId>, KekId), KeyFault> {
+        Ok((self.0.source.ids().await?, self.0.source.current().await?))
+    }
+
     /// How many data keys are wrapped under each key-encryption key, those of the source that wrap
     /// none included.
     pub async fn kek_references(&self) -> Result<BTreeMap<KekId, u64>, KeyFault> {

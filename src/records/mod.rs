@@ -1,1 +1,17 @@
-//! See `docs/ARCHITECTURE.md`.
+//! Reading and searching records, as methods of a session.
+//!
+//! An answer with a patient's data in it exists only as [`Answer`], and an [`Answer`] is made only from a
+//! receipt of the access log: no durable event, no data.
+
+mod answer;
+mod cursor;
+mod fault;
+mod page;
+mod read;
+mod search;
+
+pub use answer::Answer;
+pub use fault::RecordsFault;
+pub use search::generic_capability;
+
+pub use crate::fhir::capability::{Endpoints, ServerDescription};

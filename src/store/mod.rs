@@ -1,1 +1,34 @@
-//! See `docs/ARCHITECTURE.md`.
+//! Plans to SQL, cells to rows, catalogues from live databases.
+//!
+//! [`page_sql`] and [`child_sql`] write a plan for one engine: every value bound with its column's own
+//! type, columns left bare in conditions so that indexes work, every fetched cell a text. [`run`]
+//! executes over one connection; [`fetch`] over a lease.
+
+mod cells;
+mod compare;
+mod fault;
+mod fetch;
+mod flavour;
+mod fold;
+mod introspect;
+mod keyset;
+mod member;
+mod predicate;
+pub mod run;
+mod sql;
+mod statement;
+mod text;
+mod value;
+
+#[cfg(test)]
+mod expected;
+#[cfg(test)]
+mod tests;
+
+pub use fault::{StoreFault, WriteFault};
+pub use fetch::{fetch_page, introspect};
+pub use flavour::Flavour;
+pub use fold::fold;
+pub use introspect::{MAX_TABLES, introspect_on};
+pub use sql::{child_sql, page_sql};
+pub use statement::{Bind, Statement};

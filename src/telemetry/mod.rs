@@ -1,1 +1,15 @@
-//! See `docs/ARCHITECTURE.md`.
+//! Log subscriber, redaction, metric names.
+//!
+//! What may be logged is decided here once: our own events at the configured level, other crates'
+//! warnings, and nothing at all of crates whose lines quote statements, headers or settings. A level of
+//! TRACE therefore shows more of Wardgate and never a token, a password or a patient.
+
+mod log;
+mod metric;
+mod panic;
+/// Names of the metrics of lanes, breakers and admission.
+pub mod pool_metrics;
+
+pub use log::{Format, subscriber};
+pub use metric::{MetricsPage, names};
+pub use panic::quiet_panics;

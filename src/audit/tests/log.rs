@@ -230,20 +230,17 @@ async fn oversized_texts_do_not_break_a_line() {
     assert_eq!(bench.lines(1, 1).len(), 3);
 }
 
-/// Prints the rate; what it asserts is only that nothing is lost. Run with `--ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn rate() {
+async fn many_writers_for_many_tenants_lose_nothing() {
     for tenants in [1_u128, 50, 1000] {
         let bench = Bench::new().await;
         let log = bench.open().await;
-        let begun = std::time::Instant::now();
         let writers = (0..64_u128).map(|writer| {
             let log = log.clone();
             tokio::spawn(async move {
-                for at in 0..1000_u128 {
+                for at in 0..100_u128 {
                     let mut one = event(0, at);
-                    let owner = (writer * 1000 + at * 7) % tenants;
+                    let owner = (writer * 100 + at * 7) % tenants;
                     one.tenant = crate::base::TenantId::from_uuid(uuid::Uuid::from_u128(owner + 1));
                     log.append(one).await.unwrap();
                 }
@@ -252,15 +249,13 @@ async fn rate() {
         for writer in writers.collect::<Vec<_>>() {
             writer.await.unwrap();
         }
-        let appended = begun.elapsed();
         log.close().await;
-        let (rate, closed) = (64_000.0 / appended.as_secs_f64(), begun.elapsed());
-        println!("{tenants} tenants: {rate:.0} events/s, all settled after {closed:?}");
         let mut events = 0;
         for owner in 0..tenants {
             let id = crate::base::TenantId::from_uuid(uuid::Uuid::from_u128(owner + 1));
-            events += verify(&bench.place(), id, &bench.key()).unwrap()[0].events;
+            let chains = verify(&bench.place(), id, &bench.key()).unwrap();
+            events += chains.first().map_or(0, |chain| chain.events);
         }
-        assert_eq!(events, 64_000);
+        assert_eq!(events, 6_400);
     }
 }

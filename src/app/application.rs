@@ -1,0 +1,160 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::fault::StartFault;
+use super::parts::{Parts, private_folder};
+use super::rooms;
+use crate::audit::AuditLog;
+use crate::auth::Authority;
+use crate::base::{Deadline, TenantId};
+use crate::config::Settings;
+use crate::control::{Control, Serving};
+use crate::http::admin;
+use crate::http::fhir::{self, DataPlane, DataPlaneSettings};
+use crate::http::listener::{ListenFault, Listener};
+use crate::pool::Pools;
+use crate::telemetry::MetricsPage;
+use crate::tenant::Tenants;
+
+/// How long requests under way may take to end when the gateway stops.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long closing connections may take then.
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// A whole gateway, ready to run: everything is opened and bound, nothing is served yet.
+pub struct Application {
+    fhir: Listener,
+    admin: Listener,
+    fhir_address: SocketAddr,
+    admin_address: SocketAddr,
+    fhir_router: axum::Router,
+    admin_router: axum::Router,
+    authority: Authority,
+    tenants: Tenants,
+    pools: Pools,
+    audit: AuditLog,
+    keyring: crate::keyring::Keyring,
+}
+
+impl Application {
+    /// Opens databases, keys and the access log, discovers issuers, binds both listeners.
+    pub async fn build(settings: Settings) -> Result<Self, StartFault> {
+        let fhir = listener(&settings, settings.fhir.listen).await?;
+        let admin = listener(&settings, settings.admin.listen).await?;
+        let parts = Parts::open(&settings).await?;
+        private_folder(&settings.audit.dir)?;
+        let clock = Arc::clone(&parts.clock);
+        let audit =
+            AuditLog::open(rooms::audit(&settings), parts.keyring.clone(), Arc::clone(&clock))
+                .await?;
+        let pools =
+            Pools::new(rooms::pool(&settings), Arc::new(parts.dialer.clone()), Arc::clone(&clock));
+        let tenants = Tenants::new(
+            parts.registry.clone(),
+            parts.keyring.clone(),
+            pools.clone(),
+            audit.clone(),
+            rooms::tenants(&settings),
+            settings.config_cache_ttl,
+        );
+        let directory = Arc::new(tenants.clone());
+        let authority =
+            Authority::start(rooms::auth(&settings), Arc::clone(&clock), directory).await?;
+        let serving = Serving {
+            tenants: tenants.clone(),
+            pools: pools.clone(),
+            authority: authority.clone(),
+        };
+        let keyring = parts.keyring.clone();
+        let control = Control::new(crate::control::Parts {
+            registry: parts.registry,
+            key_store: parts.key_store,
+            keyring: parts.keyring,
+            dialer: parts.dialer,
+            clock,
+            serving: Some(serving),
+        });
+        let plane = DataPlane::new(
+            authority.clone(),
+            tenants.clone(),
+            data_plane(&settings),
+            rooms::description(&settings),
+        );
+        let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
+        let admin_router = admin::router(authority.clone(), control, MetricsPage::install());
+        Ok(Self {
+            fhir_router: fhir::router(plane),
+            admin_router,
+            fhir,
+            admin,
+            fhir_address,
+            admin_address,
+            authority,
+            tenants,
+            pools,
+            audit,
+            keyring,
+        })
+    }
+
+    /// Where the data plane listens.
+    pub const fn fhir_address(&self) -> SocketAddr {
+        self.fhir_address
+    }
+
+    /// Where the control plane listens.
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Serves until `stop`; then accepts nothing more, lets requests under way end, and closes lanes and
+    /// the access log.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), StartFault> {
+        let mut upkeep = JoinSet::new();
+        let end = CancellationToken::new();
+        let authority = self.authority.clone();
+        let flush = move |tenant: TenantId| authority.flush_tenant(tenant);
+        upkeep.spawn(self.tenants.clone().follow(end.clone(), flush));
+        upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));
+        upkeep.spawn(self.keyring.clone().run_maintenance(end.clone()));
+        let serving = async {
+            tokio::join!(
+                self.fhir.serve(self.fhir_router, stop.clone(), DRAIN),
+                self.admin.serve(self.admin_router, stop.clone(), DRAIN),
+            )
+        };
+        let outcome = tokio::select! {
+            _ = serving => Ok(()),
+            // Upkeep never ends by itself; if it does, serving on would be serving half blind.
+            _ = upkeep.join_next() => Err(StartFault::Task("upkeep")),
+        };
+        end.cancel();
+        self.pools.close(Deadline::after(CLOSE)).await;
+        self.audit.close().await;
+        outcome
+    }
+}
+
+async fn listener(settings: &Settings, address: SocketAddr) -> Result<Listener, ListenFault> {
+    let listener = Listener::bind(address).await?;
+    match &settings.tls {
+        None => Ok(listener),
+        Some(tls) => listener.with_tls(&tls.cert_file, &tls.key_file),
+    }
+}
+
+fn address(listener: &Listener) -> Result<SocketAddr, StartFault> {
+    listener.address().map_err(|error| StartFault::File("listener".to_owned(), error.kind()))
+}
+
+fn data_plane(settings: &Settings) -> DataPlaneSettings {
+    DataPlaneSettings {
+        public_url: settings.fhir.public_url.clone(),
+        request_timeout: settings.limits.request_timeout,
+        body_bytes: settings.limits.body_bytes as usize,
+    }
+}

@@ -1,0 +1,119 @@
+//! Settings as each room wants them.
+
+use std::sync::Arc;
+
+use super::fault::StartFault;
+use crate::audit::AuditConfig;
+use crate::auth::{AuthConfig, IssuerConfig, OperatorsConfig};
+use crate::config::Settings;
+use crate::keyring::{KekLocation, KeyringConfig};
+use crate::pool::dial::{DialConfig, EgressRules, SessionSettings};
+use crate::pool::{BreakerConfig, LaneLimits, PoolConfig, TenantLimits};
+use crate::records::{Endpoints, ServerDescription};
+use crate::tenant::TenantDefaults;
+
+pub(super) fn keyring(settings: &Settings) -> KeyringConfig {
+    let keys = &settings.keys;
+    let location = match (&keys.kek_file, &keys.kek) {
+        (Some(file), _) => KekLocation::File(file.clone()),
+        (None, kek) => {
+            tracing::warn!(target: "wardgate::app", "key-encryption keys from the environment can be seen by others on this machine");
+            let empty = || crate::base::SecretText::new(String::new());
+            KekLocation::Environment(kek.clone().unwrap_or_else(empty))
+        }
+    };
+    KeyringConfig::new(location)
+}
+
+pub(super) fn dial(settings: &Settings) -> Result<DialConfig, StartFault> {
+    let egress = EgressRules::parse(&settings.egress.allow)
+        .map_err(|fault| StartFault::Setting(format!("egress.allow: {fault}")))?;
+    Ok(DialConfig {
+        connect_timeout: settings.pool.connect_timeout,
+        egress,
+        sqlite_dir: settings.egress.sqlite_dir.clone(),
+        ..DialConfig::default()
+    })
+}
+
+pub(super) fn pool(settings: &Settings) -> PoolConfig {
+    PoolConfig {
+        idle_timeout: settings.pool.idle_timeout,
+        connect_timeout: settings.pool.connect_timeout,
+        total_connections: settings.pool.total_connections,
+        breaker: BreakerConfig {
+            failures: settings.breaker.failures,
+            open_for: settings.breaker.open_for,
+            open_at_most: settings.breaker.open_at_most,
+            ..BreakerConfig::default()
+        },
+        ..PoolConfig::default()
+    }
+}
+
+pub(super) fn tenants(settings: &Settings) -> TenantDefaults {
+    let session = SessionSettings {
+        statement_timeout: settings.pool.statement_timeout,
+        read_only: true,
+        ..SessionSettings::default()
+    };
+    TenantDefaults {
+        limits: TenantLimits {
+            requests_per_second: settings.limits.requests_per_second,
+            burst: settings.limits.requests_per_second,
+            concurrent_requests: settings.limits.concurrent_requests,
+        },
+        lane: LaneLimits {
+            acquire_timeout: settings.pool.acquire_timeout,
+            session,
+            ..LaneLimits::with_connections(settings.pool.max_connections)
+        },
+        page_size: settings.limits.page_size,
+        page_size_max: settings.limits.page_size_max,
+    }
+}
+
+pub(super) fn auth(settings: &Settings) -> AuthConfig {
+    let issuers = settings.issuers.iter().map(|issuer| IssuerConfig {
+        tenant_claim: issuer.tenant_claim.clone(),
+        roles_claim: issuer.roles_claim.clone(),
+        internal_url: issuer.internal_url.clone(),
+        ..IssuerConfig::keycloak(issuer.url.clone(), issuer.audience.clone())
+    });
+    let operators = settings.operators.as_ref().map(|o| OperatorsConfig {
+        roles_claim: o.roles_claim.clone(),
+        internal_url: o.internal_url.clone(),
+        ..OperatorsConfig::keycloak(o.issuer.clone(), o.audience.clone(), o.role.clone())
+    });
+    AuthConfig { issuers: issuers.collect(), operators, ..AuthConfig::default() }
+}
+
+pub(super) fn audit(settings: &Settings) -> AuditConfig {
+    let mut config = AuditConfig::new(settings.audit.dir.clone(), settings.audit.instance.clone());
+    config.checkpoint_dir.clone_from(&settings.audit.checkpoint_dir);
+    config
+}
+
+/// What the server says of itself. The endpoints are Keycloak's, for SMART discovery.
+pub(super) fn description(settings: &Settings) -> ServerDescription {
+    let authorization = settings.issuers.first().map(|issuer| {
+        let endpoint = |name: &str| format!("{}/protocol/openid-connect/{name}", issuer.url);
+        Endpoints {
+            issuer: issuer.url.clone(),
+            authorize: endpoint("auth"),
+            token: endpoint("token"),
+            jwks: endpoint("certs"),
+        }
+    });
+    ServerDescription {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        base: settings.fhir.public_url.clone(),
+        date: "2026-11-21".to_owned(),
+        authorization,
+    }
+}
+
+/// A clock for the whole gateway.
+pub(super) fn clock() -> Arc<dyn crate::base::Clock> {
+    Arc::new(crate::base::SystemClock)
+}

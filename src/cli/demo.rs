@@ -1,0 +1,36 @@
+//! `wardgate demo` and `demo token`.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{DemoArgs, DemoVerb};
+use super::output::Output;
+use super::{Done, Refused};
+use crate::app::demo::{Demo, DemoOptions, running_issuer_token};
+use crate::app::stop_signal;
+
+const FOLDER: &str = "wardgate-demo";
+
+pub(super) async fn run(args: &DemoArgs, output: &Output) -> Done {
+    let folder =
+        |dir: &Option<PathBuf>| dir.clone().unwrap_or_else(|| Path::new(FOLDER).to_owned());
+    if let Some(DemoVerb::Token { user, data_dir }) = &args.verb {
+        let token = running_issuer_token(&folder(data_dir), user).await.map_err(|fault| {
+            Refused::new(fault).hint("start `wardgate demo` first, with the same --data-dir")
+        })?;
+        output.line(&token);
+        return Ok(());
+    }
+    output.note("starting the demo; Ctrl-C ends it");
+    let options = DemoOptions {
+        data_dir: folder(&args.data_dir),
+        fhir_port: args.fhir_port,
+        admin_port: args.admin_port,
+    };
+    let demo = Demo::start(options).await.map_err(|f| Refused::new(&f).hint(f.hint()))?;
+    if output.is_json() {
+        output.line(&demo.ready_line());
+    } else {
+        output.line(&demo.welcome());
+    }
+    demo.run(stop_signal()).await.map_err(|f| Refused::new(&f).hint(f.hint()))
+}

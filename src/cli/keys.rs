@@ -1,0 +1,65 @@
+//! `wardgate keys …`.
+
+use serde_json::json;
+
+use super::args::KeysVerb;
+use super::output::{Output, table};
+use super::{Done, Refused};
+use crate::app::{Console, init_keys};
+use crate::config::Settings;
+
+pub(super) async fn run(verb: &KeysVerb, settings: Settings, output: &Output) -> Done {
+    let refused = |fault: crate::app::StartFault| Refused::new(&fault).hint(fault.hint());
+    if matches!(verb, KeysVerb::Init) {
+        let made = init_keys(&settings).await.map_err(refused)?;
+        output.result(&json!({ "kek": made }), |_| format!("made key-encryption key {made}"));
+        return Ok(());
+    }
+    let console = Console::open(settings).await.map_err(refused)?;
+    let control = console.control();
+    let caller = console.caller();
+    match verb {
+        KeysVerb::Init => {}
+        KeysVerb::List => {
+            let keys = control.keys(&caller).await?;
+            output.result(&keys, |keys| {
+                let row = |k: &crate::control::KekView| {
+                    let current = if k.current { "current" } else { "" };
+                    vec![k.id.clone(), k.data_keys.to_string(), current.to_owned()]
+                };
+                let rows: Vec<_> = keys.keks.iter().map(row).collect();
+                table(&["KEK", "DATA KEYS", ""], &rows)
+            });
+        }
+        KeysVerb::Check => {
+            let report = control.check_keys(&caller).await?;
+            output.result(&report, |r| {
+                format!(
+                    "{} data keys and {} records open; {} do not",
+                    r.data_keys, r.records, r.faults
+                )
+            });
+            if report.faults > 0 {
+                return Err(Refused::new("something does not open")
+                    .hint("compare with the last backup before you write anything"));
+            }
+        }
+        KeysVerb::Rotate { data_keys: true, .. } => {
+            let done = control.renew_data_keys(&caller).await?;
+            output.result(&done, |d| {
+                format!("resealed {} records, {} left as they were", d.changed, d.unchanged)
+            });
+        }
+        KeysVerb::Rotate { drop: Some(id), .. } => {
+            control.drop_kek(&caller, id).await?;
+            output.result(&json!({ "dropped": id }), |_| format!("dropped {id}"));
+        }
+        KeysVerb::Rotate { .. } => {
+            let done = control.rotate_kek(&caller).await?;
+            output.result(&done, |d| {
+                format!("rewrapped {} data keys, {} were current", d.changed, d.unchanged)
+            });
+        }
+    }
+    Ok(())
+}

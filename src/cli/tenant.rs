@@ -1,0 +1,165 @@
+//! `wardgate tenant …`.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::args::{TenantAdd, TenantVerb, UrlSource};
+use super::output::{Output, table};
+use super::{Done, Refused};
+use crate::app::Console;
+use crate::base::SecretText;
+use crate::config::Settings;
+use crate::control::{
+    CheckReport, ConnectionInput, IdentityView, NewTenant, TenantFilter, TenantView,
+};
+
+pub(super) async fn run(verb: &TenantVerb, settings: Settings, output: &Output) -> Done {
+    let console = Console::open(settings).await.map_err(|f| Refused::new(&f).hint(f.hint()))?;
+    let control = console.control();
+    let caller = console.caller();
+    match verb {
+        TenantVerb::Add(add) => {
+            let tenant = control.add(&caller, new_tenant(add)?).await?;
+            output.result(&tenant, one);
+        }
+        TenantVerb::List => list(&console, output).await?,
+        TenantVerb::Show { tenant } => output.result(&control.show(&caller, tenant).await?, one),
+        TenantVerb::Check { tenant } => {
+            let report = control.check(&caller, tenant).await?;
+            output.result(&report, steps);
+            if !report.ok {
+                let refused = Refused::new("the check failed");
+                return Err(match report.hint {
+                    Some(hint) => refused.hint(hint),
+                    None => refused,
+                });
+            }
+        }
+        TenantVerb::SetConnection { tenant, url, ca_file, no_check } => {
+            let input = connection(url, ca_file.as_deref(), *no_check)?;
+            output.result(&control.set_connection(&caller, tenant, None, input).await?, one);
+        }
+        TenantVerb::Suspend { tenant, reason } => {
+            output.result(&control.suspend(&caller, tenant, None, reason).await?, one);
+        }
+        TenantVerb::Resume { tenant } => {
+            output.result(&control.resume(&caller, tenant, None).await?, one);
+        }
+        TenantVerb::Invalidate { tenant } => {
+            output.result(&control.invalidate(&caller, tenant).await?, one);
+        }
+    }
+    Ok(())
+}
+
+async fn list(console: &Console, output: &Output) -> Done {
+    let (mut tenants, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let filter = TenantFilter::default();
+        let page =
+            console.control().list(&console.caller(), filter, cursor.as_deref(), 200).await?;
+        tenants.extend(page.tenants);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    output.result(&tenants, |tenants| {
+        let row = |t: &TenantView| {
+            let engine = t.connection.as_ref().map_or("-", |c| c.engine.as_str());
+            let mapping = t.mapping.active.map_or_else(|| "-".to_owned(), |n| n.to_string());
+            vec![
+                t.name.clone(),
+                t.state.clone(),
+                engine.to_owned(),
+                mapping,
+                t.generation.to_string(),
+            ]
+        };
+        let rows: Vec<_> = tenants.iter().map(row).collect();
+        table(&["NAME", "STATE", "ENGINE", "MAPPING", "GENERATION"], &rows)
+    });
+    Ok(())
+}
+
+fn new_tenant(add: &TenantAdd) -> Result<NewTenant, Refused> {
+    Ok(NewTenant {
+        name: add.name.clone(),
+        display_name: add.display_name.clone(),
+        identities: vec![IdentityView {
+            issuer: add.issuer.clone(),
+            claim_value: add.claim.clone(),
+            azp: add.azp.clone(),
+        }],
+        limits: None,
+        connection: Some(connection(&add.url, add.ca_file.as_deref(), add.no_check)?),
+    })
+}
+
+/// Reads the connection URL from where it was said to be; never from the command line, which others see.
+fn connection(
+    source: &UrlSource,
+    ca_file: Option<&Path>,
+    no_check: bool,
+) -> Result<ConnectionInput, Refused> {
+    let unreadable = |what: &str, error: &std::io::Error| {
+        Refused::new(format!("{what} cannot be read: {}", error.kind()))
+    };
+    let text = if let Some(file) = &source.url_file {
+        std::fs::read_to_string(file).map_err(|e| unreadable("the file of --url-file", &e))?
+    } else {
+        let mut text = String::new();
+        std::io::stdin()
+            .lock()
+            .take(64 * 1024)
+            .read_to_string(&mut text)
+            .map_err(|e| unreadable("standard input", &e))?;
+        text
+    };
+    let ca_pem = match ca_file {
+        None => None,
+        Some(file) => Some(
+            std::fs::read_to_string(file).map_err(|e| unreadable("the file of --ca-file", &e))?,
+        ),
+    };
+    Ok(ConnectionInput::url(SecretText::new(text.trim().to_owned()), ca_pem, !no_check))
+}
+
+fn one(tenant: &TenantView) -> String {
+    let mut lines = vec![
+        format!("{}  {}", tenant.name, tenant.id),
+        format!("  state       {}", tenant.state),
+        format!("  generation  {}", tenant.generation),
+    ];
+    if let Some(reason) = &tenant.reason {
+        lines.push(format!("  reason      {reason}"));
+    }
+    if let Some(connection) = &tenant.connection {
+        let (engine, tls) = (&connection.engine, &connection.tls);
+        lines.push(format!("  connection  {engine}, tls {tls}, revision {}", connection.revision));
+    }
+    for identity in &tenant.identities {
+        let azp = identity.azp.join(", ");
+        lines.push(format!(
+            "  identity    {} = {} for {azp}",
+            identity.issuer, identity.claim_value
+        ));
+    }
+    let mapping =
+        tenant.mapping.active.map_or_else(|| "none".to_owned(), |n| format!("version {n}"));
+    lines.push(format!("  mapping     {mapping}"));
+    lines.join("\n")
+}
+
+fn steps(report: &CheckReport) -> String {
+    let row = |s: &crate::control::CheckStep| {
+        vec![s.step.clone(), format!("{} ms", s.millis), s.outcome.clone()]
+    };
+    let rows: Vec<_> = report.steps.iter().map(row).collect();
+    let mut text = table(&["STEP", "TIME", "OUTCOME"], &rows);
+    if let Some(version) = &report.version {
+        text.push_str("\nserver: ");
+        text.push_str(version);
+    }
+    text
+}

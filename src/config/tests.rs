@@ -1,0 +1,90 @@
+use super::*;
+use crate::config::layers::resolve;
+
+const LEAST: &str = r#"
+    [registry]
+    url = "sqlite:/r.db"
+    [keys]
+    kek_file = "/k"
+    store = "sqlite:/k.db"
+    [audit]
+    dir = "/a"
+"#;
+
+fn env(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+    let owned: Vec<_> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    owned.into_iter()
+}
+
+#[test]
+fn the_least_file_gives_the_documented_defaults() {
+    let settings = resolve(LEAST, env(&[])).unwrap();
+    assert_eq!(settings.pool.max_connections, 5);
+    assert_eq!(settings.config_cache_ttl, Duration::from_mins(5));
+    assert_eq!(settings.fhir.public_url, "http://127.0.0.1:8080/fhir");
+}
+
+#[test]
+fn all_faults_come_at_once_and_none_holds_a_secret() {
+    let text = r#"
+        [fhir]
+        lisen = "127.0.0.1:1"
+        [pool]
+        max_connections = 0
+        idle_timeout = "soon"
+        [registry]
+        url = "postgres://u:hunter2@h/d"
+        url_file = "/nowhere"
+        [colour]
+        x = 1
+    "#;
+    let faults = resolve(text, env(&[])).unwrap_err();
+    let text = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    for key in [
+        "fhir.lisen",
+        "pool.max_connections",
+        "pool.idle_timeout",
+        "registry.url",
+        "keys.kek_file",
+        "keys.store",
+        "audit.dir",
+        "colour",
+    ] {
+        assert!(text.contains(key), "{key} in\n{text}");
+    }
+    assert!(text.contains("did you mean \"listen\""), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn the_environment_wins_and_is_named_as_the_origin() {
+    let environment = env(&[
+        ("WARDGATE__POOL__MAX_CONNECTIONS", "9"),
+        ("WARDGATE__ISSUERS__0__URL", "https://sso.example.org/realms/h"),
+        ("WARDGATE__ISSUERS__0__AUDIENCE", "wardgate-api"),
+        ("WARDGATE__EGRESS__ALLOW", "10.0.0.0/8:5432, db.example:3306"),
+        ("OTHER", "ignored"),
+    ]);
+    let settings = resolve(LEAST, environment).unwrap();
+    assert_eq!(settings.pool.max_connections, 9);
+    assert_eq!(settings.issuers.len(), 1);
+    assert_eq!(settings.egress.allow.len(), 2);
+    let shown = settings.shown.iter().find(|s| s.key == "pool.max_connections").unwrap();
+    assert_eq!((shown.value.as_str(), shown.origin), ("9", Origin::Environment));
+    let url = settings.shown.iter().find(|s| s.key == "registry.url").unwrap();
+    assert_eq!((url.value.as_str(), url.origin), ("***", Origin::File));
+}
+
+#[test]
+fn a_broken_file_is_named_by_line_without_quoting_it() {
+    let faults = resolve("[registry]\nurl = hunter2 = 3\n", env(&[])).unwrap_err();
+    assert_eq!(faults.first().unwrap().key, "line 2");
+    assert!(!format!("{faults:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_shipped_example_is_accepted() {
+    let settings = resolve(include_str!("../../config/wardgate.toml"), env(&[])).unwrap();
+    assert_eq!(settings.issuers.len(), 1);
+    assert_eq!(settings.audit.dir, std::path::Path::new("/var/lib/wardgate-audit"));
+}

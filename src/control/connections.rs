@@ -1,0 +1,225 @@
+use serde::Deserialize;
+use serde::de::Deserializer;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::fault::ControlFault;
+use super::view::{CheckReport, CheckStep, TenantView};
+use super::{Caller, Control};
+use crate::base::{
+    ConnectionRecord, ConnectionRevision, Generation, SecretText, ServerIdentity, TlsException,
+    TlsPolicy, attach_ca_pem, parse_connection_url,
+};
+use crate::pool::dial::{DialClass, DialFault, Opened, SessionSettings};
+use crate::registry::{NewConnection, Tenant};
+use crate::tenant::seal_place;
+
+/// A connection as an operator gives it. The URL is parsed into fields and never stored.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionInput {
+    /// `postgres://user:password@host[:port]/database`, `mysql://…` or `sqlite:file`.
+    #[serde(deserialize_with = "secret")]
+    #[schema(value_type = String, format = Password)]
+    url: SecretText,
+    /// PEM certificates of the hospital's own authority.
+    #[serde(default)]
+    ca_pem: Option<String>,
+    /// A weaker transport the operator answers for, until a date.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    tls_exception: Option<TlsException>,
+    /// Whether to connect before sealing; an unchecked connection leaves a new tenant a draft.
+    #[serde(default = "yes")]
+    check: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<SecretText, D::Error> {
+    String::deserialize(from).map(SecretText::new)
+}
+
+impl ConnectionInput {
+    /// From a URL and, where the server's certificate needs it, the authority's certificates.
+    pub const fn url(url: SecretText, ca_pem: Option<String>, check: bool) -> Self {
+        Self { url, ca_pem, tls_exception: None, check }
+    }
+
+    fn record(&self) -> Result<ConnectionRecord, ControlFault> {
+        let invalid = |fault: crate::base::UrlFault| {
+            ControlFault::Invalid(format!("{fault}; {}", fault.hint()).into())
+        };
+        let mut record = parse_connection_url(self.url.expose()).map_err(invalid)?;
+        if let Some(pem) = &self.ca_pem {
+            record = attach_ca_pem(record, pem).map_err(invalid)?;
+        }
+        if let (Some(exception), ConnectionRecord::Server(server)) =
+            (&self.tls_exception, &mut record)
+        {
+            server.tls.policy = TlsPolicy::Exception(exception.clone());
+        }
+        Ok(record)
+    }
+}
+
+/// A connection record on its way to being sealed.
+pub(super) struct Prepared {
+    record: ConnectionRecord,
+    identity: Option<ServerIdentity>,
+}
+
+impl Prepared {
+    /// Whether it was connected to.
+    pub(super) const fn checked(&self) -> bool {
+        self.identity.is_some()
+    }
+}
+
+impl Control {
+    /// Parses and, unless told not to, connects. Nothing is written.
+    pub(super) async fn prepare(
+        &self,
+        caller: &Caller,
+        input: &ConnectionInput,
+        expected: Option<&ServerIdentity>,
+    ) -> Result<Prepared, ControlFault> {
+        let record = input.record()?;
+        if !input.check {
+            return Ok(Prepared { record, identity: None });
+        }
+        let opened = self.dial(caller, &record).await?;
+        if expected.is_some_and(|expected| *expected != opened.identity) {
+            return Err(ControlFault::WrongServer);
+        }
+        Ok(Prepared { record, identity: Some(opened.identity) })
+    }
+
+    pub(super) async fn dial(
+        &self,
+        caller: &Caller,
+        record: &ConnectionRecord,
+    ) -> Result<Opened, DialFault> {
+        let session = SessionSettings { read_only: true, ..SessionSettings::default() };
+        self.0.dialer.open(record, &session, caller.deadline).await
+    }
+
+    /// Seals a record under the tenant's data key and writes it with compare-and-set. Key first, record
+    /// second: an orphan key is harmless.
+    pub(super) async fn write_connection(
+        &self,
+        caller: &Caller,
+        tenant: &Tenant,
+        expected: Option<Generation>,
+        prepared: Prepared,
+    ) -> Result<Generation, ControlFault> {
+        let keyring = &self.0.keyring;
+        let key = match keyring.newest_data_key(tenant.id).await? {
+            Some(key) => key,
+            None => keyring.create_data_key(tenant.id).await?,
+        };
+        let record_id = Uuid::new_v4();
+        let revision = ConnectionRevision(tenant.connection_revision.0 + 1);
+        let place = seal_place(tenant.id, record_id, revision);
+        let sealed = keyring.seal(&place, key, &prepared.record).await?;
+        let new = NewConnection {
+            record_id,
+            revision,
+            engine: prepared.record.engine(),
+            sealed,
+            data_key: key,
+            identity: prepared.identity,
+            tls: transport(&prepared.record).to_owned(),
+        };
+        let origin = caller.origin();
+        Ok(self.0.registry.put_connection(tenant.id, expected, &new, &origin).await?)
+    }
+
+    /// Replaces a tenant's connection: parsed, connected to, sealed, in force at once.
+    pub async fn set_connection(
+        &self,
+        caller: &Caller,
+        named: &str,
+        expected: Option<Generation>,
+        input: ConnectionInput,
+    ) -> Result<TenantView, ControlFault> {
+        let tenant = self.find(named).await?;
+        let prepared = self.prepare(caller, &input, None).await?;
+        let generation = self.write_connection(caller, &tenant, expected, prepared).await?;
+        self.announce(tenant.id, generation).await;
+        self.view(tenant.id).await
+    }
+
+    /// Connects to a tenant's database step by step and says how each step went.
+    pub async fn check(&self, caller: &Caller, named: &str) -> Result<CheckReport, ControlFault> {
+        let tenant = self.find(named).await?;
+        let Some(connection) = self.0.registry.connection(tenant.id).await? else {
+            return Err(ControlFault::Conflict("the tenant has no connection yet"));
+        };
+        let place = seal_place(tenant.id, connection.record_id, connection.revision);
+        let record = self.0.keyring.open(&place, &connection.sealed).await?;
+        let begun = tokio::time::Instant::now();
+        match self.dial(caller, &record).await {
+            Ok(opened) => {
+                let same = connection.identity.map(|expected| expected == opened.identity);
+                let steps = opened.facts.steps.iter().map(|(step, took)| CheckStep {
+                    step: (*step).to_owned(),
+                    millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                    outcome: "ok".to_owned(),
+                });
+                Ok(CheckReport {
+                    ok: same != Some(false),
+                    steps: steps.collect(),
+                    version: Some(opened.facts.version.clone()),
+                    tls: Some(opened.facts.tls),
+                    same_server: same,
+                    hint: (same == Some(false)).then(|| {
+                        "this is another server than the registered one: find out why, then \
+                         register it with set-connection"
+                            .to_owned()
+                    }),
+                })
+            }
+            Err(fault) => Ok(CheckReport {
+                ok: false,
+                steps: vec![CheckStep {
+                    step: fault.class().as_str().to_owned(),
+                    millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    outcome: fault.why().to_owned(),
+                }],
+                version: None,
+                tls: None,
+                same_server: None,
+                hint: Some(hint(fault.class()).to_owned()),
+            }),
+        }
+    }
+}
+
+const fn transport(record: &ConnectionRecord) -> &'static str {
+    match record {
+        ConnectionRecord::Sqlite(_) => "none",
+        ConnectionRecord::Server(server) => match server.tls.policy {
+            TlsPolicy::VerifyFull => "verify_full",
+            TlsPolicy::LoopbackPlaintext => "loopback_plaintext",
+            TlsPolicy::Exception(_) => "exception",
+        },
+    }
+}
+
+pub(super) const fn hint(class: DialClass) -> &'static str {
+    match class {
+        DialClass::Resolve => "the host name does not resolve; ask the hospital or your resolver",
+        DialClass::Egress => "add the address to [egress] allow if it is where it should be",
+        DialClass::Refused => "nothing listens there: the server is down or the port is another",
+        DialClass::Timeout => "no answer: usually a firewall in between",
+        DialClass::Tls => "certificate, name or authority do not fit; see --ca-file and tls-name",
+        DialClass::Auth => "the role or its password was refused; set-connection with the new one",
+        DialClass::NoSuchDatabase => "the database's name is wrong or it was dropped",
+        DialClass::Full => "the server has no connection left for this role",
+        DialClass::File => "the file must be a regular file below [egress] sqlite_dir",
+        _ => "look at the gateway's log for this moment",
+    }
+}

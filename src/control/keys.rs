@@ -1,0 +1,230 @@
+use std::collections::HashSet;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::fault::ControlFault;
+use super::view::EventView;
+use super::{Caller, Control};
+use crate::keyring::{DataKeyId, KekId, WrappedKeys as _};
+use crate::registry::{Connection, EventFilter, Reseal};
+use crate::tenant::seal_place;
+
+/// A key-encryption key.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KekView {
+    /// Its id.
+    pub id: String,
+    /// Data keys wrapped under it.
+    pub data_keys: u64,
+    /// Whether new data keys are wrapped under it.
+    pub current: bool,
+}
+
+/// All key-encryption keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeysView {
+    /// The keys, by id.
+    pub keks: Vec<KekView>,
+}
+
+/// What a rotation did.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct RotationView {
+    /// Keys or records changed.
+    pub changed: u64,
+    /// Keys or records that needed no change.
+    pub unchanged: u64,
+    /// Keys or records that could not be opened.
+    pub unreadable: u64,
+}
+
+/// What opening everything once found.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct KeyReport {
+    /// Data keys that unwrap.
+    pub data_keys: u64,
+    /// Sealed records that open.
+    pub records: u64,
+    /// What does not.
+    pub faults: u64,
+}
+
+/// A page of the operators' log, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<EventView>,
+    /// What to send as `before` for the next page; nothing on the last one.
+    pub next: Option<i64>,
+}
+
+/// Records read at a time when scanning.
+const PAGE: u32 = 200;
+
+impl Control {
+    pub(super) async fn kek_of(&self, key: DataKeyId) -> Option<String> {
+        self.0.key_store.get(key).await.ok().flatten().map(|wrapped| wrapped.kek.0)
+    }
+
+    /// Key-encryption keys and what refers to them.
+    pub async fn keys(&self, _caller: &Caller) -> Result<KeysView, ControlFault> {
+        let references = self.0.keyring.kek_references().await?;
+        let (known, current) = self.0.keyring.keks().await?;
+        let mut ids: Vec<KekId> = known;
+        ids.extend(references.keys().cloned());
+        ids.sort();
+        ids.dedup();
+        let view = |id: KekId| KekView {
+            data_keys: references.get(&id).copied().unwrap_or(0),
+            current: id == current,
+            id: id.0,
+        };
+        Ok(KeysView { keks: ids.into_iter().map(view).collect() })
+    }
+
+    /// Makes a new key-encryption key current and rewraps every data key under it.
+    pub async fn rotate_kek(&self, caller: &Caller) -> Result<RotationView, ControlFault> {
+        let day: String = self.0.clock.now().to_string().chars().take(10).collect();
+        let (known, current) = self.0.keyring.keks().await?;
+        // A rotation that was broken off today is gone on with instead of begun again.
+        let references = self.0.keyring.kek_references().await?;
+        let unfinished = references.keys().any(|id| *id != current);
+        let new = if unfinished { current } else { free_id(&day, &known) };
+        let done = self.0.keyring.rotate_kek(new.clone(), |_| {}).await?;
+        let detail = serde_json::json!({ "kek": new.0, "rewrapped": done.rewrapped });
+        self.0.registry.record_event("keys.rotate", None, &detail, &caller.origin()).await?;
+        Ok(RotationView {
+            changed: done.rewrapped,
+            unchanged: done.current,
+            unreadable: done.unreadable.len() as u64,
+        })
+    }
+
+    /// Rewraps what is not under the current key-encryption key.
+    pub async fn rewrap(&self, caller: &Caller) -> Result<RotationView, ControlFault> {
+        let done = self.0.keyring.rewrap_all(|_| {}).await?;
+        let detail = serde_json::json!({ "rewrapped": done.rewrapped });
+        self.0.registry.record_event("keys.rewrap", None, &detail, &caller.origin()).await?;
+        Ok(RotationView {
+            changed: done.rewrapped,
+            unchanged: done.current,
+            unreadable: done.unreadable.len() as u64,
+        })
+    }
+
+    /// Forgets a key-encryption key nothing refers to.
+    pub async fn drop_kek(&self, caller: &Caller, id: &str) -> Result<(), ControlFault> {
+        self.0.keyring.drop_kek(KekId(id.to_owned())).await?;
+        let detail = serde_json::json!({ "kek": id });
+        Ok(self.0.registry.record_event("keys.drop", None, &detail, &caller.origin()).await?)
+    }
+
+    /// Gives every tenant a new data key and reseals its record under it; the old key goes when nothing
+    /// refers to it. May be broken off and asked again at any point.
+    pub async fn renew_data_keys(&self, caller: &Caller) -> Result<RotationView, ControlFault> {
+        let mut done = RotationView::default();
+        let mut after = None;
+        loop {
+            let page = self.0.registry.sealed_connections(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.tenant);
+            for connection in page {
+                match self.renew(caller, connection).await {
+                    Ok(true) => done.changed += 1,
+                    Ok(false) => done.unchanged += 1,
+                    Err(ControlFault::Keys(_)) => done.unreadable += 1,
+                    Err(fault) => return Err(fault),
+                }
+            }
+        }
+        self.sweep_orphans().await?;
+        Ok(done)
+    }
+
+    async fn renew(&self, caller: &Caller, old: Connection) -> Result<bool, ControlFault> {
+        let place = seal_place(old.tenant, old.record_id, old.revision);
+        let key = self.0.keyring.create_data_key(old.tenant).await?;
+        let to = self.0.keyring.reseal(&place, &old.sealed, key).await?;
+        let reseal = Reseal { tenant: old.tenant, from: old.sealed, to, data_key: key };
+        let changed = self.0.registry.reseal_connection(&reseal, &caller.origin()).await?;
+        if let Some(generation) = changed {
+            self.announce(old.tenant, generation).await;
+        }
+        Ok(changed.is_some())
+    }
+
+    /// Destroys data keys no record refers to.
+    async fn sweep_orphans(&self) -> Result<(), ControlFault> {
+        let used: HashSet<DataKeyId> =
+            self.0.registry.data_keys_in_use().await?.into_iter().map(|(id, _)| id).collect();
+        for orphan in self.0.keyring.orphans(&used, self.0.clock.now()).await? {
+            self.0.keyring.destroy_data_key(orphan).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens every sealed record once, and with it every data key in use.
+    pub async fn check_keys(&self, _caller: &Caller) -> Result<KeyReport, ControlFault> {
+        let mut report = KeyReport::default();
+        let mut keys = HashSet::new();
+        let mut after = None;
+        loop {
+            let page = self.0.registry.sealed_connections(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.tenant);
+            for connection in page {
+                let place =
+                    seal_place(connection.tenant, connection.record_id, connection.revision);
+                match self.0.keyring.open(&place, &connection.sealed).await {
+                    Ok(_) => {
+                        report.records += 1;
+                        keys.insert(connection.data_key);
+                    }
+                    Err(_) => report.faults += 1,
+                }
+            }
+        }
+        report.data_keys = keys.len() as u64;
+        Ok(report)
+    }
+
+    /// The operators' log.
+    pub async fn events(
+        &self,
+        _caller: &Caller,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<EventPage, ControlFault> {
+        let limit = limit.clamp(1, 200);
+        let before = before.and_then(|n| u64::try_from(n).ok());
+        let filter = EventFilter { tenant: None, before, after: None };
+        let found = self.0.registry.list_events(&filter, limit).await?;
+        let full = found.len() == limit as usize;
+        let events: Vec<EventView> = found
+            .into_iter()
+            .map(|e| EventView {
+                id: i64::try_from(e.id).unwrap_or(i64::MAX),
+                at: e.at.to_string(),
+                actor: format!("{}:{}", e.actor.kind, e.actor.subject),
+                action: e.action,
+                tenant: e.tenant.map(|t| *t.as_uuid()),
+                generation: e.generation.map(|g| g.0),
+                detail: e.detail,
+            })
+            .collect();
+        let next = if full { events.last().map(|e| e.id) } else { None };
+        Ok(EventPage { events, next })
+    }
+}
+
+/// `kek-DATE`, with a number behind it when the day has seen one already.
+fn free_id(day: &str, known: &[KekId]) -> KekId {
+    let mut id = KekId(format!("kek-{day}"));
+    let mut number = 2;
+    while known.contains(&id) {
+        id = KekId(format!("kek-{day}-{number}"));
+        number += 1;
+    }
+    id
+}

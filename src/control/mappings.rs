@@ -1,0 +1,174 @@
+use super::fault::ControlFault;
+use super::view::{MappingProblemView, MappingReport, MappingView, TenantView};
+use super::{Caller, Control};
+use crate::base::Generation;
+use crate::mapping::catalog::Catalog;
+use crate::mapping::{self, Document, MappingProblem};
+use crate::registry::{NewMapping, Tenant};
+use crate::store::{self, StoreFault};
+use crate::tenant::seal_place;
+
+/// A document that was found sound, with what it was checked against.
+struct Checked {
+    document: Document,
+    catalog: Catalog,
+    problems: Vec<MappingProblem>,
+}
+
+impl Control {
+    /// Reports all faults of a mapping against the live schema; stores nothing.
+    pub async fn check_mapping(
+        &self,
+        caller: &Caller,
+        named: &str,
+        text: &str,
+    ) -> Result<MappingReport, ControlFault> {
+        let tenant = self.find(named).await?;
+        Ok(match self.examine(caller, &tenant, text).await? {
+            Ok(checked) => report(true, None, &checked.problems),
+            Err(problems) => report(false, None, &problems),
+        })
+    }
+
+    /// Checks a mapping and stores it as a new version if it has no faults. It is not in force until it is
+    /// published.
+    pub async fn store_mapping(
+        &self,
+        caller: &Caller,
+        named: &str,
+        text: &str,
+    ) -> Result<MappingReport, ControlFault> {
+        let tenant = self.find(named).await?;
+        let checked = match self.examine(caller, &tenant, text).await? {
+            Ok(checked) => checked,
+            Err(problems) => return Ok(report(false, None, &problems)),
+        };
+        let document = checked.document.to_json();
+        let catalog = json(&checked.catalog)?;
+        let views: Vec<MappingProblemView> = checked.problems.iter().map(problem).collect();
+        let found = json(&views)?;
+        let new =
+            NewMapping { document: &document, source: text, catalog: &catalog, report: &found };
+        let version = self.0.registry.add_mapping(tenant.id, None, &new, &caller.origin()).await?;
+        Ok(report(true, u32::try_from(version).ok(), &checked.problems))
+    }
+
+    async fn examine(
+        &self,
+        caller: &Caller,
+        tenant: &Tenant,
+        text: &str,
+    ) -> Result<Result<Checked, Vec<MappingProblem>>, ControlFault> {
+        let document = match Document::parse(text) {
+            Ok(document) => document,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        let catalog = self.catalog(caller, tenant).await?;
+        Ok(match mapping::compile(&document, &catalog) {
+            Ok(compiled) => {
+                let problems = compiled.warnings().to_vec();
+                Ok(Checked { document, catalog: compiled.used_catalog(&catalog), problems })
+            }
+            Err(problems) => Err(problems),
+        })
+    }
+
+    /// The live schema of a tenant's database.
+    async fn catalog(&self, caller: &Caller, tenant: &Tenant) -> Result<Catalog, ControlFault> {
+        let Some(connection) = self.0.registry.connection(tenant.id).await? else {
+            return Err(ControlFault::Conflict("the tenant has no connection yet"));
+        };
+        let place = seal_place(tenant.id, connection.record_id, connection.revision);
+        let record = self.0.keyring.open(&place, &connection.sealed).await?;
+        let mut opened = self.dial(caller, &record).await?;
+        if connection.identity.is_some_and(|expected| expected != opened.identity) {
+            return Err(ControlFault::WrongServer);
+        }
+        opened.canceller.begin(caller.deadline);
+        let mut connection = (&mut opened.connection).into();
+        let read = store::introspect_on(&mut connection);
+        match tokio::time::timeout_at(caller.deadline.at(), read).await {
+            Ok(Ok(catalog)) => Ok(catalog?),
+            Ok(Err(_)) | Err(_) => Err(StoreFault::Catalogue.into()),
+        }
+    }
+
+    /// A tenant's versions, newest first.
+    pub async fn mappings(
+        &self,
+        _caller: &Caller,
+        named: &str,
+    ) -> Result<Vec<MappingView>, ControlFault> {
+        let tenant = self.find(named).await?;
+        let versions = self.0.registry.list_mappings(tenant.id, None, 1000).await?;
+        Ok(versions
+            .into_iter()
+            .map(|v| MappingView {
+                version: u32::try_from(v.version).unwrap_or(u32::MAX),
+                active: v.active,
+                created_by: v.created_by,
+                created_at: v.created_at.to_string(),
+            })
+            .collect())
+    }
+
+    /// A version's text as it was stored.
+    pub async fn mapping_text(
+        &self,
+        _caller: &Caller,
+        named: &str,
+        version: u32,
+    ) -> Result<String, ControlFault> {
+        let tenant = self.find(named).await?;
+        let stored = self.0.registry.mapping(tenant.id, version.into()).await?;
+        stored.map(|m| m.source).ok_or(ControlFault::Invalid("there is no such version".into()))
+    }
+
+    /// Puts a version in force.
+    pub async fn publish_mapping(
+        &self,
+        caller: &Caller,
+        named: &str,
+        version: u32,
+        expected: Option<Generation>,
+    ) -> Result<TenantView, ControlFault> {
+        let tenant = self.find(named).await?;
+        let (registry, origin) = (&self.0.registry, caller.origin());
+        let version = version.into();
+        let now = registry.publish_mapping(tenant.id, expected, version, &origin).await?;
+        self.announce(tenant.id, now).await;
+        self.view(tenant.id).await
+    }
+
+    /// Puts the version that was in force before back in force.
+    pub async fn rollback_mapping(
+        &self,
+        caller: &Caller,
+        named: &str,
+        expected: Option<Generation>,
+    ) -> Result<TenantView, ControlFault> {
+        let tenant = self.find(named).await?;
+        let (registry, origin) = (&self.0.registry, caller.origin());
+        let (now, _version) = registry.rollback_mapping(tenant.id, expected, &origin).await?;
+        self.announce(tenant.id, now).await;
+        self.view(tenant.id).await
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, ControlFault> {
+    serde_json::to_string(value).map_err(|_| ControlFault::Conflict("the catalogue cannot be kept"))
+}
+
+fn report(ok: bool, version: Option<u32>, problems: &[MappingProblem]) -> MappingReport {
+    MappingReport { ok, version, problems: problems.iter().map(problem).collect() }
+}
+
+fn problem(found: &MappingProblem) -> MappingProblemView {
+    MappingProblemView {
+        pointer: found.pointer.clone(),
+        severity: found.severity.as_str().to_owned(),
+        code: found.code.to_owned(),
+        message: found.message.clone(),
+        hint: found.hint.clone(),
+    }
+}

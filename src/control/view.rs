@@ -1,0 +1,179 @@
+//! What operators see of a tenant: never a password, a host or a sealed text.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A tenant as the admin API and the command line show it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TenantView {
+    /// Immutable identity.
+    pub id: Uuid,
+    /// Slug; unique.
+    pub name: String,
+    /// Name for people.
+    pub display_name: String,
+    /// `draft`, `active`, `suspended`, `offboarding` or `offboarded`.
+    pub state: String,
+    /// Why, when it is suspended.
+    pub reason: Option<String>,
+    /// `attached` or `provisioned`.
+    pub ownership: String,
+    /// `database`, `schema` or `shared`.
+    pub placement: String,
+    /// How tokens find it.
+    pub identities: Vec<IdentityView>,
+    /// Configuration generation; also the `ETag`.
+    pub generation: u64,
+    /// Its connection, when one is registered.
+    pub connection: Option<ConnectionView>,
+    /// Its mapping.
+    pub mapping: MappingPointer,
+    /// Its own limits, where they differ from the gateway's.
+    pub limits: LimitsView,
+}
+
+/// One binding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityView {
+    /// Issuer, exactly as in `iss`.
+    pub issuer: String,
+    /// Value of the tenant claim.
+    pub claim_value: String,
+    /// OAuth clients whose tokens count.
+    pub azp: Vec<String>,
+}
+
+/// A connection without its secrets.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ConnectionView {
+    /// `postgres`, `mysql` or `sqlite`.
+    pub engine: String,
+    /// `verify_full`, `loopback_plaintext`, `exception` or `none` (a file).
+    pub tls: String,
+    /// The server's identity as recorded at registration.
+    pub server_identity: Option<String>,
+    /// When the record was sealed (RFC 3339).
+    pub sealed_at: String,
+    /// Connection revision.
+    pub revision: u64,
+    /// The data key it is sealed under.
+    pub dek: Uuid,
+    /// The key-encryption key that wraps it.
+    pub kek: Option<String>,
+}
+
+/// Which mapping version is active.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct MappingPointer {
+    /// Version number.
+    pub active: Option<u32>,
+}
+
+/// A tenant's own limits; what is left out is the gateway's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsView {
+    /// Requests a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<u32>,
+    /// Requests under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrent_requests: Option<u32>,
+    /// Connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
+    /// Entries of a page when `_count` is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+    /// The most `_count` gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size_max: Option<u32>,
+}
+
+/// One step of connecting, for `check`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CheckStep {
+    /// What was tried.
+    pub step: String,
+    /// Milliseconds it took.
+    pub millis: u64,
+    /// `ok`, or a safe word for what failed.
+    pub outcome: String,
+}
+
+/// The report of `check`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CheckReport {
+    /// Whether every step went well.
+    pub ok: bool,
+    /// The steps in order.
+    pub steps: Vec<CheckStep>,
+    /// Server version, when it was reached.
+    pub version: Option<String>,
+    /// Whether the link was encrypted.
+    pub tls: Option<bool>,
+    /// Whether the server is the registered one; nothing when none is registered.
+    pub same_server: Option<bool>,
+    /// What to do about a failure.
+    pub hint: Option<String>,
+}
+
+/// A mapping version.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct MappingView {
+    /// Version number, from 1.
+    pub version: u32,
+    /// Whether it is the active one.
+    pub active: bool,
+    /// Who stored it.
+    pub created_by: String,
+    /// When (RFC 3339).
+    pub created_at: String,
+}
+
+/// One fault or warning of a mapping.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct MappingProblemView {
+    /// RFC 6901 pointer into the document.
+    pub pointer: String,
+    /// `error` or `warning`.
+    pub severity: String,
+    /// A stable word for the kind of fault.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: String,
+}
+
+/// What checking a mapping found.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct MappingReport {
+    /// Whether it may become active.
+    pub ok: bool,
+    /// The version it was stored as, when it was stored.
+    pub version: Option<u32>,
+    /// Everything found, in document order.
+    pub problems: Vec<MappingProblemView>,
+}
+
+/// One line of the operators' own log.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct EventView {
+    /// Increasing number.
+    pub id: i64,
+    /// When (RFC 3339).
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// What, as a stable word.
+    pub action: String,
+    /// The tenant concerned.
+    pub tenant: Option<Uuid>,
+    /// Its generation after the change.
+    pub generation: Option<u64>,
+    /// More, without secrets.
+    pub detail: serde_json::Value,
+}

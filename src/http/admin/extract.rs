@@ -1,0 +1,111 @@
+//! Who asks, which tenant is meant, and which generation the caller has seen.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use uuid::Uuid;
+
+use super::ControlPlane;
+use crate::auth::OperatorPermit;
+use crate::base::{Deadline, Generation};
+use crate::control::{Caller, ControlFault};
+use crate::http::problem::Problem;
+use crate::http::request_id::RequestId;
+
+/// How long an admin request may take; connecting to a new database is the slowest of them.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An operator, with the request's id and deadline.
+pub(super) struct Operator(pub(super) Caller);
+
+impl FromRequestParts<ControlPlane> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, plane: &ControlPlane) -> Result<Self, Problem> {
+        let deadline = Deadline::after(PATIENCE);
+        let request = parts.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
+        let permit: OperatorPermit =
+            plane.0.authority.operator(&parts.headers, deadline).await.map_err(|fault| {
+                let problem = Problem::of(&fault);
+                match fault.www_authenticate().and_then(|text| HeaderValue::from_str(&text).ok()) {
+                    Some(value) => problem.with(header::WWW_AUTHENTICATE, value),
+                    None => problem,
+                }
+            })?;
+        Ok(Self(Caller { permit, request, deadline }))
+    }
+}
+
+/// A JSON body whose refusal is a problem like any other.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match axum::Json::<T>::from_request(request, state).await {
+            Ok(axum::Json(value)) => Ok(Self(value)),
+            Err(JsonRejection::BytesRejection(_)) => {
+                let detail = "The body is too large or could not be read.";
+                Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail))
+            }
+            Err(JsonRejection::MissingJsonContentType(_)) => {
+                let detail = "Send the body as application/json.";
+                Err(Problem::new(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "unsupported_media_type",
+                    detail,
+                ))
+            }
+            // The parser's message may quote the body, which may hold a password.
+            Err(_) => {
+                let detail =
+                    "The body is not of the form this address takes; see /admin/v1/openapi.json.";
+                Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", detail))
+            }
+        }
+    }
+}
+
+/// `If-Match`: the generation the caller has seen (RFC 9110, 13.1.1). Required on changes.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Generation, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        let detail = "Send If-Match with the ETag you have read, so that nobody's change is lost.";
+        return Err(Problem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "precondition_required",
+            detail,
+        ));
+    };
+    let text = value.to_str().unwrap_or_default().trim().trim_start_matches("W/");
+    let digits = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+    digits.parse().map(Generation).map_err(|_| {
+        let detail = "If-Match holds no ETag of this API.";
+        Problem::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
+    })
+}
+
+/// A JSON answer with the generation as its `ETag`.
+pub(super) fn tagged<T: Serialize>(status: StatusCode, generation: u64, body: &T) -> Response {
+    let mut response = (status, axum::Json(body)).into_response();
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{generation}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// A room's failure as a problem, with its list of mapping faults where it has one.
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+pub(super) fn problem(fault: ControlFault) -> Problem {
+    let listing = fault.problems().and_then(|problems| serde_json::to_value(problems).ok());
+    let problem = Problem::of(&fault);
+    match listing {
+        Some(listing) => problem.listing(listing),
+        None => problem,
+    }
+}

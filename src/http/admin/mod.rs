@@ -1,0 +1,126 @@
+//! The control plane's API (JSON in and out, RFC 9457 problems, `ETag` = generation).
+//!
+//! Routes are registered together with their OpenAPI description, so the served document cannot name a
+//! route that is not there or miss one that is.
+
+mod extract;
+mod keys;
+mod lanes;
+mod mappings;
+mod tenants;
+
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::problem::Problem;
+use super::request_id;
+use crate::auth::Authority;
+use crate::control::Control;
+use crate::telemetry::MetricsPage;
+
+/// What the control plane needs; cheap to clone.
+#[derive(Clone)]
+pub struct ControlPlane(Arc<Inner>);
+
+struct Inner {
+    authority: Authority,
+    control: Control,
+    metrics: MetricsPage,
+}
+
+/// Largest body of an admin request: a mapping document with room to spare.
+const BODY_BYTES: usize = 2 * 1024 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Wardgate admin API",
+    description = "Run hospitals: register, move, suspend, inspect. Bearer token of the operators' issuer.",
+    license(name = "Apache-2.0")
+))]
+struct Document;
+
+/// Puts the control plane together.
+pub fn router(authority: Authority, control: Control, metrics: MetricsPage) -> Router {
+    let plane = ControlPlane(Arc::new(Inner { authority, control, metrics }));
+    let (api, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(tenants::list, tenants::add))
+        .routes(routes!(tenants::show, tenants::change))
+        .routes(routes!(tenants::connection, tenants::set_connection))
+        .routes(routes!(tenants::check))
+        .routes(routes!(tenants::suspend))
+        .routes(routes!(tenants::resume))
+        .routes(routes!(tenants::invalidate))
+        .routes(routes!(lanes::pool))
+        .routes(routes!(lanes::drain))
+        .routes(routes!(lanes::breaker))
+        .routes(routes!(lanes::reset_breaker))
+        .routes(routes!(mappings::list, mappings::store))
+        .routes(routes!(mappings::show))
+        .routes(routes!(mappings::publish))
+        .routes(routes!(mappings::rollback))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::events))
+        .with_state(plane.clone())
+        .split_for_parts();
+    let document = Arc::new(document);
+    let open = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics_page))
+        .with_state(plane)
+        .route("/admin/v1/openapi.json", get(move || async move { Json((*document).clone()) }));
+    api.merge(open)
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")
+        })
+        .method_not_allowed_fallback(|| async {
+            let detail = "This address does not answer to that method.";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        })
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn(no_store))
+        .layer(CatchPanicLayer::custom(|_| {
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong here. It has been logged.",
+            )
+            .into_response()
+        }))
+        .layer(middleware::from_fn(request_id::assign))
+}
+
+/// Answers of the control plane are about the present moment and often confidential.
+async fn no_store(request: axum::extract::Request, next: middleware::Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// 200 when the registry, the keys and the issuers answer; 503 names what does not. Says nothing of any
+/// tenant.
+async fn ready(axum::extract::State(plane): axum::extract::State<ControlPlane>) -> Response {
+    let mut parts = plane.0.control.readiness().await;
+    parts.extend(plane.0.authority.readiness().into_iter().map(|i| (i.issuer, i.ready)));
+    let all = parts.iter().all(|(_, ready)| *ready);
+    let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body: serde_json::Map<String, serde_json::Value> = parts
+        .into_iter()
+        .map(|(name, ready)| (name, if ready { "ok".into() } else { "unavailable".into() }))
+        .collect();
+    (status, Json(body)).into_response()
+}
+
+async fn metrics_page(axum::extract::State(plane): axum::extract::State<ControlPlane>) -> Response {
+    let text = HeaderValue::from_static("text/plain; version=0.0.4");
+    ([(header::CONTENT_TYPE, text)], plane.0.metrics.render()).into_response()
+}

@@ -1,0 +1,87 @@
+//! Failures as `OperationOutcome`s (FHIR R4, 3.1.0.1.3 and 2.32).
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::base::{Fault, FaultKind};
+
+/// The media type of every answer of the data plane.
+pub(super) const FHIR_JSON: HeaderValue =
+    HeaderValue::from_static("application/fhir+json; charset=utf-8");
+
+/// A failed request, ready to be answered.
+#[derive(Debug)]
+pub(super) struct FhirError {
+    status: StatusCode,
+    code: &'static str,
+    message: Cow<'static, str>,
+    headers: Box<HeaderMap>,
+}
+
+impl FhirError {
+    /// A failure that no room reported: routing, negotiation, limits.
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, code, message: message.into(), headers: Box::default() }
+    }
+
+    /// A room's failure. The reason goes to the log once, here; the caller gets the message only.
+    pub(super) fn of(fault: &dyn Fault) -> Self {
+        let kind = fault.kind();
+        let (status, code) = answer(kind);
+        if status.is_server_error() {
+            tracing::warn!(target: "wardgate::http", kind = kind.as_str(), reason = %fault, "request failed");
+        } else {
+            tracing::debug!(target: "wardgate::http", kind = kind.as_str(), reason = %fault, "request refused");
+        }
+        let mut error = Self::new(status, code, fault.client_message());
+        if let Some(seconds) = fault.retry_after_secs() {
+            error.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        error
+    }
+
+    /// Adds a header to the answer.
+    pub(super) fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+/// Status and issue code of each kind (issue codes: FHIR R4 value set `issue-type`).
+fn answer(kind: FaultKind) -> (StatusCode, &'static str) {
+    match kind {
+        FaultKind::Invalid => (StatusCode::BAD_REQUEST, "invalid"),
+        FaultKind::Unauthenticated => (StatusCode::UNAUTHORIZED, "login"),
+        FaultKind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+        FaultKind::NotFound => (StatusCode::NOT_FOUND, "not-found"),
+        FaultKind::Conflict => (StatusCode::CONFLICT, "conflict"),
+        FaultKind::Stale => (StatusCode::PRECONDITION_FAILED, "conflict"),
+        FaultKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-long"),
+        FaultKind::Throttled => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
+        FaultKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "transient"),
+        FaultKind::Timeout => (StatusCode::GATEWAY_TIMEOUT, "timeout"),
+        FaultKind::Mapping | FaultKind::Integrity | FaultKind::Internal => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "exception")
+        }
+    }
+}
+
+impl IntoResponse for FhirError {
+    fn into_response(self) -> Response {
+        let outcome = json!({
+            "resourceType": "OperationOutcome",
+            "issue": [{ "severity": "error", "code": self.code, "diagnostics": self.message }],
+        });
+        let mut response = (self.status, outcome.to_string()).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, FHIR_JSON);
+        response.headers_mut().extend(*self.headers);
+        response
+    }
+}

@@ -1,0 +1,54 @@
+//! The privilege is in the handler's signature: `Clinician<FhirRead>` cannot be had without a token that
+//! gives that right.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
+use uuid::Uuid;
+
+use super::DataPlane;
+use super::error::FhirError;
+use crate::auth::{AuthFault, Permit, Right, Shape};
+use crate::base::Deadline;
+use crate::http::request_id::RequestId;
+use crate::telemetry::names;
+
+/// A caller who holds right `R`, with the request's id and its deadline.
+pub(super) struct Clinician<R: Right> {
+    pub(super) permit: Permit<R>,
+    pub(super) request: Uuid,
+    pub(super) deadline: Deadline,
+}
+
+impl<R: Right> FromRequestParts<DataPlane> for Clinician<R> {
+    type Rejection = FhirError;
+
+    async fn from_request_parts(parts: &mut Parts, plane: &DataPlane) -> Result<Self, FhirError> {
+        let deadline = Deadline::after(plane.0.settings.request_timeout);
+        let request = parts.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
+        let in_query = query_has_token(parts.uri.query().unwrap_or_default());
+        let authority = &plane.0.authority;
+        let principal = authority
+            .authenticate(&parts.headers, in_query, deadline)
+            .await
+            .map_err(|fault| refused(&fault))?;
+        // The scopes for a type are checked where the type is known.
+        let permit = authority.permit::<R>(&principal, Shape::Any).map_err(|f| refused(&f))?;
+        Ok(Self { permit, request, deadline })
+    }
+}
+
+/// RFC 6750, 2.3: a token in the query is refused, for it ends up in logs and histories.
+fn query_has_token(query: &str) -> bool {
+    query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
+}
+
+/// Why somebody was not let in, as an answer.
+pub(super) fn refused(fault: &AuthFault) -> FhirError {
+    metrics::counter!(names::REFUSALS, "reason" => fault.reason()).increment(1);
+    let error = FhirError::of(fault);
+    match fault.www_authenticate().and_then(|text| HeaderValue::from_str(&text).ok()) {
+        Some(value) => error.with(header::WWW_AUTHENTICATE, value),
+        None => error,
+    }
+}

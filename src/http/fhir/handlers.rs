@@ -1,0 +1,173 @@
+//! What each address of the data plane answers.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::DataPlane;
+use super::error::{FHIR_JSON, FhirError};
+use super::extract::Clinician;
+use super::negotiate;
+use crate::auth::FhirRead;
+use crate::base::{Deadline, Fault as _, FaultKind};
+use crate::records::Answer;
+
+type Answered = Result<Response, FhirError>;
+
+/// `GET /fhir/{type}/{id}`.
+pub(super) async fn read(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path((resource, id)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answered {
+    negotiate::json(&headers, query.as_deref().unwrap_or_default())?;
+    let session = plane.session(caller).await?;
+    let answer = session.read(&resource, &id).await.map_err(|f| FhirError::of(&f))?;
+    let tag = answer.version().map(|version| format!("W/\"{version}\""));
+    // Clients send the tag with and without quotes (RFC 9110, 13.1.2 wants them).
+    let seen = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+    let same = seen.zip(answer.version()).is_some_and(|(seen, version)| {
+        seen.split(',').any(|t| t.trim().trim_start_matches("W/").trim_matches('"') == version)
+    });
+    let mut response =
+        if same { StatusCode::NOT_MODIFIED.into_response() } else { resource_response(&answer) };
+    if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(&tag).ok()) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// `GET /fhir/{type}`.
+pub(super) async fn search(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path(resource): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answered {
+    let query = query.unwrap_or_default();
+    find(&plane, caller, &resource, &query, &headers).await
+}
+
+/// `POST /fhir/{type}/_search`: the form's parameters together with the query's.
+pub(super) async fn search_form(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path(resource): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Result<String, axum::extract::rejection::StringRejection>,
+) -> Answered {
+    let form = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if !form.starts_with("application/x-www-form-urlencoded") {
+        let message = "Send the parameters as application/x-www-form-urlencoded.";
+        return Err(FhirError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", message));
+    }
+    let body = body.map_err(|_| {
+        let message = "The body is too large or is not text.";
+        FhirError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", message)
+    })?;
+    if body.split('&').any(|pair| pair.split('=').next() == Some("access_token")) {
+        let message = "Send the token in the Authorization header only.";
+        return Err(FhirError::new(StatusCode::BAD_REQUEST, "invalid", message));
+    }
+    let query = match query.as_deref() {
+        None | Some("") => body,
+        Some(query) => format!("{query}&{body}"),
+    };
+    find(&plane, caller, &resource, &query, &headers).await
+}
+
+async fn find(
+    plane: &DataPlane,
+    caller: Clinician<FhirRead>,
+    resource: &str,
+    query: &str,
+    headers: &HeaderMap,
+) -> Answered {
+    negotiate::json(headers, query)?;
+    let prefer = headers.get("prefer").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let lenient = prefer.split([',', ';']).any(|p| p.trim() == "handling=lenient");
+    let session = plane.session(caller).await?;
+    let base = &plane.0.settings.public_url;
+    let found = session.search(resource, query, lenient, base).await;
+    found.map(|answer| resource_response(&answer)).map_err(|f| FhirError::of(&f))
+}
+
+/// `GET /fhir/metadata`: generic without a token, the tenant's own with one.
+pub(super) async fn metadata(
+    State(plane): State<DataPlane>,
+    RawQuery(query): RawQuery,
+    request: axum::extract::Request,
+) -> Answered {
+    negotiate::json(request.headers(), query.as_deref().unwrap_or_default())?;
+    let known = request.headers().contains_key(header::AUTHORIZATION);
+    let body = if known {
+        let (mut parts, _) = request.into_parts();
+        let caller = <Clinician<FhirRead> as axum::extract::FromRequestParts<DataPlane>>::from_request_parts(
+            &mut parts, &plane,
+        )
+        .await?;
+        let session = plane.session(caller).await?;
+        session.capability(&plane.0.server).map_err(|f| FhirError::of(&f))?
+    } else {
+        crate::records::generic_capability(&plane.0.server)
+    };
+    Ok(fhir_response(body))
+}
+
+/// `GET /fhir/.well-known/smart-configuration` (SMART App Launch 2.0, "Conformance").
+pub(super) async fn smart_configuration(State(plane): State<DataPlane>) -> Response {
+    let document = match &plane.0.server.authorization {
+        None => json!({ "capabilities": [] }),
+        Some(endpoints) => json!({
+            "issuer": endpoints.issuer,
+            "authorization_endpoint": endpoints.authorize,
+            "token_endpoint": endpoints.token,
+            "jwks_uri": endpoints.jwks,
+            "grant_types_supported": ["authorization_code", "client_credentials"],
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+            "scopes_supported": ["openid", "profile", "user/*.read", "user/*.rs"],
+            "capabilities": ["launch-standalone", "client-public", "permission-user", "permission-v1", "permission-v2"],
+        }),
+    };
+    axum::Json(document).into_response()
+}
+
+/// `POST /oidc/backchannel-logout`: an issuer says that a session ended (OpenID Connect Back-Channel
+/// Logout 1.0, 2.5). The signed logout token is its own credential.
+pub(super) async fn back_channel_logout(
+    State(plane): State<DataPlane>,
+    body: axum::body::Bytes,
+) -> StatusCode {
+    let deadline = Deadline::after(plane.0.settings.request_timeout);
+    match plane.0.authority.back_channel_logout(&body, deadline).await {
+        Ok(()) => StatusCode::OK,
+        Err(fault) => {
+            tracing::info!(target: "wardgate::auth", reason = fault.reason(), "logout token refused");
+            match fault.kind() {
+                FaultKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::BAD_REQUEST,
+            }
+        }
+    }
+}
+
+fn resource_response(answer: &Answer) -> Response {
+    let mut response = fhir_response(answer.body().clone());
+    let modified = answer.last_modified().and_then(|at| HeaderValue::from_str(at).ok());
+    if let Some(modified) = modified {
+        response.headers_mut().insert(header::LAST_MODIFIED, modified);
+    }
+    response
+}
+
+fn fhir_response(body: impl Into<axum::body::Body>) -> Response {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, FHIR_JSON);
+    response
+}

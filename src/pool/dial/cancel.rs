@@ -1,0 +1,118 @@
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::time::timeout_at;
+
+use super::{DialFault, Inner, mysql, postgres};
+use crate::base::{Deadline, ServerRecord};
+
+/// Stops what a connection is executing, from outside. Cheap to clone.
+///
+/// For servers it holds the connection record, password included, in memory for as long as the
+/// connection lives: `KILL QUERY` needs a login of its own, and a cancel request needs the TLS settings.
+/// It goes to the very address the connection was opened to, never to a freshly resolved one.
+#[derive(Clone)]
+pub struct Canceller(Target);
+
+#[derive(Clone)]
+enum Target {
+    Postgres(Arc<Remote<[u8; 8]>>),
+    MySql(Arc<Remote<u32>>),
+    Sqlite(Limit),
+}
+
+struct Remote<K> {
+    inner: Arc<Inner>,
+    record: Arc<ServerRecord>,
+    address: SocketAddr,
+    key: K,
+}
+
+/// When a SQLite connection's statements must stop; read by its progress handler.
+#[derive(Clone, Default)]
+pub(super) struct Limit(Arc<Mutex<LimitState>>);
+
+#[derive(Default, Clone, Copy)]
+struct LimitState {
+    cancelled: bool,
+    until: Option<Instant>,
+}
+
+impl Limit {
+    fn set(&self, state: LimitState) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// Whether a statement must stop now.
+    pub(super) fn reached(&self) -> bool {
+        let state = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.cancelled || state.until.is_some_and(|until| Instant::now() >= until)
+    }
+}
+
+impl Canceller {
+    pub(super) fn postgres(
+        inner: &Arc<Inner>,
+        record: &Arc<ServerRecord>,
+        address: SocketAddr,
+        key: [u8; 8],
+    ) -> Self {
+        let (inner, record) = (Arc::clone(inner), Arc::clone(record));
+        Self(Target::Postgres(Arc::new(Remote { inner, record, address, key })))
+    }
+
+    pub(super) fn mysql(
+        inner: &Arc<Inner>,
+        record: &Arc<ServerRecord>,
+        address: SocketAddr,
+        key: u32,
+    ) -> Self {
+        let (inner, record) = (Arc::clone(inner), Arc::clone(record));
+        Self(Target::MySql(Arc::new(Remote { inner, record, address, key })))
+    }
+
+    pub(super) const fn sqlite(limit: Limit) -> Self {
+        Self(Target::Sqlite(limit))
+    }
+
+    /// Says that work begins which must be over by `deadline`. On SQLite this is the only statement limit
+    /// and ends an earlier cancellation, so it is called before every piece of work; servers have their
+    /// own limits, so there it does nothing.
+    pub fn begin(&self, deadline: Deadline) {
+        if let Target::Sqlite(limit) = &self.0 {
+            let until = Instant::now().checked_add(deadline.remaining());
+            limit.set(LimitState { cancelled: false, until });
+        }
+    }
+
+    /// Says that the work is over: on SQLite no limit holds until the next one begins.
+    pub fn end(&self) {
+        if let Target::Sqlite(limit) = &self.0 {
+            limit.set(LimitState::default());
+        }
+    }
+
+    /// Asks the server to stop the connection's present statement. `Ok` means the request arrived, not
+    /// that the statement has stopped: wait for the connection or close it. Takes no cold-start permit,
+    /// because a gateway busy opening connections must still be able to stop work.
+    pub async fn cancel(&self, deadline: Deadline) -> Result<(), DialFault> {
+        let request = async {
+            match &self.0 {
+                Target::Postgres(r) => {
+                    postgres::cancel(&r.inner, &r.record, r.address, r.key, deadline).await
+                }
+                Target::MySql(r) => {
+                    mysql::cancel(&r.inner, &r.record, r.address, r.key, deadline).await
+                }
+                Target::Sqlite(limit) => {
+                    limit.set(LimitState { cancelled: true, until: None });
+                    Ok(())
+                }
+            }
+        };
+        timeout_at(deadline.at(), Box::pin(request))
+            .await
+            .unwrap_or_else(|_| Err(DialFault::timeout("the cancel request was not answered")))
+    }
+}

@@ -1,0 +1,184 @@
+//! Opening one connection to a tenant's database: resolve, check egress, connect, TLS, log in, hand
+//! over to the driver, set the session up, ask the server who it is.
+//!
+//! The driver is given a server that is already logged in, through a relay, because its own connecting
+//! trusts the server too far: it hashes for as long as a server likes, answers clear-text requests,
+//! resolves names itself, and hides why a connection failed. Here every length, count and wait is
+//! bounded, one deadline covers everything, and a dropped future leaves no task, socket or folder.
+
+mod attach;
+mod cancel;
+mod egress;
+mod fault;
+mod mysql;
+mod postgres;
+mod resolve;
+mod sqlite;
+mod tls;
+mod types;
+mod wire;
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
+
+pub use cancel::Canceller;
+pub use egress::{EgressFault, EgressRules};
+pub use fault::{DialClass, DialFault};
+pub use resolve::Resolver;
+pub use types::{
+    DialConfig, Opened, ServerFacts, ServerFlavour, SessionSettings, TenantConnection,
+};
+
+use crate::base::{Clock, ConnectionRecord, Deadline, Engine, ServerRecord};
+
+/// Opens connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Dialer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: DialConfig,
+    clock: Arc<dyn Clock>,
+    resolver: Resolver,
+    tls: Result<tls::Tls, DialFault>,
+    permits: Semaphore,
+    relays: TaskTracker,
+}
+
+/// A TCP connection to an address the egress rules allow.
+struct Dialled {
+    stream: TcpStream,
+    address: SocketAddr,
+}
+
+/// Where the time goes.
+struct Steps {
+    last: Instant,
+    done: Vec<(&'static str, Duration)>,
+}
+
+impl Steps {
+    fn start() -> Self {
+        Self { last: Instant::now(), done: Vec::with_capacity(7) }
+    }
+
+    fn done(&mut self, step: &'static str) {
+        let now = Instant::now();
+        self.done.push((step, now - self.last));
+        self.last = now;
+    }
+
+    fn finish(self) -> Vec<(&'static str, Duration)> {
+        self.done
+    }
+}
+
+impl Dialer {
+    /// A dialer that lives by `config` and asks the system's name servers.
+    pub fn new(config: DialConfig, clock: Arc<dyn Clock>) -> Self {
+        Self::with_resolver(config, clock, Resolver::system())
+    }
+
+    /// A dialer that asks `resolver`.
+    pub fn with_resolver(config: DialConfig, clock: Arc<dyn Clock>, resolver: Resolver) -> Self {
+        let permits = Semaphore::new(config.cold_starts.clamp(1, Semaphore::MAX_PERMITS));
+        let (tls, relays) = (tls::Tls::new(), TaskTracker::new());
+        Self { inner: Arc::new(Inner { config, clock, resolver, tls, permits, relays }) }
+    }
+
+    /// Opens one connection, within `deadline` and the configured `connect_timeout`. Dropping the
+    /// future abandons the attempt at once.
+    pub async fn open(
+        &self,
+        record: &ConnectionRecord,
+        session: &SessionSettings,
+        deadline: Deadline,
+    ) -> Result<Opened, DialFault> {
+        let deadline = deadline.within(self.inner.config.connect_timeout);
+        let opening = Box::pin(self.open_in_time(record, session, deadline));
+        timeout_at(deadline.at(), opening)
+            .await
+            .unwrap_or_else(|_| Err(DialFault::timeout("opening took too long")))
+    }
+
+    /// How many server connections stand, counted by their relays.
+    pub fn open_connections(&self) -> usize {
+        self.inner.relays.len()
+    }
+
+    async fn open_in_time(
+        &self,
+        record: &ConnectionRecord,
+        session: &SessionSettings,
+        deadline: Deadline,
+    ) -> Result<Opened, DialFault> {
+        let inner = &self.inner;
+        let mut steps = Steps::start();
+        let _permit = timeout_at(deadline.at(), inner.permits.acquire())
+            .await
+            .map_err(|_| DialFault::new(DialClass::Busy, "too many connections are being opened"))?
+            .map_err(|_| DialFault::internal("the gateway is closing"))?;
+        steps.done("permit");
+        let server = match record {
+            ConnectionRecord::Sqlite(file) => {
+                return sqlite::open(inner, file, session, deadline, steps).await;
+            }
+            ConnectionRecord::Server(server) => Arc::new(server.clone()),
+        };
+        let addresses = inner.resolver.resolve(&server.host, deadline).await?;
+        steps.done("resolve");
+        let dialled = inner.connect(&server, &addresses, deadline).await?;
+        steps.done("connect");
+        match server.engine {
+            Engine::Postgres => {
+                Box::pin(postgres::open(inner, &server, session, dialled, steps)).await
+            }
+            Engine::MySql => Box::pin(mysql::open(inner, &server, session, dialled, steps)).await,
+            Engine::Sqlite => Err(DialFault::internal("a SQLite record with a server's fields")),
+        }
+    }
+}
+
+impl Inner {
+    fn tls(&self) -> Result<&tls::Tls, DialFault> {
+        self.tls.as_ref().map_err(Clone::clone)
+    }
+
+    /// Connects to one of `addresses`. The transport the record demands is checked for each of them
+    /// first, so that an ended exception or a plaintext record opens no socket.
+    async fn connect(
+        &self,
+        record: &ServerRecord,
+        addresses: &[IpAddr],
+        deadline: Deadline,
+    ) -> Result<Dialled, DialFault> {
+        self.config.egress.check(&record.host, record.port, addresses)?;
+        for &address in addresses {
+            self.tls()?.demand(record, address, &*self.clock)?;
+        }
+        let (stream, address) = wire::connect(addresses, record.port, deadline).await?;
+        Ok(Dialled { stream, address })
+    }
+}
+
+/// Runs driver code on a server's answers. The driver indexes into some of them without a look at their
+/// length; its panic is the server's fault.
+async fn guarded<T>(work: impl Future<Output = Result<T, DialFault>>) -> Result<T, DialFault> {
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err(DialFault::hostile("the server's answer broke the driver")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+use std::time::Duration;
+
+use super::Flavour;
+use super::auth::{self, Plugin};
+use super::packet::{Greeting, Packets, capability, refusal};
+use crate::base::ServerRecord;
+use crate::pool::dial::wire::Link;
+use crate::pool::dial::{DialClass, DialFault, SessionSettings};
+
+/// Login packets a server may send before it must have decided.
+const MAX_ROUNDS: usize = 8;
+/// The longest packet we announce to take, in bytes: 16 MiB, the protocol's own piece.
+const MAX_PACKET_SIZE: u32 = 1 << 24;
+/// `utf8mb4_general_ci`, the one collation with all of Unicode that every version has.
+const COLLATION: u8 = 45;
+
+/// What the session uses of what the server can do. Left out on purpose: several statements in one
+/// text, LOCAL INFILE, compression, and IGNORE_SPACE, which changes what an SQL text means.
+const WANTED: u32 = capability::LONG_PASSWORD
+    | capability::FOUND_ROWS
+    | capability::CONNECT_WITH_DB
+    | capability::PROTOCOL_41
+    | capability::TRANSACTIONS
+    | capability::SECURE_CONNECTION
+    | capability::MULTI_RESULTS
+    | capability::PS_MULTI_RESULTS
+    | capability::PLUGIN_AUTH
+    | capability::PLUGIN_AUTH_LENENC_DATA
+    | capability::DEPRECATE_EOF;
+/// What a server must be able to do.
+const NEEDED: u32 = capability::PROTOCOL_41
+    | capability::SECURE_CONNECTION
+    | capability::CONNECT_WITH_DB
+    | capability::PLUGIN_AUTH
+    | capability::TRANSACTIONS;
+
+/// The capabilities the session will have with this server.
+pub(super) fn agreed(greeting: &Greeting) -> Result<u32, DialFault> {
+    if greeting.capabilities & NEEDED == NEEDED {
+        Ok(greeting.capabilities & WANTED)
+    } else {
+        Err(DialFault::protocol("the server is too old"))
+    }
+}
+
+/// The packet that asks for TLS: the head of the login packet, with the TLS flag.
+pub(super) fn ssl_request(capabilities: u32) -> Vec<u8> {
+    head(capabilities | capability::SSL)
+}
+
+fn head(capabilities: u32) -> Vec<u8> {
+    let mut packet = capabilities.to_le_bytes().to_vec();
+    packet.extend_from_slice(&MAX_PACKET_SIZE.to_le_bytes());
+    packet.push(COLLATION);
+    packet.extend_from_slice(&[0; 23]);
+    packet
+}
+
+/// Logs in. The driver never sees this exchange: it cannot know that the link is encrypted, would repeat
+/// RSA rounds without end, and takes the end of a fast `caching_sha2_password` login for the answer
+/// to its first statement.
+pub(super) async fn login(
+    packets: &mut Packets<'_>,
+    link: Link,
+    greeting: &Greeting,
+    record: &ServerRecord,
+) -> Result<(), DialFault> {
+    let mut capabilities = agreed(greeting)?;
+    if link.encrypted {
+        capabilities |= capability::SSL;
+    }
+    // A default method we do not do is no matter yet: the account may have another, which the server
+    // then switches to.
+    let mut plugin = match Plugin::named(&greeting.plugin) {
+        Ok(Plugin::CachingSha2) => Plugin::CachingSha2,
+        _ => Plugin::Native,
+    };
+    let mut nonce = greeting.nonce.to_vec();
+    let answer = match plugin {
+        Plugin::CachingSha2 => auth::caching_sha2(&record.password, &nonce),
+        _ => auth::native(&record.password, &nonce),
+    };
+    let mut packet = head(capabilities);
+    packet.extend_from_slice(record.user.as_bytes());
+    packet.push(0);
+    // Both forms of the length agree below 251, and an answer has 20 or 32 bytes.
+    packet.push(u8::try_from(answer.len()).unwrap_or(0));
+    packet.extend_from_slice(&answer);
+    for text in [record.database.as_str(), plugin.name()] {
+        packet.extend_from_slice(text.as_bytes());
+        packet.push(0);
+    }
+    packets.send(&packet).await?;
+
+    for _ in 0..MAX_ROUNDS {
+        let packet = packets.next().await?;
+        match packet[0] {
+            0x00 => return Ok(()),
+            0xff => return Err(refusal(&packet)),
+            0xfe => {
+                (plugin, nonce) = switched(&packet)?;
+                let answer = match plugin {
+                    Plugin::Native => auth::native(&record.password, &nonce),
+                    Plugin::CachingSha2 => auth::caching_sha2(&record.password, &nonce),
+                    Plugin::Sha256 if link.encrypted => auth::clear(&record.password),
+                    Plugin::Sha256 => vec![0x01].into(),
+                };
+                packets.send(&answer).await?;
+            }
+            0x01 => more(packets, link, plugin, &nonce, &packet[1..], record).await?,
+            0xfb => return Err(DialFault::hostile("the server asks for a file of the gateway")),
+            _ => return Err(DialFault::hostile("an unexpected packet in the login")),
+        }
+    }
+    Err(DialFault::hostile("the login is endless"))
+}
+
+/// Answers a packet that continues a method.
+async fn more(
+    packets: &mut Packets<'_>,
+    link: Link,
+    plugin: Plugin,
+    nonce: &[u8],
+    data: &[u8],
+    record: &ServerRecord,
+) -> Result<(), DialFault> {
+    match (plugin, data) {
+        // The server knew the password; its verdict follows.
+        (Plugin::CachingSha2, [0x03]) => Ok(()),
+        (Plugin::CachingSha2, [0x04]) if link.encrypted => {
+            packets.send(&auth::clear(&record.password)).await
+        }
+        // Asks for the server's key, which comes as a continuation.
+        (Plugin::CachingSha2, [0x04]) => packets.send(&[0x02]).await,
+        (Plugin::CachingSha2 | Plugin::Sha256, pem)
+            if !link.encrypted && pem.starts_with(b"-----BEGIN") =>
+        {
+            let sealed = auth::under_key(&record.password, nonce, pem)?;
+            packets.send(&sealed).await
+        }
+        _ => Err(DialFault::hostile("an unexpected packet in the login")),
+    }
+}
+
+fn switched(packet: &[u8]) -> Result<(Plugin, Vec<u8>), DialFault> {
+    let malformed = || DialFault::hostile("the change of login method is malformed");
+    if packet.len() == 1 {
+        return Err(DialFault::new(
+            DialClass::Auth,
+            "the account has a password of the form before MySQL 4.1",
+        ));
+    }
+    let rest = &packet[1..];
+    let end = rest.iter().position(|b| *b == 0).ok_or_else(malformed)?;
+    let name = std::str::from_utf8(&rest[..end]).map_err(|_| malformed())?;
+    let plugin = Plugin::named(name)?;
+    let nonce = rest.get(end + 1..).unwrap_or_default();
+    let nonce = nonce.strip_suffix(b"\0").unwrap_or(nonce);
+    if nonce.len() == 20 { Ok((plugin, nonce.to_vec())) } else { Err(malformed()) }
+}
+
+/// Puts the session's settings in force with one statement of numbers and constants.
+///
+/// The time zone is UTC, so that TIMESTAMP columns read as UTC, and text is utf8mb4. The SQL mode is
+/// set whole rather than added to: strict, so that a value that does not fit fails instead of being
+/// cut, and without ANSI_QUOTES, PIPES_AS_CONCAT or NO_BACKSLASH_ESCAPES, so that one SQL text means the
+/// same on every server. NO_ZERO_DATE is left out, because hospitals' old rows hold zero dates.
+pub(super) async fn set_up(
+    packets: &mut Packets<'_>,
+    flavour: &Flavour,
+    session: &SessionSettings,
+) -> Result<(), DialFault> {
+    packets.restart();
+    packets.send(format!("\x03{}", set_up_sql(flavour, session)).as_bytes()).await?;
+    let packet = packets.next().await?;
+    match packet[0] {
+        0x00 => Ok(()),
+        0xff => {
+            let refused = refusal(&packet);
+            Err(match refused.code() {
+                Some(code) => DialFault::with_code(
+                    DialClass::Refused,
+                    "the server refused a session setting",
+                    code.to_owned(),
+                ),
+                None => refused,
+            })
+        }
+        0xfb => Err(DialFault::hostile("the server asks for a file of the gateway")),
+        _ => Err(DialFault::hostile("an unexpected answer to the session settings")),
+    }
+}
+
+fn set_up_sql(flavour: &Flavour, session: &SessionSettings) -> String {
+    // Zero is "no limit"; the server's clocks for locks count whole seconds, from one to a year.
+    let seconds = |d: Duration| match d.as_secs() + u64::from(d.subsec_nanos() > 0) {
+        0 => 31_536_000,
+        n => n.min(31_536_000),
+    };
+    let lock = seconds(session.lock_timeout);
+    let read_only = u8::from(session.read_only);
+    let statement = if flavour.mariadb {
+        let millis = session.statement_timeout.as_millis().min(31_536_000_000);
+        let idle = match session.idle_in_transaction_timeout {
+            Duration::ZERO => 0,
+            d => seconds(d),
+        };
+        format!(
+            "max_statement_time={}.{:03},idle_transaction_timeout={idle},tx_read_only={read_only}",
+            millis / 1000,
+            millis % 1000
+        )
+    } else {
+        let millis = session.statement_timeout.as_millis().min(u128::from(u32::MAX));
+        let variable =
+            if flavour.numbers >= (5, 7, 20) { "transaction_read_only" } else { "tx_read_only" };
+        format!("max_execution_time={millis},{variable}={read_only}")
+    };
+    format!(
+        "SET NAMES utf8mb4,time_zone='+00:00',sql_mode='STRICT_ALL_TABLES,\
+         ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',autocommit=1,\
+         innodb_lock_wait_timeout={lock},lock_wait_timeout={lock},{statement}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_fit_the_flavour() {
+        let session = SessionSettings {
+            statement_timeout: Duration::from_millis(1500),
+            lock_timeout: Duration::from_millis(200),
+            ..SessionSettings::default()
+        };
+        let sql = |version: &str| set_up_sql(&Flavour::of(version), &session);
+        let maria = sql("5.5.5-10.11.19-MariaDB");
+        assert!(maria.contains("max_statement_time=1.500,idle_transaction_timeout=15"));
+        assert!(maria.contains("innodb_lock_wait_timeout=1,"));
+        assert!(sql("8.0.36").contains("max_execution_time=1500,transaction_read_only=1"));
+        assert!(sql("5.7.19-log").contains("tx_read_only=1"));
+    }
+
+    #[test]
+    fn a_change_of_method_is_read_strictly() {
+        let good = b"\xfemysql_native_password\0abcdefghijabcdefghij\0";
+        assert_eq!(switched(good).unwrap().0, Plugin::Native);
+        for (bad, class) in [
+            (&b"\xfe"[..], DialClass::Auth),
+            (b"\xfemysql_clear_password\0abcdefghijabcdefghij\0", DialClass::Auth),
+            (b"\xfeclient_ed25519\0abcdefghijabcdefghij\0", DialClass::Auth),
+            (b"\xfemysql_native_password", DialClass::Hostile),
+            (b"\xfemysql_native_password\0", DialClass::Hostile),
+            (b"\xfemysql_native_password\0short\0", DialClass::Hostile),
+            (b"\xfe\xff\0abcdefghijabcdefghij\0", DialClass::Hostile),
+        ] {
+            assert_eq!(switched(bad).unwrap_err().class(), class, "{bad:?}");
+        }
+    }
+}

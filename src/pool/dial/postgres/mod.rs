@@ -1,0 +1,206 @@
+//! PostgreSQL: TLS negotiation, login, hand-over to the driver, identity, cancel requests.
+
+mod login;
+mod message;
+mod scram;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
+use sqlx::{ConnectOptions, Executor, PgConnection, Row};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::attach::{Doorway, attach};
+use super::tls::{Demand, handshake};
+use super::wire::{Buffered, Link, Wire, read_exact, send};
+use super::{
+    Canceller, DialClass, DialFault, Dialled, Inner, Opened, ServerFacts, ServerFlavour,
+    SessionSettings, Steps, TenantConnection, guarded,
+};
+use crate::base::{Deadline, Engine, ServerIdentity, ServerRecord};
+use login::LoggedIn;
+
+/// Prepared statements a connection keeps. Each also lives in the server's memory.
+const STATEMENTS: usize = 32;
+
+/// Everything about the server and the session in one round trip.
+const IDENTITY: &str = "SELECT d.datname::pg_catalog.text, d.oid::pg_catalog.text, \
+     (EXTRACT(EPOCH FROM pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) \
+      * 1000)::pg_catalog.int8::pg_catalog.text, \
+     pg_catalog.current_setting('default_transaction_read_only'), \
+     (SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()) \
+     FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
+
+/// The same for a role that may not read the server's identity.
+const IDENTITY_WITHOUT_SYSTEM: &str = "SELECT d.datname::pg_catalog.text, \
+     d.oid::pg_catalog.text, \
+     (EXTRACT(EPOCH FROM pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) \
+      * 1000)::pg_catalog.int8::pg_catalog.text, \
+     pg_catalog.current_setting('default_transaction_read_only'), '' \
+     FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
+
+/// Opens a session on a server just dialled.
+pub(super) async fn open(
+    inner: &Arc<Inner>,
+    record: &Arc<ServerRecord>,
+    session: &SessionSettings,
+    dialled: Dialled,
+    mut steps: Steps,
+) -> Result<Opened, DialFault> {
+    let address = dialled.address;
+    let (mut wire, link) = secure(inner, record, dialled).await?;
+    steps.done("tls");
+    let iterations = inner.config.scram_iterations_max;
+    let logged_in = login::login(&mut wire, link, record, session, iterations).await?;
+    steps.done("login");
+
+    let doorway = Doorway::open(&inner.config.socket_dir, ".s.PGSQL.5432")?;
+    // The driver logs in to the relay, which asks for nothing: every field is set, so that no variable
+    // of the gateway's environment is used, and none of them matters.
+    let options = PgConnectOptions::new_without_pgpass()
+        .host("localhost")
+        .port(5432)
+        .socket(doorway.dir())
+        .username("tenant")
+        .password("unused")
+        .database("tenant")
+        .application_name("wardgate")
+        .ssl_mode(PgSslMode::Disable)
+        .statement_cache_capacity(STATEMENTS)
+        .disable_statement_logging();
+    let LoggedIn { version, numbers, key } = logged_in;
+    let welcome = async |driver: &mut UnixStream| welcome(driver, numbers, key).await;
+    let mut connection = attach(doorway, options.connect(), welcome, wire, &inner.relays).await?;
+    steps.done("attach");
+
+    let identity = guarded(identify(&mut connection, session)).await?;
+    steps.done("session");
+    let canceller = Canceller::postgres(inner, record, address, key);
+    let facts = ServerFacts {
+        version,
+        flavour: ServerFlavour::Postgres,
+        tls: link.encrypted,
+        steps: steps.finish(),
+    };
+    let connection = TenantConnection::Postgres(connection);
+    Ok(Opened { connection, canceller, identity, facts })
+}
+
+/// TLS as the record demands it, on a fresh stream.
+async fn secure(
+    inner: &Inner,
+    record: &ServerRecord,
+    dialled: Dialled,
+) -> Result<(Buffered, Link), DialFault> {
+    let loopback = dialled.address.ip().is_loopback();
+    let demand = inner.tls()?.demand(record, dialled.address.ip(), &*inner.clock)?;
+    let wire = match demand {
+        Demand::Plaintext => Wire::Plain(dialled.stream),
+        Demand::Tls(config, name) => {
+            let mut stream = dialled.stream;
+            request_tls(&mut stream).await?;
+            handshake(config, name, stream).await?
+        }
+    };
+    let encrypted = matches!(wire, Wire::Tls(_));
+    Ok((BufReader::new(wire), Link { encrypted, loopback }))
+}
+
+async fn request_tls(stream: &mut TcpStream) -> Result<(), DialFault> {
+    send(stream, &message::SSL_REQUEST).await?;
+    let mut answer = [0];
+    read_exact(stream, &mut answer).await?;
+    match answer[0] {
+        b'S' => {}
+        b'N' => return Err(DialFault::new(DialClass::Tls, "the server does not offer TLS")),
+        b'E' => return Err(DialFault::new(DialClass::Refused, "the server refused the session")),
+        _ => return Err(DialFault::protocol("the peer does not speak PostgreSQL's protocol")),
+    }
+    // In TLS the client speaks first. Whatever lies here already was put in by somebody else, to be
+    // taken for the server's words inside TLS (CVE-2021-23222).
+    match stream.try_read(&mut [0]) {
+        Ok(n) if n > 0 => Err(DialFault::hostile("plaintext follows the server's turn to TLS")),
+        _ => Ok(()),
+    }
+}
+
+/// The server's part of a login that asks for nothing.
+async fn welcome(
+    driver: &mut UnixStream,
+    numbers: (u32, u32),
+    key: [u8; 8],
+) -> std::io::Result<()> {
+    let length = driver.read_u32().await?;
+    let mut startup = vec![0; usize::try_from(length.saturating_sub(4).min(65_536)).unwrap_or(0)];
+    driver.read_exact(&mut startup).await?;
+    let version = format!("server_version\0{}.{}\0", numbers.0, numbers.1);
+    let answer = [
+        message::message(b'R', &[0; 4]),
+        message::message(b'S', version.as_bytes()),
+        message::message(b'K', &key),
+        message::message(b'Z', b"I"),
+    ];
+    for message in answer {
+        driver.write_all(&message).await?;
+    }
+    driver.flush().await
+}
+
+async fn identify(
+    connection: &mut PgConnection,
+    session: &SessionSettings,
+) -> Result<ServerIdentity, DialFault> {
+    let mut row = connection.fetch_one(sqlx::raw_sql(IDENTITY)).await;
+    if let Err(sqlx::Error::Database(error)) = &row
+        && error.code().as_deref() == Some("42501")
+    {
+        row = connection.fetch_one(sqlx::raw_sql(IDENTITY_WITHOUT_SYSTEM)).await;
+    }
+    let row = row.map_err(|error| query_fault(&error))?;
+    let text = |row: &PgRow, at: usize| {
+        let cell: Result<String, _> = row.try_get(at);
+        cell.map_err(|_| DialFault::protocol("the server's identity is malformed"))
+    };
+    let millis = session.statement_timeout.as_millis().min(i32::MAX as u128).to_string();
+    let read_only = if session.read_only { "on" } else { "off" };
+    if text(&row, 2)? != millis || text(&row, 3)? != read_only {
+        return Err(DialFault::protocol("the server or a pooler ignores session settings"));
+    }
+    Ok(ServerIdentity {
+        engine: Engine::Postgres,
+        system: text(&row, 4)?,
+        database: format!("{}:{}", text(&row, 0)?, text(&row, 1)?),
+    })
+}
+
+fn query_fault(error: &sqlx::Error) -> DialFault {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    match code.filter(|c| c.len() == 5 && c.bytes().all(|b| b.is_ascii_alphanumeric())) {
+        Some(code) => DialFault::with_code(
+            DialClass::Refused,
+            "the server refused to identify itself",
+            code.into_owned(),
+        ),
+        None => DialFault::protocol("the server did not identify itself"),
+    }
+}
+
+/// Sends a CancelRequest over a connection of its own, TLS as on the original.
+pub(super) async fn cancel(
+    inner: &Inner,
+    record: &ServerRecord,
+    address: SocketAddr,
+    key: [u8; 8],
+    deadline: Deadline,
+) -> Result<(), DialFault> {
+    let dialled = inner.connect(record, &[address.ip()], deadline).await?;
+    let (mut wire, _) = secure(inner, record, dialled).await?;
+    let mut request = vec![0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e];
+    request.extend_from_slice(&key);
+    send(&mut wire, &request).await?;
+    // The server acts, then closes without an answer.
+    let _ = wire.read(&mut [0; 16]).await;
+    Ok(())
+}

@@ -1,0 +1,144 @@
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+
+use super::{DialClass, DialFault};
+use crate::base::Deadline;
+
+/// The stream to a server, encrypted or not.
+pub(super) enum Wire {
+    /// As TCP gives it.
+    Plain(TcpStream),
+    /// Inside TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A wire read through a small buffer; writes go straight through.
+pub(super) type Buffered = BufReader<Wire>;
+
+/// What the rules for passwords depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Link {
+    /// Inside TLS, verified or not.
+    pub encrypted: bool,
+    /// The peer is this machine.
+    pub loopback: bool,
+}
+
+impl Link {
+    /// Whether nobody on the way can read along.
+    pub(super) const fn is_private(self) -> bool {
+        self.encrypted || self.loopback
+    }
+}
+
+/// Connects to the first of `addresses` that answers, each getting an even share of what is left.
+pub(super) async fn connect(
+    addresses: &[IpAddr],
+    port: u16,
+    deadline: Deadline,
+) -> Result<(TcpStream, SocketAddr), DialFault> {
+    let mut last = DialFault::internal("no address to dial");
+    for (tried, &address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let address = SocketAddr::new(address, port);
+        match timeout(deadline.remaining() / left, connect_one(address)).await {
+            Ok(Ok(stream)) => return Ok((stream, address)),
+            Ok(Err(error)) => last = connect_fault(&error),
+            Err(_) => last = DialFault::timeout("the server did not answer the connection attempt"),
+        }
+    }
+    Err(last)
+}
+
+async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_keepalive(true)?;
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn connect_fault(error: &io::Error) -> DialFault {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            DialFault::new(DialClass::Refused, "nobody listens at the address")
+        }
+        io::ErrorKind::TimedOut => {
+            DialFault::timeout("the server did not answer the connection attempt")
+        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            DialFault::new(DialClass::Refused, "the network does not reach the address")
+        }
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
+            DialFault::new(DialClass::Refused, "the connection was reset at once")
+        }
+        _ => DialFault::internal("the gateway could not open a socket"),
+    }
+}
+
+/// Reads exactly as many bytes as `into` holds.
+pub(super) async fn read_exact(
+    from: &mut (impl AsyncRead + Unpin),
+    into: &mut [u8],
+) -> Result<(), DialFault> {
+    from.read_exact(into).await.map(drop).map_err(|e| DialFault::io(&e))
+}
+
+/// Writes and flushes.
+pub(super) async fn send(
+    to: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+) -> Result<(), DialFault> {
+    let sent = async {
+        to.write_all(bytes).await?;
+        to.flush().await
+    };
+    sent.await.map_err(|e| DialFault::io(&e))
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

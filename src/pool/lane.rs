@@ -1,0 +1,260 @@
+use std::borrow::Cow;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::link::{Counters, Link};
+use super::{LaneSpec, LaneStatus, PoolFault};
+use crate::base::{Deadline, ServerIdentity, Timestamp};
+use crate::telemetry::pool_metrics as names;
+
+/// One tenant's connections.
+///
+/// A permit stands for the right to hold one connection outside the shelf. A connection is opened only
+/// by the holder of a permit who finds the shelf empty, so the connections on the shelf and the permits
+/// in use together never exceed the limit.
+pub(crate) struct Lane {
+    pub(crate) spec: LaneSpec,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) counters: Arc<Counters>,
+    /// Lives in every connection and every attempt; a retired lane ends when all are gone.
+    pub(crate) tracker: TaskTracker,
+    /// Cancelled when a retired lane's leases have had their time.
+    pub(crate) killed: CancellationToken,
+    max: usize,
+    shelf: Mutex<Shelf>,
+}
+
+struct Shelf {
+    /// The last one put back is the first one taken.
+    idle: Vec<Link>,
+    retired: bool,
+    used: Instant,
+    refuse_until: Option<Instant>,
+    identity: Option<Arc<ServerIdentity>>,
+    last_error: Option<(Cow<'static, str>, Timestamp)>,
+}
+
+/// Counts a waiting caller, also one who goes away.
+struct Waiting<'a>(&'a Counters);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Lane {
+    pub(crate) fn new(spec: LaneSpec) -> Self {
+        let max = spec.limits.max_connections.max(1) as usize;
+        Self {
+            spec,
+            permits: Arc::new(Semaphore::new(max)),
+            counters: Arc::default(),
+            tracker: TaskTracker::new(),
+            killed: CancellationToken::new(),
+            max,
+            shelf: Mutex::new(Shelf {
+                idle: Vec::new(),
+                retired: false,
+                used: Instant::now(),
+                refuse_until: None,
+                identity: None,
+                last_error: None,
+            }),
+        }
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the lane serves `spec` as it stands.
+    pub(crate) fn serves(&self, spec: &LaneSpec) -> bool {
+        self.spec.revision == spec.revision
+            && self.spec.limits == spec.limits
+            && self.spec.expected == spec.expected
+    }
+
+    /// Waits for a permit, in turn. [`PoolFault::Retired`] sends the caller to the lane's successor.
+    pub(crate) async fn permit(
+        &self,
+        deadline: Deadline,
+    ) -> Result<OwnedSemaphorePermit, PoolFault> {
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => return Ok(permit),
+            Err(TryAcquireError::Closed) => return Err(PoolFault::Retired),
+            Err(TryAcquireError::NoPermits) => {}
+        }
+        let before = self.counters.waiting.fetch_add(1, Relaxed);
+        let _waiting = Waiting(&self.counters);
+        if before >= self.spec.limits.max_waiting {
+            self.saturated();
+            return Err(PoolFault::Saturated);
+        }
+        let until = deadline.within(self.spec.limits.acquire_timeout).at();
+        match timeout_at(until, Arc::clone(&self.permits).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_closed)) => Err(PoolFault::Retired),
+            Err(_elapsed) => {
+                self.saturated();
+                if deadline.passed() {
+                    Err(PoolFault::Timeout)
+                } else {
+                    Err(PoolFault::AcquireTimeout)
+                }
+            }
+        }
+    }
+
+    fn saturated(&self) {
+        self.counters.saturated.fetch_add(1, Relaxed);
+        counter!(names::SATURATED, names::TENANT => self.spec.tenant.to_string()).increment(1);
+    }
+
+    /// The connection put back last. For holders of a permit.
+    pub(crate) fn take(&self) -> Option<Link> {
+        let mut shelf = self.shelf();
+        shelf.used = Instant::now();
+        shelf.idle.pop()
+    }
+
+    /// Puts a clean connection back; returns it when the lane takes none.
+    pub(crate) fn park(&self, mut link: Link) -> Option<Link> {
+        let mut shelf = self.shelf();
+        if shelf.retired || shelf.refuse_until.is_some() {
+            return Some(link);
+        }
+        link.idle_since = Instant::now();
+        shelf.used = link.idle_since;
+        shelf.idle.push(link);
+        None
+    }
+
+    /// Empties the shelf.
+    pub(crate) fn clear(&self) -> Vec<Link> {
+        std::mem::take(&mut self.shelf().idle)
+    }
+
+    /// Has every connection on the shelf checked before its next use: what ended one of them, a restart
+    /// say, ended all.
+    pub(crate) fn distrust(&self) {
+        self.shelf().idle.iter_mut().for_each(|link| link.suspect = true);
+    }
+
+    /// Ends the lane for newcomers and wakes those who wait. `None` when it had ended before.
+    pub(crate) fn retire(&self) -> Option<Vec<Link>> {
+        let mut shelf = self.shelf();
+        if std::mem::replace(&mut shelf.retired, true) {
+            return None;
+        }
+        self.permits.close();
+        self.tracker.close();
+        Some(std::mem::take(&mut shelf.idle))
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.shelf().retired
+    }
+
+    /// Notes that the wrong server answered, and empties the shelf.
+    pub(crate) fn refuse(&self, hold: Duration) -> Vec<Link> {
+        let mut shelf = self.shelf();
+        shelf.refuse_until = Some(Instant::now() + hold);
+        std::mem::take(&mut shelf.idle)
+    }
+
+    /// Whether the wrong server answered a short while ago.
+    pub(crate) fn refuses(&self) -> bool {
+        let mut shelf = self.shelf();
+        match shelf.refuse_until {
+            Some(until) if Instant::now() < until => true,
+            _ => {
+                shelf.refuse_until = None;
+                false
+            }
+        }
+    }
+
+    pub(crate) fn connected(&self, identity: Arc<ServerIdentity>) {
+        counter!(names::CONNECTS, names::TENANT => self.spec.tenant.to_string()).increment(1);
+        self.shelf().identity = Some(identity);
+    }
+
+    pub(crate) fn note_error(&self, code: Cow<'static, str>, at: Timestamp) {
+        self.shelf().last_error = Some((code, at));
+    }
+
+    /// Permits in use.
+    pub(crate) fn leased(&self) -> usize {
+        self.max.saturating_sub(self.permits.available_permits())
+    }
+
+    /// When it was last used, if there is a connection it could spare.
+    pub(crate) fn could_spare_since(&self) -> Option<Instant> {
+        let shelf = self.shelf();
+        (!shelf.idle.is_empty()).then_some(shelf.used)
+    }
+
+    /// Takes the connection that sat longest off the shelf, with a permit, so that it stays within the
+    /// lane's limit until it is closed.
+    pub(crate) fn spare(&self) -> Option<(Link, OwnedSemaphorePermit)> {
+        self.take_oldest(|_| true)
+    }
+
+    /// Takes a connection that sat too long or is too old.
+    pub(crate) fn worn(
+        &self,
+        idle: Duration,
+        age: Duration,
+    ) -> Option<(Link, OwnedSemaphorePermit)> {
+        self.take_oldest(|link| {
+            link.idle_since.elapsed() >= idle || link.opened_at.elapsed() >= age
+        })
+    }
+
+    fn take_oldest(&self, which: impl Fn(&Link) -> bool) -> Option<(Link, OwnedSemaphorePermit)> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        let mut shelf = self.shelf();
+        let at = shelf.idle.iter().position(which)?;
+        Some((shelf.idle.remove(at), permit))
+    }
+
+    pub(crate) fn status(&self) -> LaneStatus {
+        let shelf = self.shelf();
+        let counters = &self.counters;
+        let as_u32 = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        LaneStatus {
+            engine: self.spec.engine,
+            revision: self.spec.revision,
+            identity: shelf.identity.as_deref().cloned(),
+            max: as_u32(self.max),
+            open: counters.open.load(Relaxed),
+            idle: as_u32(shelf.idle.len()),
+            leased: as_u32(self.leased()),
+            waiting: counters.waiting.load(Relaxed),
+            created_total: counters.created.load(Relaxed),
+            closed_total: counters.closed.load(Relaxed),
+            failed_total: counters.failed.load(Relaxed),
+            timeouts_total: counters.timeouts.load(Relaxed),
+            saturated_total: counters.saturated.load(Relaxed),
+            last_error: shelf.last_error.clone(),
+        }
+    }
+
+    /// Sets the lane's gauges; to zero once it is over.
+    pub(crate) fn show(&self, over: bool) {
+        let tenant = self.spec.tenant.to_string();
+        let status = self.status();
+        let value = |n: u32| if over { 0.0 } else { f64::from(n) };
+        gauge!(names::OPEN, names::TENANT => tenant.clone()).set(value(status.open));
+        gauge!(names::IDLE, names::TENANT => tenant.clone()).set(value(status.idle));
+        gauge!(names::WAITING, names::TENANT => tenant).set(value(status.waiting));
+    }
+}

@@ -1,0 +1,252 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use futures_util::future::BoxFuture;
+use metrics::counter;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout_at;
+
+use super::PoolFault;
+use super::breaker::Pass;
+use super::dial::{DialClass, DialFault, ServerFacts, TenantConnection};
+use super::fault::DatabaseFault;
+use super::lane::Lane;
+use super::link::Link;
+use super::pools::Inner;
+use super::verdict::{Verdict, classify};
+use crate::base::{Deadline, Engine, ServerIdentity, TenantId};
+use crate::telemetry::pool_metrics as names;
+
+/// One borrowed connection. Dropping it gives the connection back, or closes it when a statement was cut
+/// short; nobody has to wait for either.
+pub struct Lease {
+    pools: Arc<Inner>,
+    lane: Arc<Lane>,
+    identity: Arc<ServerIdentity>,
+    facts: Arc<ServerFacts>,
+    held: Option<Held>,
+    /// A statement began and did not end.
+    dirty: bool,
+}
+
+/// What is given back.
+struct Held {
+    link: Link,
+    permit: OwnedSemaphorePermit,
+    pass: Pass,
+}
+
+/// Why a connection is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GivenUp {
+    /// The deadline passed while the server was at work.
+    Deadline,
+    /// The caller went away while the server was at work.
+    Abandoned,
+    /// The connection failed beneath the protocol.
+    Broken,
+    /// The server said it is over, or a transaction was left open: there is nothing to stop.
+    Over,
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("tenant", &self.lane.spec.tenant).finish_non_exhaustive()
+    }
+}
+
+impl Lease {
+    pub(crate) fn new(
+        pools: Arc<Inner>,
+        lane: Arc<Lane>,
+        link: Link,
+        permit: OwnedSemaphorePermit,
+        pass: Pass,
+    ) -> Self {
+        let (identity, facts) = (Arc::clone(&link.identity), Arc::clone(&link.facts));
+        let held = Some(Held { link, permit, pass });
+        Self { pools, lane, identity, facts, held, dirty: false }
+    }
+
+    /// Whose database.
+    pub fn tenant(&self) -> TenantId {
+        self.lane.spec.tenant
+    }
+
+    /// The kind of database.
+    pub fn engine(&self) -> Engine {
+        self.identity.engine
+    }
+
+    /// Which server and database.
+    pub fn identity(&self) -> &ServerIdentity {
+        &self.identity
+    }
+
+    /// What else is known of the server.
+    pub fn facts(&self) -> &ServerFacts {
+        &self.facts
+    }
+
+    /// Runs `work` on the connection, until `deadline` at the latest.
+    ///
+    /// When the deadline passes, or the caller drops the future, the server is told to stop and the
+    /// connection is closed, both in the background. `work` must end the transactions it begins; a
+    /// connection given back inside one is closed. Errors of the driver come back sorted and without
+    /// the server's words.
+    ///
+    /// # Errors
+    /// [`PoolFault::Timeout`] and [`PoolFault::Retired`] when it was cut off, [`PoolFault::Database`]
+    /// when a statement failed, [`PoolFault::Discarded`] when an earlier call cost the connection.
+    pub async fn run<T>(
+        &mut self,
+        deadline: Deadline,
+        work: impl for<'c> FnOnce(&'c mut TenantConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>
+        + Send,
+    ) -> Result<T, PoolFault> {
+        if self.dirty {
+            // An earlier call's future was dropped: what it left on the wire is not this call's.
+            self.give_up(GivenUp::Abandoned);
+        }
+        let Some(held) = self.held.as_mut() else { return Err(PoolFault::Discarded) };
+        if deadline.passed() {
+            return Err(PoolFault::Timeout);
+        }
+        let statement_limit = self.lane.spec.limits.session.statement_timeout;
+        let limit =
+            if statement_limit.is_zero() { deadline } else { deadline.within(statement_limit) };
+        held.link.canceller.begin(limit);
+        self.dirty = true;
+        let ended = tokio::select! {
+            biased;
+            ended = timeout_at(deadline.at(), work(&mut held.link.connection)) => Some(ended),
+            () = self.lane.killed.cancelled() => None,
+        };
+        match ended {
+            Some(Ok(Ok(value))) => {
+                self.dirty = false;
+                held.pass.report(Verdict::Healthy, "");
+                Ok(value)
+            }
+            Some(Ok(Err(error))) => Err(self.failed(&error)),
+            Some(Err(_elapsed)) => {
+                let tenant = self.lane.spec.tenant;
+                self.lane.counters.timeouts.fetch_add(1, Relaxed);
+                counter!(names::TIMEOUTS, names::TENANT => tenant.to_string()).increment(1);
+                self.lane.note_error(Cow::Borrowed("timeout"), self.pools.clock.now());
+                self.give_up(GivenUp::Deadline);
+                Err(PoolFault::Timeout)
+            }
+            None => {
+                self.give_up(GivenUp::Abandoned);
+                Err(PoolFault::Retired)
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &sqlx::Error) -> PoolFault {
+        let db = classify(error);
+        let from_server = matches!(error, sqlx::Error::Database(_));
+        if db.verdict() != Verdict::Healthy {
+            self.lane.note_error(db.code.clone(), self.pools.clock.now());
+        }
+        if let Some(held) = self.held.as_mut() {
+            held.pass.report(db.verdict(), &db.code);
+            // Rows may still be under way when decoding one of them failed.
+            held.link.suspect |= !from_server;
+        }
+        if db.leaves_connection_usable() {
+            self.dirty = false;
+        } else {
+            self.lane.distrust();
+            self.give_up(if from_server { GivenUp::Over } else { GivenUp::Broken });
+        }
+        PoolFault::Database(DatabaseFault(db))
+    }
+
+    /// Parts with the connection for good.
+    fn give_up(&mut self, why: GivenUp) {
+        self.dirty = false;
+        let Some(held) = self.held.take() else { return };
+        let tenant = self.lane.spec.tenant;
+        counter!(names::DISCARDS, names::TENANT => tenant.to_string()).increment(1);
+        let (pools, lane) = (Arc::clone(&self.pools), Arc::clone(&self.lane));
+        background(async move { clear_away(&pools, &lane, held, why).await });
+    }
+
+    /// Puts a clean connection back, unless something speaks against it.
+    fn give_back(&mut self) {
+        let Some(Held { link, permit, pass }) = self.held.take() else { return };
+        drop(pass);
+        let config = &self.pools.config;
+        let keep = link.opened_at.elapsed() < config.max_age && !self.pools.budget_is_wanted();
+        let refused = if keep { self.lane.park(link) } else { Some(link) };
+        if let Some(link) = refused {
+            let limit = config.close_timeout;
+            background(async move {
+                link.close(limit).await;
+                drop(permit);
+            });
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(held) = &self.held else { return };
+        if self.dirty {
+            self.give_up(GivenUp::Abandoned);
+        } else if held.link.in_transaction() {
+            self.give_up(GivenUp::Over);
+        } else {
+            self.give_back();
+        }
+    }
+}
+
+/// Runs `work` on its own. Outside the runtime, when the process ends, dropping it is all there is to do.
+pub(crate) fn background(work: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        drop(runtime.spawn(work));
+    }
+}
+
+/// Stops what the server is doing for a connection given up, judges the server by whether it answers,
+/// and closes the connection. Keeps the permit meanwhile, so that the tenant's database never sees more
+/// connections than the lane may hold.
+async fn clear_away(pools: &Inner, lane: &Lane, held: Held, why: GivenUp) {
+    let Held { mut link, permit, mut pass } = held;
+    let config = &pools.config;
+    let cancelled = match why {
+        GivenUp::Over => Ok(()),
+        GivenUp::Deadline | GivenUp::Abandoned | GivenUp::Broken => {
+            let deadline = Deadline::after(config.cancel_timeout);
+            match timeout_at(deadline.at(), link.canceller.cancel(deadline)).await {
+                Ok(outcome) => outcome,
+                Err(_elapsed) => Err(DialFault::timeout("stopping a statement took too long")),
+            }
+        }
+    };
+    let unreachable = cancelled.is_err_and(|fault| fault.class() != DialClass::Internal);
+    // A caller's impatience says nothing about the server. That it cannot be reached to stop, or keeps
+    // silent after it was stopped, does.
+    let ask = match why {
+        GivenUp::Deadline => true,
+        GivenUp::Abandoned => unreachable,
+        GivenUp::Broken | GivenUp::Over => false,
+    };
+    let silent = ask && !link.reacts(config.check_timeout).await;
+    if silent {
+        pass.report(Verdict::Unhealthy, "hung");
+        lane.note_error(Cow::Borrowed("hung"), pools.clock.now());
+    }
+    drop(pass);
+    if ask && !silent {
+        link.close(config.close_timeout).await;
+    } else {
+        link.close_hard(config.close_timeout).await;
+    }
+    drop(permit);
+}

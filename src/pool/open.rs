@@ -1,0 +1,136 @@
+use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use futures_util::FutureExt as _;
+use metrics::counter;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use super::breaker::Pass;
+use super::dial::{DialClass, DialFault};
+use super::fault::dial_code;
+use super::lane::Lane;
+use super::lease::Lease;
+use super::link::{Link, Tally};
+use super::pools::Inner;
+use super::verdict::Verdict;
+use super::{Dialled, PoolFault, RecordFault};
+use crate::base::{Deadline, FaultKind};
+use crate::telemetry::pool_metrics as names;
+
+/// What a failed attempt to connect says about the database.
+fn verdict(fault: &DialFault) -> Verdict {
+    match fault.class() {
+        DialClass::Auth => Verdict::AuthRefused,
+        DialClass::Internal => Verdict::Neutral,
+        _ => Verdict::Unhealthy,
+    }
+}
+
+/// Opens a connection in a task of its own: a caller who goes away neither aborts it nor makes anybody
+/// start again. What it opens then goes to the shelf.
+pub(crate) fn spawn(
+    pools: Arc<Inner>,
+    lane: Arc<Lane>,
+    permit: OwnedSemaphorePermit,
+    mut pass: Pass,
+) -> oneshot::Receiver<Result<Lease, PoolFault>> {
+    let (sender, receiver) = oneshot::channel();
+    let alive = lane.tracker.token();
+    tokio::spawn(async move {
+        let outcome = connect(&pools, &lane, &mut pass).await;
+        let answer = match outcome {
+            Ok(link) if lane.is_retired() => {
+                link.close(pools.config.close_timeout).await;
+                Err(PoolFault::Retired)
+            }
+            Ok(link) => Ok(Lease::new(pools, lane, link, permit, pass)),
+            Err(fault) => {
+                // The permit and the pass are free before the caller hears of it.
+                drop((permit, pass));
+                Err(fault)
+            }
+        };
+        drop(alive);
+        // A lease nobody waits for any more puts itself on the shelf.
+        drop(sender.send(answer));
+    });
+    receiver
+}
+
+async fn connect(pools: &Inner, lane: &Lane, pass: &mut Pass) -> Result<Link, PoolFault> {
+    if lane.refuses() {
+        return Err(PoolFault::WrongServer);
+    }
+    let tenant = lane.spec.tenant;
+    let budget = pools.budget_permit(lane.spec.limits.acquire_timeout).await?;
+    let deadline = Deadline::after(pools.config.connect_timeout);
+    match dial(pools, lane, deadline).await {
+        Ok(dialled) => {
+            let alive = lane.tracker.token();
+            let tally = Tally::new(Arc::clone(&lane.counters), budget, alive);
+            accept(pools, lane, dialled, tally).await
+        }
+        Err(fault) => {
+            let code = fault.code();
+            lane.counters.failed.fetch_add(1, Relaxed);
+            counter!(names::CONNECT_FAILURES, names::TENANT => tenant.to_string()).increment(1);
+            lane.note_error(code.clone(), pools.clock.now());
+            if let PoolFault::Connect(dial) = &fault {
+                tracing::warn!(%tenant, class = dial.class().as_str(), code = %dial_code(dial),
+                    "a connection could not be opened");
+                pass.report(verdict(dial), &code);
+            }
+            Err(fault)
+        }
+    }
+}
+
+async fn dial(pools: &Inner, lane: &Lane, deadline: Deadline) -> Result<Dialled, PoolFault> {
+    let record = timeout_at(deadline.at(), lane.spec.source.record()).await.map_err(|_| {
+        PoolFault::Record(RecordFault::new(FaultKind::Unavailable, "it took too long"))
+    })??;
+    let session = &lane.spec.limits.session;
+    let open = AssertUnwindSafe(pools.dialer.open(&record, session, deadline)).catch_unwind();
+    match timeout_at(deadline.at(), open).await {
+        Ok(Ok(opened)) => Ok(opened?),
+        Ok(Err(_panic)) => Err(DialFault::hostile("opening it made the driver panic").into()),
+        Err(_elapsed) => Err(DialFault::timeout("opening it took too long").into()),
+    }
+}
+
+/// Takes the connection over if it reaches the server that was registered, before anything is read.
+async fn accept(
+    pools: &Inner,
+    lane: &Lane,
+    dialled: Dialled,
+    tally: Tally,
+) -> Result<Link, PoolFault> {
+    let now = Instant::now();
+    let link = Link {
+        connection: dialled.connection,
+        canceller: dialled.canceller,
+        identity: Arc::new(dialled.identity),
+        facts: Arc::new(dialled.facts),
+        opened_at: now,
+        idle_since: now,
+        suspect: false,
+        tally,
+    };
+    let tenant = lane.spec.tenant;
+    if lane.spec.expected.as_ref().is_some_and(|expected| *expected != *link.identity) {
+        tracing::error!(%tenant, revision = %lane.spec.revision,
+            "the server reached is not the one registered; nothing was read from it");
+        counter!(names::WRONG_SERVER, names::TENANT => tenant.to_string()).increment(1);
+        lane.note_error(Cow::Borrowed("wrong_server"), pools.clock.now());
+        let limit = pools.config.close_timeout;
+        let idle = lane.refuse(pools.config.wrong_server_hold);
+        let closing = idle.into_iter().chain([link]).map(|link| link.close_hard(limit));
+        futures_util::future::join_all(closing).await;
+        return Err(PoolFault::WrongServer);
+    }
+    lane.connected(Arc::clone(&link.identity));
+    Ok(link)
+}

@@ -1,0 +1,55 @@
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::BreakerState;
+use crate::base::{ConnectionRevision, Engine, ServerIdentity, Timestamp};
+
+/// What a tenant's lane is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneStatus {
+    /// The kind of database.
+    pub engine: Engine,
+    /// The connection record the lane was opened with.
+    pub revision: ConnectionRevision,
+    /// The server and database reached, once a connection stood.
+    pub identity: Option<ServerIdentity>,
+    /// Connections at most.
+    pub max: u32,
+    /// Connections open, leased ones and those being closed included.
+    pub open: u32,
+    /// Connections open and waiting for use.
+    pub idle: u32,
+    /// Connections lent, being opened or being cleared away.
+    pub leased: u32,
+    /// Callers waiting for one.
+    pub waiting: u32,
+    /// Connections opened since the lane began.
+    pub created_total: u64,
+    /// Connections closed since the lane began.
+    pub closed_total: u64,
+    /// Attempts to connect that failed.
+    pub failed_total: u64,
+    /// Statements cut off by their deadline.
+    pub timeouts_total: u64,
+    /// Callers turned away because too many waited, or who waited in vain.
+    pub saturated_total: u64,
+    /// The last failure: its code and when.
+    pub last_error: Option<(Cow<'static, str>, Timestamp)>,
+}
+
+/// What a tenant's breaker is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerStatus {
+    /// Closed, open or half-open.
+    pub state: BreakerState,
+    /// Since when.
+    pub since: Timestamp,
+    /// The code of the last failure that counted.
+    pub last_reason: Option<Cow<'static, str>>,
+    /// While open: how long until a probe may pass.
+    pub retry_after: Option<Duration>,
+    /// How often it opened.
+    pub opened: u64,
+    /// How many calls it turned away.
+    pub rejected: u64,
+}

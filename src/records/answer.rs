@@ -1,0 +1,108 @@
+use bytes::Bytes;
+
+use crate::audit::{AccessEvent, Action, Actor, ActorKind, Outcome, Receipt, Target};
+use crate::auth::{FhirRead, Permit};
+use crate::tenant::{Session, TenantFault};
+
+/// Bytes that may leave: the access they came from is on disk.
+#[derive(Debug)]
+pub struct Answer {
+    body: Bytes,
+    version: Option<String>,
+    last_modified: Option<String>,
+}
+
+impl Answer {
+    /// FHIR JSON.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The resource's version, for `ETag`; bundles have none.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// The resource's `meta.lastUpdated`, where its mapping gives one.
+    pub fn last_modified(&self) -> Option<&str> {
+        self.last_modified.as_deref()
+    }
+}
+
+/// Rendered and not yet written down; cannot leave this room.
+pub(super) struct Unreleased {
+    pub(super) body: Vec<u8>,
+    pub(super) version: Option<String>,
+    pub(super) last_modified: Option<String>,
+}
+
+impl Unreleased {
+    /// Needs the receipt only to show that there is one.
+    fn release(self, _written: &Receipt) -> Answer {
+        Answer {
+            body: Bytes::from(self.body),
+            version: self.version,
+            last_modified: self.last_modified,
+        }
+    }
+}
+
+/// What is accessed, for the log.
+pub(super) struct Access<'a> {
+    pub(super) action: Action,
+    pub(super) resource_type: &'a str,
+    pub(super) target: Target,
+}
+
+/// Writes a successful access down and releases what it found.
+pub(super) async fn release(
+    session: &Session<FhirRead>,
+    access: Access<'_>,
+    found: Unreleased,
+) -> Result<Answer, TenantFault> {
+    let receipt = session.record(event(session, access, Outcome::Success, 200)).await?;
+    Ok(found.release(&receipt))
+}
+
+/// Writes an access down that gave nothing.
+pub(super) async fn write_down(
+    session: &Session<FhirRead>,
+    access: Access<'_>,
+    outcome: Outcome,
+    status: u16,
+) -> Result<(), TenantFault> {
+    session.record(event(session, access, outcome, status)).await.map(drop)
+}
+
+fn event(
+    session: &Session<FhirRead>,
+    access: Access<'_>,
+    outcome: Outcome,
+    status: u16,
+) -> AccessEvent {
+    AccessEvent {
+        tenant: session.permit().tenant(),
+        request: session.request(),
+        actor: actor(session.permit()),
+        action: access.action,
+        resource_type: Some(access.resource_type.to_owned().into()),
+        target: access.target,
+        outcome,
+        status,
+        generation: session.config().generation,
+        purpose: Some("TREAT".to_owned()),
+    }
+}
+
+fn actor(permit: &Permit<FhirRead>) -> Actor {
+    let principal = permit.principal();
+    Actor {
+        kind: ActorKind::User,
+        issuer: Some(principal.issuer().to_owned()),
+        subject: principal.subject().to_owned(),
+        azp: Some(principal.azp().to_owned()),
+        sid: principal.sid().map(str::to_owned),
+        token_id_hash: Some(principal.token_id().to_owned()),
+        roles: principal.roles().names().map(str::to_owned).collect(),
+    }
+}

@@ -1,0 +1,274 @@
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::db::{PATIENCE, Target, Tx};
+use super::value::binds;
+use super::{Registry, RegistryFault};
+use crate::base::{Generation, TenantId};
+
+/// A tenant's configuration changed; its generation is now this one. For a tenant that was deleted it
+/// is one above its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The generation now. Whatever was read under another one is stale; it is lower than one seen
+    /// before only after the registry was restored from a backup.
+    pub generation: Generation,
+}
+
+/// How often the feed is read without being called.
+const POLL: Duration = Duration::from_secs(2);
+/// The same on SQLite, where nobody calls and reading costs no network.
+const POLL_FILE: Duration = Duration::from_millis(500);
+/// How often all generations are compared, whatever the feed said.
+const COMPARE: Duration = Duration::from_mins(1);
+/// A feed entry is kept this long, and the newest of each tenant for ever.
+const KEEP_MILLIS: i64 = 24 * 60 * 60 * 1000;
+/// Calls that come closer together are answered by one reading of the feed.
+const CALM: Duration = Duration::from_millis(20);
+/// How often the listening connection is checked for a peer that went silent.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+const CHANNEL: &str = "wardgate_changes";
+
+impl Registry {
+    /// Changes of any tenant's configuration, whoever makes them and however.
+    ///
+    /// First every tenant is named once with its present generation, so that nothing read before the
+    /// watch began escapes it; then each change. PostgreSQL's notifications call the reader of the feed
+    /// at once; the feed is also read every 2 s (every 0.5 s on SQLite), so that a lost notification or listening connection
+    /// delays a change and never loses it. A change may be named twice. After an outage all generations
+    /// are compared. Ends when `shutdown` is cancelled or the receiver is dropped.
+    pub fn watch(&self, shutdown: CancellationToken) -> mpsc::Receiver<Change> {
+        let (sender, receiver) = mpsc::channel(1024);
+        let watch = Watch {
+            registry: self.clone(),
+            sender,
+            known: HashMap::new(),
+            position: Position::default(),
+            compared: None,
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = watch.run() => {}
+            }
+        });
+        receiver
+    }
+}
+
+/// Where the reader of the feed stands.
+///
+/// SQLite: `from` is the highest `seq` read; one writer at a time makes that the order of commits.
+/// PostgreSQL: `from` is `txid_snapshot_xmin` of the last reading, below which every transaction had
+/// ended, and `seen` are the entries at or above it that were read already. A transaction that was under
+/// way then, whatever numbers it had drawn, is at or above `from` and is found when it commits.
+#[derive(Default)]
+struct Position {
+    from: i64,
+    seen: HashSet<i64>,
+}
+
+struct Watch {
+    registry: Registry,
+    sender: mpsc::Sender<Change>,
+    known: HashMap<TenantId, Generation>,
+    position: Position,
+    /// When all generations were last compared; `None` when it must be done next.
+    compared: Option<Instant>,
+}
+
+/// What one reading of the feed found.
+struct Reading {
+    changes: Vec<Change>,
+    /// The feed could not be continued from where it was; all generations must be compared.
+    anew: bool,
+}
+
+/// The receiver is gone.
+struct Closed;
+
+impl Watch {
+    async fn run(mut self) {
+        let (call, mut calls) = mpsc::channel::<()>(1);
+        let file = matches!(self.registry.inner.db.target, Target::Sqlite(_));
+        let mut poll = interval(if file { POLL_FILE } else { POLL });
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let listening = listen(self.registry.clone(), call);
+        tokio::pin!(listening);
+        loop {
+            tokio::select! {
+                _ = poll.tick() => {}
+                Some(()) = calls.recv() => sleep(CALM).await,
+                () = self.sender.closed() => return,
+                () = &mut listening => {}
+            }
+            // Calls that came meanwhile are answered by the reading that begins now.
+            while calls.try_recv().is_ok() {}
+            match self.look().await {
+                Ok(changes) => {
+                    if self.announce(changes).await.is_err() {
+                        return;
+                    }
+                }
+                Err(fault) => {
+                    // What happens from here on may be pruned or undone before the next reading.
+                    self.compared = None;
+                    tracing::warn!(%fault, "the registry's feed of changes cannot be read");
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<Vec<Change>, RegistryFault> {
+        let mut tx = self.registry.read().await?;
+        let reading = self.position.read(&mut tx).await?;
+        let mut changes = reading.changes;
+        let due = reading.anew || self.compared.is_none_or(|at| at.elapsed() >= COMPARE);
+        if due {
+            self.compared = None;
+            changes.extend(self.compare(&mut tx).await?);
+        }
+        // Nothing was written; what was read must be announced however this ends.
+        let _ = tx.commit().await;
+        if due {
+            self.compared = Some(Instant::now());
+            self.prune().await;
+        }
+        Ok(changes)
+    }
+
+    /// Differences between all generations and those announced. Catches what no feed can tell: a
+    /// registry that was restored from a backup or replaced by a replica.
+    async fn compare(&mut self, tx: &mut Tx) -> Result<Vec<Change>, RegistryFault> {
+        let rows = tx.fetch("SELECT id, generation FROM tenants", &[]).await?;
+        let mut present = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            present.insert(row.tenant(0)?, row.generation(1)?);
+        }
+        let mut changes: Vec<Change> = present
+            .iter()
+            .filter(|(tenant, generation)| self.known.get(tenant) != Some(generation))
+            .map(|(&tenant, &generation)| Change { tenant, generation })
+            .collect();
+        let gone = self.known.iter().filter(|(tenant, _)| !present.contains_key(tenant));
+        changes.extend(
+            gone.map(|(&tenant, &last)| Change { tenant, generation: Generation(last.0 + 1) }),
+        );
+        self.known = present;
+        Ok(changes)
+    }
+
+    async fn announce(&mut self, changes: Vec<Change>) -> Result<(), Closed> {
+        let mut newest: HashMap<TenantId, Generation> = HashMap::new();
+        for change in changes {
+            let entry = newest.entry(change.tenant).or_default();
+            *entry = change.generation.max(*entry);
+        }
+        for (tenant, generation) in newest {
+            self.known.insert(tenant, generation);
+            self.sender.send(Change { tenant, generation }).await.map_err(|_| Closed)?;
+        }
+        Ok(())
+    }
+
+    async fn prune(&self) {
+        let before = self.registry.inner.clock.now().as_millis() - KEEP_MILLIS;
+        let done = async {
+            let mut tx = self.registry.write().await?;
+            let sql = "DELETE FROM changes WHERE at < $1 AND EXISTS (SELECT 1 FROM changes n \
+                       WHERE n.tenant = changes.tenant AND n.generation > changes.generation)";
+            tx.execute(sql, binds![before]).await?;
+            tx.commit().await
+        };
+        if let Err(fault) = done.await {
+            tracing::debug!(%fault, "old entries of the feed of changes stay for now");
+        }
+    }
+}
+
+impl Position {
+    async fn read(&mut self, tx: &mut Tx) -> Result<Reading, RegistryFault> {
+        let postgres = tx.is_postgres();
+        let (now, entries) = if postgres {
+            (
+                "SELECT txid_snapshot_xmin(txid_current_snapshot())",
+                "SELECT seq, tenant, generation FROM changes WHERE txid >= $1 ORDER BY seq",
+            )
+        } else {
+            (
+                "SELECT coalesce(max(seq), 0) FROM changes",
+                "SELECT seq, tenant, generation FROM changes WHERE seq > $1 ORDER BY seq",
+            )
+        };
+        let now = tx.fetch_one(now, &[]).await?.ok_or(RegistryFault::Damaged("feed"))?.int(0)?;
+        // The beginning, or another history than the one read so far: the comparison of all generations
+        // stands in for the feed.
+        let anew = self.from == 0 || now < self.from;
+        if anew {
+            *self = Self { from: now, seen: HashSet::new() };
+        }
+        let rows = tx.fetch(entries, binds![self.from]).await?;
+        let mut seen = HashSet::with_capacity(rows.len());
+        let mut changes = Vec::new();
+        for row in &rows {
+            let seq = row.int(0)?;
+            seen.insert(seq);
+            if !self.seen.contains(&seq) {
+                changes.push(Change { tenant: row.tenant(1)?, generation: row.generation(2)? });
+            }
+        }
+        *self = Self { from: now, seen: if postgres { seen } else { HashSet::new() } };
+        Ok(Reading { changes, anew })
+    }
+}
+
+/// Calls whenever PostgreSQL notifies; nothing to do on SQLite. A listening connection that ends is
+/// replaced, and each new one calls once, for what was notified in between.
+async fn listen(registry: Registry, call: mpsc::Sender<()>) {
+    let Target::Postgres(options) = &registry.inner.db.target else {
+        return std::future::pending().await;
+    };
+    loop {
+        if listen_once(options, &call).await.is_err() {
+            tracing::debug!("listening for changes of the registry begins anew");
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn listen_once(
+    options: &PgConnectOptions,
+    call: &mpsc::Sender<()>,
+) -> Result<(), sqlx::Error> {
+    // The listener insists on a pool; this one holds its single connection.
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(PATIENCE)
+        .connect_lazy_with(options.clone());
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    let _ = call.try_send(());
+    loop {
+        match timeout(HEARTBEAT, listener.try_recv()).await {
+            Ok(Ok(Some(_))) => {
+                // A full channel means that a call is waiting already.
+                let _ = call.try_send(());
+            }
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => {
+                let heartbeat = sqlx::query("SELECT 1").execute(&mut listener);
+                timeout(PATIENCE, heartbeat).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Cells to their canonical text.
+
+use sqlx::decode::Decode;
+use sqlx::mysql::{MySql, MySqlRow};
+use sqlx::postgres::{PgRow, Postgres};
+use sqlx::sqlite::{Sqlite, SqliteRow};
+use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
+
+use crate::mapping::catalog::SqlType;
+
+/// What a cell turned out to be; the text lies in the scratch or the row.
+pub(super) enum Cell<'a> {
+    Null,
+    Text(&'a str),
+    /// A cell the driver or its character set cannot give as text.
+    Bad,
+}
+
+/// A driver's row.
+pub(super) trait TextRow: Send + Unpin {
+    fn cell<'a>(&'a self, index: usize, ty: SqlType, scratch: &'a mut String) -> Cell<'a>;
+}
+
+/// `YYYY-MM-DD HH:MM:SS` with a `T` instead, and a `Z` for an instant.
+fn date_time<'a>(text: &'a str, instant: bool, scratch: &'a mut String) -> &'a str {
+    let bytes = text.as_bytes();
+    if bytes.len() < 19 || bytes[10] != b' ' || !bytes[0].is_ascii_digit() {
+        return text;
+    }
+    scratch.clear();
+    scratch.push_str(&text[..10]);
+    scratch.push('T');
+    scratch.push_str(&text[11..]);
+    if instant {
+        scratch.push('Z');
+    }
+    scratch
+}
+
+fn shaped<'a>(ty: SqlType, text: &'a str, scratch: &'a mut String) -> Cell<'a> {
+    Cell::Text(match ty {
+        SqlType::DateTime => date_time(text, false, scratch),
+        SqlType::Instant => date_time(text, true, scratch),
+        _ => text,
+    })
+}
+
+fn number(value: impl std::fmt::Display, scratch: &mut String) -> Cell<'_> {
+    use std::fmt::Write as _;
+    scratch.clear();
+    match write!(scratch, "{value}") {
+        Ok(()) => Cell::Text(scratch),
+        Err(_) => Cell::Bad,
+    }
+}
+
+fn hex<'a>(bytes: &[u8], scratch: &'a mut String) -> Cell<'a> {
+    scratch.clear();
+    for byte in bytes {
+        for nibble in [byte >> 4, byte & 15] {
+            scratch.extend(char::from_digit(u32::from(nibble), 16));
+        }
+    }
+    Cell::Text(scratch)
+}
+
+impl TextRow for PgRow {
+    fn cell<'a>(&'a self, index: usize, ty: SqlType, scratch: &'a mut String) -> Cell<'a> {
+        let Ok(value) = self.try_get_raw(index) else { return Cell::Bad };
+        if value.is_null() {
+            return Cell::Null;
+        }
+        match <&str as Decode<Postgres>>::decode(value) {
+            Ok(text) => shaped(ty, text, scratch),
+            Err(_) => Cell::Bad,
+        }
+    }
+}
+
+impl TextRow for MySqlRow {
+    fn cell<'a>(&'a self, index: usize, ty: SqlType, scratch: &'a mut String) -> Cell<'a> {
+        let Ok(value) = self.try_get_raw(index) else { return Cell::Bad };
+        if value.is_null() {
+            return Cell::Null;
+        }
+        if ty == SqlType::Float {
+            let single = value.type_info().name() == "FLOAT";
+            return if single {
+                <f32 as Decode<MySql>>::decode(value).map_or(Cell::Bad, |v| number(v, scratch))
+            } else {
+                <f64 as Decode<MySql>>::decode(value).map_or(Cell::Bad, |v| number(v, scratch))
+            };
+        }
+        match <&str as Decode<MySql>>::decode(value) {
+            Ok(text) => shaped(ty, text, scratch),
+            Err(_) => Cell::Bad,
+        }
+    }
+}
+
+impl TextRow for SqliteRow {
+    fn cell<'a>(&'a self, index: usize, ty: SqlType, scratch: &'a mut String) -> Cell<'a> {
+        let Ok(value) = self.try_get_raw(index) else { return Cell::Bad };
+        if value.is_null() {
+            return Cell::Null;
+        }
+        // The type of the cell, not of the column.
+        let kind = value.type_info();
+        match kind.name() {
+            "INTEGER" => {
+                <i64 as Decode<Sqlite>>::decode(value).map_or(Cell::Bad, |v| number(v, scratch))
+            }
+            "REAL" => {
+                <f64 as Decode<Sqlite>>::decode(value).map_or(Cell::Bad, |v| number(v, scratch))
+            }
+            "BLOB" => <&[u8] as Decode<Sqlite>>::decode(value)
+                .map_or(Cell::Bad, |bytes| hex(bytes, scratch)),
+            _ => match <&str as Decode<Sqlite>>::decode(value) {
+                Ok(text) => shaped(ty, text, scratch),
+                Err(_) => Cell::Bad,
+            },
+        }
+    }
+}

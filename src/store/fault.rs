@@ -1,0 +1,79 @@
+use std::borrow::Cow;
+
+use crate::base::{Fault, FaultKind};
+
+/// A plan that cannot be written as SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WriteFault {
+    /// A table or column name the engine cannot hold.
+    #[error("a name is empty, too long, or holds a forbidden character")]
+    Identifier,
+    /// A value that is not in the canonical form of its type.
+    #[error("a value is not in the canonical form of its type")]
+    Value,
+    /// A column compared with a value of another kind.
+    #[error("a column is compared with a value of another kind")]
+    Kinds,
+    /// A plan that contradicts itself: a relation that is not there, lists of different lengths.
+    #[error("the plan contradicts itself")]
+    Plan,
+    /// A search text or key list longer than one statement may carry.
+    #[error("a search text or a list of values is too long")]
+    TooLong,
+}
+
+/// What can go wrong between a plan and its rows.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreFault {
+    /// The plan cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteFault),
+    /// The rows of one answer exceed the limit.
+    #[error("the rows of one answer exceed {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The database shows more tables than a catalogue may hold.
+    #[error("the database shows more than {limit} tables")]
+    TooManyTables {
+        /// The limit.
+        limit: usize,
+    },
+    /// The catalogue answered something that is not its documented shape.
+    #[error("the database's own catalogue gave an unexpected answer")]
+    Catalogue,
+    /// Dialling, leasing or the database itself failed.
+    #[error("the database did not answer the query: {}", .0.kind().as_str())]
+    Database(Box<dyn Fault + Send + Sync>),
+}
+
+impl Fault for StoreFault {
+    fn kind(&self) -> FaultKind {
+        match self {
+            Self::Write(WriteFault::TooLong) | Self::TooLarge { .. } => FaultKind::Invalid,
+            Self::Write(WriteFault::Identifier) | Self::TooManyTables { .. } => FaultKind::Mapping,
+            // Values and shapes are checked before a plan is made.
+            Self::Write(_) | Self::Catalogue => FaultKind::Internal,
+            Self::Database(fault) => fault.kind(),
+        }
+    }
+
+    fn client_message(&self) -> Cow<'static, str> {
+        match self {
+            Self::Write(WriteFault::TooLong) => "a search value is too long".into(),
+            Self::Write(_) | Self::TooManyTables { .. } | Self::Catalogue => {
+                "the query could not be run".into()
+            }
+            Self::TooLarge { .. } => "the answer is too large; ask for a smaller page".into(),
+            Self::Database(fault) => fault.client_message(),
+        }
+    }
+
+    fn retry_after_secs(&self) -> Option<u64> {
+        match self {
+            Self::Database(fault) => fault.retry_after_secs(),
+            _ => None,
+        }
+    }
+}

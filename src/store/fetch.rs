@@ -1,0 +1,70 @@
+//! The same over a lease: what the rest of the gateway calls.
+
+use crate::base::Deadline;
+use crate::mapping::catalog::Catalog;
+use crate::mapping::plan::SourcePlan;
+use crate::pool::dial::{ServerFlavour, TenantConnection};
+use crate::pool::{Lease, PoolFault};
+
+use super::run::{FetchedPage, MAX_TEXT, TenantConn, fetch_page_on};
+use super::{Flavour, StoreFault, introspect_on};
+
+impl From<PoolFault> for StoreFault {
+    fn from(fault: PoolFault) -> Self {
+        Self::Database(Box::new(fault))
+    }
+}
+
+impl<'a> From<&'a mut TenantConnection> for TenantConn<'a> {
+    fn from(connection: &'a mut TenantConnection) -> Self {
+        match connection {
+            TenantConnection::Postgres(connection) => Self::Postgres(connection),
+            TenantConnection::MySql(connection) => Self::MySql(connection),
+            TenantConnection::Sqlite(connection) => Self::Sqlite(connection),
+        }
+    }
+}
+
+impl From<ServerFlavour> for Flavour {
+    fn from(flavour: ServerFlavour) -> Self {
+        match flavour {
+            ServerFlavour::Postgres => Self::Postgres,
+            ServerFlavour::MySql => Self::MySql,
+            ServerFlavour::MariaDb => Self::MariaDb,
+            ServerFlavour::Sqlite => Self::Sqlite,
+        }
+    }
+}
+
+/// Fetches one page of a source and the one-to-many rows that hang off it, as of one moment.
+///
+/// # Errors
+/// [`StoreFault::Write`] for a plan that cannot be written, [`StoreFault::TooLarge`] beyond
+/// [`MAX_TEXT`], [`StoreFault::Database`] for whatever the lane says.
+pub async fn fetch_page(
+    lease: &mut Lease,
+    plan: &SourcePlan,
+    deadline: Deadline,
+) -> Result<FetchedPage, StoreFault> {
+    let flavour = Flavour::from(lease.facts().flavour);
+    let plan = plan.clone();
+    lease
+        .run(deadline, move |connection| {
+            Box::pin(async move {
+                fetch_page_on(&mut connection.into(), &plan, flavour, MAX_TEXT).await
+            })
+        })
+        .await?
+}
+
+/// Reads the catalogue of the lease's database.
+///
+/// # Errors
+/// [`StoreFault::TooManyTables`], [`StoreFault::Catalogue`], or [`StoreFault::Database`].
+pub async fn introspect(lease: &mut Lease, deadline: Deadline) -> Result<Catalog, StoreFault> {
+    lease
+        .run(deadline, |connection| {
+            Box::pin(async move { introspect_on(&mut connection.into()).await })
+        })
+        .await?
+}

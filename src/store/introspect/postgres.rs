@@ -1,0 +1,106 @@
+use crate::base::Engine;
+use crate::mapping::catalog::SqlType;
+
+use super::{Draft, Flavour, Outcome, StoreFault, TenantConn, ask, rows, table_limit};
+
+const ABOUT: &str = "SELECT current_setting('server_version')::text, current_schema()::text";
+
+/// Tables, views, materialized views, foreign and partitioned tables the role may read from.
+const TABLES: &str = "\
+SELECT n.nspname::text, c.relname::text, (c.relkind IN ('v', 'm'))::text, c.reltuples::int8::text \
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
+AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
+AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
+AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT') \
+ORDER BY 1, 2 LIMIT $1";
+
+/// Columns; a domain counts as what it stands on.
+const COLUMNS: &str = "\
+WITH RECURSIVE base (oid, under, typname, typtype) AS (\
+SELECT t.oid, t.typbasetype, t.typname, t.typtype FROM pg_catalog.pg_type AS t \
+UNION ALL SELECT b.oid, t.typbasetype, t.typname, t.typtype FROM base AS b \
+JOIN pg_catalog.pg_type AS t ON t.oid = b.under WHERE b.typtype = 'd') \
+SELECT n.nspname::text, c.relname::text, a.attname::text, (NOT a.attnotnull)::text, \
+(a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '')::text, \
+pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text, b.typtype::text \
+FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid \
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+JOIN base AS b ON b.oid = a.atttypid AND b.typtype <> 'd' \
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
+AND a.attnum > 0 AND NOT a.attisdropped \
+AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
+AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
+AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') \
+ORDER BY 1, 2, a.attnum";
+
+/// Indexes that hold for every row and are ready; a column beyond the key (`INCLUDE`) is left out.
+const INDEXES: &str = "\
+SELECT n.nspname::text, c.relname::text, i.indexrelid::text, i.indisunique::text, \
+i.indisprimary::text, a.attname::text \
+FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid \
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+CROSS JOIN LATERAL pg_catalog.generate_series(0, i.indnkeyatts - 1) AS k (place) \
+LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[k.place] \
+AND a.attnum > 0 \
+WHERE i.indpred IS NULL AND i.indisvalid AND NOT c.relispartition \
+AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
+AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
+ORDER BY 1, 2, i.indisprimary DESC, i.indexrelid, k.place";
+
+const FOREIGN_KEYS: &str = "\
+SELECT n.nspname::text, c.relname::text, f.oid::text, a.attname::text, \
+fn.nspname::text, fc.relname::text, fa.attname::text \
+FROM pg_catalog.pg_constraint AS f JOIN pg_catalog.pg_class AS c ON c.oid = f.conrelid \
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+JOIN pg_catalog.pg_class AS fc ON fc.oid = f.confrelid \
+JOIN pg_catalog.pg_namespace AS fn ON fn.oid = fc.relnamespace \
+CROSS JOIN LATERAL pg_catalog.generate_series(1, pg_catalog.cardinality(f.conkey)) AS k (place) \
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = f.conkey[k.place] \
+JOIN pg_catalog.pg_attribute AS fa ON fa.attrelid = fc.oid AND fa.attnum = f.confkey[k.place] \
+WHERE f.contype = 'f' AND NOT c.relispartition \
+AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
+ORDER BY 1, 2, f.oid, k.place";
+
+pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
+    let pg = Flavour::Postgres;
+    let about = rows!(ask(conn, pg, ABOUT, 2, Vec::new()));
+    let Some(about) = about.row(0) else { return Ok(Err(StoreFault::Catalogue)) };
+    let version = about.get(0).unwrap_or_default();
+    let mut draft = Draft::new(Engine::Postgres, version, about.get(1));
+    for row in rows!(ask(conn, pg, TABLES, 4, table_limit())).iter() {
+        draft.add_table(row);
+    }
+    for row in rows!(ask(conn, pg, COLUMNS, 8, Vec::new())).iter() {
+        draft.add_column(row, sql_type(row.get(6).unwrap_or(""), row.get(7).unwrap_or("")));
+    }
+    draft.add_indexes(&rows!(ask(conn, pg, INDEXES, 6, Vec::new())));
+    draft.add_foreign_keys(&rows!(ask(conn, pg, FOREIGN_KEYS, 7, Vec::new())));
+    Ok(Ok(draft))
+}
+
+/// From `pg_type.typname` and `typtype`.
+fn sql_type(name: &str, kind: &str) -> SqlType {
+    let integer = |bits| SqlType::Integer { bits, unsigned: false };
+    match name {
+        _ if kind == "e" => SqlType::Enum,
+        "int2" => integer(16),
+        "int4" => integer(32),
+        "int8" => integer(64),
+        "numeric" => SqlType::Decimal,
+        "float4" | "float8" => SqlType::Float,
+        "text" | "varchar" => SqlType::Text,
+        // Their own comparisons and order are not those of text: compared as text they are exact.
+        "citext" | "name" => SqlType::Enum,
+        "bpchar" => SqlType::Char,
+        "bool" => SqlType::Boolean,
+        "date" => SqlType::Date,
+        "time" => SqlType::Time,
+        "timestamp" => SqlType::DateTime,
+        "timestamptz" => SqlType::Instant,
+        "uuid" => SqlType::Uuid,
+        "bytea" => SqlType::Binary,
+        "json" | "jsonb" => SqlType::Json,
+        _ => SqlType::Other,
+    }
+}

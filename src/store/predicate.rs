@@ -1,0 +1,100 @@
+//! Conditions. A NULL anywhere makes the predicate it is in not true; `IS NOT TRUE` keeps that so
+//! under a negation.
+
+use crate::mapping::plan::Predicate;
+
+use super::statement::{Scope, Writer};
+use super::{Flavour, WriteFault, compare, member, sql, text};
+
+/// Deepest nesting written; plans made from queries stay far below.
+const MAX_DEPTH: usize = 64;
+
+pub(super) fn predicate(
+    w: &mut Writer,
+    scope: Scope,
+    what: &Predicate,
+    depth: usize,
+) -> Result<(), WriteFault> {
+    if depth > MAX_DEPTH {
+        return Err(WriteFault::Plan);
+    }
+    match what {
+        Predicate::Always => {
+            w.sql(if w.flavour == Flavour::Sqlite { "1" } else { "TRUE" });
+            Ok(())
+        }
+        Predicate::Never => {
+            member::never(w);
+            Ok(())
+        }
+        Predicate::All(parts) => joined(w, scope, parts, " AND ", depth),
+        Predicate::Any(parts) => joined(w, scope, parts, " OR ", depth),
+        Predicate::Not(inner) => {
+            w.sql("(");
+            predicate(w, scope, inner, depth + 1)?;
+            w.sql(") IS NOT TRUE");
+            Ok(())
+        }
+        Predicate::Compare { left, op, right } => {
+            w.sql("(");
+            compare::compare(w, scope, left, *op, right)?;
+            w.sql(")");
+            Ok(())
+        }
+        Predicate::In { left, values } => {
+            w.sql("(");
+            member::is_in(w, scope, left, values)?;
+            w.sql(")");
+            Ok(())
+        }
+        Predicate::IsNull(expr) => {
+            match expr {
+                crate::mapping::plan::Expr::Column(column) => w.column(scope, column)?,
+                _ => text::as_text(w, scope, expr)?,
+            }
+            w.sql(" IS NULL");
+            Ok(())
+        }
+        Predicate::Text { left, how, text: value, folded } => {
+            w.sql("(");
+            text::matches(w, scope, left, *how, value, *folded)?;
+            w.sql(")");
+            Ok(())
+        }
+        Predicate::InSelect { columns, select } => {
+            if columns.is_empty() || columns.len() != select.columns.len() {
+                return Err(WriteFault::Plan);
+            }
+            let row = columns.len() > 1;
+            w.sql(if row { "(" } else { "" });
+            w.list(columns, ", ", |w, column| w.column(scope, column))?;
+            w.sql(if row { ") IN (" } else { " IN (" });
+            sql::sub_select(w, select, scope.depth + 1)?;
+            w.sql(")");
+            Ok(())
+        }
+    }
+}
+
+fn joined(
+    w: &mut Writer,
+    scope: Scope,
+    parts: &[Predicate],
+    word: &str,
+    depth: usize,
+) -> Result<(), WriteFault> {
+    match parts {
+        [] if word == " AND " => predicate(w, scope, &Predicate::Always, depth + 1),
+        [] => {
+            member::never(w);
+            Ok(())
+        }
+        [only] => predicate(w, scope, only, depth + 1),
+        _ => {
+            w.sql("(");
+            w.list(parts, word, |w, part| predicate(w, scope, part, depth + 1))?;
+            w.sql(")");
+            Ok(())
+        }
+    }
+}

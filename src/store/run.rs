@@ -1,0 +1,222 @@
+//! Running statements over one connection. Errors of the driver pass through untouched, for the lane
+//! to classify; what the rows themselves do wrong is a [`StoreFault`] of its own.
+
+use futures_util::TryStreamExt as _;
+use sqlx::mysql::{MySqlArguments, MySqlConnection};
+use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use sqlx::{Arguments as _, Executor as _};
+
+use crate::mapping::plan::SourcePlan;
+use crate::mapping::rows::Rows;
+
+use super::cells::{Cell, TextRow};
+use super::{Bind, Flavour, Statement, StoreFault, child_sql, page_sql};
+
+/// Bytes one answer may hold, page and children together: the text of its cells, and 8 for each.
+pub const MAX_TEXT: usize = 16 * 1024 * 1024;
+
+/// What a cell counts beside its text, so that rows of NULLs have an end as well.
+const CELL: usize = 8;
+
+/// A borrowed connection of either engine.
+pub enum TenantConn<'a> {
+    /// PostgreSQL.
+    Postgres(&'a mut PgConnection),
+    /// MySQL or MariaDB.
+    MySql(&'a mut MySqlConnection),
+    /// SQLite.
+    Sqlite(&'a mut SqliteConnection),
+}
+
+/// A page of one source with its one-to-many rows, as of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedPage {
+    /// The base rows.
+    pub page: Rows,
+    /// The rows of each child of the plan, in its order.
+    pub children: Vec<Rows>,
+    /// Cells that could not be given as text and stand as NULL.
+    pub undecodable: u64,
+}
+
+/// Rows of one statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The rows.
+    pub rows: Rows,
+    /// Cells that could not be given as text and stand as NULL.
+    pub undecodable: u64,
+}
+
+/// Either what was asked for, or a fault of its own with the connection in order.
+pub type Outcome<T> = Result<Result<T, StoreFault>, sqlx::Error>;
+
+/// What a statement is bound with did not fit the driver.
+fn unbindable(_: sqlx::error::BoxDynError) -> sqlx::Error {
+    sqlx::Error::Encode("a value does not fit the driver".into())
+}
+
+macro_rules! arguments {
+    ($arguments:ty, $statement:expr, $uint:expr, $texts:expr) => {{
+        let mut arguments = <$arguments>::default();
+        for bind in &$statement.binds {
+            match bind {
+                Bind::Text(text) => arguments.add(text.clone()),
+                Bind::Int(number) => arguments.add(*number),
+                Bind::Float(number) => arguments.add(*number),
+                Bind::Bytes(bytes) => arguments.add(bytes.clone()),
+                Bind::UInt(number) => $uint(&mut arguments, *number),
+                Bind::Texts(texts) => $texts(&mut arguments, texts.clone()),
+            }
+            .map_err(unbindable)?;
+        }
+        arguments
+    }};
+}
+
+type Added = Result<(), sqlx::error::BoxDynError>;
+
+fn foreign<A, T>(_: &mut A, _: T) -> Added {
+    Err("bound for another engine".into())
+}
+
+/// Runs one statement; its rows may not exceed `limit` bytes (see [`MAX_TEXT`]).
+pub async fn select(
+    conn: &mut TenantConn<'_>,
+    statement: &Statement,
+    limit: usize,
+) -> Outcome<Fetched> {
+    let text = statement.text.as_str();
+    match conn {
+        TenantConn::Postgres(conn) => {
+            let add = |a: &mut PgArguments, texts: Vec<String>| a.add(texts);
+            let arguments = arguments!(PgArguments, statement, foreign, add);
+            let mut rows = conn.fetch(sqlx::query_with(text, arguments));
+            collect(statement, limit, &mut rows).await
+        }
+        TenantConn::MySql(conn) => {
+            let add = |a: &mut MySqlArguments, number: u64| a.add(number);
+            let arguments = arguments!(MySqlArguments, statement, add, foreign);
+            let mut rows = conn.fetch(sqlx::query_with(text, arguments));
+            collect(statement, limit, &mut rows).await
+        }
+        TenantConn::Sqlite(conn) => {
+            let arguments = arguments!(SqliteArguments<'_>, statement, foreign, foreign);
+            let mut rows = conn.fetch(sqlx::query_with(text, arguments));
+            collect(statement, limit, &mut rows).await
+        }
+    }
+}
+
+async fn collect<R: TextRow>(
+    statement: &Statement,
+    limit: usize,
+    stream: &mut (impl futures_util::Stream<Item = Result<R, sqlx::Error>> + Unpin + Send),
+) -> Outcome<Fetched> {
+    let mut rows = Rows::new(statement.shape.len());
+    let mut undecodable = 0;
+    let mut scratch = String::new();
+    let mut used = 0_usize;
+    while let Some(row) = stream.try_next().await? {
+        for (index, ty) in statement.shape.iter().enumerate() {
+            let cell = match row.cell(index, *ty, &mut scratch) {
+                Cell::Null => None,
+                Cell::Text(text) => Some(text),
+                Cell::Bad => {
+                    undecodable += 1;
+                    None
+                }
+            };
+            used += CELL + cell.map_or(0, str::len);
+            if used > limit || rows.push(cell).is_err() {
+                return Ok(Err(StoreFault::TooLarge { limit }));
+            }
+        }
+    }
+    Ok(Ok(Fetched { rows, undecodable }))
+}
+
+/// Opens a snapshot that sees one moment and changes nothing.
+const fn begin(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        Flavour::MySql | Flavour::MariaDb => {
+            "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+        }
+        Flavour::Sqlite => "BEGIN",
+    }
+}
+
+async fn command(conn: &mut TenantConn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
+    match conn {
+        TenantConn::Postgres(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
+        TenantConn::MySql(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
+        TenantConn::Sqlite(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
+    }
+}
+
+/// The page of a plan and its children; in one read-only snapshot when there are children.
+pub async fn fetch_page_on(
+    conn: &mut TenantConn<'_>,
+    plan: &SourcePlan,
+    flavour: Flavour,
+    limit: usize,
+) -> Outcome<FetchedPage> {
+    let page = match page_sql(&plan.page, flavour) {
+        Ok(statement) => statement,
+        Err(fault) => return Ok(Err(fault.into())),
+    };
+    if plan.children.is_empty() {
+        return Ok(select(conn, &page, limit).await?.map(|fetched| FetchedPage {
+            page: fetched.rows,
+            children: Vec::new(),
+            undecodable: fetched.undecodable,
+        }));
+    }
+    command(conn, begin(flavour)).await?;
+    let outcome = snapshot(conn, plan, &page, flavour, limit).await;
+    let end = command(conn, "ROLLBACK").await;
+    // What went wrong first says more than a failed end of it.
+    let outcome = outcome?;
+    end?;
+    Ok(outcome)
+}
+
+fn size(rows: &Rows) -> usize {
+    rows.text_len() + rows.len() * rows.width() * CELL
+}
+
+async fn snapshot(
+    conn: &mut TenantConn<'_>,
+    plan: &SourcePlan,
+    page: &Statement,
+    flavour: Flavour,
+    limit: usize,
+) -> Outcome<FetchedPage> {
+    let Fetched { rows: page, mut undecodable } = match select(conn, page, limit).await? {
+        Ok(fetched) => fetched,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let mut left = limit.saturating_sub(size(&page));
+    let mut children = Vec::with_capacity(plan.children.len());
+    for child in &plan.children {
+        let statement = match child_sql(child, &page, flavour) {
+            Ok(Some(statement)) => statement,
+            Ok(None) => {
+                children.push(Rows::new(child.select.columns.len()));
+                continue;
+            }
+            Err(fault) => return Ok(Err(fault.into())),
+        };
+        match select(conn, &statement, left).await? {
+            Ok(fetched) => {
+                left = left.saturating_sub(size(&fetched.rows));
+                undecodable += fetched.undecodable;
+                children.push(fetched.rows);
+            }
+            Err(_) => return Ok(Err(StoreFault::TooLarge { limit })),
+        }
+    }
+    Ok(Ok(FetchedPage { page, children, undecodable }))
+}

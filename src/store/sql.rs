@@ -1,0 +1,175 @@
+//! Whole statements.
+
+use crate::mapping::catalog::SqlType;
+use crate::mapping::plan::{Child, ColumnRef, JoinOn, Order, Predicate, Select};
+use crate::mapping::rows::Rows;
+
+use super::keyset::Nulls;
+use super::statement::{Bind, Scope, Statement, Writer};
+use super::{Flavour, WriteFault, compare, keyset, member, predicate};
+
+/// Deepest nesting of selects.
+const MAX_NESTING: usize = 4;
+
+/// The statement of a page.
+pub fn page_sql(select: &Select, flavour: Flavour) -> Result<Statement, WriteFault> {
+    let mut w = Writer::new(flavour);
+    let scope = head(&mut w, select, 0)?;
+    tail(&mut w, scope, select, |_| Ok(false))?;
+    if !select.order.is_empty() {
+        let sure = keyset::never_null(&select.filter);
+        w.sql(" ORDER BY ");
+        keyset::order(&mut w, scope, &select.order, &Nulls { sure: &sure, keyed: true })?;
+    }
+    limit(&mut w, select);
+    Ok(w.finish(select.columns.iter().map(|c| c.ty).collect()))
+}
+
+/// The statement of a one-to-many table for the rows of `page`; `None` when no row has a key.
+pub fn child_sql(
+    child: &Child,
+    page: &Rows,
+    flavour: Flavour,
+) -> Result<Option<Statement>, WriteFault> {
+    if child.own.is_empty() || child.own.len() != child.parent.len() {
+        return Err(WriteFault::Plan);
+    }
+    let mut keys: Vec<Vec<&str>> = page
+        .iter()
+        .filter_map(|row| child.parent.iter().map(|cell| row.get(*cell)).collect())
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let select = &child.select;
+    let mut w = Writer::new(flavour);
+    let scope = head(&mut w, select, 0)?;
+    tail(&mut w, scope, select, |w| {
+        w.sql("(");
+        member::keys(w, scope, &child.own, &keys)?;
+        w.sql(")");
+        Ok(true)
+    })?;
+    w.sql(" ORDER BY ");
+    w.list(&child.own, ", ", |w, column| w.column(scope, column))?;
+    let rest: Vec<Order> =
+        select.order.iter().filter(|o| !child.own.contains(&o.column)).cloned().collect();
+    if !rest.is_empty() {
+        w.sql(", ");
+        keyset::order(&mut w, scope, &rest, &Nulls { sure: &[], keyed: false })?;
+    }
+    limit(&mut w, select);
+    Ok(Some(w.finish(select.columns.iter().map(|c| c.ty).collect())))
+}
+
+/// A select inside a condition: bare columns, no order.
+pub(super) fn sub_select(w: &mut Writer, select: &Select, depth: usize) -> Result<(), WriteFault> {
+    // MySQL has no LIMIT there, and a limited set of matches would be an arbitrary one.
+    if depth > MAX_NESTING || select.limit.is_some() || select.after.is_some() {
+        return Err(WriteFault::Plan);
+    }
+    let scope = head(w, select, depth)?;
+    tail(w, scope, select, |_| Ok(false))
+}
+
+/// `SELECT columns FROM relations`.
+fn head(w: &mut Writer, select: &Select, depth: usize) -> Result<Scope, WriteFault> {
+    if select.columns.is_empty() {
+        return Err(WriteFault::Plan);
+    }
+    let scope = Scope { depth, relations: select.joins.len() + 1 };
+    w.sql("SELECT ");
+    w.list(&select.columns, ", ", |w, column| {
+        if depth == 0 { fetched(w, scope, column) } else { w.column(scope, column) }
+    })?;
+    w.sql(" FROM ");
+    w.relation(&select.from)?;
+    w.sql(" AS ");
+    w.alias(scope, 0)?;
+    for (index, join) in select.joins.iter().enumerate() {
+        w.sql(" LEFT JOIN ");
+        w.relation(&join.relation)?;
+        w.sql(" AS ");
+        w.alias(scope, index + 1)?;
+        w.sql(" ON ");
+        if join.on.is_empty() {
+            return Err(WriteFault::Plan);
+        }
+        w.list(&join.on, " AND ", |w, on| match on {
+            JoinOn::Columns(left, right) => {
+                w.column(scope, left)?;
+                w.sql(" = ");
+                w.column(scope, right)
+            }
+            JoinOn::Value(column, value) => {
+                let left = crate::mapping::plan::Expr::Column(column.clone());
+                w.sql("(");
+                compare::compare(w, scope, &left, crate::mapping::plan::CompareOp::Eq, value)?;
+                w.sql(")");
+                Ok(())
+            }
+        })?;
+    }
+    Ok(scope)
+}
+
+/// `WHERE filter AND extra AND position`.
+fn tail(
+    w: &mut Writer,
+    scope: Scope,
+    select: &Select,
+    extra: impl FnOnce(&mut Writer) -> Result<bool, WriteFault>,
+) -> Result<(), WriteFault> {
+    let start = w.text.len();
+    w.sql(" WHERE ");
+    let mut any = extra(w)?;
+    if select.filter != Predicate::Always {
+        if any {
+            w.sql(" AND ");
+        }
+        predicate::predicate(w, scope, &select.filter, 0)?;
+        any = true;
+    }
+    if let Some(position) = &select.after {
+        if any {
+            w.sql(" AND ");
+        }
+        let sure = keyset::never_null(&select.filter);
+        let nulls = Nulls { sure: &sure, keyed: true };
+        keyset::after(w, scope, &select.order, position, &nulls)?;
+        any = true;
+    }
+    if !any {
+        w.text.truncate(start);
+    }
+    Ok(())
+}
+
+fn limit(w: &mut Writer, select: &Select) {
+    if let Some(limit) = select.limit {
+        w.sql(" LIMIT ");
+        w.bind(Bind::Int(i64::from(limit)));
+    }
+}
+
+/// A column in the select list, as text or as what the driver gives without loss.
+fn fetched(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
+    let (before, after) = match (w.flavour, column.ty) {
+        // SQLite's cells say themselves what they hold. CAST prints six digits of a MySQL FLOAT; the
+        // driver has them all.
+        (Flavour::Sqlite, _) | (Flavour::MySql | Flavour::MariaDb, SqlType::Float) => ("", ""),
+        (Flavour::Postgres, SqlType::Binary) => ("encode(", ", 'hex')"),
+        (Flavour::Postgres, SqlType::Instant) => ("(", " AT TIME ZONE 'UTC')::text"),
+        (Flavour::Postgres, _) => ("", "::text"),
+        (_, SqlType::Binary) => ("LOWER(HEX(", "))"),
+        // Adding nothing makes a number of BIT and YEAR and drops ZEROFILL.
+        (_, SqlType::Integer { .. }) => ("CAST(", " + 0 AS CHAR CHARACTER SET utf8mb4)"),
+        (_, _) => ("CAST(", " AS CHAR CHARACTER SET utf8mb4)"),
+    };
+    w.sql(before);
+    w.column(scope, column)?;
+    w.sql(after);
+    Ok(())
+}

@@ -1,0 +1,161 @@
+use std::fmt;
+
+use crate::mapping::catalog::SqlType;
+use crate::mapping::plan::{ColumnRef, Relation};
+
+use super::{Flavour, WriteFault};
+
+/// One value sent beside the text.
+#[derive(Clone, PartialEq)]
+pub enum Bind {
+    /// Text.
+    Text(String),
+    /// A signed whole number.
+    Int(i64),
+    /// A whole number beyond `i64` (MySQL only).
+    UInt(u64),
+    /// A floating-point number.
+    Float(f64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// Several texts as one array (PostgreSQL only).
+    Texts(Vec<String>),
+}
+
+/// Values are patients' data and callers' search terms: only their kind is shown.
+impl fmt::Debug for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text",
+            Self::Int(_) => "Int",
+            Self::UInt(_) => "UInt",
+            Self::Float(_) => "Float",
+            Self::Bytes(_) => "Bytes",
+            Self::Texts(_) => "Texts",
+        })
+    }
+}
+
+/// One statement for one engine. The text holds no value, so a mapping has few of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// Which engine it is written for.
+    pub flavour: Flavour,
+    /// The SQL.
+    pub text: String,
+    /// What is bound, in the order of the placeholders.
+    pub binds: Vec<Bind>,
+    /// What each fetched column holds, for turning cells into their canonical text.
+    pub shape: Vec<SqlType>,
+}
+
+/// Relations of one select: how deep it is nested, and how many there are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scope {
+    pub depth: usize,
+    pub relations: usize,
+}
+
+/// Text and binds under way.
+pub(super) struct Writer {
+    pub flavour: Flavour,
+    pub text: String,
+    pub binds: Vec<Bind>,
+}
+
+impl Writer {
+    pub fn new(flavour: Flavour) -> Self {
+        Self { flavour, text: String::with_capacity(512), binds: Vec::new() }
+    }
+
+    pub fn sql(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    pub fn ident(&mut self, name: &str) -> Result<(), WriteFault> {
+        self.flavour.quote(name, &mut self.text)
+    }
+
+    /// A placeholder for the value; PostgreSQL's needs its cast written right after it.
+    pub fn bind(&mut self, bind: Bind) {
+        self.binds.push(bind);
+        if self.flavour == Flavour::Postgres {
+            self.text.push('$');
+            self.text.push_str(&self.binds.len().to_string());
+        } else {
+            self.text.push('?');
+        }
+    }
+
+    /// A text value.
+    pub fn text_bind(&mut self, text: &str) {
+        self.bind(Bind::Text(text.to_owned()));
+        if self.flavour == Flavour::Postgres {
+            self.sql("::text");
+        }
+    }
+
+    pub fn alias(&mut self, scope: Scope, relation: usize) -> Result<(), WriteFault> {
+        if relation >= scope.relations {
+            return Err(WriteFault::Plan);
+        }
+        if scope.depth == 0 {
+            self.text.push('t');
+        } else {
+            self.text.push('s');
+            self.text.push_str(&scope.depth.to_string());
+            self.text.push('_');
+        }
+        self.text.push_str(&relation.to_string());
+        Ok(())
+    }
+
+    /// The bare column. Always with its relation: SQLite takes an unknown lone `"name"` for a text.
+    pub fn column(&mut self, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
+        self.alias(scope, column.relation)?;
+        self.text.push('.');
+        self.ident(&column.name)
+    }
+
+    pub fn relation(&mut self, relation: &Relation) -> Result<(), WriteFault> {
+        match relation {
+            Relation::Table { schema, name } => {
+                if let Some(schema) = schema {
+                    self.ident(schema)?;
+                    self.text.push('.');
+                }
+                self.ident(name)
+            }
+            Relation::Query { sql, .. } => {
+                let sql = sql.trim().trim_end_matches([';', ' ', '\n', '\r', '\t']);
+                if sql.is_empty() || sql.contains('\0') {
+                    return Err(WriteFault::Plan);
+                }
+                // The line break ends a comment the text may close with.
+                self.sql("(\n");
+                self.sql(sql);
+                self.sql("\n)");
+                Ok(())
+            }
+        }
+    }
+
+    pub fn list<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        separator: &str,
+        mut write: impl FnMut(&mut Self, T) -> Result<(), WriteFault>,
+    ) -> Result<(), WriteFault> {
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.sql(separator);
+            }
+            write(self, item)?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(self, shape: Vec<SqlType>) -> Statement {
+        Statement { flavour: self.flavour, text: self.text, binds: self.binds, shape }
+    }
+}

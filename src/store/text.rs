@@ -1,0 +1,295 @@
+//! Expressions as text, and character matches on them.
+
+use crate::mapping::catalog::SqlType;
+use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, TextMatch};
+
+use super::compare::{mysql_bytes, sign};
+use super::fold::{Syntax, escaped, fold, folded};
+use super::statement::{Bind, Scope, Writer};
+use super::{Flavour, WriteFault};
+
+/// Longest text searched for, in characters.
+const MAX_SEARCH: usize = 256;
+
+/// Writes an expression as text in the session's character set.
+pub(super) fn as_text(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), WriteFault> {
+    match expr {
+        Expr::Column(column) => column_text(w, scope, column),
+        Expr::Trimmed(inner) => {
+            w.sql(if w.flavour == Flavour::Postgres { "btrim(" } else { "TRIM(" });
+            as_text(w, scope, inner)?;
+            w.sql(")");
+            Ok(())
+        }
+        Expr::Joined { parts, separator } => {
+            if parts.is_empty() {
+                return Err(WriteFault::Plan);
+            }
+            w.sql("NULLIF(concat_ws(");
+            w.text_bind(separator);
+            for part in parts {
+                w.sql(", CASE WHEN ");
+                w.sql(if w.flavour == Flavour::Postgres { "btrim(" } else { "TRIM(" });
+                as_text(w, scope, part)?;
+                w.sql(") <> '' THEN ");
+                as_text(w, scope, part)?;
+                w.sql(" END");
+            }
+            w.sql("), '')");
+            Ok(())
+        }
+        Expr::Pieces { column, pieces } => {
+            if pieces.is_empty() {
+                return Err(WriteFault::Plan);
+            }
+            let concat = w.flavour.is_mysql();
+            w.sql(if concat { "CONCAT(" } else { "(" });
+            w.list(pieces, if concat { ", " } else { " || " }, |w, piece| {
+                match piece {
+                    Piece::Literal(text) => w.text_bind(text),
+                    Piece::Slice { start, length } => {
+                        w.sql(if concat { "SUBSTRING(" } else { "substr(" });
+                        column_text(w, scope, column)?;
+                        w.sql(&format!(", {start}, {length})"));
+                    }
+                }
+                Ok(())
+            })?;
+            w.sql(")");
+            Ok(())
+        }
+    }
+}
+
+fn column_text(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
+    match w.flavour {
+        Flavour::Postgres => {
+            w.column(scope, column)?;
+            w.sql("::text");
+        }
+        Flavour::MySql | Flavour::MariaDb => {
+            w.sql("CONVERT(");
+            w.column(scope, column)?;
+            w.sql(" USING utf8mb4)");
+        }
+        Flavour::Sqlite => {
+            w.sql("CAST(");
+            w.column(scope, column)?;
+            w.sql(" AS TEXT)");
+        }
+    }
+    Ok(())
+}
+
+/// Compares an expression, as text, code point by code point.
+pub(super) fn compare(
+    w: &mut Writer,
+    scope: Scope,
+    left: &Expr,
+    op: CompareOp,
+    right: &str,
+) -> Result<(), WriteFault> {
+    if w.flavour == Flavour::Postgres && right.contains('\0') {
+        return match op {
+            CompareOp::Eq => {
+                w.sql("FALSE");
+                Ok(())
+            }
+            _ => Err(WriteFault::Value),
+        };
+    }
+    if w.flavour.is_mysql() {
+        w.sql("CAST(");
+        as_text(w, scope, left)?;
+        w.sql(" AS BINARY)");
+        w.sql(sign(op));
+        w.bind(Bind::Bytes(right.as_bytes().to_vec()));
+        return Ok(());
+    }
+    as_text(w, scope, left)?;
+    w.sql(if w.flavour == Flavour::Postgres { " COLLATE \"C\"" } else { " COLLATE BINARY" });
+    w.sql(sign(op));
+    w.text_bind(right);
+    Ok(())
+}
+
+/// A character match.
+pub(super) fn matches(
+    w: &mut Writer,
+    scope: Scope,
+    left: &Expr,
+    how: TextMatch,
+    text: &str,
+    ignore: bool,
+) -> Result<(), WriteFault> {
+    if text.chars().count() > MAX_SEARCH {
+        return Err(WriteFault::TooLong);
+    }
+    let separator = match how {
+        TextMatch::StartsWord { separator } => Some(separator),
+        _ => None,
+    };
+    if text.contains('\0') || separator == Some('\0') {
+        super::member::never(w);
+        return Ok(());
+    }
+    let text = &if ignore { fold(text) } else { text.to_owned() };
+    match (how, ignore) {
+        (TextMatch::Equals, false) => match left {
+            Expr::Column(column) if matches!(column.ty, SqlType::Text | SqlType::Char) => {
+                let value = crate::mapping::plan::Value { ty: column.ty, text: text.to_owned() };
+                super::compare::compare(w, scope, left, CompareOp::Eq, &value)
+            }
+            _ => compare(w, scope, left, CompareOp::Eq, text),
+        },
+        _ if w.flavour == Flavour::Sqlite => glob(w, scope, left, how, text, ignore),
+        (_, true) => regex(w, scope, left, how, text),
+        (_, false) => like(w, scope, left, how, text),
+    }
+}
+
+/// `GLOB` counts every code point, knows character classes and uses an index on a plain prefix.
+fn glob(
+    w: &mut Writer,
+    scope: Scope,
+    left: &Expr,
+    how: TextMatch,
+    text: &str,
+    ignore: bool,
+) -> Result<(), WriteFault> {
+    let body = if ignore { folded(text, Syntax::Glob) } else { escaped(text, Syntax::Glob) };
+    let one = |w: &mut Writer, pattern: String| {
+        match left {
+            Expr::Column(column) => w.column(scope, column)?,
+            _ => as_text(w, scope, left)?,
+        }
+        w.sql(" GLOB ");
+        w.text_bind(&pattern);
+        Ok(())
+    };
+    match how {
+        TextMatch::Equals => one(w, body),
+        TextMatch::StartsWith => one(w, format!("{body}*")),
+        TextMatch::Contains => one(w, format!("*{body}*")),
+        TextMatch::StartsWord { separator } => {
+            w.sql("(");
+            one(w, format!("{body}*"))?;
+            w.sql(" OR ");
+            let separator = escaped(separator.encode_utf8(&mut [0; 4]), Syntax::Glob);
+            one(w, format!("*{separator}{body}*"))?;
+            w.sql(")");
+            Ok(())
+        }
+    }
+}
+
+/// A folded match on PostgreSQL, MySQL and MariaDB: the pattern names every form of each letter, so
+/// the answer does not depend on any collation or locale.
+fn regex(
+    w: &mut Writer,
+    scope: Scope,
+    left: &Expr,
+    how: TextMatch,
+    text: &str,
+) -> Result<(), WriteFault> {
+    let syntax =
+        if w.flavour == Flavour::MySql { Syntax::Alternatives } else { Syntax::RegexClass };
+    let body = folded(text, syntax);
+    let pattern = match how {
+        TextMatch::Equals => format!("^{body}$"),
+        TextMatch::StartsWith => format!("^{body}"),
+        TextMatch::Contains => body,
+        TextMatch::StartsWord { separator } => {
+            let separator = escaped(separator.encode_utf8(&mut [0; 4]), syntax);
+            format!("(^|{separator}){body}")
+        }
+    };
+    if w.flavour == Flavour::Postgres {
+        as_text(w, scope, left)?;
+        w.sql(" ~ ");
+        w.text_bind(&pattern);
+        return Ok(());
+    }
+    w.sql("(");
+    if how == TextMatch::Equals {
+        // `$` also stands before a closing line break: the length settles it.
+        w.sql("CHAR_LENGTH(");
+        as_text(w, scope, left)?;
+        w.sql(") = ");
+        let length = i64::try_from(text.chars().count()).map_err(|_| WriteFault::TooLong)?;
+        w.bind(Bind::Int(length));
+        w.sql(" AND ");
+    }
+    if text.is_empty() {
+        // MySQL refuses an empty pattern, which matches every text.
+        as_text(w, scope, left)?;
+        w.sql(" IS NOT NULL)");
+        return Ok(());
+    }
+    as_text(w, scope, left)?;
+    w.sql(" COLLATE utf8mb4_bin REGEXP ");
+    w.bind(Bind::Text(pattern));
+    w.sql(")");
+    Ok(())
+}
+
+/// An exact match by `LIKE`, which is exact on PostgreSQL and, with a binary collation, on MySQL.
+fn like(
+    w: &mut Writer,
+    scope: Scope,
+    left: &Expr,
+    how: TextMatch,
+    text: &str,
+) -> Result<(), WriteFault> {
+    let body = escaped(text, Syntax::Like);
+    match how {
+        TextMatch::Equals => like_one(w, scope, left, body),
+        TextMatch::StartsWith => like_one(w, scope, left, format!("{body}%")),
+        TextMatch::Contains => like_one(w, scope, left, format!("%{body}%")),
+        TextMatch::StartsWord { separator } => {
+            let separator = escaped(separator.encode_utf8(&mut [0; 4]), Syntax::Like);
+            w.sql("(");
+            like_one(w, scope, left, format!("{body}%"))?;
+            w.sql(" OR ");
+            like_one(w, scope, left, format!("%{separator}{body}%"))?;
+            w.sql(")");
+            Ok(())
+        }
+    }
+}
+
+fn like_one(w: &mut Writer, scope: Scope, left: &Expr, pattern: String) -> Result<(), WriteFault> {
+    let bare = match left {
+        Expr::Column(column) if column.ty == SqlType::Text => Some(column),
+        _ => None,
+    };
+    if w.flavour == Flavour::Postgres {
+        match bare {
+            Some(column) => w.column(scope, column)?,
+            None => as_text(w, scope, left)?,
+        }
+        w.sql(" LIKE ");
+        w.text_bind(&pattern);
+        w.sql(" ESCAPE '!'");
+        return Ok(());
+    }
+    w.sql("(");
+    if let Some(column) = bare.filter(|_| pattern.is_ascii()) {
+        // Any collation of the column lets through at least the exact matches, and may use its index.
+        w.column(scope, column)?;
+        w.sql(" LIKE ");
+        w.bind(Bind::Text(pattern.clone()));
+        w.sql(" ESCAPE '!' AND ");
+    }
+    if let Expr::Column(column) = left {
+        mysql_bytes(w, scope, column)?;
+    } else {
+        w.sql("CAST(");
+        as_text(w, scope, left)?;
+        w.sql(" AS BINARY)");
+    }
+    w.sql(" LIKE ");
+    w.bind(Bind::Bytes(pattern.into_bytes()));
+    w.sql(" ESCAPE '!')");
+    Ok(())
+}

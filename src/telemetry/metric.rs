@@ -1,0 +1,47 @@
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Names of the gateway's own metrics. A name is written here once; `docs/OPERATIONS.md` explains them.
+pub mod names {
+    /// Counter: requests answered, by `listener`, `interaction` and `status` class.
+    pub const REQUESTS: &str = "wardgate_requests_total";
+    /// Histogram: seconds from request to the answer's first byte, by `interaction`.
+    pub const REQUEST_SECONDS: &str = "wardgate_request_seconds";
+    /// Counter: refused requests by `reason` (a closed list).
+    pub const REFUSALS: &str = "wardgate_refusals_total";
+    /// Counter: cells that could not be rendered, by `tenant`.
+    pub const BAD_CELLS: &str = "wardgate_bad_cells_total";
+    /// Counter: rows left out of an answer, by `tenant`.
+    pub const ROWS_LEFT_OUT: &str = "wardgate_rows_left_out_total";
+    /// Counter: integrity events (a seal that did not open, a server that is not the registered one).
+    pub const INTEGRITY: &str = "wardgate_integrity_events_total";
+    /// Counter: configuration loads by `outcome` (hit, loaded, stale, failed).
+    pub const CONFIG_LOADS: &str = "wardgate_config_loads_total";
+}
+
+/// The Prometheus text page. One for a process, as the metrics facade is.
+#[derive(Clone)]
+pub struct MetricsPage(PrometheusHandle);
+
+impl MetricsPage {
+    /// Installs the recorder of this process; a second call shares nothing and records nothing, so tests
+    /// with several gateways still work.
+    pub fn install() -> Self {
+        let buckets =
+            [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+        let builder = PrometheusBuilder::new();
+        let builder = builder
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &buckets)
+            .unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let page = Self(recorder.handle());
+        // Already installed: this page stays empty, which only a second gateway in a process sees.
+        let _installed = metrics::set_global_recorder(recorder).is_ok();
+        page
+    }
+
+    /// The page's text in Prometheus exposition format 0.0.4.
+    pub fn render(&self) -> String {
+        self.0.run_upkeep();
+        self.0.render()
+    }
+}

@@ -1,0 +1,178 @@
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use uuid::Uuid;
+
+use super::cache::Versioned;
+use crate::base::{
+    ConnectionRecord, ConnectionRevision, Fault, FaultKind, Generation, TenantId, TenantName,
+};
+use crate::keyring::{Keyring, SealPlace, Sealed};
+use crate::mapping::catalog::Catalog;
+use crate::mapping::{self, Compiled, Document};
+use crate::pool::{LaneLimits, LaneSpec, RecordFault, RecordSource, TenantLimits};
+use crate::registry::{TenantConfig as Snapshot, TenantState};
+
+/// What the gateway's settings say for tenants that do not say otherwise.
+#[derive(Debug, Clone)]
+pub struct TenantDefaults {
+    /// Rate and concurrency.
+    pub limits: TenantLimits,
+    /// The lane's bounds.
+    pub lane: LaneLimits,
+    /// Entries of a page when `_count` is not given.
+    pub page_size: u32,
+    /// The most `_count` gives.
+    pub page_size_max: u32,
+}
+
+/// A tenant's configuration as one consistent reading of the registry gave it, compiled.
+pub struct TenantConfig {
+    /// Identity.
+    pub id: TenantId,
+    /// Slug.
+    pub name: TenantName,
+    /// The generation it was read at.
+    pub generation: Generation,
+    /// Where it is in its life.
+    pub state: TenantState,
+    /// Rate and concurrency.
+    pub limits: TenantLimits,
+    /// Entries of a page when `_count` is not given.
+    pub page_size: u32,
+    /// The most `_count` gives.
+    pub page_size_max: u32,
+    /// How its database is reached, when a connection is registered.
+    pub lane: Option<LaneSpec>,
+    /// The mapping in force.
+    pub mapping: MappingState,
+}
+
+/// Whether a tenant can be rendered.
+pub enum MappingState {
+    /// None was published.
+    None,
+    /// One is in force.
+    Active(Arc<ActiveMapping>),
+    /// The one in force does not compile with this program. It did when it was published.
+    Broken,
+}
+
+/// A compiled mapping and its version number.
+pub struct ActiveMapping {
+    /// Version, from 1.
+    pub version: u64,
+    /// The compiled document.
+    pub compiled: Compiled,
+}
+
+impl Versioned for TenantConfig {
+    fn generation(&self) -> Generation {
+        self.generation
+    }
+}
+
+/// Where a tenant's connection record is sealed to.
+pub const fn seal_place(
+    tenant: TenantId,
+    record_id: Uuid,
+    revision: ConnectionRevision,
+) -> SealPlace {
+    let (purpose, table, column) = ("tenant connection", "connections", "sealed");
+    SealPlace { purpose, table, column, record_id, tenant, revision }
+}
+
+/// Turns a reading of the registry into a configuration. `before` is the configuration known so far: a
+/// mapping version that has not changed is not compiled again.
+pub(super) fn build(
+    snapshot: Snapshot,
+    before: Option<&TenantConfig>,
+    defaults: &TenantDefaults,
+    keyring: &Keyring,
+) -> TenantConfig {
+    let own = &snapshot.limits;
+    let mut lane_limits = match own.max_connections {
+        Some(most) => LaneLimits {
+            acquire_timeout: defaults.lane.acquire_timeout,
+            session: defaults.lane.session.clone(),
+            ..LaneLimits::with_connections(most)
+        },
+        None => defaults.lane.clone(),
+    };
+    if let Some(millis) = own.statement_timeout_ms {
+        lane_limits.session.statement_timeout = std::time::Duration::from_millis(millis.into());
+    }
+    let rate = own.requests_per_second;
+    let limits = TenantLimits {
+        requests_per_second: rate.unwrap_or(defaults.limits.requests_per_second),
+        burst: rate.unwrap_or(defaults.limits.burst),
+        concurrent_requests: own.concurrent_requests.unwrap_or(defaults.limits.concurrent_requests),
+    };
+    let page_size_max = own.page_size_max.unwrap_or(defaults.page_size_max);
+    let mapping = match &snapshot.mapping {
+        None => MappingState::None,
+        Some(stored) => match before.map(|b| &b.mapping) {
+            Some(MappingState::Active(known)) if known.version == stored.version => {
+                MappingState::Active(Arc::clone(known))
+            }
+            _ => compile(stored.version, &stored.document, &stored.catalog),
+        },
+    };
+    let lane = snapshot.connection.map(|connection| LaneSpec {
+        tenant: snapshot.tenant.id,
+        revision: connection.revision,
+        engine: connection.engine,
+        limits: lane_limits,
+        expected: connection.identity.clone(),
+        source: Arc::new(SealedSource {
+            keyring: keyring.clone(),
+            place: seal_place(connection.tenant, connection.record_id, connection.revision),
+            sealed: connection.sealed,
+        }),
+    });
+    TenantConfig {
+        id: snapshot.tenant.id,
+        name: snapshot.tenant.name,
+        generation: snapshot.tenant.generation,
+        state: snapshot.tenant.state,
+        limits,
+        page_size: own.page_size.unwrap_or(defaults.page_size).min(page_size_max),
+        page_size_max,
+        lane,
+        mapping,
+    }
+}
+
+fn compile(version: u64, document: &str, catalog: &str) -> MappingState {
+    let compiled = serde_json::from_str::<Catalog>(catalog)
+        .ok()
+        .zip(Document::parse(document).ok())
+        .and_then(|(catalog, document)| mapping::compile(&document, &catalog).ok());
+    if let Some(compiled) = compiled {
+        MappingState::Active(Arc::new(ActiveMapping { version, compiled }))
+    } else {
+        tracing::error!(target: "wardgate::tenant", version, "the mapping in force does not compile");
+        MappingState::Broken
+    }
+}
+
+/// Opens a tenant's seal when a connection is opened, and not before.
+struct SealedSource {
+    keyring: Keyring,
+    place: SealPlace,
+    sealed: Sealed,
+}
+
+impl RecordSource for SealedSource {
+    fn record(&self) -> BoxFuture<'_, Result<ConnectionRecord, RecordFault>> {
+        Box::pin(async {
+            self.keyring.open(&self.place, &self.sealed).await.map_err(|fault| {
+                let why = match fault.kind() {
+                    FaultKind::Integrity => "the seal does not open",
+                    _ => "the key store cannot be reached",
+                };
+                RecordFault::new(fault.kind(), why)
+            })
+        })
+    }
+}

@@ -1,0 +1,96 @@
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Shared;
+use super::config::{ActiveMapping, MappingState, TenantConfig};
+use super::fault::TenantFault;
+use crate::audit::{AccessEvent, AuditLog, Receipt};
+use crate::auth::{Permit, Right};
+use crate::base::Deadline;
+use crate::keyring::{MacKey, Purpose};
+use crate::pool::{Admission, Lease};
+
+/// A permit joined with its tenant's open resources: the only way to a patient's data. What it gives
+/// belongs to the permit's tenant, because there is nothing else in it.
+pub struct Session<R: Right> {
+    permit: Permit<R>,
+    config: Arc<TenantConfig>,
+    shared: Arc<Shared>,
+    request: Uuid,
+    deadline: Deadline,
+    /// Held until the request is answered.
+    _admission: Admission,
+}
+
+impl<R: Right> Session<R> {
+    pub(super) fn new(
+        permit: Permit<R>,
+        config: Arc<TenantConfig>,
+        shared: Arc<Shared>,
+        request: Uuid,
+        deadline: Deadline,
+        admission: Admission,
+    ) -> Self {
+        Self { permit, config, shared, request, deadline, _admission: admission }
+    }
+
+    /// The permit it was opened with.
+    pub const fn permit(&self) -> &Permit<R> {
+        &self.permit
+    }
+
+    /// The tenant's configuration.
+    pub fn config(&self) -> &TenantConfig {
+        &self.config
+    }
+
+    /// When the answer is due.
+    pub const fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// The request's id.
+    pub const fn request(&self) -> Uuid {
+        self.request
+    }
+
+    /// The mapping in force.
+    pub fn mapping(&self) -> Result<Arc<ActiveMapping>, TenantFault> {
+        match &self.config.mapping {
+            MappingState::Active(mapping) => Ok(Arc::clone(mapping)),
+            MappingState::None => Err(TenantFault::Incomplete("mapping")),
+            MappingState::Broken => Err(TenantFault::BrokenMapping),
+        }
+    }
+
+    /// Borrows a connection to the tenant's database.
+    pub async fn lease(&self) -> Result<Lease, TenantFault> {
+        let spec = self.config.lane.as_ref().ok_or(TenantFault::Incomplete("connection"))?;
+        Ok(self.shared.pools.lease(spec, self.deadline).await?)
+    }
+
+    /// Writes the access down; durable when it returns.
+    pub async fn record(&self, event: AccessEvent) -> Result<Receipt, TenantFault> {
+        Ok(self.audit().append(event).await?)
+    }
+
+    /// The access log.
+    pub fn audit(&self) -> &AuditLog {
+        &self.shared.audit
+    }
+
+    /// Signs a page cursor with the tenant's own key.
+    pub fn sign_cursor(&self, message: &[u8]) -> [u8; 32] {
+        self.cursor_key().sign(message)
+    }
+
+    /// Whether a page cursor was signed by [`sign_cursor`](Self::sign_cursor) for this tenant.
+    pub fn verify_cursor(&self, message: &[u8], tag: &[u8]) -> bool {
+        self.cursor_key().verify(message, tag)
+    }
+
+    fn cursor_key(&self) -> MacKey {
+        self.shared.keyring.derive(Purpose::PageCursor, self.config.id)
+    }
+}

@@ -1,0 +1,31 @@
+CREATE TABLE observations (
+    id               char(36) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY,
+    patient_id       char(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    encounter_id     char(36) CHARACTER SET ascii COLLATE ascii_bin,
+    practitioner_id  char(36) CHARACTER SET ascii COLLATE ascii_bin,
+    status           varchar(16)   NOT NULL
+                     CHECK (status IN ('registered', 'preliminary', 'final', 'amended', 'corrected',
+                                       'cancelled', 'entered-in-error', 'unknown')),
+    category         varchar(40),
+    code_system      varchar(500)  NOT NULL,
+    code             varchar(80)   NOT NULL,
+    code_display     varchar(300),
+    value_number     decimal(38,12),
+    value_unit       varchar(40),
+    value_code       varchar(80),
+    value_text       text,
+    effective_at     datetime(6),
+    issued_at        datetime(6),
+    version          bigint        NOT NULL DEFAULT 1 CHECK (version > 0),
+    updated_at       datetime(6)   NOT NULL DEFAULT (utc_timestamp(6)),
+    CHECK ((value_number IS NOT NULL) + (value_code IS NOT NULL)
+           + (value_text IS NOT NULL) <= 1),
+    KEY observations_patient (patient_id, code, effective_at),
+    KEY observations_encounter (encounter_id),
+    KEY observations_practitioner (practitioner_id),
+    KEY observations_code (code, effective_at),
+    KEY observations_updated (updated_at, id),
+    CONSTRAINT observations_patient_id FOREIGN KEY (patient_id) REFERENCES patients (id),
+    CONSTRAINT observations_encounter_id FOREIGN KEY (encounter_id) REFERENCES encounters (id),
+    CONSTRAINT observations_practitioner_id FOREIGN KEY (practitioner_id) REFERENCES practitioners (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;

@@ -1,0 +1,6 @@
+SELECT CAST(t0.`id` + 0 AS CHAR CHARACTER SET utf8mb4), CAST(t0.`surname` AS CHAR CHARACTER SET utf8mb4), CAST(t0.`seen` AS CHAR CHARACTER SET utf8mb4)
+FROM `clinic`.`patient` AS t0
+WHERE ((CONVERT(t0.`surname` USING utf8mb4) COLLATE utf8mb4_bin REGEXP ?))
+ORDER BY t0.`id` LIMIT ?;
+-- 1: text "^(x|X|Ẋ|ẋ|Ẍ|ẍ)(y|Y|Ý|ý|ÿ|Ŷ|ŷ|Ÿ|Ȳ|ȳ|Ẏ|ẏ|ẙ|Ỳ|ỳ|Ỵ|ỵ|Ỷ|ỷ|Ỹ|ỹ)"
+-- 2: integer 51

@@ -1,0 +1,8 @@
+SELECT t0."id", t0."surname", t0."seen"
+FROM "clinic"."patient" AS t0
+WHERE (t0."patient_id" IN (?, ?, ?, ?))
+ORDER BY t0."patient_id", t0."id" NULLS LAST;
+-- 1: integer 1
+-- 2: integer 2
+-- 3: integer 3
+-- 4: integer 3

@@ -1,0 +1,42 @@
+//! The whole gateway on embedded parts: SQLite registry, SQLite hospitals, an issuer on loopback. The
+//! program runs as a process of its own and is talked to over HTTP only.
+
+#[cfg(test)]
+mod canary;
+#[cfg(test)]
+mod changes;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod swap;
+#[cfg(test)]
+mod tenancy;
+
+/// What the topics share.
+#[cfg(test)]
+mod world {
+    use serde_json::json;
+
+    use crate::support::{Gateway, Options, TestIssuer, mapping, sqlite_hospital};
+
+    /// A gateway with SQLite hospitals of these names. Ids of the first begin at 1001, of the second at
+    /// 2001 and so on, five rows each; every row's family name is `mark-NAME`.
+    pub async fn hospitals(issuer: &TestIssuer, names: &[&str], options: Options) -> Gateway {
+        let gateway = Gateway::start(issuer, options).await;
+        for (at, name) in names.iter().enumerate() {
+            let first = 1000 * (at as u64 + 1) + 1;
+            let file = gateway.folder().join(format!("sqlite/{name}.db"));
+            sqlite_hospital(&file, &format!("mark-{name}"), first..first + 5).await;
+            let connection = json!({ "url": format!("sqlite:{name}.db") });
+            let tenant = gateway.register(name, connection).await;
+            assert_eq!(tenant["state"], "active", "{tenant}");
+            gateway.publish(name, &mapping("1")).await;
+        }
+        gateway
+    }
+}

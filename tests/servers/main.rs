@@ -1,0 +1,44 @@
+//! Tests against real servers: PostgreSQL, MariaDB and Keycloak on loopback.
+//!
+//! `tests/run servers` starts the servers and runs this binary. By hand:
+//! `tests/servers.sh up && eval "$(tests/servers.sh env)" && cargo test --test servers`.
+//!
+//! One module per topic. Each is marked `#[cfg(test)]`, which is always true here and tells the lints
+//! that helper functions are test code as well.
+
+#[cfg(test)]
+#[path = "../support/directory.rs"]
+mod bindings;
+#[cfg(test)]
+mod dial;
+#[cfg(test)]
+mod fault_proxy;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod isolation_model;
+#[cfg(test)]
+mod keycloak_tokens;
+#[cfg(test)]
+mod lanes;
+#[cfg(test)]
+mod registry;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod store_bed;
+#[cfg(test)]
+mod store_lease;
+#[cfg(test)]
+mod store_search;
+#[cfg(test)]
+mod store_types;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod two_gateways;

@@ -1,0 +1,91 @@
+//! Pages and catalogues over leases, with the session settings the gateway really sets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use wardgate::base::{
+    ConnectionRecord, ConnectionRevision, Deadline, Fault as _, FaultKind, SystemClock, TenantId,
+};
+use wardgate::mapping::catalog::SqlType;
+use wardgate::mapping::plan::{Child, Order, Predicate, SourcePlan};
+use wardgate::pool::dial::{DialConfig, Dialer, EgressRules};
+use wardgate::pool::{Dial, LaneLimits, LaneSpec, PoolConfig, Pools, RecordFault, RecordSource};
+use wardgate::store::{fetch_page, introspect};
+
+use crate::harness::{MariaDb, Postgres};
+use crate::store_bed::{INT, column, query};
+
+struct Source(ConnectionRecord);
+
+impl RecordSource for Source {
+    fn record(&self) -> BoxFuture<'_, Result<ConnectionRecord, RecordFault>> {
+        async { Ok(self.0.clone()) }.boxed()
+    }
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(30))
+}
+
+#[tokio::test]
+async fn a_lease_gives_pages_and_catalogues_and_survives_a_bad_plan() {
+    for database in [Postgres::database().await, MariaDb::database().await] {
+        database
+            .execute(
+                "CREATE TABLE p (id INT PRIMARY KEY, at TIMESTAMP NULL);
+                 INSERT INTO p VALUES (1, '2020-01-02 03:04:05'), (2, NULL);
+                 CREATE TABLE k (id INT PRIMARY KEY, p_id INT REFERENCES p (id), v VARCHAR(9));
+                 INSERT INTO k VALUES (1, 1, 'b'), (2, 1, 'a')",
+            )
+            .await;
+        let sockets = tempfile::tempdir().unwrap();
+        let dial = DialConfig {
+            connect_timeout: Duration::from_secs(20),
+            egress: EgressRules::parse(&["127.0.0.1/32:*"]).unwrap(),
+            socket_dir: sockets.path().to_owned(),
+            ..DialConfig::default()
+        };
+        let clock = Arc::new(SystemClock);
+        let dialer: Arc<dyn Dial> = Arc::new(Dialer::new(dial, Arc::clone(&clock) as _));
+        let config = PoolConfig { connect_timeout: Duration::from_secs(20), ..Default::default() };
+        let pools = Pools::new(config, dialer, clock);
+        let mut limits = LaneLimits::with_connections(1);
+        limits.acquire_timeout = Duration::from_secs(20);
+        limits.session.statement_timeout = Duration::from_secs(30);
+        let spec = LaneSpec {
+            tenant: TenantId::random(),
+            revision: ConnectionRevision(1),
+            engine: database.engine,
+            limits,
+            expected: None,
+            source: Arc::new(Source(database.record())),
+        };
+        let mut lease = pools.lease(&spec, soon()).await.unwrap();
+        let catalog = introspect(&mut lease, soon()).await.unwrap();
+        assert_eq!(catalog.engine, database.engine);
+        let at = catalog.table(None, "p").unwrap().column("at").unwrap().ty;
+        let own = column("p_id", INT);
+        let mut select = query("k", &[own.clone(), column("v", SqlType::Text)], Predicate::Always);
+        select.order = vec![Order { column: column("v", SqlType::Text), descending: false }];
+        let plan = SourcePlan {
+            page: query("p", &[column("id", INT), column("at", at)], Predicate::Always),
+            children: vec![Child { select, parent: vec![0], own: vec![own] }],
+        };
+        let mut broken = plan.clone();
+        broken.children[0].select.from = query("absent", &[], Predicate::Always).from;
+        for _ in 0..2 {
+            let got = fetch_page(&mut lease, &plan, soon()).await.unwrap();
+            let seen = got.page.row(0).and_then(|row| row.get(1)).unwrap();
+            assert_eq!(seen.trim_end_matches('Z'), "2020-01-02T03:04:05");
+            let names: Vec<_> = got.children[0].iter().map(|row| row.get(1).unwrap()).collect();
+            assert_eq!((names, got.undecodable), (vec!["a", "b"], 0));
+            let fault = fetch_page(&mut lease, &broken, soon()).await.unwrap_err();
+            assert_eq!(fault.kind(), FaultKind::Mapping, "{fault}");
+            assert!(!fault.to_string().contains("absent"));
+        }
+        drop(lease);
+        pools.close(soon()).await;
+    }
+}

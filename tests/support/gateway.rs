@@ -1,0 +1,226 @@
+//! Starting and stopping the program.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::issuer::TestIssuer;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_wardgate");
+/// A debug build on a busy machine needs a while.
+const START: Duration = Duration::from_mins(1);
+
+/// The control-plane databases and keys of one or more gateways.
+#[derive(Clone)]
+pub struct Stores {
+    /// `[registry] url`.
+    pub registry: String,
+    /// `[keys] store`.
+    pub keys: String,
+    /// `[keys] kek_file`.
+    pub kek: PathBuf,
+}
+
+/// What a gateway is started with, beside what every test needs.
+#[derive(Default)]
+pub struct Options {
+    /// `[egress] allow`.
+    pub egress: Vec<String>,
+    /// More settings, as TOML tables of their own.
+    pub settings: String,
+    /// Where its stores are; SQLite files of its own without.
+    pub stores: Option<Stores>,
+    /// Whether those stores are to be migrated and given keys first. Its own always are.
+    pub fresh: bool,
+}
+
+/// A running gateway.
+pub struct Gateway {
+    /// Base of the data plane: `http://127.0.0.1:PORT/fhir`.
+    pub fhir: String,
+    /// Base of the control plane: `http://127.0.0.1:PORT`.
+    pub admin: String,
+    /// The HTTP client all calls go through.
+    pub http: reqwest::Client,
+    pub(super) operator: String,
+    pub(super) hospitals: String,
+    folder: TempDir,
+    log: Arc<Mutex<String>>,
+    child: Mutex<Child>,
+}
+
+impl Gateway {
+    /// Writes the settings, makes keys and databases if there are none, and serves.
+    pub async fn start(issuer: &TestIssuer, options: Options) -> Self {
+        let folder = tempfile::tempdir().expect("make a folder");
+        let fresh = options.fresh || options.stores.is_none();
+        let stores = options.stores.clone().unwrap_or_else(|| Stores::beside(folder.path()));
+        write_settings(folder.path(), issuer, &options, &stores);
+        if fresh {
+            run(folder.path(), &["registry", "migrate"]);
+            run(folder.path(), &["keys", "init"]);
+        }
+        let (log, child, addresses) = spawn(folder.path());
+        let found = tokio::time::timeout(START, addresses).await;
+        let Ok(Ok((fhir, admin))) = found else {
+            panic!("the gateway did not start: {}", log.lock().unwrap());
+        };
+        Self {
+            fhir: format!("http://{fhir}/fhir"),
+            admin: format!("http://{admin}"),
+            http: reqwest::Client::builder().no_proxy().build().expect("an HTTP client"),
+            operator: issuer.token(super::OPERATOR),
+            hospitals: issuer.hospitals(),
+            folder,
+            log,
+            child: Mutex::new(child),
+        }
+    }
+
+    /// The folder with its settings, stores, access log (`audit`) and SQLite hospitals (`sqlite`).
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Everything it wrote to standard error so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Whether the process still runs.
+    pub fn runs(&self) -> bool {
+        matches!(self.child.lock().unwrap().try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // A test that failed needs to know why the gateway answered as it did.
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.len().saturating_sub(60);
+            eprintln!("--- the gateway's last lines\n{}\n---", lines[last..].join("\n"));
+        }
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ended_before = child.kill().is_err();
+        let _ended_before = child.wait().is_err();
+    }
+}
+
+impl Stores {
+    fn beside(folder: &Path) -> Self {
+        let keys = folder.join("keys");
+        std::fs::create_dir_all(&keys).expect("make a folder");
+        Self {
+            registry: format!("sqlite:{}", folder.join("registry.db").display()),
+            keys: format!("sqlite:{}", keys.join("keys.db").display()),
+            kek: keys.join("kek"),
+        }
+    }
+}
+
+fn write_settings(folder: &Path, issuer: &TestIssuer, options: &Options, stores: &Stores) {
+    for inside in ["audit", "checkpoints", "sqlite"] {
+        std::fs::create_dir_all(folder.join(inside)).expect("make a folder");
+    }
+    let folder_of = |inside: &str| folder.join(inside).display().to_string();
+    let mut text = format!(
+        r#"
+[fhir]
+listen = "127.0.0.1:0"
+public_url = "http://gateway.test/fhir"
+[admin]
+listen = "127.0.0.1:0"
+public_url = "http://ops.test"
+[registry]
+url = "{registry}"
+[keys]
+kek_file = "{kek}"
+store = "{keys}"
+[[issuers]]
+url = "{hospitals}"
+audience = "wardgate-api"
+[operators]
+issuer = "{operators}"
+audience = "wardgate-admin"
+[egress]
+allow = {egress:?}
+sqlite_dir = "{sqlite}"
+[audit]
+dir = "{audit}"
+checkpoint_dir = "{checkpoints}"
+[log]
+format = "json"
+level = "trace"
+"#,
+        registry = stores.registry,
+        keys = stores.keys,
+        kek = stores.kek.display(),
+        hospitals = issuer.hospitals(),
+        operators = issuer.operators(),
+        egress = options.egress,
+        sqlite = folder_of("sqlite"),
+        audit = folder_of("audit"),
+        checkpoints = folder_of("checkpoints"),
+    );
+    writeln!(text, "{}", options.settings).expect("write to memory");
+    std::fs::write(folder.join("wardgate.toml"), text).expect("write the settings");
+}
+
+fn program(folder: &Path) -> Command {
+    let mut program = Command::new(PROGRAM);
+    // Nothing of the caller's environment may become a setting.
+    program.env_clear().arg("--config").arg(folder.join("wardgate.toml")).current_dir(folder);
+    program
+}
+
+/// Runs one command of the program to its end.
+fn run(folder: &Path, words: &[&str]) {
+    let done = program(folder).args(words).output().expect("run the program");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "wardgate {}: {said}", words.join(" "));
+}
+
+type Addresses = oneshot::Receiver<(String, String)>;
+
+fn spawn(folder: &Path) -> (Arc<Mutex<String>>, Child, Addresses) {
+    let mut child = program(folder)
+        .arg("serve")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start the gateway");
+    let stderr = child.stderr.take().expect("its standard error");
+    let log = Arc::new(Mutex::new(String::new()));
+    let (tell, addresses) = oneshot::channel();
+    let kept = Arc::clone(&log);
+    std::thread::spawn(move || {
+        let mut tell = Some(tell);
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if let Some(found) = listening(&line)
+                && let Some(tell) = tell.take()
+            {
+                let _nobody_waits = tell.send(found).is_err();
+            }
+            let mut kept = kept.lock().unwrap();
+            kept.push_str(&line);
+            kept.push('\n');
+        }
+    });
+    (log, child, addresses)
+}
+
+/// The addresses of `serving FHIR on A and the admin API on B`.
+fn listening(line: &str) -> Option<(String, String)> {
+    let rest = line.strip_prefix("serving FHIR on ")?;
+    let (fhir, admin) = rest.split_once(" and the admin API on ")?;
+    Some((fhir.to_owned(), admin.trim().to_owned()))
+}
