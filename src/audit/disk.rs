@@ -32,6 +32,8 @@ pub(super) struct Sick {
     pub(super) spool_left: AtomicU64,
     pub(super) chains_left: AtomicU64,
     pub(super) no_flush: AtomicBool,
+    /// Writes to chains that found too little room.
+    pub(super) chains_refused: AtomicU64,
 }
 
 impl Disk {
@@ -48,7 +50,11 @@ impl Disk {
             let left = if part == Part::Spool { &sick.spool_left } else { &sick.chains_left };
             let take = |have: u64| Some(have.saturating_sub(wanted as u64));
             let had = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
-            return had.map_or(wanted, |had| usize::try_from(had).unwrap_or(wanted)).min(wanted);
+            let room = had.map_or(wanted, |had| usize::try_from(had).unwrap_or(wanted)).min(wanted);
+            if part == Part::Chains && room < wanted {
+                sick.chains_refused.fetch_add(1, Ordering::SeqCst);
+            }
+            return room;
         }
         wanted
     }

@@ -225,3 +225,30 @@ impl SealingKey {
 }
 
 const _: () = assert!(COMMITMENT_LEN == KEY_LEN);
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    /// A text that another commitment stands in, the tag right all the same: what a maker of texts
+    /// that open under two keys would hand in.
+    #[test]
+    fn a_right_tag_with_another_commitment_does_not_open() {
+        let place = SealPlace {
+            purpose: "tenant-connection",
+            table: "tenant",
+            column: "connection",
+            record_id: Uuid::nil(),
+            tenant: TenantId::from_uuid(Uuid::nil()),
+            revision: ConnectionRevision(1),
+        };
+        let (id, key) = (DataKeyId(Uuid::nil()), KeyBytes::zeroed());
+        let honest = SealingKey::derive(id, place.tenant, &key);
+        let mut lying = SealingKey::derive(id, place.tenant, &key);
+        lying.commitment[31] ^= 1;
+        let sealed = lying.seal(&place, [0; NONCE_LEN], b"x").unwrap();
+        let parts = Parts::parse(&sealed).unwrap();
+        assert_eq!(parts.open(&place, &lying).unwrap()[..], *b"x");
+        assert_eq!(parts.open(&place, &honest).unwrap_err(), Reason::Commitment);
+    }
+}

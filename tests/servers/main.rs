@@ -28,6 +28,8 @@ mod lanes;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]
+mod sealed_record;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod store_bed;

@@ -1,5 +1,6 @@
 //! Seals made by the independent Python implementation open here. Needs `python3` with its
-//! `cryptography` package; the checked-in vectors need neither.
+//! `cryptography` package, or another Python named by `WARDGATE_TEST_PYTHON`, as `tests/run` does; the
+//! checked-in vectors need neither.
 
 use std::path::Path;
 use std::process::Command;
@@ -43,12 +44,17 @@ fn unhex(text: &str) -> Vec<u8> {
     pairs.map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
 }
 
+#[expect(clippy::disallowed_methods, reason = "tests are told by environment what they run on")]
+fn python() -> String {
+    std::env::var("WARDGATE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
 #[tokio::test]
 async fn what_python_seals_opens() {
     let dir = tempfile::tempdir().unwrap();
     let made = dir.path().join("made.json");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/check_sealed_record.py");
-    let run = Command::new("python3").arg(script).arg("--seal").arg(&made).output().unwrap();
+    let run = Command::new(python()).arg(script).arg("--seal").arg(&made).output().unwrap();
     let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success() && said.contains(" passed, 0 failed"), "{said}{run:?}");
 

@@ -1,4 +1,5 @@
 mod disk;
+mod kill;
 mod log;
 mod retain;
 mod support;

@@ -83,6 +83,21 @@ impl Bench {
         log.close().await;
     }
 
+    /// Copies the log as it lies on disk at this moment, as a power cut would leave it.
+    pub(super) fn crash(&self) -> tempfile::TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(&self.config.dir, &copy.path().join("audit"));
+        copy
+    }
+
+    /// What a restart after a crash at this moment finds.
+    pub(super) fn crashed(&self) -> Self {
+        let dir = self.crash();
+        let mut config = self.config.clone();
+        config.dir = dir.path().join("audit");
+        Self { dir, config, keyring: self.keyring.clone(), clock: self.clock.clone() }
+    }
+
     pub(super) fn key(&self) -> VerifyingKey {
         self.keyring.checkpoint_key().verifying_key()
     }
@@ -165,4 +180,17 @@ pub(super) async fn until(mut done: impl FnMut() -> bool) {
 
 pub(super) fn newlines(bytes: &[u8]) -> u64 {
     bytes.split(|byte| *byte == b'\n').skip(1).map(|_| 1).sum()
+}
+
+pub(super) fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

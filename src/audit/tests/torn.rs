@@ -6,26 +6,6 @@ use super::support::{Bench, event, newlines};
 use crate::audit::{AuditFault, TamperKind};
 use crate::base::{Fault as _, FaultKind};
 
-/// Copies the log as it lies on disk at this moment, as a power cut would leave it, to a new bench.
-fn crash(bench: &Bench) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    copy_folder(&bench.config.dir, &copy.path().join("audit"));
-    copy
-}
-
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_chain_torn_at_any_byte_is_cut_at_its_last_whole_event() {
     let bench = Bench::new().await;
@@ -45,6 +25,25 @@ async fn a_chain_torn_at_any_byte_is_cut_at_its_last_whole_event() {
         assert_eq!(notes, vec!["audit.tail-cut".to_owned(); usize::from(torn)], "{len}");
         assert_eq!(bench.whole(1).events, 3 + u64::from(torn));
     }
+}
+
+#[tokio::test]
+async fn a_torn_end_longer_than_what_follows_leaves_nothing_behind() {
+    let bench = Bench::new().await;
+    bench.write(1, 0..2).await;
+    let mut torn = fs::read(bench.segment(1, 1)).unwrap();
+    torn.extend([b'x'; 5000]);
+    fs::write(bench.segment(1, 1), &torn).unwrap();
+    bench.write(1, 2..3).await;
+    assert_eq!(bench.requests(1).0, [0, 1, 2]);
+    bench.whole(1);
+    // More than a line is not what a crash breaks off.
+    torn.extend(vec![b'x'; 70_000]);
+    fs::write(bench.segment(1, 1), &torn).unwrap();
+    let log = bench.open().await;
+    assert!(matches!(log.append(event(1, 3)).await, Err(AuditFault::ChainDamaged(_))));
+    log.close().await;
+    assert_eq!(fs::read(bench.segment(1, 1)).unwrap(), torn);
 }
 
 #[tokio::test]
@@ -119,7 +118,7 @@ async fn what_was_promised_survives_a_crash_at_any_byte_of_what_was_not() {
     let promised = fs::metadata(&spool).unwrap().len();
     log.append(event(1, 5)).await.unwrap();
     let with_last = fs::read(&spool).unwrap();
-    let copy = crash(&bench);
+    let copy = bench.crash();
     log.close().await;
 
     let mut after = Bench::new().await;
@@ -129,7 +128,7 @@ async fn what_was_promised_survives_a_crash_at_any_byte_of_what_was_not() {
     for len in usize::try_from(promised).unwrap()..=with_last.len() {
         let part = parts[len % parts.len()];
         let dir = tempfile::tempdir().unwrap();
-        copy_folder(&copy.path().join("audit"), dir.path());
+        super::support::copy_folder(&copy.path().join("audit"), dir.path());
         after.config.dir = dir.path().to_owned();
         fs::write(after.spool().join("000000000001.spool"), &with_last[..len]).unwrap();
         fs::write(after.segment(1, 1), [&settled, part].concat()).unwrap();
@@ -154,7 +153,7 @@ async fn a_crashed_instance_that_never_returns_is_settled_by_another() {
     for request in 0..3 {
         log.append(event(1, request)).await.unwrap();
     }
-    let copy = crash(&bench);
+    let copy = bench.crash();
     log.close().await;
     let mut after = Bench::new().await;
     after.keyring = bench.keyring.clone();
@@ -179,7 +178,7 @@ async fn a_spool_changed_where_no_crash_could_is_left_alone() {
         promised += 1;
     }
     assert!(promised > 0);
-    let copy = crash(&bench);
+    let copy = bench.crash();
     drop(log);
     let mut after = Bench::new().await;
     after.config.dir = copy.path().join("audit");
