@@ -10,22 +10,58 @@ const MAX_URL: usize = 4096;
 /// The longest PEM bundle attached to a record, in bytes.
 const MAX_CA_PEM: usize = 64 * 1024;
 
-/// A URL parameter's name as it may be repeated in a message: at most 32 of `a-z`, `0-9`, `.`, `_`
-/// and `-`. Any other name is shown as `?`.
+/// A URL parameter's name as it may be repeated in a message: one that drivers are known to read. Any
+/// other is shown as `?`, since part of a password typed with a bare `?` in it looks just like a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterName(String);
+pub struct ParameterName(&'static str);
+
+/// What libpq, the MySQL clients and SQLite's URIs take, and the gateway's own two.
+const PARAMETER_NAMES: [&str; 34] = [
+    "application_name",
+    "cache",
+    "channel_binding",
+    "charset",
+    "client_encoding",
+    "collation",
+    "connect_timeout",
+    "dbname",
+    "gssencmode",
+    "host",
+    "hostaddr",
+    "immutable",
+    "keepalives",
+    "mode",
+    "options",
+    "passfile",
+    "password",
+    "port",
+    "require_auth",
+    "search_path",
+    "service",
+    "socket",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "timezone",
+    "tls",
+    "tls-name",
+    "user",
+];
 
 impl ParameterName {
     fn of(name: &str) -> Self {
-        let safe = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
-        let shown = !name.is_empty() && name.len() <= 32 && name.bytes().all(safe);
-        Self(if shown { name.to_owned() } else { "?".to_owned() })
+        Self(PARAMETER_NAMES.iter().find(|known| **known == name).copied().unwrap_or("?"))
     }
 }
 
 impl fmt::Display for ParameterName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.0)
     }
 }
 
