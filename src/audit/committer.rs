@@ -23,10 +23,11 @@ use crate::keyring::{Keyring, MacKey, Purpose};
 /// Most events that share a flush.
 const BATCH: usize = 512;
 
-/// How many events of one flush say that there are many callers, so that the next flush waits for more.
-const COMPANY: usize = 4;
-/// How long it does. A flush costs about as much time and far more of the machine than any of its events,
-/// and with many callers waiting a moment longer is answering sooner. A caller alone never waits.
+/// With so many accesses under way a flush waits a moment for more of their events. A flush costs far more
+/// of the machine than any event in it, so when the machine is busy waiting is answering sooner; with few
+/// under way it is not busy, and nobody waits.
+const COMPANY: usize = 16;
+/// How long.
 const GATHER: Duration = Duration::from_micros(400);
 
 /// An event and who waits for it.
@@ -61,9 +62,9 @@ impl Committer {
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Request>, notes: &[AccessEvent]) {
         self.note(notes);
         let mut requests = Vec::with_capacity(BATCH);
-        let mut before = 0;
         while queue.blocking_recv_many(&mut requests, BATCH) > 0 {
-            if before >= COMPANY && requests.len() < before {
+            let under_way = self.shared.under_way.load(Ordering::Relaxed);
+            if under_way >= COMPANY && requests.len() < under_way / 2 {
                 std::thread::sleep(GATHER);
                 while requests.len() < BATCH
                     && let Ok(request) = queue.try_recv()
@@ -71,7 +72,6 @@ impl Committer {
                     requests.push(request);
                 }
             }
-            before = requests.len();
             self.take(requests.drain(..));
         }
         // The filer ends when the sender is dropped with `self`.

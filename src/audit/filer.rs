@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -32,13 +32,15 @@ pub(super) enum Order {
     Settle(u64),
 }
 
-/// What the two threads tell each other.
-#[derive(Default)]
+/// What the two threads, and those who wait for them, tell each other.
+#[derive(Debug, Default)]
 pub(super) struct Shared {
     /// Chains cannot be written; nothing more is to be promised.
     pub(super) behind: AtomicBool,
     /// Spool files up to this number are settled.
     pub(super) settled: AtomicU64,
+    /// Accesses whose events will soon be here.
+    pub(super) under_way: AtomicUsize,
 }
 
 pub(super) struct Filer {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::Shared;
 use super::config::{ActiveMapping, MappingState, TenantConfig};
 use super::fault::TenantFault;
-use crate::audit::{AccessEvent, AuditLog, Receipt};
+use crate::audit::{AccessEvent, AuditLog, Expected, Receipt};
 use crate::auth::{Permit, Right};
 use crate::base::Deadline;
 use crate::keyring::{MacKey, Purpose};
@@ -21,6 +21,7 @@ pub struct Session<R: Right> {
     deadline: Deadline,
     /// Held until the request is answered.
     _admission: Admission,
+    _expected: Expected,
 }
 
 impl<R: Right> Session<R> {
@@ -32,7 +33,16 @@ impl<R: Right> Session<R> {
         deadline: Deadline,
         admission: Admission,
     ) -> Self {
-        Self { permit, config, shared, request, deadline, _admission: admission }
+        let expected = shared.audit.expect();
+        Self {
+            permit,
+            config,
+            shared,
+            request,
+            deadline,
+            _admission: admission,
+            _expected: expected,
+        }
     }
 
     /// The permit it was opened with.
