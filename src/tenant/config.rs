@@ -10,9 +10,7 @@ use crate::base::{
 use crate::keyring::{Keyring, SealPlace, Sealed};
 use crate::mapping::catalog::Catalog;
 use crate::mapping::{self, Compiled, Document};
-use crate::pool::{
-    LaneLimits, LaneSpec, RecordFault, RecordMark, RecordSource, TenantLimits,
-};
+use crate::pool::{LaneLimits, LaneSpec, RecordFault, RecordMark, RecordSource, TenantLimits};
 use crate::registry::{TenantConfig as Snapshot, TenantState};
 
 /// What the gateway's settings say for tenants that do not say otherwise.

@@ -12,7 +12,7 @@ use wardgate::registry::KeyStore;
 use self::suite::Place;
 use self::suite::prelude::*;
 use crate::fault_proxy::{Fault, FaultProxy, Side};
-use crate::harness::{Database, Postgres};
+use crate::harness::{self, Database, Postgres};
 
 /// What the suite calls the crate's words.
 mod crate_words {
@@ -85,6 +85,14 @@ impl Place for OnPostgres {
         conn.close().await.unwrap();
         done.map(|done| done.rows_affected()).map_err(|error| error.to_string())
     }
+
+    async fn backup(&self) {
+        self.plain(harness::BACKUP_ON_POSTGRES).await.unwrap();
+    }
+
+    async fn restore(&self) {
+        self.plain(harness::RESTORE_ON_POSTGRES).await.unwrap();
+    }
 }
 
 macro_rules! on_postgres {
@@ -114,6 +122,7 @@ on_postgres!(
     migrating_at_once_is_harmless,
     requests_are_reserved_once,
     a_stale_order_changes_nothing,
+    a_restored_registry_begins_another_history,
 );
 
 /// Waits until the watch has named `tenant`, and no longer than the gateway promises.
