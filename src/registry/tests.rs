@@ -100,6 +100,9 @@ on_sqlite!(
     requests_are_reserved_once,
     a_stale_order_changes_nothing,
     a_restored_registry_begins_another_history,
+    orders_cut_off_anywhere_leave_nothing_or_everything,
+    one_bad_part_spoils_the_whole,
+    limits_out_of_bounds_are_read_within_them,
 );
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod nouns;
 mod order;
 mod restored;
+mod whole;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ pub use nouns::*;
 pub use order::*;
 use prelude::*;
 pub use restored::*;
+pub use whole::*;
 
 /// The crate's words, under one name in the unit tests and in the tests with servers.
 pub mod prelude {
