@@ -22,7 +22,7 @@ pub fn page_sql(select: &Select, flavour: Flavour) -> Result<Statement, WriteFau
         keyset::order(&mut w, scope, &select.order, &Nulls { sure: &sure, keyed: true })?;
     }
     limit(&mut w, select);
-    Ok(w.finish(select.columns.iter().map(|c| c.ty).collect()))
+    w.finish(select.columns.iter().map(|c| c.ty).collect())
 }
 
 /// The statement of a one-to-many table for the rows of `page`; `None` when no row has a key.
@@ -61,7 +61,7 @@ pub fn child_sql(
         keyset::order(&mut w, scope, &rest, &Nulls { sure: &[], keyed: false })?;
     }
     limit(&mut w, select);
-    Ok(Some(w.finish(select.columns.iter().map(|c| c.ty).collect())))
+    w.finish(select.columns.iter().map(|c| c.ty).collect()).map(Some)
 }
 
 /// A select inside a condition: bare columns, no order.

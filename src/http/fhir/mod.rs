@@ -111,9 +111,18 @@ fn cors() -> CorsLayer {
             header::ACCEPT,
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
+            header::IF_MATCH,
             HeaderName::from_static("prefer"),
         ])
-        .expose_headers([header::ETAG, header::LOCATION, header::LAST_MODIFIED, request_id::HEADER])
+        .expose_headers([
+            header::WWW_AUTHENTICATE,
+            header::RETRY_AFTER,
+            header::ETAG,
+            header::LOCATION,
+            header::LAST_MODIFIED,
+            header::CONTENT_LOCATION,
+            request_id::HEADER,
+        ])
         .max_age(Duration::from_mins(10))
 }
 
