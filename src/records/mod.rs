@@ -8,10 +8,12 @@ mod cursor;
 mod fault;
 mod page;
 mod read;
+mod refused;
 mod search;
 
 pub use answer::Answer;
 pub use fault::RecordsFault;
+pub use refused::{Attempt, note_refused};
 pub use search::generic_capability;
 
 pub use crate::fhir::capability::{Endpoints, ServerDescription};

@@ -47,6 +47,11 @@ impl FhirError {
         error
     }
 
+    /// The HTTP status.
+    pub(super) const fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
     /// Adds a header to the answer.
     pub(super) fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
