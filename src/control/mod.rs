@@ -9,6 +9,7 @@ mod fault;
 mod keys;
 mod lanes;
 mod mappings;
+mod repeat;
 mod tenants;
 mod view;
 
@@ -20,6 +21,7 @@ pub use connections::ConnectionInput;
 pub use fault::ControlFault;
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
+pub use repeat::{Repeat, Repeatable};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use view::{
     CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView, MappingPointer,

@@ -88,6 +88,11 @@ impl Gateway {
         self.folder.path()
     }
 
+    /// An operator's token.
+    pub fn operator(&self) -> &str {
+        &self.operator
+    }
+
     /// Everything it wrote to standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()

@@ -7,6 +7,7 @@ mod extract;
 mod keys;
 mod lanes;
 mod mappings;
+mod repeat;
 mod tenants;
 
 use std::sync::Arc;
@@ -50,7 +51,7 @@ struct Document;
 /// Puts the control plane together.
 pub fn router(authority: Authority, control: Control, metrics: MetricsPage) -> Router {
     let plane = ControlPlane(Arc::new(Inner { authority, control, metrics }));
-    let (api, document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(tenants::list, tenants::add))
         .routes(routes!(tenants::show, tenants::change))
         .routes(routes!(tenants::connection, tenants::set_connection))
@@ -71,7 +72,9 @@ pub fn router(authority: Authority, control: Control, metrics: MetricsPage) -> R
         .routes(routes!(keys::events))
         .with_state(plane.clone())
         .split_for_parts();
+    repeat::describe(&mut document);
     let document = Arc::new(document);
+    let api = api.route_layer(middleware::from_fn_with_state(plane.clone(), repeat::once));
     let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
