@@ -81,6 +81,7 @@ impl Application {
         let plane = DataPlane::new(
             authority.clone(),
             tenants.clone(),
+            control.clone(),
             data_plane(&settings),
             rooms::description(&settings),
         );

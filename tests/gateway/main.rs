@@ -8,6 +8,8 @@ mod canary;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod hospital;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod refusals;

@@ -3,10 +3,10 @@
 //! Routes are registered together with their OpenAPI description, so the served document cannot name a
 //! route that is not there or miss one that is.
 
-mod extract;
+pub(super) mod extract;
 mod keys;
 mod lanes;
-mod mappings;
+pub(super) mod mappings;
 mod repeat;
 mod tenants;
 
@@ -38,7 +38,7 @@ struct Inner {
 }
 
 /// Largest body of an admin request: a mapping document with room to spare.
-const BODY_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const BODY_BYTES: usize = 2 * 1024 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(info(

@@ -64,6 +64,8 @@ async fn write_down(
         "/fhir/{resource}/{id}" => Attempt::Read(param("resource"), param("id")),
         "/fhir/{resource}" | "/fhir/{resource}/_search" => Attempt::Search(param("resource")),
         "/fhir/metadata" => Attempt::Other("capabilities"),
+        "/tenant/v1/access-log" => Attempt::Other("access_log.read"),
+        route if route.starts_with("/tenant/v1/mappings") => Attempt::Other("mapping"),
         _ => Attempt::Other("unknown"),
     };
     let written = note_refused(&plane.0.tenants, principal, request, attempt, status).await;

@@ -3,6 +3,7 @@
 mod error;
 mod extract;
 mod handlers;
+mod hospital;
 mod negotiate;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use self::error::FhirError;
 use self::extract::Clinician;
 use super::request_id;
 use crate::auth::{Authority, Right};
+use crate::control::Control;
 use crate::records::ServerDescription;
 use crate::telemetry::names;
 use crate::tenant::{Session, Tenants};
@@ -33,6 +35,7 @@ pub struct DataPlane(Arc<Inner>);
 struct Inner {
     authority: Authority,
     tenants: Tenants,
+    control: Control,
     settings: DataPlaneSettings,
     server: ServerDescription,
 }
@@ -53,10 +56,11 @@ impl DataPlane {
     pub fn new(
         authority: Authority,
         tenants: Tenants,
+        control: Control,
         settings: DataPlaneSettings,
         server: ServerDescription,
     ) -> Self {
-        Self(Arc::new(Inner { authority, tenants, settings, server }))
+        Self(Arc::new(Inner { authority, tenants, control, settings, server }))
     }
 
     /// Joins a caller's permit with her tenant.
@@ -75,6 +79,14 @@ pub fn router(plane: DataPlane) -> Router {
     let logout = Router::new()
         .route("/oidc/backchannel-logout", post(handlers::back_channel_logout))
         .with_state(plane.clone());
+    let hospital = Router::new()
+        .route("/tenant/v1/mappings", get(hospital::list).post(hospital::store))
+        .route("/tenant/v1/mappings/rollback", post(hospital::rollback))
+        .route("/tenant/v1/mappings/{version}", get(hospital::show))
+        .route("/tenant/v1/mappings/{version}/publish", post(hospital::publish))
+        .route("/tenant/v1/access-log", get(hospital::access_log))
+        .layer(DefaultBodyLimit::max(super::admin::BODY_BYTES))
+        .with_state(plane.clone());
     let fhir = Router::new()
         .route("/metadata", get(handlers::metadata))
         .route("/.well-known/smart-configuration", get(handlers::smart_configuration))
@@ -85,6 +97,7 @@ pub fn router(plane: DataPlane) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(logout)
+        .merge(hospital)
         .nest("/fhir", fhir)
         .fallback(|| async {
             FhirError::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address.")
