@@ -10,7 +10,7 @@ use super::parts::{Parts, private_folder};
 use super::rooms;
 use crate::audit::AuditLog;
 use crate::auth::Authority;
-use crate::base::{Deadline, TenantId};
+use crate::base::{Clock, Deadline, TenantId};
 use crate::config::Settings;
 use crate::control::{Control, Serving};
 use crate::http::admin;
@@ -38,6 +38,8 @@ pub struct Application {
     pools: Pools,
     audit: AuditLog,
     keyring: crate::keyring::Keyring,
+    clock: Arc<dyn Clock>,
+    keep: Option<Duration>,
 }
 
 impl Application {
@@ -75,7 +77,7 @@ impl Application {
             key_store: parts.key_store,
             keyring: parts.keyring,
             dialer: parts.dialer,
-            clock,
+            clock: Arc::clone(&clock),
             serving: Some(serving),
         });
         let plane = DataPlane::new(
@@ -99,6 +101,8 @@ impl Application {
             pools,
             audit,
             keyring,
+            clock,
+            keep: settings.audit.keep,
         })
     }
 
@@ -122,6 +126,10 @@ impl Application {
         upkeep.spawn(self.tenants.clone().follow(end.clone(), flush));
         upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.keyring.clone().run_maintenance(end.clone()));
+        if let Some(keep) = self.keep {
+            let (audit, keyring) = (self.audit.clone(), self.keyring.clone());
+            upkeep.spawn(audit.run_retention(keep, keyring, self.clock, end.clone()));
+        }
         let serving = async {
             tokio::join!(
                 self.fhir.serve(self.fhir_router, stop.clone(), DRAIN),

@@ -20,6 +20,7 @@ mod replay;
 mod retain;
 mod segment;
 mod spool;
+mod upkeep;
 mod verify;
 
 #[cfg(test)]
