@@ -16,6 +16,8 @@ mod refusals;
 #[cfg(test)]
 mod repeated;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]

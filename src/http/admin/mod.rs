@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
@@ -23,6 +22,7 @@ use utoipa_axum::routes;
 
 use super::problem::Problem;
 use super::request_id;
+use super::route::{Access, Route, Routes};
 use crate::auth::Authority;
 use crate::control::Control;
 use crate::telemetry::MetricsPage;
@@ -51,6 +51,32 @@ struct Document;
 /// Puts the control plane together.
 pub fn router(authority: Authority, control: Control, metrics: MetricsPage) -> Router {
     let plane = ControlPlane(Arc::new(Inner { authority, control, metrics }));
+    let (api, document) = api();
+    let api = api.route_layer(middleware::from_fn_with_state(plane.clone(), repeat::once));
+    api.merge(open_routes(Arc::new(document)).router)
+        .with_state(plane)
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")
+        })
+        .method_not_allowed_fallback(|| async {
+            let detail = "This address does not answer to that method.";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        })
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn(no_store))
+        .layer(CatchPanicLayer::custom(|_| {
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong here. It has been logged.",
+            )
+            .into_response()
+        }))
+        .layer(middleware::from_fn(request_id::assign))
+}
+
+/// Routes for operators, with their description.
+fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
     let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(tenants::list, tenants::add))
         .routes(routes!(tenants::show, tenants::change))
@@ -70,36 +96,39 @@ pub fn router(authority: Authority, control: Control, metrics: MetricsPage) -> R
         .routes(routes!(keys::list))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::events))
-        .with_state(plane.clone())
         .split_for_parts();
     repeat::describe(&mut document);
-    let document = Arc::new(document);
-    let api = api.route_layer(middleware::from_fn_with_state(plane.clone(), repeat::once));
-    let open = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics_page))
-        .with_state(plane)
-        .route("/admin/v1/openapi.json", get(move || async move { Json((*document).clone()) }));
-    api.merge(open)
-        .fallback(|| async {
-            Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")
-        })
-        .method_not_allowed_fallback(|| async {
-            let detail = "This address does not answer to that method.";
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
-        })
-        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES))
-        .layer(middleware::from_fn(no_store))
-        .layer(CatchPanicLayer::custom(|_| {
-            Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Something went wrong here. It has been logged.",
-            )
-            .into_response()
-        }))
-        .layer(middleware::from_fn(request_id::assign))
+    (api, document)
+}
+
+fn open_routes(document: Arc<utoipa::openapi::OpenApi>) -> Routes<ControlPlane> {
+    let described = move || async move { Json((*document).clone()) };
+    Routes::new("admin", "")
+        .get("/healthz", Access::Public, || async { "ok\n" })
+        .get("/readyz", Access::Public, ready)
+        .get("/metrics", Access::Public, metrics_page)
+        .get("/admin/v1/openapi.json", Access::Public, described)
+}
+
+/// The control plane's routes: those of its description are the operators'.
+pub(super) fn routes() -> Vec<Route> {
+    let (_, document) = api();
+    let mut rows = Vec::new();
+    for (path, item) in &document.paths.paths {
+        let methods = [
+            ("GET", &item.get),
+            ("PUT", &item.put),
+            ("POST", &item.post),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        for (method, _) in methods.into_iter().filter(|(_, operation)| operation.is_some()) {
+            let (method, path) = (method.to_owned(), path.clone());
+            rows.push(Route { listener: "admin", method, path, access: Access::Operator });
+        }
+    }
+    rows.extend(open_routes(Arc::new(document)).rows);
+    rows
 }
 
 /// Answers of the control plane are about the present moment and often confidential.

@@ -14,7 +14,6 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{Any, CorsLayer};
@@ -22,6 +21,7 @@ use tower_http::cors::{Any, CorsLayer};
 use self::error::FhirError;
 use self::extract::Clinician;
 use super::request_id;
+use super::route::{Access, Route, Routes};
 use crate::auth::{Authority, Right};
 use crate::control::Control;
 use crate::records::ServerDescription;
@@ -76,29 +76,13 @@ pub fn router(plane: DataPlane) -> Router {
     let body = plane.0.settings.body_bytes;
     // A little later than the deadline the rooms keep, so that their own answer wins.
     let patience = plane.0.settings.request_timeout + Duration::from_millis(500);
-    let logout = Router::new()
-        .route("/oidc/backchannel-logout", post(handlers::back_channel_logout))
-        .with_state(plane.clone());
-    let hospital = Router::new()
-        .route("/tenant/v1/mappings", get(hospital::list).post(hospital::store))
-        .route("/tenant/v1/mappings/rollback", post(hospital::rollback))
-        .route("/tenant/v1/mappings/{version}", get(hospital::show))
-        .route("/tenant/v1/mappings/{version}/publish", post(hospital::publish))
-        .route("/tenant/v1/access-log", get(hospital::access_log))
-        .layer(DefaultBodyLimit::max(super::admin::BODY_BYTES))
-        .with_state(plane.clone());
-    let fhir = Router::new()
-        .route("/metadata", get(handlers::metadata))
-        .route("/.well-known/smart-configuration", get(handlers::smart_configuration))
-        .route("/{resource}", get(handlers::search))
-        .route("/{resource}/_search", post(handlers::search_form))
-        .route("/{resource}/{id}", get(handlers::read))
-        .with_state(plane);
+    let hospital = hospital_routes().router;
+    let hospital = hospital.layer(DefaultBodyLimit::max(super::admin::BODY_BYTES));
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .merge(logout)
+        .merge(open_routes().router)
         .merge(hospital)
-        .nest("/fhir", fhir)
+        .nest("/fhir", fhir_routes().router)
+        .with_state(plane)
         .fallback(|| async {
             FhirError::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address.")
         })
@@ -114,6 +98,38 @@ pub fn router(plane: DataPlane) -> Router {
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(middleware::from_fn(counted))
         .layer(middleware::from_fn(request_id::assign))
+}
+
+fn open_routes() -> Routes<DataPlane> {
+    Routes::new("fhir", "")
+        .get("/healthz", Access::Public, || async { "ok\n" })
+        // The signed logout token in the body is its own credential.
+        .post("/oidc/backchannel-logout", Access::Public, handlers::back_channel_logout)
+}
+
+fn hospital_routes() -> Routes<DataPlane> {
+    let admin = Access::HospitalAdmin;
+    Routes::new("fhir", "")
+        .get("/tenant/v1/mappings", admin, hospital::list)
+        .post("/tenant/v1/mappings", admin, hospital::store)
+        .post("/tenant/v1/mappings/rollback", admin, hospital::rollback)
+        .get("/tenant/v1/mappings/{version}", admin, hospital::show)
+        .post("/tenant/v1/mappings/{version}/publish", admin, hospital::publish)
+        .get("/tenant/v1/access-log", admin, hospital::access_log)
+}
+
+fn fhir_routes() -> Routes<DataPlane> {
+    Routes::new("fhir", "/fhir")
+        .get("/metadata", Access::PublicOrRead, handlers::metadata)
+        .get("/.well-known/smart-configuration", Access::Public, handlers::smart_configuration)
+        .get("/{resource}", Access::Read, handlers::search)
+        .post("/{resource}/_search", Access::Read, handlers::search_form)
+        .get("/{resource}/{id}", Access::Read, handlers::read)
+}
+
+/// The data plane's routes.
+pub(super) fn routes() -> Vec<Route> {
+    [open_routes(), hospital_routes(), fhir_routes()].into_iter().flat_map(|r| r.rows).collect()
 }
 
 /// Browsers' applications live on other origins than the gateway; what protects the data is the token,
