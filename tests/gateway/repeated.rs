@@ -11,7 +11,7 @@ async fn post(gateway: &Gateway, key: &str, path: &str, body: &Value) -> Reply {
     let mut request = gateway
         .http
         .post(url)
-        .bearer_auth(gateway.operator())
+        .bearer_auth(&gateway.operator)
         .header("idempotency-key", key)
         .header("content-type", "application/json")
         .body(body.to_string());

@@ -48,7 +48,8 @@ pub struct Gateway {
     pub admin: String,
     /// The HTTP client all calls go through.
     pub http: reqwest::Client,
-    pub(super) operator: String,
+    /// An operator's token.
+    pub operator: String,
     pub(super) hospitals: String,
     folder: TempDir,
     log: Arc<Mutex<String>>,
@@ -86,11 +87,6 @@ impl Gateway {
     /// The folder with its settings, stores, access log (`audit`) and SQLite hospitals (`sqlite`).
     pub fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// An operator's token.
-    pub fn operator(&self) -> &str {
-        &self.operator
     }
 
     /// Everything it wrote to standard error so far.
