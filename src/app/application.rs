@@ -40,6 +40,7 @@ pub struct Application {
     keyring: crate::keyring::Keyring,
     clock: Arc<dyn Clock>,
     keep: Option<Duration>,
+    metrics: MetricsPage,
 }
 
 impl Application {
@@ -88,7 +89,8 @@ impl Application {
             rooms::description(&settings),
         );
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
-        let admin_router = admin::router(authority.clone(), control, MetricsPage::install());
+        let metrics = MetricsPage::install();
+        let admin_router = admin::router(authority.clone(), control, metrics.clone());
         Ok(Self {
             fhir_router: fhir::router(plane),
             admin_router,
@@ -103,6 +105,7 @@ impl Application {
             keyring,
             clock,
             keep: settings.audit.keep,
+            metrics,
         })
     }
 
@@ -130,6 +133,7 @@ impl Application {
             let (audit, keyring) = (self.audit.clone(), self.keyring.clone());
             upkeep.spawn(audit.run_retention(keep, keyring, self.clock, end.clone()));
         }
+        upkeep.spawn(self.metrics.run_maintenance(end.clone()));
         let serving = async {
             tokio::join!(
                 self.fhir.serve(self.fhir_router, stop.clone(), DRAIN),

@@ -78,13 +78,12 @@ pub(super) struct Routes<S> {
     pub(super) router: Router<S>,
     pub(super) rows: Vec<Route>,
     listener: &'static str,
-    base: &'static str,
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
-    /// Routes below `base`, which the router is nested under.
-    pub(super) fn new(listener: &'static str, base: &'static str) -> Self {
-        Self { router: Router::new(), rows: Vec::new(), listener, base }
+    /// No routes yet, of that listener.
+    pub(super) fn new(listener: &'static str) -> Self {
+        Self { router: Router::new(), rows: Vec::new(), listener }
     }
 
     pub(super) fn get<H: Handler<T, S>, T: 'static>(
@@ -110,7 +109,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     fn row(&mut self, method: &str, path: &str, access: Access) {
-        let (method, path) = (method.to_owned(), format!("{}{path}", self.base));
+        let (method, path) = (method.to_owned(), path.to_owned());
         self.rows.push(Route { listener: self.listener, method, path, access });
     }
 }

@@ -8,6 +8,8 @@
 
 /// Opening one connection to a tenant's database.
 pub mod dial;
+/// A session with a PostgreSQL server.
+pub mod postgres;
 /// Which errors say what about a database.
 pub mod verdict;
 

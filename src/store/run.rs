@@ -1,16 +1,18 @@
 //! Running statements over one connection. Errors of the driver pass through untouched, for the lane
 //! to classify; what the rows themselves do wrong is a [`StoreFault`] of its own.
 
+use std::ops::ControlFlow;
+
 use futures_util::TryStreamExt as _;
 use sqlx::mysql::{MySqlArguments, MySqlConnection};
-use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Arguments as _, Executor as _};
 
 use crate::mapping::plan::SourcePlan;
 use crate::mapping::rows::Rows;
+use crate::pool::postgres::{Cells, Ended, Parameter, PostgresSession};
 
-use super::cells::{Cell, TextRow};
+use super::cells::{Cell, TextRow, text_cell};
 use super::{Bind, Flavour, Statement, StoreFault, child_sql, page_sql};
 
 /// Bytes one answer may hold, page and children together: the text of its cells, and 8 for each.
@@ -22,7 +24,7 @@ const CELL: usize = 8;
 /// A borrowed connection of either engine.
 pub enum TenantConn<'a> {
     /// PostgreSQL.
-    Postgres(&'a mut PgConnection),
+    Postgres(&'a mut PostgresSession),
     /// MySQL or MariaDB.
     MySql(&'a mut MySqlConnection),
     /// SQLite.
@@ -58,7 +60,7 @@ fn unbindable(_: sqlx::error::BoxDynError) -> sqlx::Error {
 }
 
 macro_rules! arguments {
-    ($arguments:ty, $statement:expr, $uint:expr, $texts:expr) => {{
+    ($arguments:ty, $statement:expr, $uint:expr) => {{
         let mut arguments = <$arguments>::default();
         for bind in &$statement.binds {
             match bind {
@@ -67,7 +69,7 @@ macro_rules! arguments {
                 Bind::Float(number) => arguments.add(*number),
                 Bind::Bytes(bytes) => arguments.add(bytes.clone()),
                 Bind::UInt(number) => $uint(&mut arguments, *number),
-                Bind::Texts(texts) => $texts(&mut arguments, texts.clone()),
+                Bind::Texts(texts) => foreign(&mut arguments, texts),
             }
             .map_err(unbindable)?;
         }
@@ -89,23 +91,92 @@ pub async fn select(
 ) -> Outcome<Fetched> {
     let text = statement.text.as_str();
     match conn {
-        TenantConn::Postgres(conn) => {
-            let add = |a: &mut PgArguments, texts: Vec<String>| a.add(texts);
-            let arguments = arguments!(PgArguments, statement, foreign, add);
-            let mut rows = conn.fetch(sqlx::query_with(text, arguments));
-            collect(statement, limit, &mut rows).await
-        }
+        TenantConn::Postgres(session) => select_postgres(session, statement, limit).await,
         TenantConn::MySql(conn) => {
             let add = |a: &mut MySqlArguments, number: u64| a.add(number);
-            let arguments = arguments!(MySqlArguments, statement, add, foreign);
+            let arguments = arguments!(MySqlArguments, statement, add);
             let mut rows = conn.fetch(sqlx::query_with(text, arguments));
             collect(statement, limit, &mut rows).await
         }
         TenantConn::Sqlite(conn) => {
-            let arguments = arguments!(SqliteArguments<'_>, statement, foreign, foreign);
+            let arguments = arguments!(SqliteArguments<'_>, statement, foreign);
             let mut rows = conn.fetch(sqlx::query_with(text, arguments));
             collect(statement, limit, &mut rows).await
         }
+    }
+}
+
+async fn select_postgres(
+    session: &mut PostgresSession,
+    statement: &Statement,
+    limit: usize,
+) -> Outcome<Fetched> {
+    let mut parameters = Vec::with_capacity(statement.binds.len());
+    for bind in &statement.binds {
+        parameters.push(match bind {
+            Bind::Text(text) => Parameter::Text(text),
+            Bind::Int(number) => Parameter::Int(*number),
+            Bind::Float(number) => Parameter::Float(*number),
+            Bind::Bytes(bytes) => Parameter::Bytes(bytes),
+            Bind::Texts(texts) => Parameter::Texts(texts),
+            Bind::UInt(_) => return Err(unbindable("bound for another engine".into())),
+        });
+    }
+    let mut taken = Taken::new(statement, limit);
+    let each = |cells: Cells<'_>| {
+        let mut scratch = String::new();
+        let mut cells = cells;
+        for ty in &statement.shape {
+            let cell = match cells.next() {
+                Some(Some(bytes)) => text_cell(*ty, bytes, &mut scratch),
+                Some(None) => Cell::Null,
+                None => Cell::Bad,
+            };
+            if !taken.take(&cell) {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    let ended = session.select(&statement.text, &parameters, each).await?;
+    Ok(if ended == Ended::Complete { taken.done() } else { Err(StoreFault::TooLarge { limit }) })
+}
+
+/// Cells taken so far.
+struct Taken {
+    rows: Rows,
+    undecodable: u64,
+    used: usize,
+    limit: usize,
+    full: bool,
+}
+
+impl Taken {
+    fn new(statement: &Statement, limit: usize) -> Self {
+        let rows = Rows::new(statement.shape.len());
+        Self { rows, undecodable: 0, used: 0, limit, full: false }
+    }
+
+    /// Takes one more; `false` when there is no room for it.
+    fn take(&mut self, cell: &Cell<'_>) -> bool {
+        let text = match cell {
+            Cell::Null => None,
+            Cell::Text(text) => Some(*text),
+            Cell::Bad => {
+                self.undecodable += 1;
+                None
+            }
+        };
+        self.used += CELL + text.map_or(0, str::len);
+        self.full |= self.used > self.limit || self.rows.push(text).is_err();
+        !self.full
+    }
+
+    fn done(self) -> Result<Fetched, StoreFault> {
+        if self.full {
+            return Err(StoreFault::TooLarge { limit: self.limit });
+        }
+        Ok(Fetched { rows: self.rows, undecodable: self.undecodable })
     }
 }
 
@@ -114,27 +185,16 @@ async fn collect<R: TextRow>(
     limit: usize,
     stream: &mut (impl futures_util::Stream<Item = Result<R, sqlx::Error>> + Unpin + Send),
 ) -> Outcome<Fetched> {
-    let mut rows = Rows::new(statement.shape.len());
-    let mut undecodable = 0;
+    let mut taken = Taken::new(statement, limit);
     let mut scratch = String::new();
-    let mut used = 0_usize;
     while let Some(row) = stream.try_next().await? {
         for (index, ty) in statement.shape.iter().enumerate() {
-            let cell = match row.cell(index, *ty, &mut scratch) {
-                Cell::Null => None,
-                Cell::Text(text) => Some(text),
-                Cell::Bad => {
-                    undecodable += 1;
-                    None
-                }
-            };
-            used += CELL + cell.map_or(0, str::len);
-            if used > limit || rows.push(cell).is_err() {
-                return Ok(Err(StoreFault::TooLarge { limit }));
+            if !taken.take(&row.cell(index, *ty, &mut scratch)) {
+                return Ok(taken.done());
             }
         }
     }
-    Ok(Ok(Fetched { rows, undecodable }))
+    Ok(taken.done())
 }
 
 /// Opens a snapshot that sees one moment and changes nothing.
@@ -150,7 +210,7 @@ const fn begin(flavour: Flavour) -> &'static str {
 
 async fn command(conn: &mut TenantConn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
     match conn {
-        TenantConn::Postgres(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
+        TenantConn::Postgres(session) => session.command(sql).await,
         TenantConn::MySql(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
         TenantConn::Sqlite(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
     }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::Shared;
 use super::config::{ActiveMapping, MappingState, TenantConfig};
 use super::fault::TenantFault;
-use crate::audit::{AccessEvent, AuditLog, Receipt};
+use crate::audit::{AccessEvent, AuditLog, Expected, Receipt};
 use crate::auth::{Permit, Right};
 use crate::base::Deadline;
 use crate::keyring::{MacKey, Purpose};
@@ -23,6 +23,7 @@ pub struct Session<R: Right> {
     deadline: Deadline,
     /// Held until the request is answered.
     _admission: Admission,
+    _expected: Expected,
 }
 
 /// What a session is opened with.
@@ -41,7 +42,17 @@ impl<R: Right> Session<R> {
         deadline: Deadline,
     ) -> Self {
         let Opened { config, history, admission } = opened;
-        Self { permit, config, history, shared, request, deadline, _admission: admission }
+        let expected = shared.audit.expect();
+        Self {
+            permit,
+            config,
+            history,
+            shared,
+            request,
+            deadline,
+            _admission: admission,
+            _expected: expected,
+        }
     }
 
     /// The permit it was opened with.

@@ -141,7 +141,8 @@ fn text<'c>(
     async move {
         match connection {
             TenantConnection::Postgres(c) => {
-                c.fetch_one(sqlx::query(sql)).await.and_then(|row| row.try_get(0))
+                let mut rows = c.rows(sql).await?;
+                rows.pop().and_then(|mut row| row.pop()).flatten().ok_or(sqlx::Error::RowNotFound)
             }
             TenantConnection::MySql(c) => {
                 c.fetch_one(sqlx::query(sql)).await.and_then(|row| row.try_get(0))

@@ -1,5 +1,6 @@
 //! The data plane: FHIR R4 for clinicians' applications.
 
+mod conduct;
 mod error;
 mod extract;
 mod handlers;
@@ -7,17 +8,19 @@ mod hospital;
 mod negotiate;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{Any, CorsLayer};
 
+use self::conduct::{Conduct, route};
 use self::error::FhirError;
 use self::extract::Clinician;
 use super::request_id;
@@ -25,7 +28,6 @@ use super::route::{Access, Route, Routes};
 use crate::auth::{Authority, Right};
 use crate::control::Control;
 use crate::records::ServerDescription;
-use crate::telemetry::names;
 use crate::tenant::{Session, Tenants};
 
 /// What the data plane needs; cheap to clone.
@@ -76,12 +78,16 @@ pub fn router(plane: DataPlane) -> Router {
     let body = plane.0.settings.body_bytes;
     // A little later than the deadline the rooms keep, so that their own answer wins.
     let patience = plane.0.settings.request_timeout + Duration::from_millis(500);
+    let steps = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(Conduct::new(patience), conduct::conduct))
+        .layer(CatchPanicLayer::custom(|_| panicked()))
+        .layer(cors())
+        .layer(CompressionLayer::new())
+        .layer(DefaultBodyLimit::max(body));
     let hospital = hospital_routes().router;
-    let hospital = hospital.layer(DefaultBodyLimit::max(super::admin::BODY_BYTES));
     Router::new()
-        .merge(open_routes().router)
-        .merge(hospital)
-        .nest("/fhir", fhir_routes().router)
+        .merge(clinical_routes().router)
+        .merge(hospital.layer(DefaultBodyLimit::max(super::admin::BODY_BYTES)))
         .with_state(plane)
         .fallback(|| async {
             FhirError::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address.")
@@ -90,26 +96,12 @@ pub fn router(plane: DataPlane) -> Router {
             let message = "This address does not answer to that method.";
             FhirError::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", message)
         })
-        .layer(DefaultBodyLimit::max(body))
-        .layer(middleware::from_fn(move |request, next| in_time(patience, request, next)))
-        .layer(middleware::from_fn(confidential))
-        .layer(CompressionLayer::new())
-        .layer(cors())
-        .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(middleware::from_fn(counted))
-        .layer(middleware::from_fn(request_id::assign))
-}
-
-fn open_routes() -> Routes<DataPlane> {
-    Routes::new("fhir", "")
-        .get("/healthz", Access::Public, || async { "ok\n" })
-        // The signed logout token in the body is its own credential.
-        .post("/oidc/backchannel-logout", Access::Public, handlers::back_channel_logout)
+        .layer(steps)
 }
 
 fn hospital_routes() -> Routes<DataPlane> {
     let admin = Access::HospitalAdmin;
-    Routes::new("fhir", "")
+    Routes::new("fhir")
         .get("/tenant/v1/mappings", admin, hospital::list)
         .post("/tenant/v1/mappings", admin, hospital::store)
         .post("/tenant/v1/mappings/rollback", admin, hospital::rollback)
@@ -118,18 +110,21 @@ fn hospital_routes() -> Routes<DataPlane> {
         .get("/tenant/v1/access-log", admin, hospital::access_log)
 }
 
-fn fhir_routes() -> Routes<DataPlane> {
-    Routes::new("fhir", "/fhir")
-        .get("/metadata", Access::PublicOrRead, handlers::metadata)
-        .get("/.well-known/smart-configuration", Access::Public, handlers::smart_configuration)
-        .get("/{resource}", Access::Read, handlers::search)
-        .post("/{resource}/_search", Access::Read, handlers::search_form)
-        .get("/{resource}/{id}", Access::Read, handlers::read)
+fn clinical_routes() -> Routes<DataPlane> {
+    Routes::new("fhir")
+        .get(route::HEALTH, Access::Public, || async { "ok\n" })
+        // The signed logout token in the body is its own credential.
+        .post(route::LOGOUT, Access::Public, handlers::back_channel_logout)
+        .get(route::METADATA, Access::PublicOrRead, handlers::metadata)
+        .get(route::SMART, Access::Public, handlers::smart_configuration)
+        .get(route::TYPE, Access::Read, handlers::search)
+        .post(route::SEARCH_FORM, Access::Read, handlers::search_form)
+        .get(route::INSTANCE, Access::Read, handlers::read)
 }
 
 /// The data plane's routes.
 pub(super) fn routes() -> Vec<Route> {
-    [open_routes(), hospital_routes(), fhir_routes()].into_iter().flat_map(|r| r.rows).collect()
+    [clinical_routes(), hospital_routes()].into_iter().flat_map(|r| r.rows).collect()
 }
 
 /// Browsers' applications live on other origins than the gateway; what protects the data is the token,
@@ -162,41 +157,4 @@ fn cors() -> CorsLayer {
 fn panicked() -> Response {
     let message = "Something went wrong here. It has been logged.";
     FhirError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", message).into_response()
-}
-
-/// One URL serves every hospital, so no cache on the way may keep an answer.
-async fn confidential(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.append(header::VARY, HeaderValue::from_static("Authorization"));
-    response
-}
-
-async fn in_time(patience: Duration, request: Request, next: Next) -> Response {
-    if let Ok(response) = tokio::time::timeout(patience, next.run(request)).await {
-        response
-    } else {
-        let message = "The answer was not ready in time.";
-        FhirError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
-    }
-}
-
-/// Counts and times; labels are routes and status classes, never what was asked for.
-async fn counted(request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let response = next.run(request).await;
-    let route = route.unwrap_or_else(|| "other".to_owned());
-    let class = match response.status().as_u16() {
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        _ => "5xx",
-    };
-    metrics::counter!(names::REQUESTS, "listener" => "fhir", "interaction" => route.clone(), "status" => class)
-        .increment(1);
-    metrics::histogram!(names::REQUEST_SECONDS, "interaction" => route)
-        .record(begun.elapsed().as_secs_f64());
-    response
 }
