@@ -78,14 +78,12 @@ pub(super) struct Routes<S> {
     pub(super) router: Router<S>,
     pub(super) rows: Vec<Route>,
     listener: &'static str,
-    base: &'static str,
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
-    /// Routes below `base`. Every path is registered whole: a nested router would take each request's
-    /// address apart and put it together again.
-    pub(super) fn new(listener: &'static str, base: &'static str) -> Self {
-        Self { router: Router::new(), rows: Vec::new(), listener, base }
+    /// No routes yet, of that listener.
+    pub(super) fn new(listener: &'static str) -> Self {
+        Self { router: Router::new(), rows: Vec::new(), listener }
     }
 
     pub(super) fn get<H: Handler<T, S>, T: 'static>(
@@ -94,8 +92,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         access: Access,
         handler: H,
     ) -> Self {
-        let path = self.row("GET", path, access);
-        self.router = self.router.route(&path, get(handler));
+        self.row("GET", path, access);
+        self.router = self.router.route(path, get(handler));
         self
     }
 
@@ -105,14 +103,13 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         access: Access,
         handler: H,
     ) -> Self {
-        let path = self.row("POST", path, access);
-        self.router = self.router.route(&path, post(handler));
+        self.row("POST", path, access);
+        self.router = self.router.route(path, post(handler));
         self
     }
 
-    fn row(&mut self, method: &str, path: &str, access: Access) -> String {
-        let (method, path) = (method.to_owned(), format!("{}{path}", self.base));
-        self.rows.push(Route { listener: self.listener, method, path: path.clone(), access });
-        path
+    fn row(&mut self, method: &str, path: &str, access: Access) {
+        let (method, path) = (method.to_owned(), path.to_owned());
+        self.rows.push(Route { listener: self.listener, method, path, access });
     }
 }

@@ -103,7 +103,7 @@ fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
 
 fn open_routes(document: Arc<utoipa::openapi::OpenApi>) -> Routes<ControlPlane> {
     let described = move || async move { Json((*document).clone()) };
-    Routes::new("admin", "")
+    Routes::new("admin")
         .get("/healthz", Access::Public, || async { "ok\n" })
         .get("/readyz", Access::Public, ready)
         .get("/metrics", Access::Public, metrics_page)

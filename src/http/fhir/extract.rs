@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, header};
 use uuid::Uuid;
 
 use super::DataPlane;
+use super::address;
 use super::error::FhirError;
 use crate::auth::{AuthFault, Permit, Principal, Right, Shape};
 use crate::base::Deadline;
@@ -53,19 +54,19 @@ async fn write_down(
     request: Uuid,
     status: u16,
 ) -> Result<(), FhirError> {
-    let route = parts.extensions.get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let matched = parts.extensions.get::<MatchedPath>().cloned();
+    let matched = matched.as_ref().map_or("", MatchedPath::as_str);
     let params = RawPathParams::from_request_parts(parts, &()).await.ok();
     let param = |name: &str| {
         let mut all = params.iter().flatten();
         all.find(|(key, _)| *key == name).map_or("", |(_, value)| value)
     };
-    let attempt = match route {
-        "/fhir/{resource}/{id}" => Attempt::Read(param("resource"), param("id")),
-        "/fhir/{resource}" | "/fhir/{resource}/_search" => Attempt::Search(param("resource")),
-        "/fhir/metadata" => Attempt::Other("capabilities"),
+    let attempt = match matched {
+        address::INSTANCE => Attempt::Read(param("resource"), param("id")),
+        address::TYPE | address::SEARCH_FORM => Attempt::Search(param("resource")),
+        address::METADATA => Attempt::Other("capabilities"),
         "/tenant/v1/access-log" => Attempt::Other("access_log.read"),
-        route if route.starts_with("/tenant/v1/mappings") => Attempt::Other("mapping"),
+        of if of.starts_with("/tenant/v1/mappings") => Attempt::Other("mapping"),
         _ => Attempt::Other("unknown"),
     };
     let written = note_refused(&plane.0.tenants, principal, request, attempt, status).await;

@@ -1,5 +1,6 @@
 //! The data plane: FHIR R4 for clinicians' applications.
 
+mod address;
 mod conduct;
 mod error;
 mod extract;
@@ -84,13 +85,10 @@ pub fn router(plane: DataPlane) -> Router {
         .layer(cors())
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(body));
-    // The limit nearest to the handler counts.
     let hospital = hospital_routes().router;
-    let hospital = hospital.layer(DefaultBodyLimit::max(super::admin::BODY_BYTES));
     Router::new()
-        .merge(open_routes().router)
-        .merge(fhir_routes().router)
-        .merge(hospital)
+        .merge(clinical_routes().router)
+        .merge(hospital.layer(DefaultBodyLimit::max(super::admin::BODY_BYTES)))
         .with_state(plane)
         .fallback(|| async {
             FhirError::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address.")
@@ -102,16 +100,9 @@ pub fn router(plane: DataPlane) -> Router {
         .layer(steps)
 }
 
-fn open_routes() -> Routes<DataPlane> {
-    Routes::new("fhir", "")
-        .get("/healthz", Access::Public, || async { "ok\n" })
-        // The signed logout token in the body is its own credential.
-        .post("/oidc/backchannel-logout", Access::Public, handlers::back_channel_logout)
-}
-
 fn hospital_routes() -> Routes<DataPlane> {
     let admin = Access::HospitalAdmin;
-    Routes::new("fhir", "")
+    Routes::new("fhir")
         .get("/tenant/v1/mappings", admin, hospital::list)
         .post("/tenant/v1/mappings", admin, hospital::store)
         .post("/tenant/v1/mappings/rollback", admin, hospital::rollback)
@@ -120,18 +111,21 @@ fn hospital_routes() -> Routes<DataPlane> {
         .get("/tenant/v1/access-log", admin, hospital::access_log)
 }
 
-fn fhir_routes() -> Routes<DataPlane> {
-    Routes::new("fhir", "/fhir")
-        .get("/metadata", Access::PublicOrRead, handlers::metadata)
-        .get("/.well-known/smart-configuration", Access::Public, handlers::smart_configuration)
-        .get("/{resource}", Access::Read, handlers::search)
-        .post("/{resource}/_search", Access::Read, handlers::search_form)
-        .get("/{resource}/{id}", Access::Read, handlers::read)
+fn clinical_routes() -> Routes<DataPlane> {
+    Routes::new("fhir")
+        .get(address::HEALTH, Access::Public, || async { "ok\n" })
+        // The signed logout token in the body is its own credential.
+        .post(address::LOGOUT, Access::Public, handlers::back_channel_logout)
+        .get(address::METADATA, Access::PublicOrRead, handlers::metadata)
+        .get(address::SMART, Access::Public, handlers::smart_configuration)
+        .get(address::TYPE, Access::Read, handlers::search)
+        .post(address::SEARCH_FORM, Access::Read, handlers::search_form)
+        .get(address::INSTANCE, Access::Read, handlers::read)
 }
 
 /// The data plane's routes.
 pub(super) fn routes() -> Vec<Route> {
-    [open_routes(), hospital_routes(), fhir_routes()].into_iter().flat_map(|r| r.rows).collect()
+    [clinical_routes(), hospital_routes()].into_iter().flat_map(|r| r.rows).collect()
 }
 
 /// Browsers' applications live on other origins than the gateway; what protects the data is the token,

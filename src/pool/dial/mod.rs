@@ -1,7 +1,7 @@
 //! Opening one connection to a tenant's database: resolve, check egress, connect, TLS, log in, set the
 //! session up, ask the server who it is.
 //!
-//! No driver logs in by itself: a PostgreSQL session is the gateway's own ([`super::postgres`]), and the
+//! No driver logs in by itself: a PostgreSQL session is the gateway's own ([`crate::pool::postgres`]), and the
 //! MySQL driver is given a server that is already logged in, through a relay. A driver's connecting
 //! trusts the server too far: it hashes for as long as a server likes, answers clear-text requests,
 //! resolves names itself, and hides why a connection failed. Here every length, count and wait is
