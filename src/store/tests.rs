@@ -26,9 +26,9 @@ async fn database(sql: &str) -> SqliteConnection {
 
 fn query(name: &str, columns: &[ColumnRef], filter: Predicate) -> Select {
     Select {
-        from: table(name),
-        joins: vec![],
-        columns: columns.to_vec(),
+        from: table(name).into(),
+        joins: [].into(),
+        columns: columns.into(),
         filter,
         order: vec![Order { column: col("id", INT), descending: false }],
         after: None,
@@ -106,10 +106,11 @@ async fn children_come_for_the_whole_page_in_one_statement() {
         },
         parent: vec![0],
         own: vec![own],
+        written: Written::default(),
     };
     let plan = SourcePlan {
         page: query("p", &[col("id", INT)], Predicate::Always),
-        children: vec![child],
+        children: [child].into(),
     };
     let mut tenant = TenantConn::Sqlite(&mut conn);
     let got = fetch_page_on(&mut tenant, &plan, Flavour::Sqlite, 1 << 20).await.unwrap().unwrap();
@@ -130,7 +131,13 @@ async fn a_failed_statement_leaves_no_transaction_behind() {
     let missing = query("absent", &[col("id", INT)], Predicate::Always);
     let plan = SourcePlan {
         page: query("p", &[col("id", INT)], Predicate::Always),
-        children: vec![Child { select: missing, parent: vec![0], own: vec![col("id", INT)] }],
+        children: [Child {
+            select: Select { limit: None, ..missing },
+            parent: vec![0],
+            own: vec![col("id", INT)],
+            written: Written::default(),
+        }]
+        .into(),
     };
     let mut tenant = TenantConn::Sqlite(&mut conn);
     assert!(fetch_page_on(&mut tenant, &plan, Flavour::Sqlite, 1 << 20).await.is_err());

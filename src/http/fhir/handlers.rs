@@ -23,9 +23,30 @@ pub(super) async fn read(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answered {
-    negotiate::json(&headers, query.as_deref().unwrap_or_default())?;
+    let query = query.unwrap_or_default();
+    negotiate::json(&headers, &query)?;
     let session = plane.session(caller).await?;
-    let answer = session.read(&resource, &id).await.map_err(|f| FhirError::of(&f))?;
+    let answer = session.read(&resource, &id, &query).await.map_err(|f| FhirError::of(&f))?;
+    Ok(versioned(&answer, &headers))
+}
+
+/// `GET /fhir/{type}/{id}/_history/{version}`.
+pub(super) async fn vread(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path((resource, id, version)): Path<(String, String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answered {
+    let query = query.unwrap_or_default();
+    negotiate::json(&headers, &query)?;
+    let session = plane.session(caller).await?;
+    let found = session.vread(&resource, &id, &version, &query).await;
+    Ok(versioned(&found.map_err(|f| FhirError::of(&f))?, &headers))
+}
+
+/// A resource with its version, or only that it has not changed.
+fn versioned(answer: &Answer, headers: &HeaderMap) -> Response {
     let tag = answer.version().map(|version| format!("W/\"{version}\""));
     // Clients send the tag with and without quotes (RFC 9110, 13.1.2 wants them).
     let seen = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
@@ -33,11 +54,11 @@ pub(super) async fn read(
         seen.split(',').any(|t| t.trim().trim_start_matches("W/").trim_matches('"') == version)
     });
     let mut response =
-        if same { StatusCode::NOT_MODIFIED.into_response() } else { resource_response(&answer) };
+        if same { StatusCode::NOT_MODIFIED.into_response() } else { resource_response(answer) };
     if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(&tag).ok()) {
         response.headers_mut().insert(header::ETAG, tag);
     }
-    Ok(response)
+    response
 }
 
 /// `GET /fhir/{type}`.

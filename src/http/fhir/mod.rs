@@ -81,6 +81,7 @@ pub fn router(plane: DataPlane) -> Router {
         .route("/{resource}", get(handlers::search))
         .route("/{resource}/_search", post(handlers::search_form))
         .route("/{resource}/{id}", get(handlers::read))
+        .route("/{resource}/{id}/_history/{version}", get(handlers::vread))
         .with_state(plane);
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))

@@ -1,146 +1,13 @@
-use serde_json::{Value as Json, json};
+mod support;
 
-use super::catalog::{Catalog, Column, Index, SqlType, Table};
-use super::plan::{Predicate, TextMatch};
+use serde_json::json;
+
+use support::{DOCUMENT, catalog, compiled, render, rows, search};
+
+use super::plan::TextMatch;
 use super::rows::Rows;
 use super::*;
-use crate::base::Engine;
-use crate::fhir::query::SearchQuery;
-
-const INT: SqlType = SqlType::Integer { bits: 64, unsigned: false };
-const TEXT: SqlType = SqlType::Text;
-
-fn table(name: &str, columns: &[(&str, SqlType)], key: &str) -> Table {
-    let column = |(name, ty): &(&str, SqlType)| Column {
-        name: (*name).to_owned(),
-        ty: *ty,
-        declared: String::new(),
-        nullable: true,
-        has_default: false,
-    };
-    Table {
-        schema: None,
-        name: name.to_owned(),
-        view: false,
-        columns: columns.iter().map(column).collect(),
-        primary_key: vec![key.to_owned()],
-        indexes: vec![Index { columns: vec![key.to_owned()], unique: true }],
-        foreign_keys: Vec::new(),
-        estimated_rows: None,
-    }
-}
-
-fn catalog() -> Catalog {
-    Catalog {
-        engine: Engine::Sqlite,
-        version: "3".to_owned(),
-        default_schema: None,
-        tables: vec![
-            table(
-                "pacientes",
-                &[
-                    ("id", INT),
-                    ("nombre", TEXT),
-                    ("ap1", TEXT),
-                    ("ap2", TEXT),
-                    ("sexo", TEXT),
-                    ("nac", TEXT),
-                    ("activo", TEXT),
-                    ("clave_password", TEXT),
-                ],
-                "id",
-            ),
-            table(
-                "contactos",
-                &[("id", INT), ("paciente", INT), ("tipo", TEXT), ("valor", TEXT)],
-                "id",
-            ),
-            table(
-                "mediciones",
-                &[
-                    ("id", INT),
-                    ("paciente", INT),
-                    ("cod", TEXT),
-                    ("valor", TEXT),
-                    ("fecha", TEXT),
-                    ("hora", TEXT),
-                ],
-                "id",
-            ),
-        ],
-    }
-}
-
-const DOCUMENT: &str = r#"
-mapping: 1
-fhir: "4.0.1"
-database: {timezone: America/Santiago}
-codes:
-  sexo: {values: {"F": female, "M": male}, otherwise: unknown}
-  cod: {values: {"FC": "8867-4"}}
-  tipo: {values: {"T": phone, "E": email}}
-resources:
-  - type: Patient
-    from: {table: pacientes}
-    key: id
-    id: "$id"
-    map:
-      active: "$activo | bool('1', '0')"
-      name:
-        - {use: official, family: "$ap1, $ap2 | join(' ')", given: ["$nombre | split(' ')"]}
-      telecom:
-        - each: {table: contactos, match: {paciente: id}}
-          item: {system: "$tipo | code(tipo)", value: "$valor"}
-      gender: "$sexo | code(sexo)"
-      birthDate: "$nac | date('dd/MM/yyyy')"
-  - type: Observation
-    from: {table: mediciones}
-    key: id
-    id: "med-$id"
-    map:
-      status: final
-      code: {coding: [{system: "http://loinc.org", code: "$cod | code(cod)"}]}
-      subject: "$paciente | ref(Patient)"
-      effectiveDateTime: "$fecha, $hora | datetime('dd/MM/yyyy HH:mm')"
-      valueQuantity: {value: "$valor | decimal(',')", unit: /min}
-"#;
-
-fn compiled() -> Compiled {
-    compile(&Document::parse(DOCUMENT).unwrap(), &catalog()).unwrap()
-}
-
-fn rows(width: usize, cells: &[Option<&str>]) -> Rows {
-    let mut rows = Rows::new(width);
-    for cell in cells {
-        rows.push(*cell).unwrap();
-    }
-    rows
-}
-
-fn render(
-    resource: &str,
-    id: &str,
-    page: &[Option<&str>],
-    children: &[Rows],
-) -> (Option<Json>, usize) {
-    let compiled = compiled();
-    let plans = compiled.plan_read(resource, id);
-    let planned = plans.first().unwrap();
-    let page = rows(planned.plan.page.columns.len(), page);
-    let grouped = planned.group(children);
-    let (mut out, mut bad) = (Vec::new(), Vec::new());
-    let rendered = planned.render(page.row(0).unwrap(), &grouped, &mut out, &mut bad);
-    let json = (rendered == Rendered::Written).then(|| serde_json::from_slice(&out).unwrap());
-    (json, bad.len())
-}
-
-fn search(resource: &str, query: &str) -> Result<Vec<Predicate>, PlanFault> {
-    let compiled = compiled();
-    let query = SearchQuery::parse(query).unwrap();
-    let from = Position { source: 0, key: None };
-    let plans = compiled.plan_search(resource, &query, false, "http://x/fhir", &from, 11)?;
-    Ok(plans.iter().map(|p| p.plan.page.filter.clone()).collect())
-}
+use crate::fhir::SearchQuery;
 
 #[test]
 fn a_row_becomes_a_resource() {
@@ -223,7 +90,7 @@ fn searches_are_turned_around_through_the_template() {
 fn what_cannot_be_served_is_refused_by_name() {
     for query in [
         "foo=1",
-        "_sort=family",
+        "_sort=address",
         "family:text=x",
         "birthdate=soon",
         "address=x",
@@ -231,16 +98,14 @@ fn what_cannot_be_served_is_refused_by_name() {
         "gender:in=x",
     ] {
         let fault = search("Patient", query).unwrap_err();
-        assert!(!fault.0.contains("soon"), "{fault}");
+        assert!(!fault.to_string().contains("soon"), "{fault}");
     }
     assert!(search("Patient", "identifier=1").is_err());
 }
 
 #[test]
 fn a_system_that_differs_matches_nothing() {
-    let filters =
-        format!("{:?}", search("Observation", "code=http://snomed.info/sct|8867-4").unwrap());
-    assert!(filters.contains("Never"));
+    assert!(search("Observation", "code=http://snomed.info/sct|8867-4").unwrap().is_empty());
 }
 
 #[test]
@@ -255,10 +120,18 @@ fn all_faults_of_a_document_come_at_once() {
         .replace("family:", "surname:");
     let problems = compile(&Document::parse(&text).unwrap(), &catalog()).unwrap_err();
     let codes: Vec<&str> = problems.iter().map(|p| p.code).collect();
-    for code in ["table", "column", "code", "required", "transform", "credential", "element"] {
+    for code in [
+        "unknown-table",
+        "unknown-column",
+        "code-not-allowed",
+        "required",
+        "unknown-transform",
+        "credential",
+        "unknown-element",
+    ] {
         assert!(codes.contains(&code), "{code} in {codes:?}");
     }
-    let table = problems.iter().find(|p| p.code == "table").unwrap();
+    let table = problems.iter().find(|p| p.code == "unknown-table").unwrap();
     assert_eq!(table.pointer, "/resources/0/map/telecom/0/each/table");
     assert!(table.hint.contains("contactos"));
 }
@@ -270,13 +143,6 @@ fn yaml_is_read_strictly() {
     }
     let document = Document::parse(DOCUMENT).unwrap();
     assert_eq!(Document::parse(&document.to_json()), Ok(document));
-}
-
-#[test]
-fn strings_are_written_as_json_and_control_characters_left_out() {
-    let mut out = Vec::new();
-    template::string("a\"b\\c\n\t\u{1}\u{7f}ñ😀", &mut out);
-    assert_eq!(String::from_utf8(out).unwrap(), "\"a\\\"b\\\\c\\n\\tñ😀\"");
 }
 
 proptest::proptest! {
@@ -291,8 +157,8 @@ proptest::proptest! {
     fn whatever_is_asked_the_plan_is_made_or_refused(query in "[a-z_:]{1,12}=[ -~]{0,20}") {
         if let Ok(parsed) = SearchQuery::parse(&query) {
             let compiled = compiled();
-            let from = Position { source: 0, key: None };
-            let _plan_or_refusal = compiled.plan_search("Patient", &parsed, false, "http://x", &from, 1);
+            let page = PageRequest { count: 1, after: None, base: "http://x" };
+            let _plan_or_refusal = compiled.plan_search("Patient", &parsed, &page);
         }
     }
 
@@ -310,8 +176,7 @@ proptest::proptest! {
 
 #[test]
 fn a_bare_code_belongs_to_no_other_system() {
-    let other = format!("{:?}", search("Patient", "gender=http://example.org|female").unwrap());
-    assert!(other.contains("Never"));
+    assert!(search("Patient", "gender=http://example.org|female").unwrap().is_empty());
     let own = "gender=http://hl7.org/fhir/administrative-gender|female";
     assert!(format!("{:?}", search("Patient", own).unwrap()).contains("text: \"F\""));
 }
