@@ -44,7 +44,7 @@ fn put(node: &Node, name: &str, parts: &Node) -> Node {
                 .iter()
                 .map(|(key, value)| {
                     let key = match key.strip_prefix("$case.").and_then(|part| parts.get(part)) {
-                        Some(part) => part.text().map_or(key.clone(), |t| t.into_owned()),
+                        Some(part) => part.text().map_or(key.clone(), std::borrow::Cow::into_owned),
                         None => key.clone(),
                     };
                     (key, put(value, name, parts))
@@ -65,7 +65,9 @@ fn put_text(text: &str, name: &str, parts: &Node) -> String {
             let end = tail.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(tail.len());
             let (part, behind) = tail.split_at_checked(end).unwrap_or((tail, ""));
             if let Some(value) = parts.get(part).and_then(Node::text) {
-                out.push_str(&format!("${{{value}}}"));
+                out.push_str("${");
+                out.push_str(&value);
+                out.push('}');
                 rest = behind;
                 continue;
             }

@@ -89,7 +89,7 @@ impl<'c> Compiler<'c> {
             Some(Out::DateTime | Out::Instant) => {
                 let full = primitive::DateInterval::parse(text);
                 full.is_some_and(|d| {
-                    (d.precision <= primitive::Precision::Day) == !text.contains('T')
+                    (d.precision <= primitive::Precision::Day) != text.contains('T')
                 }) && (!text.contains('T')
                     || text.ends_with('Z')
                     || text.rfind(['+', '-']) > Some(10))

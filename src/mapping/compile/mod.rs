@@ -1,6 +1,8 @@
 //! From a document and a catalogue to a compiled mapping, with every problem found on the way.
 
 mod cases;
+mod fit;
+mod key;
 mod leaf;
 mod resource;
 mod scope;

@@ -39,24 +39,18 @@ impl Compiler<'_> {
             return reading;
         };
         self.keys(node, &["timezone", "empty_is_null", "trim"], at);
-        match node.get("timezone").and_then(Node::text) {
-            Some(name) => match TimeZone::get(&name) {
-                Ok(zone) => reading.zone = zone,
-                Err(_) => {
-                    let hint = did_you_mean(&name, ZONES, "Write a name like Europe/Madrid.");
-                    let message = "This time zone is not known.";
-                    self.problems.error(&pointer(at, "timezone"), "timezone", message, hint);
-                }
-            },
-            None => {
-                let hint = "Write `timezone: Europe/Madrid`, the hospital's own.";
-                self.problems.warn(
-                    at,
-                    "no-timezone",
-                    "Times without a zone are taken as UTC.",
-                    hint,
-                );
+        if let Some(name) = node.get("timezone").and_then(Node::text) {
+            if let Ok(zone) = TimeZone::get(&name) {
+                reading.zone = zone;
+            } else {
+                let hint = did_you_mean(&name, ZONES, "Write a name like Europe/Madrid.");
+                let message = "This time zone is not known.";
+                self.problems.error(&pointer(at, "timezone"), "timezone", message, hint);
             }
+        } else {
+            let hint = "Write `timezone: Europe/Madrid`, the hospital's own.";
+            let message = "Times without a zone are taken as UTC.";
+            self.problems.warn(at, "no-timezone", message, hint);
         }
         reading.trim = self.flag(node, "trim", at, true);
         reading.empty_is_null = self.flag(node, "empty_is_null", at, true);
@@ -113,7 +107,8 @@ impl Compiler<'_> {
         let coded = match node {
             Node::Map(_) => {
                 self.keys(node, &["code", "display", "system"], at);
-                let get = |name| node.get(name).and_then(Node::text).map(|t| t.into_owned());
+                let get =
+                    |name| node.get(name).and_then(Node::text).map(std::borrow::Cow::into_owned);
                 get("code").map(|code| Coded {
                     code,
                     display: get("display"),

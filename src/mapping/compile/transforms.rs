@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::codes::{CodeMap, Field};
 use crate::mapping::lens::format::{DateFormat, DateIn};
-use crate::mapping::lens::{Gather, Lens, Out, Slot, Step, Target, typed};
+use crate::mapping::lens::{Gather, Lens, Slot, Step, Target, typed};
 use crate::mapping::problem::did_you_mean;
 use crate::mapping::syntax::{Call, Pipe};
 
@@ -21,7 +21,7 @@ const NAMES: [&str; 20] = [
 
 /// What a pipe gives so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// The column as it is.
     Raw,
     Text,
@@ -35,9 +35,9 @@ enum Kind {
 }
 
 /// What is wrong with a pipe: code, message, hint.
-type Wrong = (&'static str, String, String);
+pub(super) type Wrong = (&'static str, String, String);
 
-fn wrong<T>(
+pub(super) fn wrong<T>(
     code: &'static str,
     message: impl Into<String>,
     hint: impl Into<String>,
@@ -46,12 +46,12 @@ fn wrong<T>(
 }
 
 /// A lens being put together.
-struct Parts {
-    slots: Vec<Slot>,
-    gather: Option<Gather>,
-    steps: Vec<Step>,
-    split: Option<String>,
-    kind: Kind,
+pub(super) struct Parts {
+    pub slots: Vec<Slot>,
+    pub gather: Option<Gather>,
+    pub steps: Vec<Step>,
+    pub split: Option<String>,
+    pub kind: Kind,
 }
 
 impl<'c> Compiler<'c> {
@@ -91,7 +91,7 @@ impl<'c> Compiler<'c> {
         if parts.gather.is_none() && !parts.slots.is_empty() {
             parts.gather = Some(Gather::First(parts.slots.clone()));
         }
-        let out = self.fit(&mut parts, wanted)?;
+        let out = Self::fit(&mut parts, wanted)?;
         let Parts { gather: Some(gather), steps, split, .. } = parts else {
             return wrong("transform", "The leaf has no column.", "Begin it with `$column`.");
         };
@@ -124,16 +124,7 @@ impl<'c> Compiler<'c> {
         }
         let several_first = first && parts.slots.len() > 1;
         if several_first {
-            let slots = parts.slots.clone();
-            parts.gather = Some(match name {
-                "ref" => Gather::Parts(slots),
-                // A format with a time is of both texts together, else each is of its own kind.
-                "datetime" if args.iter().any(|format| format.contains("HH")) => {
-                    Gather::Joined { slots, separator: " ".to_owned() }
-                }
-                "datetime" => Gather::Parts(slots),
-                _ => Gather::First(slots),
-            });
+            gather(parts, name, args);
         }
         let (step, kind) = match (name, args) {
             ("trim", []) => (Step::Trim, parts.kind),
@@ -155,23 +146,17 @@ impl<'c> Compiler<'c> {
             ("bool", [] | [_, _]) => (booleans(args), Kind::Boolean),
             ("int", []) => (Step::Integer, Kind::Integer),
             ("decimal", []) => (Step::Decimal('.'), Kind::Decimal),
-            ("decimal", [separator]) => {
-                let mut chars = separator.chars();
-                match (chars.next(), chars.next()) {
-                    (Some(one), None) if !one.is_ascii_digit() => {
-                        (Step::Decimal(one), Kind::Decimal)
-                    }
-                    _ => return arguments(name),
-                }
+            ("decimal", [separator]) if matches!(separator.as_str(), "," | ".") => {
+                (Step::Decimal(if separator == "," { ',' } else { '.' }), Kind::Decimal)
             }
-            ("date", _) => (Step::Date(self.dates(parts, args)?), Kind::Date),
+            ("date", _) => (Step::Date(dates(parts, args)?), Kind::Date),
             ("datetime", _) => {
                 let parted = matches!(parts.gather, Some(Gather::Parts(_)));
                 if parted && parts.slots.len() != 2 {
                     let hint = "Write `$date_column, $time_column | datetime`.";
                     return wrong("transform", "'datetime' takes a date and a time.", hint);
                 }
-                (Step::DateTime(self.dates(parts, args)?), Kind::DateTime)
+                (Step::DateTime(dates(parts, args)?), Kind::DateTime)
             }
             ("code", [map]) => (Step::Code(self.code_map(map)?, Field::Code), Kind::Coded),
             ("display", [map]) => (Step::Code(self.code_map(map)?, Field::Display), Kind::Text),
@@ -204,34 +189,6 @@ impl<'c> Compiler<'c> {
         let names = self.codes.keys().map(String::as_str);
         let hint = did_you_mean(name, names, "Declare it under `codes:`.");
         wrong("unknown-codes", format!("There is no code map '{name}'."), hint)
-    }
-
-    fn dates(&self, parts: &Parts, args: &[String]) -> Result<DateIn, Wrong> {
-        match args {
-            [] => return Ok(DateIn::Iso),
-            [one] if one == "epoch" => return Ok(DateIn::Epoch { millis: false }),
-            [one] if one == "epoch_ms" => return Ok(DateIn::Epoch { millis: true }),
-            _ => {}
-        }
-        let typed = parts.slots.first().is_some_and(|slot| {
-            matches!(slot.column.ty, SqlType::Date | SqlType::DateTime | SqlType::Instant)
-        });
-        if typed && parts.steps.is_empty() {
-            let hint = "Take the format away: `| date` or `| datetime`.";
-            return wrong("type", "The column is a date already and has no format.", hint);
-        }
-        let mut formats = Vec::new();
-        for text in args {
-            match DateFormat::parse(text) {
-                Ok(format) => formats.push(format),
-                Err(message) => {
-                    let hint =
-                        "A format is made of yyyy, MM, dd, HH, mm, ss and SSS: 'dd/MM/yyyy HH:mm'.";
-                    return wrong("date-format", format!("The format is broken: {message}."), hint);
-                }
-            }
-        }
-        Ok(DateIn::Formats(formats))
     }
 
     fn target(
@@ -275,101 +232,47 @@ impl<'c> Compiler<'c> {
         }
         Ok(Arc::clone(target))
     }
+}
 
-    /// Makes a pipe end in what its element is.
-    fn fit(&self, parts: &mut Parts, wanted: &Wanted<'_>) -> Result<Out, Wrong> {
-        let Wanted { ty, path, .. } = wanted;
-        let Some(mut out) = Self::plain_out(ty) else {
-            return wrong(
-                "type",
-                format!("{path} is a {ty}, which is not served yet."),
-                "Leave it out.",
-            );
-        };
-        let columns: Vec<SqlType> = parts.slots.iter().map(|slot| slot.column.ty).collect();
-        let all = |test: fn(&SqlType) -> bool| columns.iter().all(test);
-        let temporal =
-            |t: &SqlType| matches!(t, SqlType::Date | SqlType::DateTime | SqlType::Instant);
-        let dated = all(|t| {
-            typed::is_text(*t) || matches!(t, SqlType::Date | SqlType::DateTime | SqlType::Instant)
-        });
-        let number = |t: &SqlType| {
-            typed::is_text(*t)
-                || matches!(t, SqlType::Integer { .. } | SqlType::Decimal | SqlType::Float)
-        };
-        let integer = |t: &SqlType| {
-            typed::is_text(*t) || matches!(t, SqlType::Integer { .. } | SqlType::Decimal)
-        };
-        let plain = matches!(parts.kind, Kind::Raw | Kind::Text);
-        let implied = match &out {
-            _ if !plain => None,
-            Out::Boolean if all(|t| *t == SqlType::Boolean) => Some(booleans(&[])),
-            Out::Decimal if all(number) => Some(Step::Decimal('.')),
-            Out::Integer { .. } if all(integer) => Some(Step::Integer),
-            Out::Date if dated => Some(Step::Date(DateIn::Iso)),
-            Out::DateTime | Out::Instant if dated => Some(Step::DateTime(DateIn::Iso)),
-            _ => None,
-        };
-        let fits = implied.is_some()
-            || match (&out, parts.kind) {
-                (Out::Text, kind) => kind != Kind::Reference || *ty == "string",
-                (Out::Code(_) | Out::Id | Out::Uri, kind) => {
-                    matches!(kind, Kind::Raw | Kind::Text | Kind::Coded | Kind::Integer)
-                }
-                (Out::Boolean, kind) => kind == Kind::Boolean,
-                (Out::Decimal, kind) => matches!(kind, Kind::Decimal | Kind::Integer),
-                (Out::Integer { .. }, kind) => kind == Kind::Integer,
-                (Out::Date, kind) => kind == Kind::Date,
-                (Out::DateTime, kind) => matches!(kind, Kind::Date | Kind::DateTime),
-                (Out::Instant, kind) => kind == Kind::DateTime,
-                (Out::Time, kind) => {
-                    matches!(kind, Kind::Raw | Kind::Text) && !columns.iter().any(temporal)
-                }
-            };
-        if !fits {
-            let hint = match &out {
-                Out::Boolean => "Say what stands for yes and for no: `| bool('1', '0')`.",
-                Out::Decimal => "Write `| decimal`.",
-                Out::Integer { .. } => "Write `| int`.",
-                Out::Date => "Say how the date is written: `| date('dd/MM/yyyy')`.",
-                Out::DateTime | Out::Instant => {
-                    "Say how it is written: `| datetime('dd/MM/yyyy HH:mm')`."
-                }
-                _ => "Take the transform away that makes it something else.",
-            };
-            return wrong("type", format!("{path} is a {ty}; this gives something else."), hint);
+/// Several columns before a transform that says itself how they become one.
+fn gather(parts: &mut Parts, name: &str, args: &[String]) {
+    let slots = parts.slots.clone();
+    parts.gather = Some(match name {
+        // A format with a time is of both texts together, else each is of its own kind.
+        "datetime" if args.iter().any(|format| format.contains("HH")) => {
+            Gather::Joined { slots, separator: " ".to_owned() }
         }
-        parts.steps.extend(implied);
-        self.check_codes(parts, wanted, &mut out)?;
-        Ok(out)
-    }
+        "ref" | "datetime" => Gather::Parts(slots),
+        _ => Gather::First(slots),
+    });
+}
 
-    /// Codes of a map are checked now, others when they are read.
-    fn check_codes(&self, parts: &Parts, wanted: &Wanted<'_>, out: &mut Out) -> Result<(), Wrong> {
-        let Some(codes) = wanted.codes else { return Ok(()) };
-        if let Some(Step::Code(map, field)) = parts.steps.last() {
-            let bad: Vec<&str> =
-                map.all().filter_map(|c| c.field(*field)).filter(|c| !codes.contains(c)).collect();
-            if let Some(first) = bad.first() {
-                let message = format!(
-                    "'{first}' (code map '{}') is no code {} may have.",
-                    map.name, wanted.path
-                );
-                let hint = format!("It may be: {}.", codes.join(", "));
-                return wrong("code-not-allowed", message, hint);
+fn dates(parts: &Parts, args: &[String]) -> Result<DateIn, Wrong> {
+    match args {
+        [] => return Ok(DateIn::Iso),
+        [one] if one == "epoch" => return Ok(DateIn::Epoch { millis: false }),
+        [one] if one == "epoch_ms" => return Ok(DateIn::Epoch { millis: true }),
+        _ => {}
+    }
+    let typed = parts.slots.first().is_some_and(|slot| {
+        matches!(slot.column.ty, SqlType::Date | SqlType::DateTime | SqlType::Instant)
+    });
+    if typed && parts.steps.is_empty() {
+        let hint = "Take the format away: `| date` or `| datetime`.";
+        return wrong("type", "The column is a date already and has no format.", hint);
+    }
+    let mut formats = Vec::new();
+    for text in args {
+        match DateFormat::parse(text) {
+            Ok(format) => formats.push(format),
+            Err(message) => {
+                let hint =
+                    "A format is made of yyyy, MM, dd, HH, mm, ss and SSS: 'dd/MM/yyyy HH:mm'.";
+                return wrong("date-format", format!("The format is broken: {message}."), hint);
             }
-            return Ok(());
         }
-        if let Some(Step::Default(text)) = parts.steps.last()
-            && !codes.contains(&text.as_str())
-        {
-            let message = format!("'{text}' is no code {} may have.", wanted.path);
-            let hint = format!("It may be: {}.", codes.join(", "));
-            return wrong("code-not-allowed", message, hint);
-        }
-        *out = Out::Code(Some(codes.iter().map(|c| (*c).to_owned()).collect()));
-        Ok(())
     }
+    Ok(DateIn::Formats(formats))
 }
 
 fn arguments<T>(name: &str) -> Result<T, Wrong> {
@@ -387,7 +290,7 @@ fn arguments<T>(name: &str) -> Result<T, Wrong> {
     wrong("arguments", format!("The arguments of '{name}' do not fit."), hint)
 }
 
-fn booleans(args: &[String]) -> Step {
+pub(super) fn booleans(args: &[String]) -> Step {
     let words = |n: usize, usual: &[&str]| match args.get(n) {
         Some(text) => text.split('|').map(str::to_owned).collect(),
         None => usual.iter().map(|w| (*w).to_owned()).collect(),

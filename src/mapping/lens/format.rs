@@ -165,7 +165,7 @@ impl DateFormat {
         if !rest.is_empty() || parts[0] == 0 {
             return None;
         }
-        let precision = known(&seen)?;
+        let precision = known(seen)?;
         if precision == Precision::Second && self.utc() && !text.ends_with('Z') {
             return None;
         }
@@ -205,7 +205,7 @@ impl DateFormat {
 }
 
 /// How much is known when these parts are there; `None` when a coarser one is missing.
-pub(super) fn known(seen: &[bool; 7]) -> Option<Precision> {
+pub(super) fn known(seen: [bool; 7]) -> Option<Precision> {
     Some(match seen {
         [true, false, false, false, ..] => Precision::Year,
         [true, true, false, false, ..] => Precision::Month,

@@ -32,13 +32,13 @@ impl IdTemplate {
         for part in &self.parts {
             match part {
                 IdPart::Literal(text) => out.push_str(text),
-                IdPart::Key(n) => match cell(*n) {
-                    Some(text) => out.push_str(self.shown(*n, text)),
-                    None => {
+                IdPart::Key(n) => {
+                    let Some(text) = cell(*n) else {
                         out.truncate(start);
                         return false;
-                    }
-                },
+                    };
+                    out.push_str(self.shown(*n, text));
+                }
             }
         }
         let good = out.get(start..).is_some_and(primitive::is_id);

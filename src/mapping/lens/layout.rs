@@ -78,7 +78,7 @@ impl DateFormat {
             layout.length += 1;
             let whole = number + 1 == self.tokens.len();
             let field = matches!(token, Token::Field { .. });
-            if let Some(precision) = known(&seen).filter(|_| whole || field)
+            if let Some(precision) = known(seen).filter(|_| whole || field)
                 && (whole || precision < Precision::Second || !self.utc())
             {
                 found.push(Layout { precision, utc: self.utc(), ..layout.clone() });

@@ -26,7 +26,7 @@ fn read(lens: &Lens, cells: &[Option<&str>]) -> Result<Option<String>, Bad> {
     for cell in cells {
         rows.push(*cell).unwrap();
     }
-    lens.read(rows.row(0).unwrap()).map(|v| v.map(|t| t.into_owned()))
+    lens.read(rows.row(0).unwrap()).map(|v| v.map(std::borrow::Cow::into_owned))
 }
 
 fn one(lens: &Lens, cell: &str) -> Result<Option<String>, Bad> {

@@ -59,7 +59,7 @@ fn canonical(ty: SqlType, text: &str) -> Option<String> {
         }
         SqlType::Binary => {
             let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-            (text.len() % 2 == 0 && !text.is_empty() && text.bytes().all(hex))
+            (text.len().is_multiple_of(2) && !text.is_empty() && text.bytes().all(hex))
                 .then(|| text.to_owned())
         }
         SqlType::Json | SqlType::Other => None,

@@ -60,7 +60,7 @@ pub(super) fn present(lens: &Lens) -> Found {
 fn compare(lens: &Lens, wanted: Wanted) -> Found {
     let Wanted { prefix, from, to } = wanted;
     let each = |stored: &Stored<'_>| -> Found {
-        let (low, high) = (stored.ceil(from)?, stored.floor(to)?);
+        let (low, high) = (stored.ceil(from)?, stored.floor(to));
         let inside = if low < high {
             all([stored.from(low)?, stored.before(high)?])
         } else {
@@ -75,7 +75,7 @@ fn compare(lens: &Lens, wanted: Wanted) -> Found {
                 Prefix::Lt => stored.before(low)?,
                 Prefix::Le => stored.before(low.max(high))?,
                 Prefix::Sa => stored.from(stored.ceil(to)?)?,
-                Prefix::Eb => stored.before(stored.floor(from)?)?,
+                Prefix::Eb => stored.before(stored.floor(from))?,
             },
             stored.present(),
         ]))
@@ -91,7 +91,7 @@ fn period(walk: &Walk<'_>, object: &Object, wanted: Wanted) -> Found {
     let (start, end) = (End::of(object, "start", zone)?, End::of(object, "end", zone)?);
     let (open_start, open_end) = (not(start.present()?), not(end.present()?));
     let there = any([start.present()?, end.present()?]);
-    let inside = || -> Found { Ok(all([start.from_or_after(from)?, end.until(to)?])) };
+    let inside = || -> Found { Ok(all([start.begins_from(from)?, end.until(to)?])) };
     let beyond = || -> Found { Ok(any([end.reaches_past(to)?, open_end.clone()])) };
     let before = || -> Found { Ok(any([start.begins_before(from)?, open_start.clone()])) };
     let found = match prefix {
@@ -101,7 +101,7 @@ fn period(walk: &Walk<'_>, object: &Object, wanted: Wanted) -> Found {
         Prefix::Ge => any([beyond()?, inside()?]),
         Prefix::Lt => before()?,
         Prefix::Le => any([before()?, inside()?]),
-        Prefix::Sa => start.from_or_after(to)?,
+        Prefix::Sa => start.begins_from(to)?,
         Prefix::Eb => end.until(from)?,
     };
     Ok(all([there, found]))
@@ -133,9 +133,8 @@ impl<'l> End<'l> {
         stored: impl Fn(&Stored<'l>) -> Found,
     ) -> Found {
         match self {
-            Self::Nowhere => Ok(Predicate::Never),
             Self::Always(from, to) if always(*from, *to) => Ok(Predicate::Always),
-            Self::Always(..) => Ok(Predicate::Never),
+            Self::Nowhere | Self::Always(..) => Ok(Predicate::Never),
             Self::Stored(all_stored) => {
                 let each = |s: &Stored<'l>| Ok(all([stored(s)?, s.present()]));
                 let found: Result<Vec<_>, Unable> = all_stored.iter().map(each).collect();
@@ -148,7 +147,7 @@ impl<'l> End<'l> {
         self.each(|_, _| true, |stored| Ok(stored.present()))
     }
 
-    fn from_or_after(&self, at: DateTime) -> Found {
+    fn begins_from(&self, at: DateTime) -> Found {
         self.each(|from, _| from >= at, |stored| stored.from(stored.ceil(at)?))
     }
 
@@ -157,11 +156,11 @@ impl<'l> End<'l> {
     }
 
     fn until(&self, at: DateTime) -> Found {
-        self.each(|_, to| to <= at, |stored| stored.before(stored.floor(at)?))
+        self.each(|_, to| to <= at, |stored| stored.before(stored.floor(at)))
     }
 
     fn reaches_past(&self, at: DateTime) -> Found {
-        self.each(|_, to| to > at, |stored| stored.from(stored.floor(at)?))
+        self.each(|_, to| to > at, |stored| stored.from(stored.floor(at)))
     }
 }
 

@@ -127,8 +127,7 @@ pub(super) fn served(source: &Source, reading: &Reading) -> Vec<&'static str> {
         let probe = match param.kind {
             ParamKind::Token | ParamKind::String => "a",
             ParamKind::Date => "2000-01-01",
-            ParamKind::Reference => "1",
-            ParamKind::Quantity | ParamKind::Number => "1",
+            ParamKind::Reference | ParamKind::Quantity | ParamKind::Number => "1",
             ParamKind::Uri => "urn:a",
         };
         let values = [probe.to_owned()];

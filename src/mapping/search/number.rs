@@ -49,7 +49,7 @@ pub(super) fn condition(
     Ok(walk.run(path, &|at| match at.tree {
         Tree::Object(object) => quantity(walk, object, &wanted),
         Tree::Leaf(leaf) => compare(&leaf.lens, &wanted),
-        Tree::Const(constant) => constant_fits(&constant.text, &wanted),
+        Tree::Const(constant) => Ok(constant_fits(&constant.text, &wanted)),
         _ => Err(Unable),
     })?)
 }
@@ -62,7 +62,7 @@ fn quantity(walk: &Walk<'_>, object: &Object, wanted: &Wanted) -> Found {
     let Some(value) = member("value") else { return Ok(Predicate::Never) };
     let mut parts = vec![match value {
         Tree::Leaf(leaf) => compare(&leaf.lens, wanted)?,
-        Tree::Const(constant) => constant_fits(&constant.text, wanted)?,
+        Tree::Const(constant) => constant_fits(&constant.text, wanted),
         _ => return Err(Unable),
     }];
     let equals = |tree: Option<&Tree>, text: &str| match tree {
@@ -120,8 +120,8 @@ fn compare(lens: &Lens, wanted: &Wanted) -> Found {
     Ok(all([found, not(sentinels), lens.present().ok_or(Unable)?]))
 }
 
-fn constant_fits(text: &str, wanted: &Wanted) -> Found {
-    let Some(own) = Fixed::parse(text) else { return Ok(Predicate::Never) };
+fn constant_fits(text: &str, wanted: &Wanted) -> Predicate {
+    let Some(own) = Fixed::parse(text) else { return Predicate::Never };
     let (low, high) = wanted.number.interval(wanted.prefix == Prefix::Ap);
     let number = wanted.number;
     let fits = match wanted.prefix {
@@ -132,7 +132,7 @@ fn constant_fits(text: &str, wanted: &Wanted) -> Found {
         Prefix::Lt | Prefix::Eb => own.less(number),
         Prefix::Le => !number.less(own),
     };
-    Ok(if fits { Predicate::Always } else { Predicate::Never })
+    if fits { Predicate::Always } else { Predicate::Never }
 }
 
 impl Fixed {

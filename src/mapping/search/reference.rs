@@ -85,15 +85,14 @@ fn points_to(lens: &Lens, wanted: &Wanted<'_>) -> Found {
     {
         return Err(Unable);
     }
-    let found = keys.iter().map(|key| match &lens.gather {
-        Gather::Parts(slots) => Ok(all(slots
-            .iter()
-            .zip(key)
-            .map(|(slot, value)| column_in(&slot.column, std::slice::from_ref(&value.text))))),
-        _ => {
-            let [value] = key.as_slice() else { return Err(Unable) };
-            lens.one_of(before, std::slice::from_ref(&value.text), false).ok_or(Unable)
+    let found = keys.iter().map(|key| {
+        if let Gather::Parts(slots) = &lens.gather {
+            let parts = slots.iter().zip(key);
+            return Ok(all(parts
+                .map(|(slot, value)| column_in(&slot.column, std::slice::from_ref(&value.text)))));
         }
+        let [value] = key.as_slice() else { return Err(Unable) };
+        lens.one_of(before, std::slice::from_ref(&value.text), false).ok_or(Unable)
     });
     Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
 }

@@ -141,7 +141,7 @@ impl<'l> Stored<'l> {
     }
 
     /// The last boundary at or before a moment.
-    pub fn floor(&self, at: DateTime) -> Result<DateTime, Unable> {
+    pub fn floor(&self, at: DateTime) -> DateTime {
         floor(self.grain, at)
     }
 }
@@ -223,7 +223,7 @@ fn several<'l>(
     let mut found: Vec<Layout> = Vec::new();
     for layout in formats.iter().map(layouts).collect::<Result<Vec<_>, _>>()?.into_iter().flatten()
     {
-        if found.iter().any(|known| *known == layout) {
+        if found.contains(&layout) {
             continue;
         }
         if found.iter().any(|known| known.length == layout.length) {
@@ -305,18 +305,18 @@ fn pieces(layout: &Layout) -> Vec<Piece> {
     pieces
 }
 
-fn floor(grain: Precision, at: DateTime) -> Result<DateTime, Unable> {
+fn floor(grain: Precision, at: DateTime) -> DateTime {
     let day = at.date();
-    Ok(match grain {
+    match grain {
         Precision::Year => start(day.first_of_year()),
         Precision::Month => start(day.first_of_month()),
         Precision::Day => start(day),
         _ => at,
-    })
+    }
 }
 
 fn ceil(grain: Precision, at: DateTime) -> Result<DateTime, Unable> {
-    let low = floor(grain, at)?;
+    let low = floor(grain, at);
     if low == at {
         return Ok(at);
     }

@@ -30,7 +30,7 @@ pub(super) struct At<'s> {
 
 type Visit<'v> = &'v dyn Fn(At<'_>) -> Found;
 
-impl<'s> Walk<'s> {
+impl Walk<'_> {
     /// Whether anything fills the element a path names.
     pub fn is_mapped(&self, path: &ParamPath) -> bool {
         self.object_has(&self.source.root, &path.steps)
@@ -125,16 +125,14 @@ impl<'s> Walk<'s> {
         let mut parts = Vec::new();
         for (number, member) in object.members.iter().enumerate().filter(|(_, m)| m.required) {
             let one = |m: &Member| self.present(&m.value);
-            match member.choice {
-                None => parts.push(one(member)?),
-                Some(_) => {
-                    let same = |m: &&Member| m.choice == member.choice;
-                    if object.members.iter().take(number).any(|m| same(&m)) {
-                        continue;
-                    }
-                    let found = object.members.iter().filter(same).map(one);
-                    parts.push(any(found.collect::<Result<Vec<_>, Unable>>()?));
-                }
+            if member.choice.is_none() {
+                parts.push(one(member)?);
+                continue;
+            }
+            let same = |m: &&Member| m.choice == member.choice;
+            if !object.members.iter().take(number).any(|m| same(&m)) {
+                let found = object.members.iter().filter(same).map(one);
+                parts.push(any(found.collect::<Result<Vec<_>, Unable>>()?));
             }
         }
         Ok(all(parts))
