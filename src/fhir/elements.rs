@@ -1,16 +1,36 @@
 //! The R4 element table: what each type's elements are called, how often they may occur, what they
-//! hold. Read from a compact text (`r4/elements.txt`) whose head says its form.
+//! hold. Read from compact texts (`r4/elements.txt`, `r4/values.txt`) whose heads say their form.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
-/// The R4 table's text.
-const R4: &str = include_str!("r4/elements.txt");
+/// The types.
+const TYPES: &str = include_str!("r4/elements.txt");
+
+/// The codes of required bindings.
+const VALUES: &str = include_str!("r4/values.txt");
 
 /// Every type known, with its elements.
 #[derive(Debug)]
 pub struct Elements {
-    types: HashMap<&'static str, TypeDef>,
-    value_sets: HashMap<&'static str, ValueSet>,
+    blocks: HashMap<&'static str, Block>,
+    value_sets: HashMap<&'static str, Codes>,
+    any_type: &'static str,
+}
+
+/// A type and its backbones, read when first asked for.
+#[derive(Debug)]
+struct Block {
+    kind: TypeKind,
+    text: &'static str,
+    types: OnceLock<Vec<TypeDef>>,
+}
+
+/// A value set, read when first asked for.
+#[derive(Debug)]
+struct Codes {
+    text: &'static str,
+    read: OnceLock<Option<ValueSet>>,
 }
 
 /// What a type is.
@@ -20,8 +40,10 @@ pub enum TypeKind {
     Resource,
     /// A data type with elements of its own.
     Complex,
-    /// An element with elements of its own inside a resource.
+    /// An element with elements of its own inside a resource or data type.
     Backbone,
+    /// What others are derived from, such as `DomainResource`; `Resource` stands for any of them.
+    Abstract,
 }
 
 /// One type.
@@ -36,7 +58,7 @@ pub struct TypeDef {
 }
 
 /// One element.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ElementDef {
     /// Its name, without `[x]`.
     pub name: &'static str,
@@ -48,10 +70,17 @@ pub struct ElementDef {
     pub many: bool,
     /// The types it may have.
     pub types: Vec<&'static str>,
-    /// The value set its codes must come from.
+    /// The value set its codes must come from (a required binding). [`Elements::value_set`] has its
+    /// codes unless it is open.
     pub binding: Option<&'static str>,
     /// The types a reference may point to; empty where anything goes or it is none.
     pub targets: Vec<&'static str>,
+    /// The types a canonical may point to; empty where anything goes or it is none.
+    pub canonicals: Vec<&'static str>,
+    /// Whether it belongs to the summary (`_summary=true`, R4 section 3.1.1.5.8).
+    pub summary: bool,
+    /// Whether it can change the meaning of what holds it (R4 section 2.1.0.2).
+    pub modifier: bool,
 }
 
 /// The codes of a required binding.
@@ -73,46 +102,55 @@ pub struct Member<'t> {
 }
 
 impl Elements {
-    /// The table of R4. Parsing it takes well under a millisecond; callers that compile often keep one.
+    /// The table of R4. Only an index is made, in a fraction of a millisecond; a type is read when it
+    /// is first asked for, and kept.
     pub fn r4() -> Self {
-        Self::parse(R4)
+        Self::index(TYPES, VALUES)
     }
 
-    fn parse(text: &'static str) -> Self {
-        let mut table = Self { types: HashMap::new(), value_sets: HashMap::new() };
-        let mut current: Option<TypeDef> = None;
-        for line in text.lines().map(str::trim) {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let words: Vec<&'static str> = line.split_ascii_whitespace().collect();
-            if let Some(name) = line.strip_prefix('=').and_then(|l| l.split(' ').next()) {
-                let system = words.get(1).copied().filter(|s| *s != "-");
-                let codes = words.get(2..).unwrap_or_default().to_vec();
-                table.value_sets.insert(name, ValueSet { system, codes });
-            } else if let [name, kind] = words[..] {
-                let kind = match kind {
-                    "resource" => TypeKind::Resource,
-                    "complex" => TypeKind::Complex,
-                    _ => TypeKind::Backbone,
-                };
-                let next = TypeDef { name, kind, elements: Vec::new() };
-                if let Some(done) = current.replace(next) {
-                    table.types.insert(done.name, done);
+    fn index(types: &'static str, values: &'static str) -> Self {
+        let mut blocks = HashMap::new();
+        let mut any_type = "";
+        for text in types.split("\n\n") {
+            let mut words = text.split_ascii_whitespace();
+            match (words.next(), words.next()) {
+                (Some("*"), Some(list)) => any_type = list,
+                (Some(name), Some(kind)) if !name.starts_with('#') => {
+                    let block = Block { kind: kind_of(kind), text, types: OnceLock::new() };
+                    blocks.insert(name, block);
                 }
-            } else if let (Some(element), Some(ty)) = (element(&words), current.as_mut()) {
-                ty.elements.push(element);
+                _ => {}
             }
         }
-        if let Some(done) = current {
-            table.types.insert(done.name, done);
+        let sets = values.lines().filter_map(|line| line.strip_prefix('=')?.split_once(' '));
+        let value_sets =
+            sets.map(|(name, text)| (name, Codes { text, read: OnceLock::new() })).collect();
+        Self { blocks, value_sets, any_type }
+    }
+
+    fn read(&self, text: &'static str) -> Vec<TypeDef> {
+        let mut types: Vec<TypeDef> = Vec::new();
+        for line in text.lines() {
+            let words: Vec<&'static str> = line.split_ascii_whitespace().collect();
+            if line.starts_with(' ') {
+                let element = element(&words, self.any_type);
+                if let (Some(ty), Some(element)) = (types.last_mut(), element) {
+                    ty.elements.push(element);
+                }
+            } else if let [name, kind, base] = words[..] {
+                let elements = self.get(base).map(|base| base.elements.clone());
+                let elements = elements.unwrap_or_default();
+                types.push(TypeDef { name, kind: kind_of(kind), elements });
+            }
         }
-        table
+        types
     }
 
     /// A type by name.
     pub fn get(&self, name: &str) -> Option<&TypeDef> {
-        self.types.get(name)
+        let block = self.blocks.get(name.split_once('.').map_or(name, |(head, _)| head))?;
+        let types = block.types.get_or_init(|| self.read(block.text));
+        types.iter().find(|ty| ty.name == name)
     }
 
     /// A resource type by name.
@@ -122,15 +160,22 @@ impl Elements {
 
     /// Names of all resource types known, sorted.
     pub fn resource_types(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> =
-            self.types.values().filter(|t| t.kind == TypeKind::Resource).map(|t| t.name).collect();
+        let resources = self.blocks.iter().filter(|(_, block)| block.kind == TypeKind::Resource);
+        let mut names: Vec<_> = resources.map(|(name, _)| *name).collect();
         names.sort_unstable();
         names
     }
 
-    /// A value set by name.
+    /// A value set by name; `None` for one that is open.
     pub fn value_set(&self, name: &str) -> Option<&ValueSet> {
-        self.value_sets.get(name)
+        let set = self.value_sets.get(name)?;
+        set.read.get_or_init(|| value_set(set.text)).as_ref()
+    }
+
+    /// Whether a value set is known and open: too large to be listed (media types, currencies, units),
+    /// or not published with R4.
+    pub fn is_open(&self, name: &str) -> bool {
+        self.value_sets.contains_key(name) && self.value_set(name).is_none()
     }
 }
 
@@ -176,56 +221,45 @@ fn capitalised_is(ty: &str, suffix: &str) -> bool {
         && ty.get(..1).is_some_and(|c| suffix.starts_with(c.to_ascii_uppercase().as_str()))
 }
 
-fn element(words: &[&'static str]) -> Option<ElementDef> {
+fn kind_of(word: &str) -> TypeKind {
+    match word {
+        "resource" => TypeKind::Resource,
+        "complex" => TypeKind::Complex,
+        "abstract" => TypeKind::Abstract,
+        _ => TypeKind::Backbone,
+    }
+}
+
+fn element(words: &[&'static str], any_type: &'static str) -> Option<ElementDef> {
     let [name, min, max, types, rest @ ..] = words else { return None };
     let bare = name.strip_suffix("[x]");
-    let targets = rest.iter().find_map(|w| w.strip_prefix('>'));
+    let types = if *types == "*" { any_type } else { types };
+    let word = |mark: char| rest.iter().find_map(|w| w.strip_prefix(mark));
+    let list = |mark: char| match word(mark) {
+        None | Some("*") => Vec::new(),
+        Some(names) => names.split(',').collect(),
+    };
+    let flags = word('+').unwrap_or_default();
     Some(ElementDef {
         name: bare.unwrap_or(name),
         choice: bare.is_some(),
         required: *min != "0",
         many: *max == "*",
         types: types.split('|').collect(),
-        binding: rest.iter().find_map(|w| w.strip_prefix('@')),
-        targets: targets.filter(|t| *t != "*").map(|t| t.split(',').collect()).unwrap_or_default(),
+        binding: word('@'),
+        targets: list('>'),
+        canonicals: list('^'),
+        summary: flags.contains('s'),
+        modifier: flags.contains('m'),
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn members_by_json_name() {
-        let r4 = Elements::r4();
-        let patient = r4.resource("Patient").unwrap();
-        let gender = patient.member("gender").unwrap();
-        assert_eq!((gender.ty, gender.element.binding), ("code", Some("administrative-gender")));
-        assert_eq!(patient.member("deceasedDateTime").unwrap().ty, "dateTime");
-        assert!(patient.member("deceased").is_none());
-        assert!(patient.member("deceaseddateTime").is_none());
-        assert!(patient.member("sex").is_none());
-        let observation = r4.resource("Observation").unwrap();
-        assert_eq!(observation.member("valueQuantity").unwrap().ty, "Quantity");
-        assert!(observation.member("code").unwrap().element.required);
-        assert_eq!(observation.member("subject").unwrap().element.targets[0], "Patient");
-    }
-
-    #[test]
-    fn every_name_in_the_table_leads_somewhere() {
-        let r4 = Elements::r4();
-        assert!(r4.types.len() > 20);
-        for ty in r4.types.values() {
-            for element in &ty.elements {
-                assert_eq!(element.choice, element.types.len() > 1, "{} {}", ty.name, element.name);
-                for name in &element.types {
-                    let primitive = name.starts_with(|c: char| c.is_ascii_lowercase());
-                    assert!(primitive || r4.get(name).is_some(), "{} {name}", ty.name);
-                }
-                if let Some(set) = element.binding {
-                    assert!(r4.value_set(set).is_some_and(|s| !s.codes.is_empty()), "{set}");
-                }
-            }
-        }
-    }
+fn value_set(text: &'static str) -> Option<ValueSet> {
+    let mut words = text.split_ascii_whitespace();
+    let system = words.next().filter(|s| *s != "-");
+    let codes: Vec<_> = words.collect();
+    (codes != ["*"]).then_some(ValueSet { system, codes })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod capability;
+pub mod compartment;
 pub mod elements;
 mod fault;
 pub mod json;

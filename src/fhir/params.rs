@@ -1,4 +1,4 @@
-//! The R4 search parameters of the types in the element table (`r4/params.txt`).
+//! The R4 search parameters, read from a compact text (`r4/params.txt`) whose head says its form.
 
 /// The R4 table's text.
 const R4: &str = include_str!("r4/params.txt");
@@ -59,6 +59,30 @@ pub struct ParamDef {
     pub kind: ParamKind,
     /// Where it looks.
     pub paths: Vec<ParamPath>,
+    /// The types its references may point to; empty where anything goes or it looks at none.
+    pub targets: Vec<&'static str>,
+}
+
+/// A parameter of several values that must hold of the same thing (R4 section 3.1.1.4.13).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompositeDef {
+    /// Its name in a query.
+    pub name: &'static str,
+    /// Where its components begin: the steps below the resource, none for the resource itself.
+    pub roots: Vec<Vec<ParamStep>>,
+    /// What each value is compared with, in order; their paths begin at a root.
+    pub components: Vec<ParamDef>,
+}
+
+/// A published parameter that no path can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unexpressed {
+    /// Its name in a query.
+    pub name: &'static str,
+    /// Its type: one of [`ParamKind::as_str`], `composite` or `special`.
+    pub kind: &'static str,
+    /// Why, in words that end a sentence.
+    pub reason: &'static str,
 }
 
 /// One alternative of a parameter's expression.
@@ -68,6 +92,9 @@ pub struct ParamPath {
     pub steps: Vec<ParamStep>,
     /// The type a reference must point to.
     pub target: Option<&'static str>,
+    /// Whether the value compared is not what is found but whether anything is, other than `false`:
+    /// `deceased=true` holds of a date of death too, and `deceased=false` of a patient without either.
+    pub exists: bool,
 }
 
 /// One step of a path.
@@ -81,29 +108,77 @@ pub struct ParamStep {
     pub only: Option<(&'static str, &'static str)>,
 }
 
-/// The parameters of one resource type, those of every resource among them.
+/// The parameters of one resource type, those of every resource among them. Composite parameters are
+/// [`r4_composites`].
 pub fn r4_params(resource_type: &str) -> Vec<ParamDef> {
-    R4.lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| {
-            let (ty, rest) = line.trim().split_once(' ')?;
-            let (name, rest) = rest.split_once(' ')?;
-            let (kind, paths) = rest.split_once(' ')?;
-            if ty != "*" && ty != resource_type {
-                return None;
-            }
-            let paths = paths.split(" | ").map(path).collect();
-            Some(ParamDef { name, kind: ParamKind::parse(kind)?, paths })
+    lines(resource_type)
+        .filter_map(|(name, rest)| {
+            let (kind, rest) = rest.split_once(' ')?;
+            Some(param(name, ParamKind::parse(kind)?, rest))
         })
         .collect()
 }
 
+/// The composite parameters of one resource type.
+pub fn r4_composites(resource_type: &str) -> Vec<CompositeDef> {
+    lines(resource_type)
+        .filter_map(|(name, rest)| {
+            let mut parts = rest.strip_prefix("composite ")?.split(" $ ");
+            let roots = parts.next()?.split(" | ");
+            let roots = roots.map(|root| if root == "." { Vec::new() } else { steps(root) });
+            let components = parts.filter_map(|part| {
+                let (name, rest) = part.split_once(' ')?;
+                let (kind, rest) = rest.split_once(' ')?;
+                Some(param(name, ParamKind::parse(kind)?, rest))
+            });
+            Some(CompositeDef { name, roots: roots.collect(), components: components.collect() })
+        })
+        .collect()
+}
+
+/// The published parameters of one resource type that are neither of the two.
+pub fn r4_unexpressed(resource_type: &str) -> Vec<Unexpressed> {
+    let lines = R4.lines().filter_map(|line| of_type(line.strip_prefix("! ")?, resource_type));
+    lines
+        .filter_map(|(name, rest)| {
+            let (kind, reason) = rest.split_once(' ')?;
+            Some(Unexpressed { name, kind, reason })
+        })
+        .collect()
+}
+
+/// Name and rest of each line of a type.
+fn lines(resource_type: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    R4.lines().filter_map(move |line| of_type(line, resource_type))
+}
+
+fn of_type(line: &'static str, resource_type: &str) -> Option<(&'static str, &'static str)> {
+    let (ty, rest) = line.split_once(' ')?;
+    if ty == "*" || ty == resource_type { rest.split_once(' ') } else { None }
+}
+
+fn param(name: &'static str, kind: ParamKind, text: &'static str) -> ParamDef {
+    let (targets, paths) = match text.strip_prefix('>').and_then(|t| t.split_once(' ')) {
+        Some((targets, paths)) => (targets.split(',').collect(), paths),
+        None => (Vec::new(), text),
+    };
+    ParamDef { name, kind, paths: paths.split(" | ").map(path).collect(), targets }
+}
+
 fn path(text: &'static str) -> ParamPath {
-    let (steps, target) = match text.split_once("->") {
-        Some((steps, target)) => (steps, Some(target)),
+    let (text, exists) = match text.strip_suffix('?') {
+        Some(text) => (text, true),
+        None => (text, false),
+    };
+    let (text, target) = match text.split_once("->") {
+        Some((text, target)) => (text, Some(target)),
         None => (text, None),
     };
-    ParamPath { steps: steps.split('.').map(step).collect(), target }
+    ParamPath { steps: steps(text), target, exists }
+}
+
+fn steps(text: &'static str) -> Vec<ParamStep> {
+    text.split('.').map(step).collect()
 }
 
 fn step(text: &'static str) -> ParamStep {
@@ -119,51 +194,4 @@ fn step(text: &'static str) -> ParamStep {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::elements::{Elements, TypeDef};
-    use super::*;
-
-    fn resolve<'t>(table: &'t Elements, ty: &'t TypeDef, steps: &[ParamStep]) -> bool {
-        let Some((first, rest)) = steps.split_first() else { return true };
-        if first.element == "id" {
-            return rest.is_empty();
-        }
-        let Some(element) = ty.elements.iter().find(|e| e.name == first.element) else {
-            return false;
-        };
-        let types = element.types.iter().filter(|t| first.ty.is_none_or(|want| want == **t));
-        let mut found = false;
-        for name in types {
-            found |=
-                rest.is_empty() || table.get(name).is_some_and(|next| resolve(table, next, rest));
-        }
-        found
-    }
-
-    #[test]
-    fn every_expression_leads_to_an_element() {
-        let table = Elements::r4();
-        for name in table.resource_types() {
-            let ty = table.resource(name).unwrap();
-            let params = r4_params(name);
-            assert!(params.len() > 6);
-            for param in params {
-                for path in &param.paths {
-                    assert!(resolve(&table, ty, &path.steps), "{name} {}", param.name);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_forms_of_an_expression() {
-        let find = |ty, name| r4_params(ty).into_iter().find(|p| p.name == name).unwrap();
-        let phone = find("Patient", "phone");
-        assert_eq!(phone.paths[0].steps[0].only, Some(("system", "phone")));
-        let patient = find("Observation", "patient");
-        assert_eq!(patient.paths[0].target, Some("Patient"));
-        let combo = find("Observation", "combo-value-quantity");
-        assert_eq!(combo.paths.len(), 2);
-        assert_eq!(combo.paths[1].steps[1].ty, Some("Quantity"));
-    }
-}
+mod tests;

@@ -147,7 +147,7 @@ impl<'p> Writer<'_, 'p> {
         let mut wrote = Wrote::Nothing;
         let mut missing = None;
         let mut chosen = 0_u64;
-        let root = std::ptr::eq(object, &raw const self.page.source.root);
+        let root = object.root;
         let subset = root && *self.shown != Shown::All;
         for member in &object.members {
             if subset && (member.name == "meta" || !self.shown.has(member)) {
@@ -178,9 +178,7 @@ impl<'p> Writer<'_, 'p> {
             member.required && member.choice.is_some_and(|n| chosen & (1 << (n % 64)) == 0)
         });
         match missing.or(unchosen.map(|member| member.path)) {
-            Some(path) if wrote == Wrote::Value || object.ty == self.page.source.resource_type => {
-                Err(path)
-            }
+            Some(path) if wrote == Wrote::Value || root => Err(path),
             Some(_) => Ok(Wrote::Nothing),
             None => Ok(wrote),
         }

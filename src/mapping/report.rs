@@ -56,6 +56,8 @@ pub enum Shown {
     Only(Vec<String>),
     /// All but the narrative.
     NoText,
+    /// What R4 marks as belonging to the summary, and what it demands.
+    Summary,
 }
 
 impl Shown {
@@ -65,6 +67,7 @@ impl Shown {
         match self {
             Self::All => true,
             Self::Only(names) => member.required || names.iter().any(named),
+            Self::Summary => member.required || member.summary,
             Self::NoText => member.name != "text",
         }
     }

@@ -75,6 +75,8 @@ pub(super) struct Object {
     pub members: Vec<Member>,
     /// The whole, when nothing in it comes from a row.
     pub constant: Option<Box<[u8]>>,
+    /// Whether it is a resource.
+    pub root: bool,
 }
 
 /// One member of an object.
@@ -92,6 +94,8 @@ pub(super) struct Member {
     /// The number of the choice it is one of.
     pub choice: Option<u8>,
     pub required: bool,
+    /// Whether it belongs to the summary.
+    pub summary: bool,
     /// Its place in [`Source::paths`].
     pub path: usize,
     pub value: Tree,
@@ -207,7 +211,7 @@ impl Tree {
 impl Object {
     /// An object; its constant form is found out here.
     pub fn new(ty: &'static str, when: Vec<Condition>, members: Vec<Member>) -> Self {
-        let mut object = Self { ty, when, members, constant: None };
+        let mut object = Self { ty, when, members, constant: None, root: false };
         object.settle();
         object
     }
@@ -235,6 +239,11 @@ impl Object {
     /// something was last updated.
     pub fn standing(&self) -> bool {
         self.ty == "Meta"
+    }
+
+    /// Whether it is a whole resource, which is written whatever its rows give.
+    pub fn is_root(&self) -> bool {
+        self.root
     }
 
     /// A member by its JSON name.

@@ -8,15 +8,14 @@ use crate::mapping::{RenderReport, Shown};
 use crate::telemetry::names;
 use crate::tenant::Session;
 
-/// Which elements a query asks for. `_elements` and `_summary` together are refused, and so is a summary
-/// that needs what R4 marks as one.
+/// Which elements a query asks for. `_elements` and `_summary` together are refused.
 pub(super) fn shown(query: &SearchQuery) -> Result<Shown, RecordsFault> {
     let refused = |parameter: &str| QueryFault::Unsupported { parameter: parameter.to_owned() };
     match (query.summary, query.elements.is_empty()) {
-        (Summary::True, _) => Err(refused("_summary=true").into()),
         (Summary::False | Summary::Count, true) => Ok(Shown::All),
         (Summary::False | Summary::Count, false) => Ok(Shown::Only(query.elements.clone())),
         (_, false) => Err(refused("_elements with _summary").into()),
+        (Summary::True, true) => Ok(Shown::Summary),
         (Summary::Text, true) => Ok(Shown::Only(vec!["text".to_owned()])),
         (Summary::Data, true) => Ok(Shown::NoText),
     }

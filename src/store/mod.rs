@@ -24,6 +24,8 @@ mod value;
 #[cfg(test)]
 mod expected;
 #[cfg(test)]
+mod search_model;
+#[cfg(test)]
 mod tests;
 
 pub use crate::mapping::fold::fold;

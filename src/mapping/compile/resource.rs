@@ -139,6 +139,7 @@ impl<'c> Compiler<'c> {
             return None;
         };
         let mut root = self.object(&mut builder, &mut scope, ty, map, &[], &map_at, ty.name)?;
+        root.root = true;
         self.meta(&mut builder, &mut scope, &mut root, &node, &at);
         let params = self.params(ty.name, node.get("search"), &at);
         let table = scope.table()?;
@@ -220,6 +221,7 @@ impl<'c> Compiler<'c> {
                 key: b"\"meta\":".as_slice().into(),
                 choice: None,
                 required: false,
+                summary: true,
                 path,
                 value: Tree::Object(Object::new("Meta", Vec::new(), members)),
             };

@@ -113,6 +113,7 @@ impl<'c> Compiler<'c> {
             key: key.into_boxed_slice(),
             choice: element.choice.then_some(0),
             required: element.required,
+            summary: element.summary,
             path: b.path(&path),
             value,
         })

@@ -11,7 +11,7 @@ mod string;
 mod token;
 mod walk;
 
-use crate::fhir::params::{ParamDef, ParamKind};
+use crate::fhir::params::{ParamDef, ParamKind, ParamPath};
 use crate::fhir::query::{split, unescape};
 
 use super::PlanFault;
@@ -74,12 +74,7 @@ pub(super) fn condition(
     }
     let strict = matches!(asked.modifier, Some("not" | "missing"));
     let walk = Walk { source, reading, strict };
-    let mut trees = Vec::new();
-    for path in &param.paths {
-        if walk.is_mapped(path) {
-            trees.push(path);
-        }
-    }
+    let trees: Vec<&ParamPath> = param.paths.iter().filter(|path| walk.is_mapped(path)).collect();
     if trees.is_empty() {
         return Err(Refusal::NotMapped);
     }
@@ -96,6 +91,10 @@ pub(super) fn condition(
     let mut alternatives = Vec::new();
     for value in asked.values {
         for path in &trees {
+            if path.exists {
+                alternatives.push(exists(&walk, path, value, asked.modifier)?);
+                continue;
+            }
             let found = match param.kind {
                 ParamKind::Token => token::condition(&walk, path, value, asked.modifier)?,
                 ParamKind::String => string::condition(&walk, path, value, asked.modifier)?,
@@ -115,6 +114,29 @@ pub(super) fn condition(
     Ok(if asked.modifier == Some("not") { not(found) } else { found })
 }
 
+/// `deceased=true`: something is there, and is not `false`.
+fn exists(
+    walk: &Walk<'_>,
+    path: &ParamPath,
+    value: &str,
+    modifier: Option<&str>,
+) -> Result<Predicate, Refusal> {
+    if !matches!(modifier, None | Some("not")) {
+        return Err(Refusal::Modifier);
+    }
+    // Both answers are negations of each other, so each must be all there is.
+    let walk = Walk { strict: true, ..*walk };
+    let found = walk.run(path, &|at| match at.ty {
+        "boolean" => walk.equals(at.tree, "true"),
+        _ => walk.present(at.tree),
+    })?;
+    match value {
+        "true" => Ok(found),
+        "false" => Ok(not(found)),
+        _ => Err(Refusal::Value("true or false")),
+    }
+}
+
 /// The rows whose resource is written at all, where the database can be asked.
 pub(super) fn shown(source: &Source, reading: &Reading) -> Option<Predicate> {
     Walk { source, reading, strict: true }.shown().ok()
@@ -124,7 +146,9 @@ pub(super) fn shown(source: &Source, reading: &Reading) -> Option<Predicate> {
 pub(super) fn served(source: &Source, reading: &Reading) -> Vec<&'static str> {
     let mut served = Vec::new();
     for param in &source.params {
+        let asks = param.paths.iter().any(|path| path.exists);
         let probe = match param.kind {
+            _ if asks => "true",
             ParamKind::Token | ParamKind::String => "a",
             ParamKind::Date => "2000-01-01",
             ParamKind::Reference | ParamKind::Quantity | ParamKind::Number => "1",

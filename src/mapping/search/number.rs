@@ -65,6 +65,7 @@ fn quantity(walk: &Walk<'_>, object: &Object, wanted: &Wanted) -> Found {
         Tree::Const(constant) => constant_fits(&constant.text, wanted),
         _ => return Err(Unable),
     }];
+    parts.push(walk.beside(object, value)?);
     let equals = |tree: Option<&Tree>, text: &str| match tree {
         Some(tree) => walk.equals(tree, text),
         None => Ok(Predicate::Never),

@@ -50,7 +50,11 @@ pub(super) fn condition(
                 let fits = parse(&constant.text, base).is_some_and(|own| {
                     own.id == wanted.id && (wanted.ty.is_none() || own.ty == wanted.ty)
                 });
-                Ok(if fits { Predicate::Always } else { Predicate::Never })
+                if fits {
+                    walk.beside(object, &object.member("reference").ok_or(Unable)?.value)
+                } else {
+                    Ok(Predicate::Never)
+                }
             }
             Some(_) => Err(Unable),
         },

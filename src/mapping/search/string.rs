@@ -2,7 +2,7 @@
 
 use crate::fhir::params::ParamPath;
 use crate::fhir::query::unescape;
-use crate::mapping::lens::predicate::any;
+use crate::mapping::lens::predicate::{all, any};
 use crate::mapping::plan::{Predicate, TextMatch};
 use crate::mapping::tree::{Tree, conditions};
 
@@ -41,7 +41,8 @@ pub(super) fn condition(
         (Tree::Object(object), ty @ ("HumanName" | "Address")) => {
             let parts: &[&str] = if ty == "HumanName" { &NAME } else { &ADDRESS };
             let members = object.members.iter().filter(|m| parts.contains(&m.name.as_str()));
-            let found = members.map(|m| part(walk, &m.value, &wanted));
+            let found = members
+                .map(|m| Ok(all([part(walk, &m.value, &wanted)?, walk.beside(object, &m.value)?])));
             Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
         }
         (Tree::Object(_), _) => Err(Unable),
@@ -79,12 +80,12 @@ fn part(walk: &Walk<'_>, tree: &Tree, wanted: &Wanted) -> Found {
             walk.rows(each, inner)
         }
         Tree::Object(object) => {
-            let found = object.members.iter().map(|m| part(walk, &m.value, wanted));
+            let found = object
+                .members
+                .iter()
+                .map(|m| Ok(all([part(walk, &m.value, wanted)?, walk.beside(object, &m.value)?])));
             let inner = any(found.collect::<Result<Vec<_>, Unable>>()?);
-            Ok(crate::mapping::lens::predicate::all([
-                conditions(&object.when, walk.reading),
-                inner,
-            ]))
+            Ok(all([conditions(&object.when, walk.reading), inner]))
         }
     }
 }

@@ -103,5 +103,5 @@ fn pair(walk: &Walk<'_>, object: &Object, system: &str, value: &str, token: &Tok
         (Some(_), None) => Predicate::Never,
         (Some(wanted), Some(tree)) => walk.equals(tree, wanted)?,
     };
-    Ok(all([system, plain(walk, value, token)?]))
+    Ok(all([system, plain(walk, value, token)?, walk.beside(object, value)?]))
 }

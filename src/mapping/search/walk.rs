@@ -69,6 +69,7 @@ impl Walk<'_> {
                 continue;
             }
             let mut parts = vec![conditions(&object.when, self.reading)];
+            parts.push(self.beside(object, &member.value)?);
             // Of a choice, the first member with a value is written; the others are not there.
             if member.choice.is_some() {
                 let earlier = object.members.iter().take(number);
@@ -185,17 +186,29 @@ impl Walk<'_> {
             Tree::Object(object) if object.constant.is_some() => Ok(Predicate::Always),
             Tree::Object(object) => {
                 let when = conditions(&object.when, self.reading);
-                let (fixed, values): (Vec<_>, Vec<_>) =
-                    object.members.iter().map(|m| &m.value).partition(|v| v.constant().is_some());
-                let some = if values.is_empty() || (object.standing() && !fixed.is_empty()) {
-                    Predicate::Always
-                } else {
-                    let found = values.into_iter().map(|v| self.present(v));
-                    any(found.collect::<Result<Vec<_>, Unable>>()?)
-                };
-                Ok(all([when, some, self.complete(object)?]))
+                Ok(all([when, self.something(object)?, self.complete(object)?]))
             }
         }
+    }
+
+    /// The rows that give an object anything, its constants being nothing by themselves.
+    fn something(&self, object: &Object) -> Found {
+        let (fixed, values): (Vec<_>, Vec<_>) =
+            object.members.iter().map(|m| &m.value).partition(|v| v.constant().is_some());
+        if values.is_empty() || (object.standing() && !fixed.is_empty()) {
+            return Ok(Predicate::Always);
+        }
+        let found = values.into_iter().map(|v| self.present(v));
+        Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
+    }
+
+    /// What must hold beside a part of an object that fits: a constant is written only where something
+    /// else is; a value is that something.
+    pub fn beside(&self, object: &Object, part: &Tree) -> Found {
+        if part.constant().is_none() || object.constant.is_some() || object.is_root() {
+            return Ok(Predicate::Always);
+        }
+        self.something(object)
     }
 
     /// The rows where a part is exactly this text.

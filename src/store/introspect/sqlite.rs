@@ -76,7 +76,9 @@ fn sql_type(declared: &str) -> SqlType {
         "DATE" => SqlType::Date,
         "TIME" => SqlType::Time,
         "DATETIME" | "TIMESTAMP" => SqlType::DateTime,
-        "TINYINT" | "BOOLEAN" | "BOOL" => integer(8),
+        "TINYINT" => integer(8),
+        // 1 and 0 by custom, and whatever else was put there.
+        "BOOLEAN" | "BOOL" => SqlType::Any,
         "SMALLINT" => integer(16),
         _ if upper.contains("INT") => integer(64),
         "JSON" | "UUID" => SqlType::Any,
