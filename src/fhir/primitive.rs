@@ -19,7 +19,7 @@ pub fn is_code(text: &str) -> bool {
         && !text.starts_with(' ')
         && !text.ends_with(' ')
         && !text.contains("  ")
-        && !text.chars().any(|c| (c.is_whitespace() && c != ' ') || c.is_control())
+        && !text.chars().any(char::is_control)
 }
 
 /// Whether a text is a `uri`, `url`, `canonical`, `oid` or `uuid` as far as R4's own rule goes.

@@ -16,6 +16,8 @@ mod support;
 mod swap;
 #[cfg(test)]
 mod tenancy;
+#[cfg(test)]
+mod versions;
 
 /// What the topics share.
 #[cfg(test)]

@@ -208,7 +208,13 @@ impl Lens {
         Some(any(each.collect::<Option<Vec<_>>>()?))
     }
 
-    fn text(&self, n: usize, how: TextMatch, text: &str, folded: bool) -> Option<Predicate> {
+    pub(super) fn text(
+        &self,
+        n: usize,
+        how: TextMatch,
+        text: &str,
+        folded: bool,
+    ) -> Option<Predicate> {
         let Some(step) = self.step_before(n) else {
             let on = |left: Expr| Predicate::Text { left, how, text: text.to_owned(), folded };
             let textual = self.slots().iter().all(|slot| typed::is_text(slot.column.ty));

@@ -1,7 +1,7 @@
 //! Whether a lens gives anything, as a condition on the columns.
 
 use crate::mapping::catalog::SqlType;
-use crate::mapping::plan::{CompareOp, Expr, Predicate, Value};
+use crate::mapping::plan::{CompareOp, Expr, Predicate, TextMatch, Value};
 
 use super::codes::Coded;
 use super::invert::blank;
@@ -23,16 +23,22 @@ impl Lens {
             Out::Code(None) | Out::Id | Out::Uri if mapped => self.some(n),
             Out::Code(None) | Out::Id | Out::Uri if self.whole_number() => self.number_within(None),
             Out::Code(Some(codes)) => self.one_of(n, codes, true),
+            Out::Code(None) => self.without(&["  ", "\t", "\n", "\r", "\u{b}", "\u{c}"]),
+            Out::Uri => self.without(&[" ", "\t", "\n", "\r", "\u{b}", "\u{c}"]),
             Out::Integer { min, max } => self.number_within(Some((*min, *max))),
             Out::Decimal => self.number_within(None),
-            Out::Code(None)
-            | Out::Id
-            | Out::Uri
-            | Out::Date
-            | Out::DateTime
-            | Out::Instant
-            | Out::Time => None,
+            Out::Id | Out::Date | Out::DateTime | Out::Instant | Out::Time => None,
         }
+    }
+
+    /// There is a text, and none of these is in it.
+    fn without(&self, never: &[&str]) -> Option<Predicate> {
+        let n = self.steps.len();
+        let mut parts = vec![self.some(n)?];
+        for text in never {
+            parts.push(not(self.text(n, TextMatch::Contains, text, false)?));
+        }
+        Some(all(parts))
     }
 
     /// Whether it shows a column of whole numbers as they are.

@@ -123,7 +123,7 @@ impl Compiled {
             let param = source.params.iter().find(|p| p.name == name)?;
             Some(source.served.contains(&param.name) || self.not_mapped(source, name))
         };
-        self.of_type(ty).all(|(_, source)| criterion(source).unwrap_or(true))
+        self.of_type(ty).all(|(_, source)| criterion(source).unwrap_or(false))
     }
 
     fn not_mapped(&self, source: &Source, name: &str) -> bool {

@@ -1,4 +1,5 @@
 mod support;
+mod wrongs;
 
 use serde_json::json;
 
