@@ -60,8 +60,8 @@ impl Session<FhirRead> {
         let reads = mapping.compiled.plan_read(resource, id);
         if !reads.is_empty() {
             let mut lease = self.lease().await?;
-            for read in reads {
-                let key = read.key.clone();
+            for mut read in reads {
+                let key = std::mem::take(&mut read.key);
                 let fetched =
                     store::fetch_row(&mut lease, &read.read, key, self.deadline()).await?;
                 let rows = read.page(&fetched.page, &fetched.children);

@@ -22,6 +22,8 @@ mod text;
 mod value;
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod expected;
 #[cfg(test)]
 mod search_model;
