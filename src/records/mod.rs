@@ -5,10 +5,14 @@
 
 mod answer;
 mod cursor;
+#[cfg(test)]
+mod examples;
 mod fault;
 mod page;
 mod read;
 mod search;
+#[cfg(test)]
+mod search_model;
 
 pub use answer::Answer;
 pub use fault::RecordsFault;

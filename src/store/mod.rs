@@ -22,11 +22,7 @@ mod text;
 mod value;
 
 #[cfg(test)]
-mod examples;
-#[cfg(test)]
 mod expected;
-#[cfg(test)]
-mod search_model;
 #[cfg(test)]
 mod tests;
 

@@ -43,7 +43,7 @@ impl Layout {
     }
 }
 
-/// The layouts of ISO 8601 as [`DateIn::Iso`] reads it, but for offsets other than `Z` and fractions.
+/// The layouts of ISO 8601 as [`DateIn::Iso`](super::format::DateIn::Iso) reads it, but for offsets other than `Z` and fractions.
 pub fn iso_layouts() -> Vec<Layout> {
     let texts = ["yyyy-MM-ddTHH:mm", "yyyy-MM-ddTHH:mm:ss", "yyyy-MM-ddTHH:mm:ssZ"];
     let formats = texts.iter().filter_map(|text| DateFormat::parse(text).ok());

@@ -12,12 +12,12 @@ use serde_json::Value as Json;
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 
-use super::run::{TenantConn, fetch_counts_on, fetch_page_on, fetch_row_on};
-use super::{Flavour, introspect_on};
 use crate::fhir::SearchQuery;
 use crate::mapping::{
     Compiled, Document, PageRequest, PlanFault, Position, RenderReport, RowOutcome, Shown, compile,
 };
+use crate::store::run::{TenantConn, fetch_counts_on, fetch_page_on, fetch_row_on};
+use crate::store::{Flavour, introspect_on};
 use hospital::{DOCUMENT, Row, rows, schema};
 
 const BASE: &str = "http://x/fhir";

@@ -4,10 +4,10 @@ use serde_json::Value as Json;
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 
-use super::run::{TenantConn, fetch_page_on};
-use super::{Flavour, introspect_on};
 use crate::fhir::SearchQuery;
 use crate::mapping::{Document, PageRequest, RenderReport, Shown, compile};
+use crate::store::run::{TenantConn, fetch_page_on};
+use crate::store::{Flavour, introspect_on};
 
 const LANGUAGE: &str = include_str!("../../docs/mapping/LANGUAGE.md");
 
