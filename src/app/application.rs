@@ -38,6 +38,7 @@ pub struct Application {
     pools: Pools,
     audit: AuditLog,
     keyring: crate::keyring::Keyring,
+    metrics: MetricsPage,
 }
 
 impl Application {
@@ -85,7 +86,8 @@ impl Application {
             rooms::description(&settings),
         );
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
-        let admin_router = admin::router(authority.clone(), control, MetricsPage::install());
+        let metrics = MetricsPage::install();
+        let admin_router = admin::router(authority.clone(), control, metrics.clone());
         Ok(Self {
             fhir_router: fhir::router(plane),
             admin_router,
@@ -98,6 +100,7 @@ impl Application {
             pools,
             audit,
             keyring,
+            metrics,
         })
     }
 
@@ -121,6 +124,7 @@ impl Application {
         upkeep.spawn(self.tenants.clone().follow(end.clone(), flush));
         upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.keyring.clone().run_maintenance(end.clone()));
+        upkeep.spawn(self.metrics.run_maintenance(end.clone()));
         let serving = async {
             tokio::join!(
                 self.fhir.serve(self.fhir_router, stop.clone(), DRAIN),

@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc as channel};
 use std::thread::JoinHandle;
 
@@ -32,8 +33,19 @@ pub struct Receipt {
 #[derive(Clone)]
 pub struct AuditLog(Arc<Inner>);
 
+/// An access under way, from which an event will come. Only tells the log how busy it is about to be.
+#[derive(Debug)]
+pub struct Expected(Arc<Shared>);
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 struct Inner {
     config: Arc<AuditConfig>,
+    shared: Arc<Shared>,
     queue: Mutex<Option<mpsc::Sender<Request>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -72,6 +84,12 @@ impl AuditLog {
         };
         let limit = self.0.config.append_timeout;
         tokio::time::timeout(limit, durable).await.map_err(|_| AuditFault::Slow)?
+    }
+
+    /// Says that an access is under way, for as long as the guard is kept.
+    pub fn expect(&self) -> Expected {
+        self.0.shared.under_way.fetch_add(1, Ordering::Relaxed);
+        Expected(Arc::clone(&self.0.shared))
     }
 
     /// Where the log lies, for verifying and exporting.
@@ -142,7 +160,7 @@ fn open(
         config: config.clone(),
         keyring,
         clock,
-        shared,
+        shared: shared.clone(),
         spool,
         orders,
         chains: std::collections::HashMap::new(),
@@ -156,6 +174,7 @@ fn open(
     let threads = threads.into_iter().collect::<Result<_, _>>().map_err(AuditFault::io(&folder))?;
     Ok(AuditLog(Arc::new(Inner {
         config,
+        shared,
         queue: Mutex::new(Some(queue)),
         threads: Mutex::new(threads),
     })))

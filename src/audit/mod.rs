@@ -29,6 +29,6 @@ pub use event::{AccessEvent, Action, Actor, ActorKind, Outcome, Target};
 pub use export::Export;
 pub use fault::AuditFault;
 pub use line::EventHash;
-pub use log::{AuditLog, Receipt};
+pub use log::{AuditLog, Expected, Receipt};
 pub use retain::Retained;
 pub use verify::{ChainReport, Tamper, TamperKind, verify};

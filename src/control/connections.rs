@@ -7,11 +7,11 @@ use super::fault::ControlFault;
 use super::view::{CheckReport, CheckStep, TenantView};
 use super::{Caller, Control};
 use crate::base::{
-    ConnectionRecord, ConnectionRevision, Generation, SecretText, ServerIdentity, TlsException,
-    TlsPolicy, attach_ca_pem, parse_connection_url,
+    ConnectionRecord, ConnectionRevision, Generation, SecretText, ServerIdentity, TenantId,
+    TlsException, TlsPolicy, attach_ca_pem, parse_connection_url,
 };
 use crate::pool::dial::{DialClass, DialFault, Opened, SessionSettings};
-use crate::registry::{NewConnection, Tenant};
+use crate::registry::NewConnection;
 use crate::tenant::seal_place;
 
 /// A connection as an operator gives it. The URL is parsed into fields and never stored.
@@ -106,25 +106,23 @@ impl Control {
         self.0.dialer.open(record, &session, caller.deadline).await
     }
 
-    /// Seals a record under the tenant's data key and writes it with compare-and-set. Key first, record
-    /// second: an orphan key is harmless.
-    pub(super) async fn write_connection(
+    /// Seals a record under the tenant's data key, which is made if there is none: key first, record
+    /// second, for an orphan key is harmless.
+    pub(super) async fn seal(
         &self,
-        caller: &Caller,
-        tenant: &Tenant,
-        expected: Option<Generation>,
+        tenant: TenantId,
+        revision: ConnectionRevision,
         prepared: Prepared,
-    ) -> Result<Generation, ControlFault> {
+    ) -> Result<NewConnection, ControlFault> {
         let keyring = &self.0.keyring;
-        let key = match keyring.newest_data_key(tenant.id).await? {
+        let key = match keyring.newest_data_key(tenant).await? {
             Some(key) => key,
-            None => keyring.create_data_key(tenant.id).await?,
+            None => keyring.create_data_key(tenant).await?,
         };
         let record_id = Uuid::new_v4();
-        let revision = ConnectionRevision(tenant.connection_revision.0 + 1);
-        let place = seal_place(tenant.id, record_id, revision);
+        let place = seal_place(tenant, record_id, revision);
         let sealed = keyring.seal(&place, key, &prepared.record).await?;
-        let new = NewConnection {
+        Ok(NewConnection {
             record_id,
             revision,
             engine: prepared.record.engine(),
@@ -132,9 +130,7 @@ impl Control {
             data_key: key,
             identity: prepared.identity,
             tls: transport(&prepared.record).to_owned(),
-        };
-        let origin = caller.origin();
-        Ok(self.0.registry.put_connection(tenant.id, expected, &new, &origin).await?)
+        })
     }
 
     /// Replaces a tenant's connection: parsed, connected to, sealed, in force at once.
@@ -147,7 +143,12 @@ impl Control {
     ) -> Result<TenantView, ControlFault> {
         let tenant = self.find(named).await?;
         let prepared = self.prepare(caller, &input, None).await?;
-        let generation = self.write_connection(caller, &tenant, expected, prepared).await?;
+        let revision = ConnectionRevision(tenant.connection_revision.0 + 1);
+        let new = self.seal(tenant.id, revision, prepared).await?;
+        // Whoever names no generation means the tenant as it was found before it was connected to.
+        let expected = expected.or(Some(tenant.generation));
+        let (registry, origin) = (&self.0.registry, caller.origin());
+        let generation = registry.put_connection(tenant.id, expected, &new, &origin).await?;
         self.announce(tenant.id, generation).await;
         self.view(tenant.id).await
     }

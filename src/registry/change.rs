@@ -91,10 +91,20 @@ impl TenantChange<'_> {
         action: &'static str,
         detail: Json,
     ) -> Result<Generation, RegistryFault> {
+        let generation = self.note(action, detail).await?;
+        self.tx.commit().await?;
+        Ok(generation)
+    }
+
+    /// Writes the operator event of one part of a change of several. Gives back the generation so far.
+    pub(super) async fn note(
+        &mut self,
+        action: &'static str,
+        detail: Json,
+    ) -> Result<Generation, RegistryFault> {
         let generation = self.generation().await?;
         let about = Some((self.tenant, generation));
         write_event(&mut self.tx, self.now, self.origin, action, about, &detail).await?;
-        self.tx.commit().await?;
         Ok(generation)
     }
 }

@@ -183,5 +183,5 @@ pub(super) fn child(
     let mut w = texts.head.clone();
     member::keys(&mut w, sql::scope(&child.select), &child.own, &keys)?;
     w.sql(&texts.tail);
-    Ok(Some(Ready::Own(w.finish(sql::shape(&child.select)))))
+    w.finish(sql::shape(&child.select)).map(|statement| Some(Ready::Own(statement)))
 }

@@ -1,17 +1,19 @@
 //! Running statements over one connection. Errors of the driver pass through untouched, for the lane
 //! to classify; what the rows themselves do wrong is a [`StoreFault`] of its own.
 
+use std::ops::ControlFlow;
+
 use futures_util::TryStreamExt as _;
 use sqlx::mysql::{MySqlArguments, MySqlConnection};
-use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Arguments as _, Executor as _};
 
 use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{Child, Count, KeyedRead, SourcePlan, Value};
 use crate::mapping::rows::Rows;
+use crate::pool::postgres::{Cells, Ended, Parameter, PostgresSession};
 
-use super::cells::{Cell, TextRow};
+use super::cells::{Cell, TextRow, text_cell};
 use super::prepared::{self, Ready};
 use super::{Bind, Flavour, Statement, StoreFault, count_sql, page_sql};
 
@@ -24,7 +26,7 @@ const CELL: usize = 8;
 /// A borrowed connection of either engine.
 pub enum TenantConn<'a> {
     /// PostgreSQL.
-    Postgres(&'a mut PgConnection),
+    Postgres(&'a mut PostgresSession),
     /// MySQL or MariaDB.
     MySql(&'a mut MySqlConnection),
     /// SQLite.
@@ -60,7 +62,7 @@ fn unbindable(_: sqlx::error::BoxDynError) -> sqlx::Error {
 }
 
 macro_rules! arguments {
-    ($arguments:ty, $binds:expr, $uint:expr, $texts:expr) => {{
+    ($arguments:ty, $binds:expr, $uint:expr) => {{
         let mut arguments = <$arguments>::default();
         for bind in $binds {
             match bind {
@@ -69,7 +71,7 @@ macro_rules! arguments {
                 Bind::Float(number) => arguments.add(*number),
                 Bind::Bytes(bytes) => arguments.add(bytes.clone()),
                 Bind::UInt(number) => $uint(&mut arguments, *number),
-                Bind::Texts(texts) => $texts(&mut arguments, texts.clone()),
+                Bind::Texts(texts) => foreign(&mut arguments, texts),
             }
             .map_err(unbindable)?;
         }
@@ -98,23 +100,93 @@ type Parts<'s> = (&'s str, &'s [Bind], &'s [SqlType]);
 async fn run(conn: &mut TenantConn<'_>, what: Parts<'_>, limit: usize) -> Outcome<Fetched> {
     let (text, binds, shape) = what;
     match conn {
-        TenantConn::Postgres(conn) => {
-            let add = |a: &mut PgArguments, texts: Vec<String>| a.add(texts);
-            let arguments = arguments!(PgArguments, binds, foreign, add);
-            let mut rows = conn.fetch(sqlx::query_with(text, arguments));
-            collect(shape, limit, &mut rows).await
-        }
+        TenantConn::Postgres(session) => select_postgres(session, what, limit).await,
         TenantConn::MySql(conn) => {
             let add = |a: &mut MySqlArguments, number: u64| a.add(number);
-            let arguments = arguments!(MySqlArguments, binds, add, foreign);
+            let arguments = arguments!(MySqlArguments, binds, add);
             let mut rows = conn.fetch(sqlx::query_with(text, arguments));
             collect(shape, limit, &mut rows).await
         }
         TenantConn::Sqlite(conn) => {
-            let arguments = arguments!(SqliteArguments<'_>, binds, foreign, foreign);
+            let arguments = arguments!(SqliteArguments<'_>, binds, foreign);
             let mut rows = conn.fetch(sqlx::query_with(text, arguments));
             collect(shape, limit, &mut rows).await
         }
+    }
+}
+
+async fn select_postgres(
+    session: &mut PostgresSession,
+    what: Parts<'_>,
+    limit: usize,
+) -> Outcome<Fetched> {
+    let (text, binds, shape) = what;
+    let mut parameters = Vec::with_capacity(binds.len());
+    for bind in binds {
+        parameters.push(match bind {
+            Bind::Text(text) => Parameter::Text(text),
+            Bind::Int(number) => Parameter::Int(*number),
+            Bind::Float(number) => Parameter::Float(*number),
+            Bind::Bytes(bytes) => Parameter::Bytes(bytes),
+            Bind::Texts(texts) => Parameter::Texts(texts),
+            Bind::UInt(_) => return Err(unbindable("bound for another engine".into())),
+        });
+    }
+    let mut taken = Taken::new(shape, limit);
+    let each = |cells: Cells<'_>| {
+        let mut scratch = String::new();
+        let mut cells = cells;
+        for ty in shape {
+            let cell = match cells.next() {
+                Some(Some(bytes)) => text_cell(*ty, bytes, &mut scratch),
+                Some(None) => Cell::Null,
+                None => Cell::Bad,
+            };
+            if !taken.take(&cell) {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    let ended = session.select(text, &parameters, each).await?;
+    Ok(if ended == Ended::Complete { taken.done() } else { Err(StoreFault::TooLarge { limit }) })
+}
+
+/// Cells taken so far.
+struct Taken {
+    rows: Rows,
+    undecodable: u64,
+    used: usize,
+    limit: usize,
+    full: bool,
+}
+
+impl Taken {
+    fn new(shape: &[SqlType], limit: usize) -> Self {
+        let rows = Rows::new(shape.len());
+        Self { rows, undecodable: 0, used: 0, limit, full: false }
+    }
+
+    /// Takes one more; `false` when there is no room for it.
+    fn take(&mut self, cell: &Cell<'_>) -> bool {
+        let text = match cell {
+            Cell::Null => None,
+            Cell::Text(text) => Some(*text),
+            Cell::Bad => {
+                self.undecodable += 1;
+                None
+            }
+        };
+        self.used += CELL + text.map_or(0, str::len);
+        self.full |= self.used > self.limit || self.rows.push(text).is_err();
+        !self.full
+    }
+
+    fn done(self) -> Result<Fetched, StoreFault> {
+        if self.full {
+            return Err(StoreFault::TooLarge { limit: self.limit });
+        }
+        Ok(Fetched { rows: self.rows, undecodable: self.undecodable })
     }
 }
 
@@ -123,27 +195,16 @@ async fn collect<R: TextRow>(
     limit: usize,
     stream: &mut (impl futures_util::Stream<Item = Result<R, sqlx::Error>> + Unpin + Send),
 ) -> Outcome<Fetched> {
-    let mut rows = Rows::new(shape.len());
-    let mut undecodable = 0;
+    let mut taken = Taken::new(shape, limit);
     let mut scratch = String::new();
-    let mut used = 0_usize;
     while let Some(row) = stream.try_next().await? {
         for (index, ty) in shape.iter().enumerate() {
-            let cell = match row.cell(index, *ty, &mut scratch) {
-                Cell::Null => None,
-                Cell::Text(text) => Some(text),
-                Cell::Bad => {
-                    undecodable += 1;
-                    None
-                }
-            };
-            used += CELL + cell.map_or(0, str::len);
-            if used > limit || rows.push(cell).is_err() {
-                return Ok(Err(StoreFault::TooLarge { limit }));
+            if !taken.take(&row.cell(index, *ty, &mut scratch)) {
+                return Ok(taken.done());
             }
         }
     }
-    Ok(Ok(Fetched { rows, undecodable }))
+    Ok(taken.done())
 }
 
 /// Opens a snapshot that sees one moment and changes nothing.
@@ -159,7 +220,7 @@ const fn begin(flavour: Flavour) -> &'static str {
 
 async fn command(conn: &mut TenantConn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
     match conn {
-        TenantConn::Postgres(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
+        TenantConn::Postgres(session) => session.command(sql).await,
         TenantConn::MySql(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
         TenantConn::Sqlite(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
     }

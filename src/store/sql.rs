@@ -17,7 +17,7 @@ const MAX_NESTING: usize = 4;
 pub fn page_sql(select: &Select, flavour: Flavour) -> Result<Statement, WriteFault> {
     let mut w = Writer::new(flavour);
     page(&mut w, select, |_, _| Ok(()))?;
-    Ok(w.finish(shape(select)))
+    w.finish(shape(select))
 }
 
 /// Writes a page; `key` may write a condition that comes before all others.
@@ -103,7 +103,7 @@ pub fn count_sql(count: &Count, flavour: Flavour) -> Result<Statement, WriteFaul
         w.sql(" WHERE ");
         predicate::predicate(&mut w, scope, &count.filter, 0)?;
     }
-    Ok(w.finish(vec![SqlType::Integer { bits: 64, unsigned: true }]))
+    w.finish(vec![SqlType::Integer { bits: 64, unsigned: true }])
 }
 
 /// A select inside a condition: bare columns, no order.

@@ -56,6 +56,9 @@ pub(super) struct Scope {
     pub relations: usize,
 }
 
+/// Most values a statement binds. PostgreSQL's and MySQL's protocols take 65,535, SQLite 32,766.
+pub(super) const MAX_BINDS: usize = 30_000;
+
 /// Text and binds under way.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
@@ -162,7 +165,10 @@ impl Writer {
         Ok(())
     }
 
-    pub fn finish(self, shape: Vec<SqlType>) -> Statement {
-        Statement { flavour: self.flavour, text: self.text, binds: self.binds, shape }
+    pub fn finish(self, shape: Vec<SqlType>) -> Result<Statement, WriteFault> {
+        if self.binds.len() > MAX_BINDS {
+            return Err(WriteFault::TooMany);
+        }
+        Ok(Statement { flavour: self.flavour, text: self.text, binds: self.binds, shape })
     }
 }

@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::run::{Fetched, TenantConn, fetch_page_on, select};
 use super::*;
+use crate::base::{Fault as _, FaultKind};
 use crate::mapping::catalog::{Catalog, SqlType};
 use crate::mapping::plan::*;
 
@@ -169,4 +170,21 @@ async fn a_catalogue_holds_keys_indexes_and_references() {
     assert!(b.indexed(&["a_id"]) && !b.indexed(&["k2"]));
     assert_eq!(b.foreign_keys[0].references, ["id"]);
     assert!(catalog.table(None, "v").unwrap().view);
+}
+
+#[test]
+fn more_values_than_a_statement_can_bind_are_refused_beforehand() {
+    let list = |count: usize| {
+        let values = (0..count).map(|n| Value { ty: SqlType::Text, text: n.to_string() }).collect();
+        Predicate::In { left: Expr::Column(col("v", SqlType::Text)), values }
+    };
+    let lists = |count: usize| Predicate::All(vec![list(8192); count]);
+    for flavour in [Flavour::Sqlite, Flavour::MySql, Flavour::MariaDb] {
+        let what = |filter| query("c", &[col("v", SqlType::Text)], filter);
+        assert!(page_sql(&what(lists(1)), flavour).is_ok(), "{flavour:?}");
+        assert_eq!(page_sql(&what(lists(4)), flavour), Err(WriteFault::TooMany), "{flavour:?}");
+    }
+    let fault = StoreFault::from(WriteFault::TooMany);
+    assert_eq!(fault.kind(), FaultKind::Invalid);
+    assert!(fault.client_message().contains("too many values"));
 }

@@ -2,6 +2,8 @@
 //! program runs as a process of its own and is talked to over HTTP only.
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod changes;
@@ -18,6 +20,8 @@ mod swap;
 mod tenancy;
 #[cfg(test)]
 mod versions;
+#[cfg(test)]
+mod whole;
 
 /// What the topics share.
 #[cfg(test)]

@@ -11,7 +11,9 @@ use wardgate::base::{
 use wardgate::mapping::catalog::SqlType;
 use wardgate::mapping::plan::{Child, Order, Predicate, SourcePlan, Written};
 use wardgate::pool::dial::{DialConfig, Dialer, EgressRules};
-use wardgate::pool::{Dial, LaneLimits, LaneSpec, PoolConfig, Pools, RecordFault, RecordSource};
+use wardgate::pool::{
+    Dial, LaneLimits, LaneSpec, PoolConfig, Pools, RecordFault, RecordMark, RecordSource,
+};
 use wardgate::store::{fetch_page, introspect};
 
 use crate::harness::{MariaDb, Postgres};
@@ -60,6 +62,7 @@ async fn a_lease_gives_pages_and_catalogues_and_survives_a_bad_plan() {
             engine: database.engine,
             limits,
             expected: None,
+            record: RecordMark::default(),
             source: Arc::new(Source(database.record())),
         };
         let mut lease = pools.lease(&spec, soon()).await.unwrap();

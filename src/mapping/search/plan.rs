@@ -254,7 +254,15 @@ fn sort_column(source: &Source, name: &str) -> Option<crate::mapping::plan::Colu
             .iter()
             .filter(|m| m.element == step.element && step.ty.is_none_or(|ty| ty == m.ty));
         let (Some(member), None) = (members.next(), members.next()) else { return None };
-        match &member.value {
+        // Of a list, the one item there can be.
+        let value = match &member.value {
+            Tree::List(items) => match items.as_slice() {
+                [only] => only,
+                _ => return None,
+            },
+            value => value,
+        };
+        match value {
             Tree::Leaf(leaf) if steps.peek().is_none() => {
                 return leaf.lens.sort_column().cloned();
             }
