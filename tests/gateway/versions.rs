@@ -137,3 +137,34 @@ async fn elements_and_summaries_leave_out_and_say_so() {
     let refused = gateway.get(&token, "/Patient?_sort=organization").await;
     assert_eq!(refused.json()["issue"][0]["code"], "not-supported", "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_page_that_cannot_be_followed_is_an_error_and_no_lost_page() {
+    use sqlx::ConnectOptions as _;
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = Gateway::start(&issuer, Options::default()).await;
+    let file = gateway.folder().join("sqlite/north.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    // SQLite lets a text key be NULL, whatever a primary key is elsewhere.
+    let sql = "CREATE TABLE people (id TEXT PRIMARY KEY, family TEXT);
+               INSERT INTO people VALUES (NULL, 'Soto'), ('a', 'Paz'), ('b', 'Rey');";
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    gateway.register("north", json!({ "url": "sqlite:north.db" })).await;
+    let mapping = "mapping: 1\nresources: [{type: Patient, from: {table: people}, key: id, id: \"$id\", map: {name: [{family: $family}]}}]";
+    gateway.publish("north", mapping).await;
+    let token = issuer.token("north");
+    let found = gateway.get(&token, "/Patient?_count=1").await;
+    assert_eq!(
+        (found.status, found.json()["resourceType"].as_str()),
+        (500, Some("OperationOutcome"))
+    );
+    let all = gateway.get(&token, "/Patient").await;
+    assert_eq!(
+        (all.status, all.json()["entry"].as_array().map(Vec::len)),
+        (200, Some(3)),
+        "{all:?}"
+    );
+    let total = gateway.get(&token, "/Patient?family=rey&_total=accurate").await;
+    assert_eq!(total.json()["total"], 1);
+}

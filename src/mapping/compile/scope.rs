@@ -37,7 +37,7 @@ impl<'c> Scope<'c> {
     fn slot_at(&self, cell: usize, column: ColumnRef) -> Slot {
         let table = self.relations.get(column.relation).map(|(_, table)| table);
         let indexed = table.is_some_and(|t| t.indexed(&[column.name.as_str()]));
-        Slot { cell, column, indexed }
+        Slot { cell, column, indexed, nothing: Vec::new() }
     }
 
     /// The base table.

@@ -80,8 +80,19 @@ impl<'c> Compiler<'c> {
     fn build(&self, slots: Vec<Slot>, pipe: &Pipe, wanted: &Wanted<'_>) -> Result<Lens, Wrong> {
         let many = slots.len() > 1;
         let gather = if many { None } else { slots.first().cloned().map(Gather::Column) };
+        let mut calls = pipe.calls.as_slice();
+        let mut slots = slots;
+        // Before several columns come together, a text that stands for nothing does so in each.
+        if many
+            && let [call, rest @ ..] = calls
+            && call.name == "null"
+            && !call.args.is_empty()
+        {
+            slots.iter_mut().for_each(|slot| slot.nothing.clone_from(&call.args));
+            calls = rest;
+        }
         let mut parts = Parts { slots, gather, steps: Vec::new(), split: None, kind: Kind::Raw };
-        for (number, call) in pipe.calls.iter().enumerate() {
+        for (number, call) in calls.iter().enumerate() {
             if parts.split.is_some() {
                 let hint = "Make it the last transform.";
                 return wrong("transform", "Nothing can follow 'split'.", hint);

@@ -31,7 +31,8 @@ impl Reading {
         } else {
             text
         };
-        (!text.is_empty() || !self.empty_is_null).then_some(text)
+        let something = !text.is_empty() || !self.empty_is_null;
+        (something && !slot.nothing.iter().any(|n| n == text)).then_some(text)
     }
 }
 

@@ -75,7 +75,8 @@ impl Lens {
     fn cell_in(&self, slot: &Slot, wanted: &[String], strict: bool) -> Option<Predicate> {
         let (column, reading) = (&slot.column, &self.reading);
         let can = |w: &&str| {
-            !(reading.empty_is_null && w.is_empty())
+            !slot.nothing.iter().any(|n| n == *w)
+                && !(reading.empty_is_null && w.is_empty())
                 && !(reading.trim && (w.starts_with(' ') || w.ends_with(' ')))
         };
         let wanted = owned(wanted.iter().map(String::as_str).filter(can));
@@ -169,6 +170,7 @@ impl Lens {
                 let each = slots.iter().map(|slot| self.cell_in(slot, wanted, strict));
                 self.first(slots, each)
             }
+            Gather::Joined { slots, .. } if slots.iter().any(|s| !s.nothing.is_empty()) => None,
             Gather::Joined { slots, separator } => {
                 let left = self.shown_joined(slots, separator);
                 let value = |w: &String| Value { ty: SqlType::Text, text: w.clone() };
@@ -223,13 +225,20 @@ impl Lens {
                 Gather::Column(slot) if how == TextMatch::Equals && !folded => {
                     self.cell_in(slot, &[text.to_owned()], false)
                 }
-                Gather::Column(slot) => Some(on(self.shown(slot))),
+                Gather::Joined { slots, .. } if slots.iter().any(|s| !s.nothing.is_empty()) => None,
+                Gather::Column(slot) => {
+                    Some(all([on(self.shown(slot)), not(stands_for_nothing(&self.reading, slot))]))
+                }
                 Gather::Joined { slots, separator } => {
                     Some(on(self.shown_joined(slots, separator)))
                 }
-                Gather::First(slots) => {
-                    self.first(slots, slots.iter().map(|slot| Some(on(self.shown(slot)))))
-                }
+                Gather::First(slots) => self.first(
+                    slots,
+                    slots.iter().map(|slot| {
+                        let nothing = stands_for_nothing(&self.reading, slot);
+                        Some(all([on(self.shown(slot)), not(nothing)]))
+                    }),
+                ),
                 Gather::Parts(_) => None,
             };
         };
@@ -261,14 +270,24 @@ fn shown(reading: &Reading, slot: &Slot) -> Expr {
     if reading.trim { Expr::Trimmed(Box::new(column)) } else { column }
 }
 
-/// A cell holds nothing: NULL, or only blanks where those count as nothing.
+/// A cell holds a text that stands for nothing.
+fn stands_for_nothing(reading: &Reading, slot: &Slot) -> Predicate {
+    if !typed::is_text(slot.column.ty) {
+        return column_in(&slot.column, &slot.nothing);
+    }
+    let value = |text: &String| Value { ty: SqlType::Text, text: text.clone() };
+    one_of(shown(reading, slot), slot.nothing.iter().map(value).collect())
+}
+
+/// A cell holds nothing: NULL, only blanks where those count as nothing, or a text that stands for it.
 pub(in crate::mapping) fn blank(reading: &Reading, slot: &Slot) -> Predicate {
     let null = Predicate::IsNull(Expr::Column(slot.column.clone()));
+    let nothing = stands_for_nothing(reading, slot);
     if !reading.empty_is_null || !typed::is_text(slot.column.ty) {
-        return null;
+        return any([null, nothing]);
     }
     let empty = Value { ty: SqlType::Text, text: String::new() };
-    any([null, one_of(shown(reading, slot), vec![empty])])
+    any([null, one_of(shown(reading, slot), vec![empty]), nothing])
 }
 
 fn owned<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {

@@ -11,7 +11,12 @@ use crate::mapping::plan::{Predicate, TextMatch};
 use crate::mapping::rows::Rows;
 
 fn slot(cell: usize, ty: SqlType) -> Slot {
-    Slot { cell, column: ColumnRef { relation: 0, name: format!("c{cell}"), ty }, indexed: false }
+    Slot {
+        cell,
+        column: ColumnRef { relation: 0, name: format!("c{cell}"), ty },
+        indexed: false,
+        nothing: Vec::new(),
+    }
 }
 
 fn lens(steps: Vec<Step>, out: Out) -> Lens {

@@ -90,6 +90,9 @@ fn points_to(lens: &Lens, wanted: &Wanted<'_>) -> Found {
         return Err(Unable);
     }
     let found = keys.iter().map(|key| {
+        if lens.slots().iter().any(|slot| !slot.nothing.is_empty()) {
+            return Err(Unable);
+        }
         if let Gather::Parts(slots) = &lens.gather {
             let parts = slots.iter().zip(key);
             return Ok(all(parts

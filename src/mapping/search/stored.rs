@@ -56,6 +56,9 @@ impl<'l> Stored<'l> {
             }
         }
         let (form, days) = found.ok_or(Unable)?;
+        if lens.slots().iter().any(|slot| !slot.nothing.is_empty()) {
+            return Err(Unable);
+        }
         let reading = &lens.reading;
         match (&lens.gather, form) {
             (Gather::Column(slot), _) => {

@@ -36,7 +36,7 @@ resources:
       active: "$active | bool('1', '0')"
       identifier:
         - {system: "urn:a", value: "$ident | null('-', '0')"}
-        - {use: old, value: "$a, $ident | first"}
+        - {use: old, value: "$a, $ident | null('-', '0') | first"}
       name:
         - {use: official, family: "$a, $b | join(' ')", given: ["$b | split(' ')"], prefix: [Dr]}
       telecom:

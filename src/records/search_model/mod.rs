@@ -146,7 +146,7 @@ async fn agree(rows: &[Row], queries: &[(String, String, String)], answered: &mu
 fn a_search_finds_what_a_naive_reading_of_all_resources_finds() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 80,
+        cases: 100,
         max_shrink_iters: 200,
         ..ProptestConfig::default()
     });
