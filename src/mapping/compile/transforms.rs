@@ -88,7 +88,9 @@ impl<'c> Compiler<'c> {
             && call.name == "null"
             && !call.args.is_empty()
         {
-            slots.iter_mut().for_each(|slot| slot.nothing.clone_from(&call.args));
+            for slot in &mut slots {
+                slot.nothing.clone_from(&call.args);
+            }
             calls = rest;
         }
         let mut parts = Parts { slots, gather, steps: Vec::new(), split: None, kind: Kind::Raw };

@@ -74,12 +74,12 @@ impl Lens {
     /// A cell is one of these texts as [`Reading::cell`] gives it.
     fn cell_in(&self, slot: &Slot, wanted: &[String], strict: bool) -> Option<Predicate> {
         let (column, reading) = (&slot.column, &self.reading);
-        let can = |w: &&str| {
-            !slot.nothing.iter().any(|n| n == *w)
-                && !(reading.empty_is_null && w.is_empty())
-                && !(reading.trim && (w.starts_with(' ') || w.ends_with(' ')))
+        let cannot = |w: &str| {
+            slot.nothing.iter().any(|n| n == w)
+                || (reading.empty_is_null && w.is_empty())
+                || (reading.trim && (w.starts_with(' ') || w.ends_with(' ')))
         };
-        let wanted = owned(wanted.iter().map(String::as_str).filter(can));
+        let wanted = owned(wanted.iter().map(String::as_str).filter(|w| !cannot(w)));
         let texts = || {
             let value = |text: &String| Value { ty: SqlType::Text, text: text.clone() };
             one_of(shown(reading, slot), wanted.iter().map(value).collect())
