@@ -10,7 +10,7 @@ use super::parts::{Parts, private_folder};
 use super::rooms;
 use crate::audit::AuditLog;
 use crate::auth::Authority;
-use crate::base::{Deadline, TenantId};
+use crate::base::{Clock, Deadline, TenantId};
 use crate::config::Settings;
 use crate::control::{Control, Serving};
 use crate::http::admin;
@@ -39,6 +39,8 @@ pub struct Application {
     audit: AuditLog,
     keyring: crate::keyring::Keyring,
     metrics: MetricsPage,
+    clock: Arc<dyn Clock>,
+    keep: Option<Duration>,
 }
 
 impl Application {
@@ -76,12 +78,13 @@ impl Application {
             key_store: parts.key_store,
             keyring: parts.keyring,
             dialer: parts.dialer,
-            clock,
+            clock: Arc::clone(&clock),
             serving: Some(serving),
         });
         let plane = DataPlane::new(
             authority.clone(),
             tenants.clone(),
+            control.clone(),
             data_plane(&settings),
             rooms::description(&settings),
         );
@@ -101,6 +104,8 @@ impl Application {
             audit,
             keyring,
             metrics,
+            clock,
+            keep: settings.audit.keep,
         })
     }
 
@@ -125,6 +130,10 @@ impl Application {
         upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.keyring.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.metrics.run_maintenance(end.clone()));
+        if let Some(keep) = self.keep {
+            let (audit, keyring) = (self.audit.clone(), self.keyring.clone());
+            upkeep.spawn(audit.run_retention(keep, keyring, self.clock, end.clone()));
+        }
         let serving = async {
             tokio::join!(
                 self.fhir.serve(self.fhir_router, stop.clone(), DRAIN),

@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc as channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +20,10 @@ use crate::keyring::Keyring;
 
 /// Batches that may wait to be filed before further ones wait to be promised.
 const BATCHES_AHEAD: usize = 64;
+
+/// How often an instance's lock is tried again, and how long after.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// An event's place in its tenant's chain on this instance. Whoever holds one may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +132,7 @@ fn open(
     for needed in [&folder, &place.checkpoint_dir] {
         disk::make_folder(needed).map_err(AuditFault::io(needed))?;
     }
-    let lock = lock(&folder)?.ok_or_else(|| AuditFault::InUse(folder.clone()))?;
+    let lock = wait_for_lock(&folder)?.ok_or_else(|| AuditFault::InUse(folder.clone()))?;
     settle_the_dead(disk, &config)?;
     let mut book = Book::new(disk.clone(), &config.dir, &config.instance, config.open_files);
     let replayed = replay::replay(&mut book, &folder, true)?;
@@ -182,6 +187,17 @@ fn open(
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+/// An instance's lock, for which a process that is just ending is given a moment.
+fn wait_for_lock(folder: &Path) -> Result<Option<File>, AuditFault> {
+    for _ in 0..LOCK_TRIES {
+        if let Some(lock) = lock(folder)? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    lock(folder)
 }
 
 /// An instance's lock; nothing when another process has it.

@@ -274,8 +274,21 @@ fn audit<'a>(root: &'a Table, f: &mut Findings<'a>) -> AuditSettings {
     let dir = s.required("dir", "a folder of its own for the access log").into();
     let instance = s.text("instance", "gateway-1");
     let checkpoint_dir = s.path_option("checkpoint_dir");
+    let hint =
+        "\"for_ever\", or days like \"2192d\", 1d at least (six years: 45 CFR 164.316(b)(2))";
+    let days = |text: &str| match text {
+        "for_ever" => Some(None),
+        days => {
+            let days: u64 = days.strip_suffix('d')?.parse().ok()?;
+            (1..=36_500).contains(&days).then(|| Some(Duration::from_hours(24 * days)))
+        }
+    };
+    let shown = |keep: &Option<Duration>| {
+        keep.map_or("for_ever".to_owned(), |keep| format!("{}d", keep.as_secs() / 86_400))
+    };
+    let keep = s.parsed("keep", None, hint, days, shown);
     s.finish();
-    AuditSettings { dir, instance, checkpoint_dir }
+    AuditSettings { dir, instance, checkpoint_dir, keep }
 }
 
 fn log<'a>(root: &'a Table, f: &mut Findings<'a>) -> LogSettings {

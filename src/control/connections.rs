@@ -7,8 +7,8 @@ use super::fault::ControlFault;
 use super::view::{CheckReport, CheckStep, TenantView};
 use super::{Caller, Control};
 use crate::base::{
-    ConnectionRecord, ConnectionRevision, Generation, SecretText, ServerIdentity, TenantId,
-    TlsException, TlsPolicy, attach_ca_pem, parse_connection_url,
+    ConnectionRecord, ConnectionRevision, Deadline, Generation, SecretText, ServerIdentity,
+    TenantId, TlsException, TlsPolicy, attach_ca_pem, parse_connection_url,
 };
 use crate::pool::dial::{DialClass, DialFault, Opened, SessionSettings};
 use crate::registry::NewConnection;
@@ -90,7 +90,7 @@ impl Control {
         if !input.check {
             return Ok(Prepared { record, identity: None });
         }
-        let opened = self.dial(caller, &record).await?;
+        let opened = self.dial(caller.deadline, &record).await?;
         if expected.is_some_and(|expected| *expected != opened.identity) {
             return Err(ControlFault::WrongServer);
         }
@@ -99,11 +99,11 @@ impl Control {
 
     pub(super) async fn dial(
         &self,
-        caller: &Caller,
+        deadline: Deadline,
         record: &ConnectionRecord,
     ) -> Result<Opened, DialFault> {
         let session = SessionSettings { read_only: true, ..SessionSettings::default() };
-        self.0.dialer.open(record, &session, caller.deadline).await
+        self.0.dialer.open(record, &session, deadline).await
     }
 
     /// Seals a record under the tenant's data key, which is made if there is none: key first, record
@@ -162,7 +162,7 @@ impl Control {
         let place = seal_place(tenant.id, connection.record_id, connection.revision);
         let record = self.0.keyring.open(&place, &connection.sealed).await?;
         let begun = tokio::time::Instant::now();
-        match self.dial(caller, &record).await {
+        match self.dial(caller.deadline, &record).await {
             Ok(opened) => {
                 let same = connection.identity.map(|expected| expected == opened.identity);
                 let steps = opened.facts.steps.iter().map(|(step, took)| CheckStep {

@@ -9,6 +9,8 @@ mod fault;
 mod keys;
 mod lanes;
 mod mappings;
+mod orders;
+mod repeat;
 mod tenants;
 mod view;
 
@@ -20,6 +22,8 @@ pub use connections::ConnectionInput;
 pub use fault::ControlFault;
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
+pub use orders::Orders;
+pub use repeat::{Repeat, Repeatable};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use view::{
     CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView, MappingPointer,

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use crate::audit::{AccessEvent, Action, Actor, ActorKind, Outcome, Receipt, Target};
-use crate::auth::{FhirRead, Permit};
+use crate::auth::{FhirRead, Principal};
 use crate::tenant::{Session, TenantFault};
 
 /// Bytes that may leave: the access they came from is on disk.
@@ -89,7 +89,7 @@ fn event(
     AccessEvent {
         tenant: session.permit().tenant(),
         request: session.request(),
-        actor: actor(session.permit()),
+        actor: actor(session.permit().principal()),
         action: access.action,
         resource_type: Some(access.resource_type.to_owned().into()),
         target: access.target,
@@ -100,8 +100,7 @@ fn event(
     }
 }
 
-fn actor(permit: &Permit<FhirRead>) -> Actor {
-    let principal = permit.principal();
+pub(super) fn actor(principal: &Principal) -> Actor {
     Actor {
         kind: ActorKind::User,
         issuer: Some(principal.issuer().to_owned()),

@@ -15,6 +15,8 @@ words! {
         Console = "console",
         /// The gateway itself, under a work order.
         WorkOrder = "work_order",
+        /// A hospital's own administrator, with a token of her hospital's issuer.
+        Hospital = "hospital",
     }
 }
 

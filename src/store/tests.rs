@@ -188,3 +188,19 @@ fn more_values_than_a_statement_can_bind_are_refused_beforehand() {
     assert_eq!(fault.kind(), FaultKind::Invalid);
     assert!(fault.client_message().contains("too many values"));
 }
+
+#[tokio::test]
+async fn a_long_list_of_conditions_is_no_deep_expression() {
+    let mut conn = database(
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO c VALUES (1, 'x4999')",
+    )
+    .await;
+    let one = |n: usize| Predicate::Text {
+        left: Expr::Column(col("v", SqlType::Text)),
+        how: TextMatch::StartsWith,
+        text: format!("x{n}"),
+        folded: true,
+    };
+    let any = Predicate::Any((0..5000).map(one).collect());
+    assert_eq!(run(&mut conn, &query("c", &[col("id", INT)], any)).await.rows.len(), 1);
+}

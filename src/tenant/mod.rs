@@ -30,7 +30,7 @@ use crate::audit::AuditLog;
 use crate::auth::{Binding, Directory, DirectoryUnavailable, Permit, Right};
 use crate::base::{Deadline, Generation, TenantId};
 use crate::keyring::Keyring;
-use crate::pool::Pools;
+use crate::pool::{Admission, Pools};
 use crate::registry::{Registry, RegistryFault, TenantState};
 use crate::telemetry::names;
 
@@ -100,6 +100,20 @@ impl Tenants {
         let shared = Arc::clone(&self.shared);
         let opened = Opened { config, history, admission };
         Ok(Session::new(permit, opened, shared, request, deadline))
+    }
+
+    /// Counts a request of an active tenant against its limits, without opening a session.
+    pub async fn admit(&self, tenant: TenantId) -> Result<Admission, TenantFault> {
+        let config = self.config(tenant).await?;
+        if config.state != TenantState::Active {
+            return Err(TenantFault::NotServed(config.state.as_str()));
+        }
+        Ok(self.shared.pools.admit(config.id, &config.limits)?)
+    }
+
+    /// The access log.
+    pub fn audit(&self) -> &AuditLog {
+        &self.shared.audit
     }
 
     /// A change is known: nothing older is served from now on, and a lane whose tenant may no longer be

@@ -8,9 +8,15 @@ mod canary;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod hospital;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod repeated;
+#[cfg(test)]
+mod routes;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

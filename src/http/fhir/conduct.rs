@@ -14,23 +14,11 @@ use uuid::Uuid;
 
 use super::error::FhirError;
 use crate::http::request_id::{self, RequestId};
+use crate::http::route::Route;
 use crate::telemetry::names;
 
-/// The addresses that are counted by themselves; what matches none of them is `other`.
-pub(super) mod route {
-    pub(in super::super) const METADATA: &str = "/fhir/metadata";
-    pub(in super::super) const SMART: &str = "/fhir/.well-known/smart-configuration";
-    pub(in super::super) const TYPE: &str = "/fhir/{resource}";
-    pub(in super::super) const SEARCH_FORM: &str = "/fhir/{resource}/_search";
-    pub(in super::super) const INSTANCE: &str = "/fhir/{resource}/{id}";
-    pub(in super::super) const VERSION: &str = "/fhir/{resource}/{id}/_history/{version}";
-    pub(in super::super) const LOGOUT: &str = "/oidc/backchannel-logout";
-    pub(in super::super) const HEALTH: &str = "/healthz";
-    /// All of them, the busiest first, and what is none of them.
-    pub(super) const ALL: [&str; 9] =
-        [INSTANCE, VERSION, TYPE, SEARCH_FORM, METADATA, SMART, LOGOUT, HEALTH, "other"];
-}
-
+/// What is counted for addresses that are none.
+const OTHER: &str = "other";
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// What the step needs; cheap to clone.
@@ -44,24 +32,28 @@ struct Inner {
 
 /// Looked up once: finding a metric by its labels costs more than counting.
 struct Meter {
-    route: &'static str,
+    route: String,
     requests: [Counter; 4],
     seconds: Histogram,
 }
 
 impl Meter {
-    fn new(route: &'static str) -> Self {
-        let of = |class: &'static str| counter!(names::REQUESTS, "listener" => "fhir", "interaction" => route, "status" => class);
-        let seconds = histogram!(names::REQUEST_SECONDS, "interaction" => route);
-        Self { route, requests: CLASSES.map(of), seconds }
+    fn new(route: String) -> Self {
+        let of = |class: &'static str| counter!(names::REQUESTS, "listener" => "fhir", "interaction" => route.clone(), "status" => class);
+        let seconds = histogram!(names::REQUEST_SECONDS, "interaction" => route.clone());
+        let requests = CLASSES.map(of);
+        Self { route, requests, seconds }
     }
 }
 
 impl Conduct {
-    /// Requests that take longer than `patience` are answered without waiting on. The metrics recorder
-    /// has to be in place.
-    pub(super) fn new(patience: Duration) -> Self {
-        Self(Arc::new(Inner { patience, meters: route::ALL.into_iter().map(Meter::new).collect() }))
+    /// Requests that take longer than `patience` are answered without waiting on; those for `routes` are
+    /// counted each by itself. The metrics recorder has to be in place.
+    pub(super) fn new(patience: Duration, routes: &[Route]) -> Self {
+        let mut paths: Vec<String> = routes.iter().map(|route| route.path.clone()).collect();
+        paths.dedup();
+        paths.push(OTHER.to_owned());
+        Self(Arc::new(Inner { patience, meters: paths.into_iter().map(Meter::new).collect() }))
     }
 
     /// Labels are routes and status classes, never what was asked for.

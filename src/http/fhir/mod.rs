@@ -4,6 +4,7 @@ mod conduct;
 mod error;
 mod extract;
 mod handlers;
+mod hospital;
 mod negotiate;
 
 use std::sync::Arc;
@@ -14,17 +15,18 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{Any, CorsLayer};
 
-use self::conduct::{Conduct, route};
+use self::conduct::Conduct;
 use self::error::FhirError;
 use self::extract::Clinician;
 use super::request_id;
+use super::route::{Access, Route, Routes};
 use crate::auth::{Authority, Right};
+use crate::control::Control;
 use crate::records::ServerDescription;
 use crate::tenant::{Session, Tenants};
 
@@ -35,6 +37,7 @@ pub struct DataPlane(Arc<Inner>);
 struct Inner {
     authority: Authority,
     tenants: Tenants,
+    control: Control,
     settings: DataPlaneSettings,
     server: ServerDescription,
 }
@@ -55,10 +58,11 @@ impl DataPlane {
     pub fn new(
         authority: Authority,
         tenants: Tenants,
+        control: Control,
         settings: DataPlaneSettings,
         server: ServerDescription,
     ) -> Self {
-        Self(Arc::new(Inner { authority, tenants, settings, server }))
+        Self(Arc::new(Inner { authority, tenants, control, settings, server }))
     }
 
     /// Joins a caller's permit with her tenant.
@@ -75,20 +79,18 @@ pub fn router(plane: DataPlane) -> Router {
     // A little later than the deadline the rooms keep, so that their own answer wins.
     let patience = plane.0.settings.request_timeout + Duration::from_millis(500);
     let steps = ServiceBuilder::new()
-        .layer(middleware::from_fn_with_state(Conduct::new(patience), conduct::conduct))
+        .layer(middleware::from_fn_with_state(Conduct::new(patience, &routes()), conduct::conduct))
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(cors())
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(body));
+    // The limit nearest to the handler counts.
+    let hospital = hospital_routes().router;
+    let hospital = hospital.layer(DefaultBodyLimit::max(super::admin::BODY_BYTES));
     Router::new()
-        .route(route::HEALTH, get(|| async { "ok\n" }))
-        .route(route::LOGOUT, post(handlers::back_channel_logout))
-        .route(route::METADATA, get(handlers::metadata))
-        .route(route::SMART, get(handlers::smart_configuration))
-        .route(route::TYPE, get(handlers::search))
-        .route(route::SEARCH_FORM, post(handlers::search_form))
-        .route(route::INSTANCE, get(handlers::read))
-        .route(route::VERSION, get(handlers::vread))
+        .merge(open_routes().router)
+        .merge(fhir_routes().router)
+        .merge(hospital)
         .with_state(plane)
         .fallback(|| async {
             FhirError::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address.")
@@ -98,6 +100,39 @@ pub fn router(plane: DataPlane) -> Router {
             FhirError::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", message)
         })
         .layer(steps)
+}
+
+fn open_routes() -> Routes<DataPlane> {
+    Routes::new("fhir", "")
+        .get("/healthz", Access::Public, || async { "ok\n" })
+        // The signed logout token in the body is its own credential.
+        .post("/oidc/backchannel-logout", Access::Public, handlers::back_channel_logout)
+}
+
+fn hospital_routes() -> Routes<DataPlane> {
+    let admin = Access::HospitalAdmin;
+    Routes::new("fhir", "")
+        .get("/tenant/v1/mappings", admin, hospital::list)
+        .post("/tenant/v1/mappings", admin, hospital::store)
+        .post("/tenant/v1/mappings/rollback", admin, hospital::rollback)
+        .get("/tenant/v1/mappings/{version}", admin, hospital::show)
+        .post("/tenant/v1/mappings/{version}/publish", admin, hospital::publish)
+        .get("/tenant/v1/access-log", admin, hospital::access_log)
+}
+
+fn fhir_routes() -> Routes<DataPlane> {
+    Routes::new("fhir", "/fhir")
+        .get("/metadata", Access::PublicOrRead, handlers::metadata)
+        .get("/.well-known/smart-configuration", Access::Public, handlers::smart_configuration)
+        .get("/{resource}", Access::Read, handlers::search)
+        .post("/{resource}/_search", Access::Read, handlers::search_form)
+        .get("/{resource}/{id}", Access::Read, handlers::read)
+        .get("/{resource}/{id}/_history/{version}", Access::Read, handlers::vread)
+}
+
+/// The data plane's routes.
+pub(super) fn routes() -> Vec<Route> {
+    [open_routes(), hospital_routes(), fhir_routes()].into_iter().flat_map(|r| r.rows).collect()
 }
 
 /// Browsers' applications live on other origins than the gateway; what protects the data is the token,
