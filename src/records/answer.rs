@@ -23,7 +23,7 @@ impl Answer {
         self.version.as_deref()
     }
 
-    /// The resource's `meta.lastUpdated`, where its mapping gives one.
+    /// When the resource was last updated, where its mapping says so, as an HTTP date (RFC 9110, 5.6.7).
     pub fn last_modified(&self) -> Option<&str> {
         self.last_modified.as_deref()
     }
@@ -42,9 +42,15 @@ impl Unreleased {
         Answer {
             body: Bytes::from(self.body),
             version: self.version,
-            last_modified: self.last_modified,
+            last_modified: self.last_modified.as_deref().and_then(http_date),
         }
     }
+}
+
+/// A FHIR instant as HTTP spells it.
+fn http_date(instant: &str) -> Option<String> {
+    let at: jiff::Timestamp = instant.parse().ok()?;
+    Some(at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
 /// What is accessed, for the log.

@@ -6,11 +6,15 @@
 mod access_log;
 mod answer;
 mod cursor;
+#[cfg(test)]
+mod examples;
 mod fault;
 mod page;
 mod read;
 mod refused;
 mod search;
+#[cfg(test)]
+mod search_model;
 
 pub use access_log::AccessLogPage;
 pub use answer::Answer;

@@ -60,15 +60,21 @@ pub(super) struct Scope {
 pub(super) const MAX_BINDS: usize = 30_000;
 
 /// Text and binds under way.
+#[derive(Debug, Clone)]
 pub(super) struct Writer {
     pub flavour: Flavour,
     pub text: String,
     pub binds: Vec<Bind>,
+    /// Which part of a key the next binds stand for, where the key is left open.
+    pub part: Option<usize>,
+    /// Which binds stand for which part of a key.
+    pub parts: Vec<(usize, usize)>,
 }
 
 impl Writer {
     pub fn new(flavour: Flavour) -> Self {
-        Self { flavour, text: String::with_capacity(512), binds: Vec::new() }
+        let text = String::with_capacity(512);
+        Self { flavour, text, binds: Vec::new(), part: None, parts: Vec::new() }
     }
 
     pub fn sql(&mut self, text: &str) {
@@ -81,6 +87,7 @@ impl Writer {
 
     /// A placeholder for the value; PostgreSQL's needs its cast written right after it.
     pub fn bind(&mut self, bind: Bind) {
+        self.parts.extend(self.part.map(|part| (self.binds.len(), part)));
         self.binds.push(bind);
         if self.flavour == Flavour::Postgres {
             self.text.push('$');

@@ -27,9 +27,9 @@ async fn database(sql: &str) -> SqliteConnection {
 
 fn query(name: &str, columns: &[ColumnRef], filter: Predicate) -> Select {
     Select {
-        from: table(name),
-        joins: vec![],
-        columns: columns.to_vec(),
+        from: table(name).into(),
+        joins: [].into(),
+        columns: columns.into(),
         filter,
         order: vec![Order { column: col("id", INT), descending: false }],
         after: None,
@@ -107,10 +107,11 @@ async fn children_come_for_the_whole_page_in_one_statement() {
         },
         parent: vec![0],
         own: vec![own],
+        written: Written::default(),
     };
     let plan = SourcePlan {
         page: query("p", &[col("id", INT)], Predicate::Always),
-        children: vec![child],
+        children: [child].into(),
     };
     let mut tenant = TenantConn::Sqlite(&mut conn);
     let got = fetch_page_on(&mut tenant, &plan, Flavour::Sqlite, 1 << 20).await.unwrap().unwrap();
@@ -131,7 +132,13 @@ async fn a_failed_statement_leaves_no_transaction_behind() {
     let missing = query("absent", &[col("id", INT)], Predicate::Always);
     let plan = SourcePlan {
         page: query("p", &[col("id", INT)], Predicate::Always),
-        children: vec![Child { select: missing, parent: vec![0], own: vec![col("id", INT)] }],
+        children: [Child {
+            select: Select { limit: None, ..missing },
+            parent: vec![0],
+            own: vec![col("id", INT)],
+            written: Written::default(),
+        }]
+        .into(),
     };
     let mut tenant = TenantConn::Sqlite(&mut conn);
     assert!(fetch_page_on(&mut tenant, &plan, Flavour::Sqlite, 1 << 20).await.is_err());
@@ -180,4 +187,20 @@ fn more_values_than_a_statement_can_bind_are_refused_beforehand() {
     let fault = StoreFault::from(WriteFault::TooMany);
     assert_eq!(fault.kind(), FaultKind::Invalid);
     assert!(fault.client_message().contains("too many values"));
+}
+
+#[tokio::test]
+async fn a_long_list_of_conditions_is_no_deep_expression() {
+    let mut conn = database(
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO c VALUES (1, 'x4999')",
+    )
+    .await;
+    let one = |n: usize| Predicate::Text {
+        left: Expr::Column(col("v", SqlType::Text)),
+        how: TextMatch::StartsWith,
+        text: format!("x{n}"),
+        folded: true,
+    };
+    let any = Predicate::Any((0..5000).map(one).collect());
+    assert_eq!(run(&mut conn, &query("c", &[col("id", INT)], any)).await.rows.len(), 1);
 }

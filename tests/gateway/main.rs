@@ -25,6 +25,8 @@ mod swap;
 #[cfg(test)]
 mod tenancy;
 #[cfg(test)]
+mod versions;
+#[cfg(test)]
 mod whole;
 
 /// What the topics share.

@@ -160,9 +160,9 @@ pub fn column(name: &str, ty: SqlType) -> ColumnRef {
 
 pub fn query(name: &str, columns: &[ColumnRef], filter: Predicate) -> Select {
     Select {
-        from: Relation::Table { schema: None, name: name.to_owned() },
-        joins: vec![],
-        columns: columns.to_vec(),
+        from: Relation::Table { schema: None, name: name.to_owned() }.into(),
+        joins: [].into(),
+        columns: columns.into(),
         filter,
         order: vec![Order { column: column("id", INT), descending: false }],
         after: None,

@@ -41,6 +41,7 @@ impl FhirError {
         } else {
             tracing::debug!(target: "wardgate::http", kind = kind.as_str(), reason = %fault, "request refused");
         }
+        let code = if fault.unsupported() { "not-supported" } else { code };
         let mut error = Self::new(status, code, fault.client_message());
         if let Some(seconds) = fault.retry_after_secs() {
             error.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

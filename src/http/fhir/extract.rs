@@ -62,7 +62,7 @@ async fn write_down(
         all.find(|(key, _)| *key == name).map_or("", |(_, value)| value)
     };
     let attempt = match matched {
-        address::INSTANCE => Attempt::Read(param("resource"), param("id")),
+        address::INSTANCE | address::VERSION => Attempt::Read(param("resource"), param("id")),
         address::TYPE | address::SEARCH_FORM => Attempt::Search(param("resource")),
         address::METADATA => Attempt::Other("capabilities"),
         "/tenant/v1/access-log" => Attempt::Other("access_log.read"),

@@ -23,15 +23,32 @@ pub(super) async fn read(
     asked: Asked,
 ) -> Answered {
     let session = plane.session(caller).await?;
-    let answer = session.read(&resource, &id).await.map_err(|f| FhirError::of(&f))?;
+    let found = session.read(&resource, &id, &asked.query).await;
+    Ok(versioned(&found.map_err(|f| FhirError::of(&f))?, &asked))
+}
+
+/// `GET /fhir/{type}/{id}/_history/{version}`.
+pub(super) async fn vread(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path((resource, id, version)): Path<(String, String, String)>,
+    asked: Asked,
+) -> Answered {
+    let session = plane.session(caller).await?;
+    let found = session.vread(&resource, &id, &version, &asked.query).await;
+    Ok(versioned(&found.map_err(|f| FhirError::of(&f))?, &asked))
+}
+
+/// A resource with its version, or only that it has not changed.
+fn versioned(answer: &Answer, asked: &Asked) -> Response {
     let same = answer.version().is_some_and(|version| asked.has(version));
     let mut response =
-        if same { StatusCode::NOT_MODIFIED.into_response() } else { resource_response(&answer) };
+        if same { StatusCode::NOT_MODIFIED.into_response() } else { resource_response(answer) };
     let tag = answer.version().map(|version| format!("W/\"{version}\""));
     if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(&tag).ok()) {
         response.headers_mut().insert(header::ETAG, tag);
     }
-    Ok(response)
+    response
 }
 
 /// `GET /fhir/{type}`.

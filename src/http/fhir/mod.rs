@@ -121,6 +121,7 @@ fn clinical_routes() -> Routes<DataPlane> {
         .get(address::TYPE, Access::Read, handlers::search)
         .post(address::SEARCH_FORM, Access::Read, handlers::search_form)
         .get(address::INSTANCE, Access::Read, handlers::read)
+        .get(address::VERSION, Access::Read, handlers::vread)
 }
 
 /// The data plane's routes.
