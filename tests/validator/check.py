@@ -106,10 +106,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         process, places = demo(folder)
         try:
-            readers = {u["tenant"]: u for u in places["users"] if "fhir-read" in u["roles"]}
+            readers = {u["tenant"]: u for u in places["users"] if u["roles"] == ["fhir-read"]}
             for user in readers.values():
                 command = [WARDGATE, "demo", "token", user["username"], "--data-dir", folder]
-                token = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+                token = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
                 found = resources(places["fhir"], token)
                 kinds = sorted({resource["resourceType"] for resource in found})
                 test(f"{user['tenant']} gives resources", "" if found else "none came")
