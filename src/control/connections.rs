@@ -160,16 +160,47 @@ impl Control {
         };
         let place = seal_place(tenant.id, connection.record_id, connection.revision);
         let record = self.0.keyring.open(&place, &connection.sealed).await?;
+        Ok(self.try_record(caller, &record, connection.identity.as_ref()).await.0)
+    }
+
+    /// Tries a connection for a tenant step by step and, when every step went well and it is not only a
+    /// `trial`, seals it and puts it in force. Gives back the steps, and the tenant when it was changed.
+    pub async fn replace_connection(
+        &self,
+        caller: &Caller,
+        named: &str,
+        expected: Option<Generation>,
+        input: ConnectionInput,
+        trial: bool,
+    ) -> Result<(CheckReport, Option<TenantView>), ControlFault> {
+        let tenant = self.find(named).await?;
+        let record = input.record()?;
+        let (report, identity) = self.try_record(caller, &record, None).await;
+        if trial || !report.ok {
+            return Ok((report, None));
+        }
+        let prepared = Prepared { record, identity };
+        let generation = self.write_connection(caller, &tenant, expected, prepared).await?;
+        self.announce(tenant.id, generation).await;
+        Ok((report, Some(self.view(tenant.id).await?)))
+    }
+
+    async fn try_record(
+        &self,
+        caller: &Caller,
+        record: &ConnectionRecord,
+        expected: Option<&ServerIdentity>,
+    ) -> (CheckReport, Option<ServerIdentity>) {
         let begun = tokio::time::Instant::now();
-        match self.dial(caller, &record).await {
+        match self.dial(caller, record).await {
             Ok(opened) => {
-                let same = connection.identity.map(|expected| expected == opened.identity);
+                let same = expected.map(|expected| *expected == opened.identity);
                 let steps = opened.facts.steps.iter().map(|(step, took)| CheckStep {
                     step: (*step).to_owned(),
                     millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                     outcome: "ok".to_owned(),
                 });
-                Ok(CheckReport {
+                let report = CheckReport {
                     ok: same != Some(false),
                     steps: steps.collect(),
                     version: Some(opened.facts.version.clone()),
@@ -180,20 +211,24 @@ impl Control {
                          register it with set-connection"
                             .to_owned()
                     }),
-                })
+                };
+                (report, Some(opened.identity))
             }
-            Err(fault) => Ok(CheckReport {
-                ok: false,
-                steps: vec![CheckStep {
-                    step: fault.class().as_str().to_owned(),
-                    millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-                    outcome: fault.why().to_owned(),
-                }],
-                version: None,
-                tls: None,
-                same_server: None,
-                hint: Some(hint(fault.class()).to_owned()),
-            }),
+            Err(fault) => {
+                let report = CheckReport {
+                    ok: false,
+                    steps: vec![CheckStep {
+                        step: fault.class().as_str().to_owned(),
+                        millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+                        outcome: fault.why().to_owned(),
+                    }],
+                    version: None,
+                    tls: None,
+                    same_server: None,
+                    hint: Some(hint(fault.class()).to_owned()),
+                };
+                (report, None)
+            }
         }
     }
 }

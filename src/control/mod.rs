@@ -6,6 +6,8 @@
 
 mod connections;
 mod fault;
+mod fleet;
+mod health;
 mod keys;
 mod lanes;
 mod mappings;
@@ -18,6 +20,8 @@ use uuid::Uuid;
 
 pub use connections::ConnectionInput;
 pub use fault::ControlFault;
+pub use fleet::{FleetFilter, FleetOrder, FleetPage, FleetRow};
+pub use health::{Health, Level};
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
@@ -32,6 +36,7 @@ use crate::keyring::{Keyring, WrappedKeys as _};
 use crate::pool::Pools;
 use crate::pool::dial::Dialer;
 use crate::registry::{Actor, ActorKind, KeyStore, Origin, Registry, Tenant};
+use crate::telemetry::traffic::Traffic;
 use crate::tenant::Tenants;
 
 /// Who orders something, in which request, until when.
@@ -65,6 +70,8 @@ pub struct Serving {
     pub pools: Pools,
     /// Verified tokens.
     pub authority: Authority,
+    /// What each tenant was asked lately.
+    pub traffic: Traffic,
 }
 
 /// The control plane's verbs. Cheap to clone.

@@ -6,6 +6,8 @@ pub mod admin;
 pub mod fhir;
 /// Accepting connections.
 pub mod listener;
+/// The operators' panel.
+pub mod panel;
 
 mod problem;
 mod request_id;

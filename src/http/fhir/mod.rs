@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -19,11 +19,12 @@ use tower_http::compression::CompressionLayer;
 use tower_http::cors::{Any, CorsLayer};
 
 use self::error::FhirError;
-use self::extract::Clinician;
+use self::extract::{Clinician, Whose};
 use super::request_id;
 use crate::auth::{Authority, Right};
 use crate::records::ServerDescription;
 use crate::telemetry::names;
+use crate::telemetry::traffic::Traffic;
 use crate::tenant::{Session, Tenants};
 
 /// What the data plane needs; cheap to clone.
@@ -35,6 +36,7 @@ struct Inner {
     tenants: Tenants,
     settings: DataPlaneSettings,
     server: ServerDescription,
+    traffic: Traffic,
 }
 
 /// Settings of the data plane.
@@ -55,8 +57,9 @@ impl DataPlane {
         tenants: Tenants,
         settings: DataPlaneSettings,
         server: ServerDescription,
+        traffic: Traffic,
     ) -> Self {
-        Self(Arc::new(Inner { authority, tenants, settings, server }))
+        Self(Arc::new(Inner { authority, tenants, settings, server, traffic }))
     }
 
     /// Joins a caller's permit with her tenant.
@@ -70,6 +73,7 @@ impl DataPlane {
 /// Puts the data plane together. `/fhir` is the FHIR base.
 pub fn router(plane: DataPlane) -> Router {
     let body = plane.0.settings.body_bytes;
+    let traffic = plane.0.traffic.clone();
     // A little later than the deadline the rooms keep, so that their own answer wins.
     let patience = plane.0.settings.request_timeout + Duration::from_millis(500);
     let logout = Router::new()
@@ -99,7 +103,7 @@ pub fn router(plane: DataPlane) -> Router {
         .layer(CompressionLayer::new())
         .layer(cors())
         .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(middleware::from_fn(counted))
+        .layer(middleware::from_fn_with_state(traffic, counted))
         .layer(middleware::from_fn(request_id::assign))
 }
 
@@ -145,8 +149,10 @@ async fn in_time(patience: Duration, request: Request, next: Next) -> Response {
 }
 
 /// Counts and times; labels are routes and status classes, never what was asked for.
-async fn counted(request: Request, next: Next) -> Response {
+async fn counted(State(traffic): State<Traffic>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
+    let whose = Whose::default();
+    request.extensions_mut().insert(whose.clone());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let response = next.run(request).await;
     let route = route.unwrap_or_else(|| "other".to_owned());
@@ -158,6 +164,9 @@ async fn counted(request: Request, next: Next) -> Response {
     };
     metrics::counter!(names::REQUESTS, "listener" => "fhir", "interaction" => route.clone(), "status" => class)
         .increment(1);
+    if let Some(tenant) = whose.tenant() {
+        traffic.record(tenant, response.status().as_u16(), begun.elapsed());
+    }
     metrics::histogram!(names::REQUEST_SECONDS, "interaction" => route)
         .record(begun.elapsed().as_secs_f64());
     response
