@@ -48,7 +48,7 @@ pub(super) async fn show(
                             tr {
                                 td data-label="When" { (words::full_moment(&event.at, &*panel.0.clock)) }
                                 td data-label="Who" { (actor(&panel, &seen, &event.actor)) }
-                                td data-label="What" { strong { (event.action) } }
+                                td data-label="What" { (action(&event.action)) }
                                 td data-label="Hospital" {
                                     @match event.tenant.as_ref().and_then(|id| names.get(id)) {
                                         Some(name) => a href={ "/panel/tenants/" (name) } { (name) },
@@ -89,15 +89,55 @@ pub(super) fn actor(panel: &Panel, seen: &Seen, actor: &str) -> Markup {
     }
 }
 
+/// A value without JSON's marks.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(entries) => {
+            let entries = entries.iter().filter(|(_, value)| !value.is_null());
+            let texts = entries.map(|(name, value)| format!("{name} {}", plain(value)));
+            texts.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What was done, in words; what is not known here stands for itself.
+pub(super) fn action(code: &str) -> Markup {
+    let words = match code {
+        "tenant.create" => "registered",
+        "tenant.update" => "renamed",
+        "tenant.state" => "state changed",
+        "tenant.invalidate" => "configuration invalidated",
+        "limits.set" => "limits set",
+        "connection.put" => "connection sealed",
+        "connection.reseal" => "connection resealed",
+        "mapping.add" => "mapping stored",
+        "mapping.publish" => "mapping published",
+        "mapping.rollback" => "mapping rolled back",
+        "lane.drain" => "lane drained",
+        "breaker.reset" => "breaker reset",
+        "binding.add" => "identity added",
+        "binding.remove" => "identity removed",
+        "binding.clients" => "clients changed",
+        "tenant.not_before" => "older tokens refused",
+        "connection.remove" => "connection removed",
+        "keys.rotate" => "keys rotated",
+        "keys.rewrap" => "keys rewrapped",
+        "keys.drop" => "key dropped",
+        other => other,
+    };
+    html! { strong title=(code) { (words) } }
+}
+
 /// What else is known of an event, as words and values.
 pub(super) fn detail(detail: &Value) -> Markup {
-    let Some(entries) = detail.as_object().filter(|entries| !entries.is_empty()) else {
-        return html! {};
-    };
+    let Some(entries) = detail.as_object() else { return html! {} };
     html! {
         span class="detail" {
-            @for (name, value) in entries {
-                @let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            @for (name, value) in entries.iter().filter(|(_, value)| !value.is_null()) {
+                @let text = plain(value);
                 " " span { (name.replace('_', " ")) ": " code { (text.chars().take(120).collect::<String>()) } }
             }
         }

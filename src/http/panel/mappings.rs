@@ -158,7 +158,7 @@ fn list(panel: &Panel, seen: &Seen, tenant: &TenantView, versions: &[MappingView
             h2 { "Versions" }
             @if versions.is_empty() { p { "None yet. Check and store one below." } }
             @else {
-                table {
+                table class="versions" {
                     thead { tr {
                         th scope="col" class="num" { "Version" } th scope="col" { "Stored" } th scope="col" { "By" }
                         th scope="col" { "" }

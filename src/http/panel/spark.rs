@@ -21,7 +21,7 @@ pub(super) fn line(recent: &Recent) -> Markup {
     let (total, failed) = (words::count(recent.total()), words::count(recent.failed()));
     let said = format!("{total} requests and {failed} errors in the last 15 minutes");
     html! {
-        svg class="spark" viewBox=(view) width=(wide) height=(HEIGHT) role="img" aria-label=(said) {
+        svg class="spark" viewBox=(view) width=(wide) height=(HEIGHT) preserveAspectRatio="none" role="img" aria-label=(said) {
             path class="floor" d={ "M0 " (HEIGHT) "h" (wide) } {}
             @for (at, (requests, errors)) in recent.requests.iter().zip(&recent.errors).enumerate() {
                 @if *requests > 0 {

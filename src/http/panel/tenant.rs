@@ -159,7 +159,7 @@ async fn failed(panel: &Panel, seen: &Seen, name: &str, fault: &ControlFault) ->
             @match other {
                 Some(event) => {
                     p { "Somebody else changed this hospital while your page was open: "
-                        strong { (event.action) } " by " (events::actor(panel, seen, &event.actor)) ", "
+                        (events::action(&event.action)) " by " (events::actor(panel, seen, &event.actor)) ", "
                         (words::moment(&event.at, &*panel.0.clock)) "." }
                     p { "Nothing of yours was changed. This is how it is now." }
                 }
@@ -303,7 +303,7 @@ fn lane(panel: &Panel, seen: &Seen, row: &FleetRow) -> Markup {
                         (breaker.state.replace('_', " "))
                         @if let Some(secs) = breaker.retry_after_secs { ", tries again in " (secs) " s" }
                     }
-                    dt { "Opened" } dd { (breaker.opened_total) " times" }
+                    dt { "Opened" } dd { (breaker.opened_total) @if breaker.opened_total == 1 { " time" } @else { " times" } }
                 }
             }
             @if seen.may_change() {
@@ -388,7 +388,7 @@ fn timeline(panel: &Panel, seen: &Seen, found: &[EventView]) -> Markup {
                 @for event in found {
                     li {
                         (words::full_moment(&event.at, &*panel.0.clock)) " "
-                        strong { (event.action) } " by " (events::actor(panel, seen, &event.actor))
+                        (events::action(&event.action)) " by " (events::actor(panel, seen, &event.actor))
                         @if let Some(generation) = event.generation { ", generation " (generation) }
                         (events::detail(&event.detail))
                     }
