@@ -36,6 +36,8 @@ pub struct Options {
     pub settings: String,
     /// Where its stores are; SQLite files of its own without.
     pub stores: Option<Stores>,
+    /// Whether operators can sign in to the panel, at the gateway's own address.
+    pub panel: bool,
     /// Whether those stores are to be migrated and given keys first. Its own always are.
     pub fresh: bool,
 }
@@ -137,8 +139,7 @@ fn write_settings(folder: &Path, issuer: &TestIssuer, options: &Options, stores:
 listen = "127.0.0.1:0"
 public_url = "http://gateway.test/fhir"
 [admin]
-listen = "127.0.0.1:0"
-public_url = "http://ops.test"
+{admin}
 [registry]
 url = "{registry}"
 [keys]
@@ -150,6 +151,7 @@ audience = "wardgate-api"
 [operators]
 issuer = "{operators}"
 audience = "wardgate-admin"
+{panel}
 [egress]
 allow = {egress:?}
 sqlite_dir = "{sqlite}"
@@ -160,6 +162,8 @@ checkpoint_dir = "{checkpoints}"
 format = "json"
 level = "trace"
 "#,
+        admin = admin_settings(options),
+        panel = panel_settings(issuer, options),
         registry = stores.registry,
         keys = stores.keys,
         kek = stores.kek.display(),
@@ -172,6 +176,22 @@ level = "trace"
     );
     writeln!(text, "{}", options.settings).expect("write to memory");
     std::fs::write(folder.join("wardgate.toml"), text).expect("write the settings");
+}
+
+/// The panel must know its own address before it listens there.
+fn admin_settings(options: &Options) -> String {
+    if !options.panel {
+        return "listen = \"127.0.0.1:0\"\npublic_url = \"http://ops.test\"".to_owned();
+    }
+    let probe = std::net::TcpListener::bind("127.0.0.1:0").expect("find a port");
+    let address = probe.local_addr().expect("its address");
+    format!("listen = \"{address}\"\npublic_url = \"http://{address}\"")
+}
+
+fn panel_settings(issuer: &TestIssuer, options: &Options) -> String {
+    let secret = issuer.panel_secret();
+    let settings = format!("client_id = \"wardgate-panel\"\nclient_secret = \"{secret}\"");
+    if options.panel { settings } else { String::new() }
 }
 
 fn program(folder: &Path) -> Command {

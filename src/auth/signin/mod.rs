@@ -7,8 +7,6 @@
 
 mod provider;
 mod sessions;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
