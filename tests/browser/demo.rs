@@ -91,6 +91,18 @@ impl Demo {
         assert_eq!(status, 200, "{said}");
     }
 
+    /// Suspends a hospital as it was set up; gives back the status.
+    pub async fn suspend(&self, token: &str, tenant: &str, reason: &str) -> u16 {
+        let url = format!("{}/admin/v1/tenants/{tenant}", self.url("admin"));
+        let shown = self.http.get(url).bearer_auth(token).send().await.expect("an answer");
+        let tag = shown.headers()["etag"].to_str().expect("a text").to_owned();
+        let url = format!("{}/admin/v1/tenants/{tenant}/suspend", self.url("admin"));
+        let request = self.http.post(url).bearer_auth(token).header("if-match", tag);
+        let request = request.header("content-type", "application/json");
+        let body = serde_json::json!({ "reason": reason }).to_string();
+        request.body(body).send().await.expect("an answer").status().as_u16()
+    }
+
     /// An order to the admin API; gives back the status.
     pub async fn order(&self, token: &str, path: &str, body: Value) -> u16 {
         let url = format!("{}/admin/v1/{path}", self.url("admin"));

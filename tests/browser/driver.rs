@@ -204,15 +204,61 @@ impl Browser {
         base64::engine::general_purpose::STANDARD.decode(text).expect("base64")
     }
 
-    /// What the page complained about on its console, refusals of its own policy included.
-    pub async fn complaints(&self) -> Vec<String> {
+    /// What axe finds serious or critical on the page: rule, what is wrong, where.
+    pub async fn axe(&self) -> Vec<String> {
+        let file =
+            std::env::var("WARDGATE_TEST_AXE").expect("where axe-core is; run tests/run browser");
+        let axe = std::fs::read_to_string(file).expect("read axe-core");
+        let tags = "['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']";
+        let script = format!(
+            "{axe}; return axe.run(document, {{ runOnly: {tags} }}).then(done => done.violations
+             .filter(found => found.impact === 'serious' || found.impact === 'critical')
+             .flatMap(found => found.nodes.map(node =>
+               found.id + ': ' + node.failureSummary + ' ' + node.html)))"
+        );
+        let found = self.run(&script).await;
+        let found = found.as_array().cloned().unwrap_or_default();
+        found.iter().map(|text| text.as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Whether the page's own scripts run.
+    pub async fn scripts(&self, run: bool) {
+        self.devtools("Emulation.setScriptExecutionDisabled", json!({ "value": !run })).await;
+    }
+
+    /// Presses keys, wherever the focus is.
+    pub async fn press(&self, key: &str, times: usize) {
+        let one =
+            [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })];
+        let all: Vec<_> = one.iter().cycle().take(2 * times).collect();
+        let body = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": all }] });
+        self.post("/actions", body).await.expect("press keys");
+    }
+
+    /// What pages below that address complained about on their console, refusals of their own policy
+    /// included.
+    pub async fn complaints(&self, base: &str) -> Vec<String> {
         let body = json!({ "type": "browser" });
         let entries = self.post("/se/log", body).await.expect("the console");
         let entries = entries.as_array().cloned().unwrap_or_default();
-        entries
-            .iter()
-            .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
-            .collect()
+        let texts = entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default());
+        texts.filter(|text| text.starts_with(base)).map(str::to_owned).collect()
+    }
+
+    /// Puts the focus there.
+    pub async fn focus(&self, css: &str) {
+        self.wait_for(css).await;
+        self.run(&format!("document.querySelector({css:?}).focus()")).await;
+    }
+
+    /// Sends a form in the background, as another window of the same person would.
+    pub async fn post_from_elsewhere(&self, path: &str) {
+        let script = format!(
+            "return fetch({path:?}, {{ method: 'POST', redirect: 'manual', headers:
+             {{ 'content-type': 'application/x-www-form-urlencoded' }},
+             body: 'csrf=' + document.querySelector('input[name=csrf]').value }}).then(() => 1)"
+        );
+        self.run(&script).await;
     }
 
     /// Cookies as the browser holds them.

@@ -5,4 +5,11 @@ mod demo;
 #[cfg(test)]
 mod driver;
 #[cfg(test)]
+mod keycloak;
+#[cfg(test)]
 mod pictures;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod walk;

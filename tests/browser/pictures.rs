@@ -97,8 +97,10 @@ async fn the_main_pages_look_as_they_should() {
             let over = browser.run(sideways).await.as_i64();
             assert!(over <= Some(0), "{name} {look} scrolls sideways by {over:?}");
             save(&browser, &format!("{name}-{look}"), true).await;
+            let found = browser.axe().await;
+            assert!(found.is_empty(), "{name} {look}: {found:#?}");
         }
     }
-    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    assert_eq!(browser.complaints(demo.url("panel")).await, Vec::<String>::new());
     browser.close().await;
 }

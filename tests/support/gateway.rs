@@ -38,6 +38,8 @@ pub struct Options {
     pub stores: Option<Stores>,
     /// Whether operators can sign in to the panel, at the gateway's own address.
     pub panel: bool,
+    /// `[operators]` in full, when it is another issuer than the test's.
+    pub operators: Option<String>,
     /// Whether those stores are to be migrated and given keys first. Its own always are.
     pub fresh: bool,
 }
@@ -149,9 +151,7 @@ store = "{keys}"
 url = "{hospitals}"
 audience = "wardgate-api"
 [operators]
-issuer = "{operators}"
-audience = "wardgate-admin"
-{panel}
+{operators}
 [egress]
 allow = {egress:?}
 sqlite_dir = "{sqlite}"
@@ -163,12 +163,11 @@ format = "json"
 level = "trace"
 "#,
         admin = admin_settings(options),
-        panel = panel_settings(issuer, options),
         registry = stores.registry,
         keys = stores.keys,
         kek = stores.kek.display(),
         hospitals = issuer.hospitals(),
-        operators = issuer.operators(),
+        operators = operators_settings(issuer, options),
         egress = options.egress,
         sqlite = folder_of("sqlite"),
         audit = folder_of("audit"),
@@ -188,10 +187,17 @@ fn admin_settings(options: &Options) -> String {
     format!("listen = \"{address}\"\npublic_url = \"http://{address}\"")
 }
 
-fn panel_settings(issuer: &TestIssuer, options: &Options) -> String {
-    let secret = issuer.panel_secret();
-    let settings = format!("client_id = \"wardgate-panel\"\nclient_secret = \"{secret}\"");
-    if options.panel { settings } else { String::new() }
+fn operators_settings(issuer: &TestIssuer, options: &Options) -> String {
+    if let Some(settings) = &options.operators {
+        return settings.clone();
+    }
+    let (url, secret) = (issuer.operators(), issuer.panel_secret());
+    let mut settings = format!("issuer = \"{url}\"\naudience = \"wardgate-admin\"");
+    if options.panel {
+        let client = format!("\nclient_id = \"wardgate-panel\"\nclient_secret = \"{secret}\"");
+        settings.push_str(&client);
+    }
+    settings
 }
 
 fn program(folder: &Path) -> Command {

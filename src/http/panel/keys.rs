@@ -23,6 +23,7 @@ pub(super) async fn show(
         (layout::done(done.done.as_deref()))
         section class="card wide" {
             h2 { "Key-encryption keys" }
+            div class="scroll" tabindex="0" role="region" aria-label="Key-encryption keys" {
             table {
                 thead { tr {
                     th scope="col" { "Key" } th scope="col" { "" } th scope="col" class="num" { "Data keys under it" }
@@ -42,6 +43,7 @@ pub(super) async fn show(
                         }
                     }
                 }
+            }
             }
             @if stale > 0 {
                 p { strong { (words::count(stale)) } " data keys are not yet under the current key." }

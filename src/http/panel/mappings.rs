@@ -158,6 +158,7 @@ fn list(panel: &Panel, seen: &Seen, tenant: &TenantView, versions: &[MappingView
             h2 { "Versions" }
             @if versions.is_empty() { p { "None yet. Check and store one below." } }
             @else {
+                div class="scroll" tabindex="0" role="region" aria-label="Versions" {
                 table class="versions" {
                     thead { tr {
                         th scope="col" class="num" { "Version" } th scope="col" { "Stored" } th scope="col" { "By" }
@@ -184,6 +185,7 @@ fn list(panel: &Panel, seen: &Seen, tenant: &TenantView, versions: &[MappingView
                             }
                         }
                     }
+                }
                 }
             }
             @if seen.may_change() && tenant.mapping.active.is_some() && versions.len() > 1 {
