@@ -195,9 +195,9 @@ mod tests {
             assert_eq!(recent.failed(), shown as u64, "minute {minute}");
             let before = recent.requests[MINUTES - 2];
             assert_eq!(before, if minute == 0 { 0 } else { minute + 1 });
-            tokio::time::advance(Duration::from_secs(60)).await;
+            tokio::time::advance(Duration::from_mins(1)).await;
         }
-        tokio::time::advance(Duration::from_secs(60 * 20)).await;
+        tokio::time::advance(Duration::from_mins(20)).await;
         assert_eq!(traffic.recent(tenant).total(), 0);
         assert_eq!(traffic.recent(tenant).p99, None);
     }

@@ -9,6 +9,7 @@ mod keycloak;
 #[cfg(test)]
 mod pictures;
 #[cfg(test)]
+#[expect(dead_code, unused_imports, reason = "a browser needs little of what other tests share")]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]

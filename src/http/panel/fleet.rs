@@ -1,5 +1,7 @@
 //! Every tenant at a glance.
 
+use std::fmt::Write as _;
+
 use axum::extract::{Query, State};
 use axum::response::IntoResponse as _;
 use maud::{Markup, html};
@@ -68,10 +70,10 @@ impl Wanted {
             ("order", &self.order),
         ] {
             if !value.is_empty() {
-                address.push_str(&format!("{name}={}&", words::query_value(value)));
+                let _infallible = write!(address, "{name}={}&", words::query_value(value));
             }
         }
-        address.push_str(&format!("page={page}"));
+        let _infallible = write!(address, "page={page}");
         address
     }
 }

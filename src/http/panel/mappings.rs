@@ -112,12 +112,9 @@ async fn after(
     outcome: Result<TenantView, ControlFault>,
     done: &str,
 ) -> Answer {
-    let fault = match outcome {
-        Ok(_) => {
-            let target = format!("/panel/tenants/{name}/mappings?done={done}");
-            return Ok(Redirect::to(&target).into_response());
-        }
-        Err(fault) => fault,
+    let Err(fault) = outcome else {
+        let target = format!("/panel/tenants/{name}/mappings?done={done}");
+        return Ok(Redirect::to(&target).into_response());
     };
     let (status, why) = told(&fault);
     let notice = html! {

@@ -149,9 +149,8 @@ pub(super) async fn check(
 /// The page again, with what went wrong and, where somebody else was faster, who and what.
 async fn failed(panel: &Panel, seen: &Seen, name: &str, fault: &ControlFault) -> Answer {
     let (status, why) = told(fault);
-    let shown = match Shown::read(panel, seen, name).await {
-        Ok(shown) => shown,
-        Err(_) => return Err(Refusal::page(Some(seen), status, &why)),
+    let Ok(shown) = Shown::read(panel, seen, name).await else {
+        return Err(Refusal::page(Some(seen), status, &why));
     };
     let other = (fault.kind() == FaultKind::Stale).then(|| shown.events.first()).flatten();
     let notice = html! {
