@@ -74,6 +74,8 @@ const DOORS: &[(&str, &str)] = &[
     // The recording side only; the names live in `telemetry`.
     ("metrics", "*"),
     ("clap", "cli"),
+    // The process's allocator is chosen where the process begins.
+    ("mimalloc", "main"),
     ("anyhow", "config app cli"),
 ];
 

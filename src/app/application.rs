@@ -40,6 +40,9 @@ pub struct Application {
     pools: Pools,
     audit: AuditLog,
     keyring: crate::keyring::Keyring,
+    metrics: MetricsPage,
+    clock: Arc<dyn Clock>,
+    keep: Option<Duration>,
 }
 
 impl Application {
@@ -85,13 +88,15 @@ impl Application {
         let plane = DataPlane::new(
             authority.clone(),
             tenants.clone(),
+            control.clone(),
             data_plane(&settings),
             rooms::description(&settings),
             traffic,
         );
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
-        let panel = panel(&settings, &authority, &control, clock)?;
-        let admin_router = admin::router(authority.clone(), control, MetricsPage::install());
+        let panel = panel(&settings, &authority, &control, Arc::clone(&clock))?;
+        let metrics = MetricsPage::install();
+        let admin_router = admin::router(authority.clone(), control, metrics.clone());
         let admin_router = match panel {
             Some(panel) => admin_router.merge(panel::router(panel)),
             None => admin_router,
@@ -108,6 +113,9 @@ impl Application {
             pools,
             audit,
             keyring,
+            metrics,
+            clock,
+            keep: settings.audit.keep,
         })
     }
 
@@ -131,6 +139,11 @@ impl Application {
         upkeep.spawn(self.tenants.clone().follow(end.clone(), flush));
         upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.keyring.clone().run_maintenance(end.clone()));
+        upkeep.spawn(self.metrics.run_maintenance(end.clone()));
+        if let Some(keep) = self.keep {
+            let (audit, keyring) = (self.audit.clone(), self.keyring.clone());
+            upkeep.spawn(audit.run_retention(keep, keyring, self.clock, end.clone()));
+        }
         let serving = async {
             tokio::join!(
                 self.fhir.serve(self.fhir_router, stop.clone(), DRAIN),

@@ -131,6 +131,8 @@ impl Checkpoint {
         let folder = path.parent().unwrap_or(Path::new("."));
         disk::make_folder(folder)?;
         let (new, file) = (!path.exists(), disk::open(&path)?);
+        // Retention writes beside the gateway that writes the chain. Closing the file unlocks it.
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
         let end = whole_len(&file)?;
         file.set_len(end)?;
         file.write_all_at(self.to_line(chain, key).as_bytes(), end)?;

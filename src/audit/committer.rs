@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +22,13 @@ use crate::keyring::{Keyring, MacKey, Purpose};
 
 /// Most events that share a flush.
 const BATCH: usize = 512;
+
+/// With so many accesses under way a flush waits a moment for more of their events. A flush costs far more
+/// of the machine than any event in it, so when the machine is busy waiting is answering sooner; with few
+/// under way it is not busy, and nobody waits.
+const COMPANY: usize = 16;
+/// How long.
+const GATHER: Duration = Duration::from_micros(400);
 
 /// An event and who waits for it.
 pub(super) struct Request {
@@ -55,6 +63,15 @@ impl Committer {
         self.note(notes);
         let mut requests = Vec::with_capacity(BATCH);
         while queue.blocking_recv_many(&mut requests, BATCH) > 0 {
+            let under_way = self.shared.under_way.load(Ordering::Relaxed);
+            if under_way >= COMPANY && requests.len() < under_way / 2 {
+                std::thread::sleep(GATHER);
+                while requests.len() < BATCH
+                    && let Ok(request) = queue.try_recv()
+                {
+                    requests.push(request);
+                }
+            }
             self.take(requests.drain(..));
         }
         // The filer ends when the sender is dropped with `self`.

@@ -1,7 +1,7 @@
 //! Every write of this room, so that tests can fill the disk and break its flushes.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -59,14 +59,19 @@ impl Disk {
         wanted
     }
 
-    /// Writes at the file's own position.
-    pub(super) fn append(&self, part: Part, file: &mut File, bytes: &[u8]) -> io::Result<()> {
-        let room = self.room(part, bytes.len());
-        file.write_all(&bytes[..room])?;
-        if room < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    /// Writes zeros at `offset` to make the file longer, if the disk has that much room.
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "only tests bound the disk"))]
+    pub(super) fn reserve(&self, file: &File, zeros: &[u8], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(sick) = &self.sick
+            && sick.spool_left.load(Ordering::SeqCst) < zeros.len() as u64
+        {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        file.write_all_at(zeros, offset)
     }
 
-    /// Writes at `offset`.
+    /// Writes at `offset`; what fits of it, and an error, when the disk is full.
     pub(super) fn write_at(
         &self,
         part: Part,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,10 @@ use crate::keyring::SigningKey;
 /// How long it waits at most before it looks at the time.
 const TICK: Duration = Duration::from_millis(250);
 
+/// How long an order may wait for others: filing in the chains holds nobody up, and many events of one
+/// chain are one write.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// What the committer asks for.
 pub(super) enum Order {
     /// File these; they are durable in the spool.
@@ -28,13 +32,15 @@ pub(super) enum Order {
     Settle(u64),
 }
 
-/// What the two threads tell each other.
-#[derive(Default)]
+/// What the two threads, and those who wait for them, tell each other.
+#[derive(Debug, Default)]
 pub(super) struct Shared {
     /// Chains cannot be written; nothing more is to be promised.
     pub(super) behind: AtomicBool,
     /// Spool files up to this number are settled.
     pub(super) settled: AtomicU64,
+    /// Accesses whose events will soon be here.
+    pub(super) under_way: AtomicUsize,
 }
 
 pub(super) struct Filer {
@@ -73,10 +79,9 @@ impl Filer {
             Mind { grown: HashMap::new(), checkpoints_at: Instant::now(), behind: None, settle: 0 };
         loop {
             match orders.recv_timeout(TICK) {
-                Ok(Order::File(chunks)) => self.file(&mut mind, &chunks),
-                Ok(Order::Settle(number)) => {
-                    mind.settle = mind.settle.max(number);
-                    self.settle(&mut mind);
+                Ok(first) => {
+                    std::thread::sleep(GATHER);
+                    self.obey(&mut mind, std::iter::once(first).chain(orders.try_iter()));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -95,30 +100,58 @@ impl Filer {
         drop(self.lock);
     }
 
-    fn file(&mut self, mind: &mut Mind, chunks: &[Chunk]) {
-        for chunk in chunks {
-            // While behind nothing is lost: the chunk is in the spool, and catching up reads that.
-            if mind.behind.is_none() {
-                let Chunk { tenant, segment, offset, bytes, .. } = chunk;
-                if let Err(error) = self.book.write(*tenant, *segment, *offset, bytes) {
-                    self.fall_behind(mind, &error.to_string());
+    fn obey(&mut self, mind: &mut Mind, orders: impl Iterator<Item = Order>) {
+        let mut gathered = Vec::new();
+        for order in orders {
+            match order {
+                Order::File(chunks) => gathered.extend(chunks),
+                Order::Settle(number) => {
+                    self.file(mind, std::mem::take(&mut gathered));
+                    mind.settle = mind.settle.max(number);
+                    self.settle(mind);
                 }
             }
-            let checked = chunk.n - 1;
-            let grown = mind.grown.entry(chunk.tenant);
-            let grown = grown.or_insert(Grown { n: chunk.n, hash: chunk.hash, checked });
-            (grown.n, grown.hash) = (chunk.n, chunk.hash);
-            if mind.behind.is_some() {
-                continue;
-            }
-            if let Some((n, hash)) = chunk.sealed {
-                self.checkpoint(chunk.tenant, n, hash);
-            }
-            if grown.n - grown.checked >= self.config.checkpoint_events
-                && self.checkpoint(chunk.tenant, grown.n, grown.hash)
+        }
+        self.file(mind, gathered);
+    }
+
+    fn file(&mut self, mind: &mut Mind, mut chunks: Vec<Chunk>) {
+        chunks.sort_by_key(|chunk| (chunk.tenant, chunk.segment, chunk.offset));
+        // Events that follow one another in a file.
+        for run in chunks.chunk_by(|a, b| a.end() == (b.tenant, b.segment, b.offset)) {
+            // While behind nothing is lost: the events are in the spool, and catching up reads that.
+            if mind.behind.is_none()
+                && let Err(error) = self.write(run)
             {
-                grown.checked = grown.n;
+                self.fall_behind(mind, &error.to_string());
             }
+            for chunk in run {
+                self.mind_growth(mind, chunk);
+            }
+        }
+    }
+
+    fn write(&mut self, run: &[Chunk]) -> std::io::Result<()> {
+        let Some(first) = run.first() else { return Ok(()) };
+        let bytes: Vec<&[u8]> = run.iter().map(|chunk| chunk.bytes.as_slice()).collect();
+        self.book.write(first.tenant, first.segment, first.offset, &bytes.concat())
+    }
+
+    fn mind_growth(&self, mind: &mut Mind, chunk: &Chunk) {
+        let checked = chunk.n - 1;
+        let grown = mind.grown.entry(chunk.tenant);
+        let grown = grown.or_insert(Grown { n: chunk.n, hash: chunk.hash, checked });
+        (grown.n, grown.hash) = (chunk.n, chunk.hash);
+        if mind.behind.is_some() {
+            return;
+        }
+        if let Some((n, hash)) = chunk.sealed {
+            self.checkpoint(chunk.tenant, n, hash);
+        }
+        if grown.n - grown.checked >= self.config.checkpoint_events
+            && self.checkpoint(chunk.tenant, grown.n, grown.hash)
+        {
+            grown.checked = grown.n;
         }
     }
 

@@ -1,7 +1,9 @@
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc as channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +21,10 @@ use crate::keyring::Keyring;
 /// Batches that may wait to be filed before further ones wait to be promised.
 const BATCHES_AHEAD: usize = 64;
 
+/// How often an instance's lock is tried again, and how long after.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
 /// An event's place in its tenant's chain on this instance. Whoever holds one may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
@@ -32,8 +38,19 @@ pub struct Receipt {
 #[derive(Clone)]
 pub struct AuditLog(Arc<Inner>);
 
+/// An access under way, from which an event will come. Only tells the log how busy it is about to be.
+#[derive(Debug)]
+pub struct Expected(Arc<Shared>);
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 struct Inner {
     config: Arc<AuditConfig>,
+    shared: Arc<Shared>,
     queue: Mutex<Option<mpsc::Sender<Request>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -74,6 +91,12 @@ impl AuditLog {
         tokio::time::timeout(limit, durable).await.map_err(|_| AuditFault::Slow)?
     }
 
+    /// Says that an access is under way, for as long as the guard is kept.
+    pub fn expect(&self) -> Expected {
+        self.0.shared.under_way.fetch_add(1, Ordering::Relaxed);
+        Expected(Arc::clone(&self.0.shared))
+    }
+
     /// Where the log lies, for verifying and exporting.
     pub fn place(&self) -> AuditPlace {
         self.0.config.place()
@@ -109,7 +132,7 @@ fn open(
     for needed in [&folder, &place.checkpoint_dir] {
         disk::make_folder(needed).map_err(AuditFault::io(needed))?;
     }
-    let lock = lock(&folder)?.ok_or_else(|| AuditFault::InUse(folder.clone()))?;
+    let lock = wait_for_lock(&folder)?.ok_or_else(|| AuditFault::InUse(folder.clone()))?;
     settle_the_dead(disk, &config)?;
     let mut book = Book::new(disk.clone(), &config.dir, &config.instance, config.open_files);
     let replayed = replay::replay(&mut book, &folder, true)?;
@@ -142,7 +165,7 @@ fn open(
         config: config.clone(),
         keyring,
         clock,
-        shared,
+        shared: shared.clone(),
         spool,
         orders,
         chains: std::collections::HashMap::new(),
@@ -156,6 +179,7 @@ fn open(
     let threads = threads.into_iter().collect::<Result<_, _>>().map_err(AuditFault::io(&folder))?;
     Ok(AuditLog(Arc::new(Inner {
         config,
+        shared,
         queue: Mutex::new(Some(queue)),
         threads: Mutex::new(threads),
     })))
@@ -163,6 +187,17 @@ fn open(
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+/// An instance's lock, for which a process that is just ending is given a moment.
+fn wait_for_lock(folder: &Path) -> Result<Option<File>, AuditFault> {
+    for _ in 0..LOCK_TRIES {
+        if let Some(lock) = lock(folder)? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    lock(folder)
 }
 
 /// An instance's lock; nothing when another process has it.

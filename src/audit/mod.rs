@@ -15,10 +15,12 @@ mod fault;
 mod filer;
 mod line;
 mod log;
+mod page;
 mod replay;
 mod retain;
 mod segment;
 mod spool;
+mod upkeep;
 mod verify;
 
 #[cfg(test)]
@@ -29,6 +31,7 @@ pub use event::{AccessEvent, Action, Actor, ActorKind, Outcome, Target};
 pub use export::Export;
 pub use fault::AuditFault;
 pub use line::EventHash;
-pub use log::{AuditLog, Receipt};
+pub use log::{AuditLog, Expected, Receipt};
+pub use page::LogPage;
 pub use retain::Retained;
 pub use verify::{ChainReport, Tamper, TamperKind, verify};

@@ -3,10 +3,14 @@
 //! A spool file is a list of frames: the length of the payload (32 bits, big-endian), the first 8 bytes
 //! of its SHA-256, the payload. A payload is tenant (16), segment (32 bits), offset (64 bits) and the
 //! bytes that belong there. It says where, not only what, so filing it twice changes nothing.
+//!
+//! Zeros may follow the last frame: the file is grown ahead of what is written into it, because making
+//! bytes durable in room that is already the file's costs about half of making them durable at its end,
+//! where the file system has to write down the new length as well.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -21,6 +25,8 @@ const MAGIC: &[u8] = b"wardgate-spool v1\n";
 const PAYLOAD_HEAD: usize = 16 + 4 + 8;
 /// Longest payload: a header and an event.
 const PAYLOAD_MAX: usize = 256 * 1024;
+/// How much room is made ahead at a time: some five hundred events.
+const ROOM: usize = 256 << 10;
 
 /// Bytes and the place in a chain they belong to.
 #[derive(Debug, Clone)]
@@ -37,6 +43,11 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
+    /// Where the next bytes of the same chain belong, while its segment lasts.
+    pub(super) fn end(&self) -> (TenantId, u32, u64) {
+        (self.tenant, self.segment, self.offset + u64::try_from(self.bytes.len()).unwrap_or(0))
+    }
+
     pub(super) fn push_frame(&self, frames: &mut Vec<u8>) {
         let mut payload = Vec::with_capacity(PAYLOAD_HEAD + self.bytes.len());
         payload.extend_from_slice(self.tenant.as_uuid().as_bytes());
@@ -64,7 +75,7 @@ pub(super) struct Frame<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// The whole frames of a spool file, and how many bytes follow the last of them.
+/// The whole frames of a spool file, and how many bytes of a broken-off one follow the last of them.
 pub(super) fn frames(file: &[u8]) -> (Vec<Frame<'_>>, usize) {
     let Some(mut rest) = file.strip_prefix(MAGIC) else {
         return (Vec::new(), file.len());
@@ -74,7 +85,7 @@ pub(super) fn frames(file: &[u8]) -> (Vec<Frame<'_>>, usize) {
         frames.push(frame);
         rest = after;
     }
-    (frames, rest.len())
+    (frames, rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1))
 }
 
 fn frame(bytes: &[u8]) -> Option<(Frame<'_>, &[u8])> {
@@ -120,8 +131,10 @@ pub(super) struct Spool {
     folder: PathBuf,
     number: u64,
     file: File,
-    /// What is durable of it; the file may be longer after a write that failed.
+    /// What is durable of it.
     len: u64,
+    /// How long the file is: what follows `len` is zeros, or the remains of a write that failed.
+    room: u64,
     /// Whether the last write failed and its remains may still be there.
     suspect: bool,
     waiting: VecDeque<(u64, u64)>,
@@ -130,8 +143,8 @@ pub(super) struct Spool {
 impl Spool {
     pub(super) fn create(disk: Disk, folder: &Path, number: u64) -> io::Result<Self> {
         let file = new_file(&disk, folder, number)?;
-        let (folder, len) = (folder.to_owned(), file_head());
-        Ok(Self { disk, folder, number, file, len, suspect: false, waiting: VecDeque::new() })
+        let (folder, len, waiting) = (folder.to_owned(), file_head(), VecDeque::new());
+        Ok(Self { disk, folder, number, file, len, room: len, suspect: false, waiting })
     }
 
     /// Makes `frames` durable, all or none. After a failure nothing of them may come back later, when
@@ -139,15 +152,32 @@ impl Spool {
     pub(super) fn commit(&mut self, frames: &[u8]) -> io::Result<()> {
         if self.suspect {
             self.file.set_len(self.len)?;
-            self.file.seek(SeekFrom::Start(self.len))?;
             self.disk.flush(&self.file)?;
-            self.suspect = false;
+            (self.suspect, self.room) = (false, self.len);
         }
         self.suspect = true;
-        self.disk.append(Part::Spool, &mut self.file, frames)?;
+        let end = self.len + u64::try_from(frames.len()).unwrap_or(0);
+        if end > self.room {
+            self.make_room(end)?;
+        }
+        self.disk.write_at(Part::Spool, &self.file, frames, self.len)?;
         self.disk.flush(&self.file)?;
         self.suspect = false;
-        self.len += u64::try_from(frames.len()).unwrap_or(0);
+        self.len = end;
+        Ok(())
+    }
+
+    /// Grows the file beyond `end`. A disk without that much room may still have enough for the events.
+    fn make_room(&mut self, end: u64) -> io::Result<()> {
+        let zeros = vec![0; ROOM];
+        match self.disk.reserve(&self.file, &zeros, end) {
+            Ok(()) => self.room = end + u64::try_from(ROOM).unwrap_or(0),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                self.file.set_len(self.len)?;
+                self.room = end;
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -164,7 +194,8 @@ impl Spool {
         let file = new_file(&self.disk, &self.folder, self.number + 1)?;
         let full = self.number;
         self.waiting.push_back((full, self.len));
-        (self.file, self.number, self.len) = (file, full + 1, file_head());
+        (self.file, self.number) = (file, full + 1);
+        (self.len, self.room) = (file_head(), file_head());
         Ok(full)
     }
 
@@ -182,10 +213,10 @@ fn file_head() -> u64 {
 }
 
 fn new_file(disk: &Disk, folder: &Path, number: u64) -> io::Result<File> {
-    let mut file = disk::open(&path(folder, number))?;
+    let file = disk::open(&path(folder, number))?;
     // A number is used again only when making its file failed before.
     file.set_len(0)?;
-    disk.append(Part::Spool, &mut file, MAGIC)?;
+    disk.write_at(Part::Spool, &file, MAGIC, 0)?;
     disk.flush(&file)?;
     disk.flush_folder(folder)?;
     Ok(file)

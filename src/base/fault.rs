@@ -62,6 +62,11 @@ pub trait Fault: std::error::Error {
     /// What the caller is told. Never more than she already knows.
     fn client_message(&self) -> Cow<'static, str>;
 
+    /// Whether the request is well-formed and asks for something that is not served.
+    fn unsupported(&self) -> bool {
+        false
+    }
+
     /// Seconds after which trying again makes sense, for `Retry-After`.
     fn retry_after_secs(&self) -> Option<u64> {
         None

@@ -9,6 +9,7 @@ mod record;
 mod secret;
 mod server;
 mod url;
+mod url_parameter;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use deadline::Deadline;
@@ -21,6 +22,5 @@ pub use record::{
 };
 pub use secret::SecretText;
 pub use server::ServerIdentity;
-pub use url::{
-    ParameterName, UrlFault, attach_ca_pem, canonical_host, is_loopback_host, parse_connection_url,
-};
+pub use url::{UrlFault, attach_ca_pem, canonical_host, is_loopback_host, parse_connection_url};
+pub use url_parameter::ParameterName;

@@ -1,69 +1,14 @@
-use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{
-    ConnectionRecord, Engine, SecretText, ServerRecord, SqliteRecord, TlsPolicy, TlsSettings,
+    ConnectionRecord, Engine, ParameterName, SecretText, ServerRecord, SqliteRecord, TlsPolicy,
+    TlsSettings,
 };
 
 /// The longest URL read, in bytes.
 const MAX_URL: usize = 4096;
 /// The longest PEM bundle attached to a record, in bytes.
 const MAX_CA_PEM: usize = 64 * 1024;
-
-/// A URL parameter's name as it may be repeated in a message: one that drivers are known to read. Any
-/// other is shown as `?`, since part of a password typed with a bare `?` in it looks just like a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterName(&'static str);
-
-/// What libpq, the MySQL clients and SQLite's URIs take, and the gateway's own two.
-const PARAMETER_NAMES: [&str; 34] = [
-    "application_name",
-    "cache",
-    "channel_binding",
-    "charset",
-    "client_encoding",
-    "collation",
-    "connect_timeout",
-    "dbname",
-    "gssencmode",
-    "host",
-    "hostaddr",
-    "immutable",
-    "keepalives",
-    "mode",
-    "options",
-    "passfile",
-    "password",
-    "port",
-    "require_auth",
-    "search_path",
-    "service",
-    "socket",
-    "ssl-ca",
-    "ssl-cert",
-    "ssl-key",
-    "ssl-mode",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "timezone",
-    "tls",
-    "tls-name",
-    "user",
-];
-
-impl ParameterName {
-    fn of(name: &str) -> Self {
-        Self(PARAMETER_NAMES.iter().find(|known| **known == name).copied().unwrap_or("?"))
-    }
-}
-
-impl fmt::Display for ParameterName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
 
 /// Why a connection URL was refused. Carries nothing of what was typed but a parameter's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -209,10 +209,19 @@ impl<'f, 'a> Section<'f, 'a> {
         self.parsed(key, default, &hint, parse, ToString::to_string)
     }
 
-    /// A span such as `500ms`, `5s`, `30m` or `24h`, not zero.
-    pub(super) fn duration(&mut self, key: &'static str, default: Duration) -> Duration {
-        let hint = "a span like \"500ms\", \"5s\", \"30m\" or \"24h\"";
-        self.parsed(key, default, hint, parse_duration, |d| show_duration(*d))
+    /// A span such as `500ms`, `5s`, `30m` or `24h`, not zero and not above `most`.
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        most: Duration,
+    ) -> Duration {
+        let hint = format!(
+            "a span like \"500ms\", \"5s\", \"30m\" or \"24h\", {} at most",
+            show_duration(most)
+        );
+        let parse = |text: &str| parse_duration(text).filter(|span| *span <= most);
+        self.parsed(key, default, &hint, parse, |d| show_duration(*d))
     }
 
     /// A folder or file that may be left out.

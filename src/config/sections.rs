@@ -31,6 +31,11 @@ const SECTIONS: [&str; 14] = [
     "log",
 ];
 
+/// The most anybody may be made to wait.
+const HOUR: Duration = Duration::from_hours(1);
+/// The longest anything is kept in memory.
+const MONTH: Duration = Duration::from_hours(30 * 24);
+
 impl Settings {
     pub(super) fn read(
         root: &Table,
@@ -211,10 +216,10 @@ fn pool<'a>(root: &'a Table, f: &mut Findings<'a>) -> PoolSettings {
     let mut s = Section::new(root, "pool", f);
     let pool = PoolSettings {
         max_connections: s.number("max_connections", 5, 1, 1000),
-        idle_timeout: s.duration("idle_timeout", Duration::from_mins(30)),
-        acquire_timeout: s.duration("acquire_timeout", Duration::from_secs(1)),
-        connect_timeout: s.duration("connect_timeout", Duration::from_secs(3)),
-        statement_timeout: s.duration("statement_timeout", Duration::from_secs(5)),
+        idle_timeout: s.duration("idle_timeout", Duration::from_mins(30), MONTH),
+        acquire_timeout: s.duration("acquire_timeout", Duration::from_secs(1), HOUR),
+        connect_timeout: s.duration("connect_timeout", Duration::from_secs(3), HOUR),
+        statement_timeout: s.duration("statement_timeout", Duration::from_secs(5), HOUR),
         total_connections: s.number("total_connections", 400, 1, 100_000),
     };
     if pool.max_connections > pool.total_connections {
@@ -230,7 +235,7 @@ fn pool<'a>(root: &'a Table, f: &mut Findings<'a>) -> PoolSettings {
 
 fn config_cache<'a>(root: &'a Table, f: &mut Findings<'a>) -> Duration {
     let mut s = Section::new(root, "config_cache", f);
-    let ttl = s.duration("ttl", Duration::from_mins(5));
+    let ttl = s.duration("ttl", Duration::from_mins(5), MONTH);
     s.finish();
     ttl
 }
@@ -239,8 +244,8 @@ fn breaker<'a>(root: &'a Table, f: &mut Findings<'a>) -> BreakerSettings {
     let mut s = Section::new(root, "breaker", f);
     let breaker = BreakerSettings {
         failures: s.number("failures", 5, 1, 1000),
-        open_for: s.duration("open_for", Duration::from_secs(5)),
-        open_at_most: s.duration("open_at_most", Duration::from_mins(1)),
+        open_for: s.duration("open_for", Duration::from_secs(5), HOUR),
+        open_at_most: s.duration("open_at_most", Duration::from_mins(1), HOUR),
     };
     if breaker.open_for < Duration::from_secs(2) || breaker.open_for > breaker.open_at_most {
         s.complain("open_for", "is out of bounds", "at least 2s and at most open_at_most");
@@ -256,7 +261,7 @@ fn limits<'a>(root: &'a Table, f: &mut Findings<'a>) -> LimitSettings {
         concurrent_requests: s.number("concurrent_requests", 32, 1, 100_000),
         page_size: s.number("page_size", 50, 1, 10_000),
         page_size_max: s.number("page_size_max", 1000, 1, 10_000),
-        request_timeout: s.duration("request_timeout", Duration::from_secs(10)),
+        request_timeout: s.duration("request_timeout", Duration::from_secs(10), HOUR),
         body_bytes: s.number("body_bytes", 1_048_576, 1024, 1 << 30),
     };
     if limits.page_size > limits.page_size_max {
@@ -278,8 +283,21 @@ fn audit<'a>(root: &'a Table, f: &mut Findings<'a>) -> AuditSettings {
     let dir = s.required("dir", "a folder of its own for the access log").into();
     let instance = s.text("instance", "gateway-1");
     let checkpoint_dir = s.path_option("checkpoint_dir");
+    let hint =
+        "\"for_ever\", or days like \"2192d\", 1d at least (six years: 45 CFR 164.316(b)(2))";
+    let days = |text: &str| match text {
+        "for_ever" => Some(None),
+        days => {
+            let days: u64 = days.strip_suffix('d')?.parse().ok()?;
+            (1..=36_500).contains(&days).then(|| Some(Duration::from_hours(24 * days)))
+        }
+    };
+    let shown = |keep: &Option<Duration>| {
+        keep.map_or("for_ever".to_owned(), |keep| format!("{}d", keep.as_secs() / 86_400))
+    };
+    let keep = s.parsed("keep", None, hint, days, shown);
     s.finish();
-    AuditSettings { dir, instance, checkpoint_dir }
+    AuditSettings { dir, instance, checkpoint_dir, keep }
 }
 
 fn log<'a>(root: &'a Table, f: &mut Findings<'a>) -> LogSettings {

@@ -183,6 +183,8 @@ pub struct AuditSettings {
     pub instance: String,
     /// Where its signed checkpoints go; better another disk.
     pub checkpoint_dir: Option<PathBuf>,
+    /// How long events are kept; for ever without it.
+    pub keep: Option<Duration>,
 }
 
 /// `[log]`.

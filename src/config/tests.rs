@@ -88,3 +88,16 @@ fn the_shipped_example_is_accepted() {
     assert_eq!(settings.issuers.len(), 1);
     assert_eq!(settings.audit.dir, std::path::Path::new("/var/lib/wardgate-audit"));
 }
+
+#[test]
+fn the_access_log_is_kept_for_ever_unless_days_are_given() {
+    assert_eq!(resolve(LEAST, env(&[])).unwrap().audit.keep, None);
+    let days = |value| resolve(LEAST, env(&[("WARDGATE__AUDIT__KEEP", value)]));
+    assert_eq!(days("for_ever").unwrap().audit.keep, None);
+    let six_years = std::time::Duration::from_hours(24 * 2192);
+    assert_eq!(days("2192d").unwrap().audit.keep, Some(six_years));
+    for bad in ["0d", "7", "6y", "forever", "36501d", "-1d"] {
+        let faults = days(bad).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.key == "audit.keep"), "{bad}: {faults:?}");
+    }
+}

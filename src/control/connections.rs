@@ -7,8 +7,8 @@ use super::fault::ControlFault;
 use super::view::{CheckReport, CheckStep, TenantView};
 use super::{Caller, Control};
 use crate::base::{
-    ConnectionRecord, ConnectionRevision, Generation, SecretText, ServerIdentity, TlsException,
-    TlsPolicy, attach_ca_pem, parse_connection_url,
+    ConnectionRecord, ConnectionRevision, Deadline, Generation, SecretText, ServerIdentity,
+    TenantId, TlsException, TlsPolicy, attach_ca_pem, parse_connection_url,
 };
 use crate::pool::dial::{DialClass, DialFault, Opened, SessionSettings};
 use crate::registry::{NewConnection, Tenant};
@@ -90,7 +90,7 @@ impl Control {
         if !input.check {
             return Ok(Prepared { record, identity: None });
         }
-        let opened = self.dial(caller, &record).await?;
+        let opened = self.dial(caller.deadline, &record).await?;
         if expected.is_some_and(|expected| *expected != opened.identity) {
             return Err(ControlFault::WrongServer);
         }
@@ -99,32 +99,30 @@ impl Control {
 
     pub(super) async fn dial(
         &self,
-        caller: &Caller,
+        deadline: Deadline,
         record: &ConnectionRecord,
     ) -> Result<Opened, DialFault> {
         let session = SessionSettings { read_only: true, ..SessionSettings::default() };
-        self.0.dialer.open(record, &session, caller.deadline).await
+        self.0.dialer.open(record, &session, deadline).await
     }
 
-    /// Seals a record under the tenant's data key and writes it with compare-and-set. Key first, record
-    /// second: an orphan key is harmless.
-    pub(super) async fn write_connection(
+    /// Seals a record under the tenant's data key, which is made if there is none: key first, record
+    /// second, for an orphan key is harmless.
+    pub(super) async fn seal(
         &self,
-        caller: &Caller,
-        tenant: &Tenant,
-        expected: Option<Generation>,
+        tenant: TenantId,
+        revision: ConnectionRevision,
         prepared: Prepared,
-    ) -> Result<Generation, ControlFault> {
+    ) -> Result<NewConnection, ControlFault> {
         let keyring = &self.0.keyring;
-        let key = match keyring.newest_data_key(tenant.id).await? {
+        let key = match keyring.newest_data_key(tenant).await? {
             Some(key) => key,
-            None => keyring.create_data_key(tenant.id).await?,
+            None => keyring.create_data_key(tenant).await?,
         };
         let record_id = Uuid::new_v4();
-        let revision = ConnectionRevision(tenant.connection_revision.0 + 1);
-        let place = seal_place(tenant.id, record_id, revision);
+        let place = seal_place(tenant, record_id, revision);
         let sealed = keyring.seal(&place, key, &prepared.record).await?;
-        let new = NewConnection {
+        Ok(NewConnection {
             record_id,
             revision,
             engine: prepared.record.engine(),
@@ -132,9 +130,7 @@ impl Control {
             data_key: key,
             identity: prepared.identity,
             tls: transport(&prepared.record).to_owned(),
-        };
-        let origin = caller.origin();
-        Ok(self.0.registry.put_connection(tenant.id, expected, &new, &origin).await?)
+        })
     }
 
     /// Replaces a tenant's connection: parsed, connected to, sealed, in force at once.
@@ -147,7 +143,23 @@ impl Control {
     ) -> Result<TenantView, ControlFault> {
         let tenant = self.find(named).await?;
         let prepared = self.prepare(caller, &input, None).await?;
-        let generation = self.write_connection(caller, &tenant, expected, prepared).await?;
+        self.put(caller, &tenant, expected, prepared).await
+    }
+
+    /// Seals and writes with compare-and-set; in force on this gateway when it returns.
+    async fn put(
+        &self,
+        caller: &Caller,
+        tenant: &Tenant,
+        expected: Option<Generation>,
+        prepared: Prepared,
+    ) -> Result<TenantView, ControlFault> {
+        let revision = ConnectionRevision(tenant.connection_revision.0 + 1);
+        let new = self.seal(tenant.id, revision, prepared).await?;
+        // Whoever names no generation means the tenant as it was found before it was connected to.
+        let expected = expected.or(Some(tenant.generation));
+        let (registry, origin) = (&self.0.registry, caller.origin());
+        let generation = registry.put_connection(tenant.id, expected, &new, &origin).await?;
         self.announce(tenant.id, generation).await;
         self.view(tenant.id).await
     }
@@ -180,9 +192,7 @@ impl Control {
             return Ok((report, None));
         }
         let prepared = Prepared { record, identity };
-        let generation = self.write_connection(caller, &tenant, expected, prepared).await?;
-        self.announce(tenant.id, generation).await;
-        Ok((report, Some(self.view(tenant.id).await?)))
+        Ok((report, Some(self.put(caller, &tenant, expected, prepared).await?)))
     }
 
     async fn try_record(
@@ -192,7 +202,7 @@ impl Control {
         expected: Option<&ServerIdentity>,
     ) -> (CheckReport, Option<ServerIdentity>) {
         let begun = tokio::time::Instant::now();
-        match self.dial(caller, record).await {
+        match self.dial(caller.deadline, record).await {
             Ok(opened) => {
                 let same = expected.map(|expected| *expected == opened.identity);
                 let steps = opened.facts.steps.iter().map(|(step, took)| CheckStep {

@@ -149,8 +149,8 @@ impl Control {
     /// Gives every tenant a new data key and reseals its record under it; the old key goes at the
     /// rotation after this one. May be broken off and asked again at any point.
     pub async fn renew_data_keys(&self, caller: &Caller) -> Result<RotationView, ControlFault> {
-        // What the rotation before left over. What this one leaves stays until the next: open lanes still
-        // hold records sealed under it.
+        // What the rotation before left over. What this one leaves stays until the next: a gateway that
+        // has not heard of the reseal yet, or is cut off from the registry, opens the record under it.
         self.sweep_orphans().await?;
         let mut done = RotationView::default();
         let mut after = None;

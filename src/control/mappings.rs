@@ -1,6 +1,6 @@
 use super::fault::ControlFault;
 use super::view::{MappingProblemView, MappingReport, MappingView, TenantView};
-use super::{Caller, Control};
+use super::{Control, Orders};
 use crate::base::Generation;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::{self, Document, MappingProblem};
@@ -19,11 +19,11 @@ impl Control {
     /// Reports all faults of a mapping against the live schema; stores nothing.
     pub async fn check_mapping(
         &self,
-        caller: &Caller,
+        caller: &impl Orders,
         named: &str,
         text: &str,
     ) -> Result<MappingReport, ControlFault> {
-        let tenant = self.find(named).await?;
+        let tenant = self.find_for(caller, named).await?;
         Ok(match self.examine(caller, &tenant, text).await? {
             Ok(checked) => report(true, None, &checked.problems),
             Err(problems) => report(false, None, &problems),
@@ -34,11 +34,11 @@ impl Control {
     /// published.
     pub async fn store_mapping(
         &self,
-        caller: &Caller,
+        caller: &impl Orders,
         named: &str,
         text: &str,
     ) -> Result<MappingReport, ControlFault> {
-        let tenant = self.find(named).await?;
+        let tenant = self.find_for(caller, named).await?;
         let checked = match self.examine(caller, &tenant, text).await? {
             Ok(checked) => checked,
             Err(problems) => return Ok(report(false, None, &problems)),
@@ -55,7 +55,7 @@ impl Control {
 
     async fn examine(
         &self,
-        caller: &Caller,
+        caller: &impl Orders,
         tenant: &Tenant,
         text: &str,
     ) -> Result<Result<Checked, Vec<MappingProblem>>, ControlFault> {
@@ -74,20 +74,24 @@ impl Control {
     }
 
     /// The live schema of a tenant's database.
-    async fn catalog(&self, caller: &Caller, tenant: &Tenant) -> Result<Catalog, ControlFault> {
+    async fn catalog(
+        &self,
+        caller: &impl Orders,
+        tenant: &Tenant,
+    ) -> Result<Catalog, ControlFault> {
         let Some(connection) = self.0.registry.connection(tenant.id).await? else {
             return Err(ControlFault::Conflict("the tenant has no connection yet"));
         };
         let place = seal_place(tenant.id, connection.record_id, connection.revision);
         let record = self.0.keyring.open(&place, &connection.sealed).await?;
-        let mut opened = self.dial(caller, &record).await?;
+        let mut opened = self.dial(caller.due(), &record).await?;
         if connection.identity.is_some_and(|expected| expected != opened.identity) {
             return Err(ControlFault::WrongServer);
         }
-        opened.canceller.begin(caller.deadline);
+        opened.canceller.begin(caller.due());
         let mut connection = (&mut opened.connection).into();
         let read = store::introspect_on(&mut connection);
-        match tokio::time::timeout_at(caller.deadline.at(), read).await {
+        match tokio::time::timeout_at(caller.due().at(), read).await {
             Ok(Ok(catalog)) => Ok(catalog?),
             Ok(Err(_)) | Err(_) => Err(StoreFault::Catalogue.into()),
         }
@@ -96,10 +100,10 @@ impl Control {
     /// A tenant's versions, newest first.
     pub async fn mappings(
         &self,
-        _caller: &Caller,
+        caller: &impl Orders,
         named: &str,
     ) -> Result<Vec<MappingView>, ControlFault> {
-        let tenant = self.find(named).await?;
+        let tenant = self.find_for(caller, named).await?;
         let versions = self.0.registry.list_mappings(tenant.id, None, 1000).await?;
         Ok(versions
             .into_iter()
@@ -115,11 +119,11 @@ impl Control {
     /// A version's text as it was stored.
     pub async fn mapping_text(
         &self,
-        _caller: &Caller,
+        caller: &impl Orders,
         named: &str,
         version: u32,
     ) -> Result<String, ControlFault> {
-        let tenant = self.find(named).await?;
+        let tenant = self.find_for(caller, named).await?;
         let stored = self.0.registry.mapping(tenant.id, version.into()).await?;
         stored.map(|m| m.source).ok_or(ControlFault::Invalid("there is no such version".into()))
     }
@@ -127,12 +131,12 @@ impl Control {
     /// Puts a version in force.
     pub async fn publish_mapping(
         &self,
-        caller: &Caller,
+        caller: &impl Orders,
         named: &str,
         version: u32,
         expected: Option<Generation>,
     ) -> Result<TenantView, ControlFault> {
-        let tenant = self.find(named).await?;
+        let tenant = self.find_for(caller, named).await?;
         let (registry, origin) = (&self.0.registry, caller.origin());
         let version = version.into();
         let now = registry.publish_mapping(tenant.id, expected, version, &origin).await?;
@@ -143,11 +147,11 @@ impl Control {
     /// Puts the version that was in force before back in force.
     pub async fn rollback_mapping(
         &self,
-        caller: &Caller,
+        caller: &impl Orders,
         named: &str,
         expected: Option<Generation>,
     ) -> Result<TenantView, ControlFault> {
-        let tenant = self.find(named).await?;
+        let tenant = self.find_for(caller, named).await?;
         let (registry, origin) = (&self.0.registry, caller.origin());
         let (now, _version) = registry.rollback_mapping(tenant.id, expected, &origin).await?;
         self.announce(tenant.id, now).await;

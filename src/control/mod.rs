@@ -11,6 +11,8 @@ mod health;
 mod keys;
 mod lanes;
 mod mappings;
+mod orders;
+mod repeat;
 mod tenants;
 mod view;
 
@@ -24,6 +26,8 @@ pub use fleet::{FleetFilter, FleetOrder, FleetPage, FleetRow};
 pub use health::{Health, Level};
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
+pub use orders::Orders;
+pub use repeat::{Repeat, Repeatable};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use view::{
     CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView, MappingPointer,

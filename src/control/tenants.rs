@@ -5,8 +5,11 @@ use super::connections::ConnectionInput;
 use super::fault::ControlFault;
 use super::view::{ConnectionView, IdentityView, LimitsView, MappingPointer, TenantView};
 use super::{Caller, Control};
-use crate::base::{Generation, TenantId, TenantName};
-use crate::registry::{self, Ownership, Placement, StoredLimits, TenantBinding, TenantState};
+use crate::auth::is_claim_value;
+use crate::base::{ConnectionRevision, Generation, TenantId, TenantName};
+use crate::registry::{
+    self, Amendment, Beginnings, Ownership, Placement, StoredLimits, TenantBinding, TenantState,
+};
 
 /// A tenant to be registered.
 #[derive(Deserialize, ToSchema)]
@@ -103,45 +106,34 @@ impl Control {
         if new.identities.is_empty() {
             return Err(ControlFault::Invalid("a tenant needs at least one identity".into()));
         }
-        let checked = match &new.connection {
-            Some(input) => Some(self.prepare(caller, input, None).await?),
-            None => None,
+        // All that can be refused without asking anybody is refused before a database is connected to.
+        let (bindings, limits) = (bindings(&new.identities)?, new.limits.as_ref().map(stored));
+        limits.as_ref().map_or(Ok(()), StoredLimits::check)?;
+        if self.0.registry.tenant_by_name(&name).await?.is_some() {
+            return Err(ControlFault::Conflict("a tenant of that name exists already"));
+        }
+        let id = TenantId::random();
+        let (mut connection, mut active) = (None, false);
+        if let Some(input) = &new.connection {
+            let prepared = self.prepare(caller, input, None).await?;
+            active = prepared.checked();
+            connection = Some(self.seal(id, ConnectionRevision(1), prepared).await?);
+        }
+        let row = registry::NewTenant {
+            id,
+            name,
+            display_name: new.display_name.unwrap_or(new.name),
+            ownership: Ownership::Attached,
+            placement: Placement::Database,
+            bindings,
         };
-        let origin = caller.origin();
-        let tenant = self
-            .0
-            .registry
-            .create_tenant(
-                &registry::NewTenant {
-                    id: TenantId::random(),
-                    name,
-                    display_name: new.display_name.unwrap_or(new.name),
-                    ownership: Ownership::Attached,
-                    placement: Placement::Database,
-                    bindings: new.identities.iter().map(binding).collect(),
-                },
-                &origin,
-            )
-            .await?;
-        let mut generation = tenant.generation;
-        if let Some(limits) = &new.limits {
-            let limits = stored(limits);
-            generation = self.0.registry.set_limits(tenant.id, None, &limits, &origin).await?;
-        }
-        if let Some(prepared) = checked {
-            let activate = prepared.checked();
-            generation = self.write_connection(caller, &tenant, None, prepared).await?;
-            if activate {
-                let active = TenantState::Active;
-                generation =
-                    self.0.registry.set_state(tenant.id, None, active, None, &origin).await?;
-            }
-        }
-        self.announce(tenant.id, generation).await;
+        let with = Beginnings { limits, connection, active };
+        let tenant = self.0.registry.create_tenant_with(&row, &with, &caller.origin()).await?;
+        self.announce(tenant.id, tenant.generation).await;
         self.view(tenant.id).await
     }
 
-    /// Changes display name, identities or limits.
+    /// Changes display name, identities or limits: all that is given, or nothing.
     pub async fn change(
         &self,
         caller: &Caller,
@@ -149,53 +141,18 @@ impl Control {
         expected: Generation,
         patch: TenantPatch,
     ) -> Result<TenantView, ControlFault> {
-        let tenant = self.find(named).await?;
-        let (registry, origin) = (&self.0.registry, caller.origin());
-        let mut now = expected;
-        if patch.display_name.is_some() {
-            let patch = registry::TenantPatch { name: None, display_name: patch.display_name };
-            now = registry.update_tenant(tenant.id, Some(now), &patch, &origin).await?;
-        }
-        if let Some(limits) = &patch.limits {
-            now = registry.set_limits(tenant.id, Some(now), &stored(limits), &origin).await?;
-        }
-        if let Some(wanted) = &patch.identities {
-            now = self.replace_identities(caller, tenant.id, now, wanted).await?;
-        }
-        if now == expected {
+        let TenantPatch { display_name, identities, limits } = patch;
+        if display_name.is_none() && identities.is_none() && limits.is_none() {
             return Err(ControlFault::Invalid("nothing was asked to be changed".into()));
         }
+        let bindings = identities.as_deref().map(bindings).transpose()?;
+        let tenant = self.find(named).await?;
+        let limits = limits.as_ref().map(stored);
+        let amendment = Amendment { display_name, limits, bindings };
+        let (registry, origin) = (&self.0.registry, caller.origin());
+        let now = registry.amend_tenant(tenant.id, Some(expected), &amendment, &origin).await?;
         self.announce(tenant.id, now).await;
         self.view(tenant.id).await
-    }
-
-    async fn replace_identities(
-        &self,
-        caller: &Caller,
-        tenant: TenantId,
-        mut now: Generation,
-        wanted: &[IdentityView],
-    ) -> Result<Generation, ControlFault> {
-        let (registry, origin) = (&self.0.registry, caller.origin());
-        let same = |a: &TenantBinding, b: &IdentityView| {
-            a.issuer == b.issuer && a.claim_value == b.claim_value
-        };
-        let present = registry.bindings(tenant).await?;
-        for identity in wanted {
-            let binding = binding(identity);
-            now = match present.iter().find(|b| same(b, identity)) {
-                None => registry.add_binding(tenant, Some(now), &binding, &origin).await?,
-                Some(b) if b.azp != binding.azp => {
-                    registry.set_binding_clients(tenant, Some(now), &binding, &origin).await?
-                }
-                Some(_) => now,
-            };
-        }
-        for gone in present.iter().filter(|b| !wanted.iter().any(|w| same(b, w))) {
-            let (issuer, value) = (&gone.issuer, &gone.claim_value);
-            now = registry.remove_binding(tenant, Some(now), issuer, value, &origin).await?;
-        }
-        Ok(now)
     }
 
     /// Stops serving a tenant.
@@ -288,12 +245,25 @@ impl Control {
     }
 }
 
-fn binding(identity: &IdentityView) -> TenantBinding {
-    TenantBinding {
-        issuer: identity.issuer.clone(),
-        claim_value: identity.claim_value.clone(),
-        azp: identity.azp.clone(),
-    }
+/// What tokens could match: a claim value of another form is refused in every token, so a binding of it
+/// would be one that looks right and admits nobody.
+fn bindings(identities: &[IdentityView]) -> Result<Vec<TenantBinding>, ControlFault> {
+    let binding = |identity: &IdentityView| {
+        let binding = TenantBinding {
+            issuer: identity.issuer.clone(),
+            claim_value: identity.claim_value.clone(),
+            azp: identity.azp.clone(),
+        };
+        binding.check()?;
+        if !is_claim_value(&binding.claim_value) {
+            return Err(ControlFault::Invalid(
+                "a claim value is 1 to 128 of a-z, 0-9, -, _ and ., beginning with a letter or digit"
+                    .into(),
+            ));
+        }
+        Ok(binding)
+    };
+    identities.iter().map(binding).collect()
 }
 
 fn identity(binding: TenantBinding) -> IdentityView {

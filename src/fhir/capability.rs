@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::params::ParamKind;
+
 /// What the server says of itself, the same for everybody.
 #[derive(Debug, Clone)]
 pub struct ServerDescription {
@@ -28,26 +30,42 @@ pub struct Endpoints {
     pub jwks: String,
 }
 
-/// What can be done with one resource type.
+/// What the server can do with one resource type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResourceCapability {
-    /// The type.
-    pub resource: String,
-    /// Search parameters: name and kind.
-    pub search: Vec<(String, &'static str)>,
-    /// Whether resources have a version for `ETag`.
-    pub versioned: bool,
+pub struct TypeCapability {
+    /// The resource type.
+    pub resource_type: String,
+    /// Codes of value set `type-restful-interaction`, such as `read`, `search-type`.
+    pub interactions: Vec<&'static str>,
+    /// Search parameters, by name.
+    pub search_params: Vec<SearchParamCapability>,
+    /// `no-version`, `versioned` or `versioned-update`.
+    pub versioning: &'static str,
+}
+
+/// One search parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchParamCapability {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: ParamKind,
 }
 
 /// Writes the statement.
-pub fn statement(server: &ServerDescription, resources: &[ResourceCapability]) -> String {
-    let resource = |r: &ResourceCapability| {
-        let params: Vec<Value> =
-            r.search.iter().map(|(name, kind)| json!({ "name": name, "type": kind })).collect();
+pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String {
+    let resource = |ty: &TypeCapability| {
+        let params: Vec<Value> = ty
+            .search_params
+            .iter()
+            .map(|param| json!({ "name": param.name, "type": param.kind.as_str() }))
+            .collect();
+        let interactions: Vec<Value> =
+            ty.interactions.iter().map(|code| json!({ "code": code })).collect();
         json!({
-            "type": r.resource,
-            "interaction": [{ "code": "read" }, { "code": "search-type" }],
-            "versioning": if r.versioned { "versioned" } else { "no-version" },
+            "type": ty.resource_type,
+            "interaction": interactions,
+            "versioning": ty.versioning,
             "searchParam": params,
         })
     };
@@ -68,8 +86,8 @@ pub fn statement(server: &ServerDescription, resources: &[ResourceCapability]) -
         }]);
     }
     let mut rest = json!({ "mode": "server", "security": security });
-    if !resources.is_empty() {
-        rest["resource"] = resources.iter().map(resource).collect();
+    if !types.is_empty() {
+        rest["resource"] = types.iter().map(resource).collect();
     }
     json!({
         "resourceType": "CapabilityStatement",
@@ -83,4 +101,36 @@ pub fn statement(server: &ServerDescription, resources: &[ResourceCapability]) -
         "rest": [rest],
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statement_carries_what_strict_clients_read() {
+        let server = ServerDescription {
+            version: "1".to_owned(),
+            base: "https://b/fhir".to_owned(),
+            date: "2026-01-01".to_owned(),
+            authorization: None,
+        };
+        let types = [TypeCapability {
+            resource_type: "Patient".to_owned(),
+            interactions: vec!["read", "search-type"],
+            search_params: vec![SearchParamCapability {
+                name: "birthdate".to_owned(),
+                kind: ParamKind::Date,
+            }],
+            versioning: "no-version",
+        }];
+        for types in [&types[..], &[]] {
+            let json: Value = serde_json::from_str(&statement(&server, types)).unwrap();
+            assert_eq!(json["fhirVersion"], "4.0.1");
+            assert_eq!(json["rest"][0]["mode"], "server");
+            assert_eq!(json["rest"][0]["resource"].is_array(), !types.is_empty());
+        }
+        let json: Value = serde_json::from_str(&statement(&server, &types)).unwrap();
+        assert_eq!(json["rest"][0]["resource"][0]["searchParam"][0]["type"], "date");
+    }
 }

@@ -1,226 +1,265 @@
-//! What R4 says of the elements of the resource types that can be mapped so far (structure definitions of
-//! FHIR R4, 4.0.1). A generated table for all types will take this one's place; the form stays.
+//! The R4 element table: what each type's elements are called, how often they may occur, what they
+//! hold. Read from compact texts (`r4/elements.txt`, `r4/values.txt`) whose heads say their form.
 
-/// An element: its path below the type, its data type, and whether it repeats or is required.
-#[derive(Debug, Clone, Copy)]
-pub struct Element {
-    /// Name in its parent.
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// The types.
+const TYPES: &str = include_str!("r4/elements.txt");
+
+/// The codes of required bindings.
+const VALUES: &str = include_str!("r4/values.txt");
+
+/// Every type known, with its elements.
+#[derive(Debug)]
+pub struct Elements {
+    blocks: HashMap<&'static str, Block>,
+    value_sets: HashMap<&'static str, Codes>,
+    any_type: &'static str,
+}
+
+/// A type and its backbones, read when first asked for.
+#[derive(Debug)]
+struct Block {
+    kind: TypeKind,
+    text: &'static str,
+    types: OnceLock<Vec<TypeDef>>,
+}
+
+/// A value set, read when first asked for.
+#[derive(Debug)]
+struct Codes {
+    text: &'static str,
+    read: OnceLock<Option<ValueSet>>,
+}
+
+/// What a type is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TypeKind {
+    /// A resource.
+    Resource,
+    /// A data type with elements of its own.
+    Complex,
+    /// An element with elements of its own inside a resource or data type.
+    Backbone,
+    /// What others are derived from, such as `DomainResource`; `Resource` stands for any of them.
+    Abstract,
+}
+
+/// One type.
+#[derive(Debug)]
+pub struct TypeDef {
+    /// Its name, such as `Patient` or `HumanName`; `Patient.contact` for a backbone.
     pub name: &'static str,
-    /// Data type: a primitive's name, or a complex type in [`complex`].
-    pub ty: &'static str,
-    /// It is an array.
-    pub many: bool,
-    /// It must be there.
+    /// What it is.
+    pub kind: TypeKind,
+    /// Its elements in the specification's order.
+    pub elements: Vec<ElementDef>,
+}
+
+/// One element.
+#[derive(Debug, Clone)]
+pub struct ElementDef {
+    /// Its name, without `[x]`.
+    pub name: &'static str,
+    /// Whether it is a choice of types (`value[x]`).
+    pub choice: bool,
+    /// Whether it must be there.
     pub required: bool,
-    /// Its codes, where the binding is required; empty otherwise.
-    pub codes: &'static [&'static str],
+    /// Whether it repeats, and so is an array in JSON.
+    pub many: bool,
+    /// The types it may have.
+    pub types: Vec<&'static str>,
+    /// The value set its codes must come from (a required binding). [`Elements::value_set`] has its
+    /// codes unless it is open.
+    pub binding: Option<&'static str>,
+    /// The types a reference may point to; empty where anything goes or it is none.
+    pub targets: Vec<&'static str>,
+    /// The types a canonical may point to; empty where anything goes or it is none.
+    pub canonicals: Vec<&'static str>,
+    /// Whether it belongs to the summary (`_summary=true`, R4 section 3.1.1.5.8).
+    pub summary: bool,
+    /// Whether it can change the meaning of what holds it (R4 section 2.1.0.2).
+    pub modifier: bool,
 }
 
-const fn one(name: &'static str, ty: &'static str) -> Element {
-    Element { name, ty, many: false, required: false, codes: &[] }
+/// The codes of a required binding.
+#[derive(Debug)]
+pub struct ValueSet {
+    /// The code system, where there is one.
+    pub system: Option<&'static str>,
+    /// Its codes.
+    pub codes: Vec<&'static str>,
 }
 
-const fn many(name: &'static str, ty: &'static str) -> Element {
-    Element { name, ty, many: true, required: false, codes: &[] }
+/// An element as a JSON member names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'t> {
+    /// The element.
+    pub element: &'t ElementDef,
+    /// The one type it has under this name.
+    pub ty: &'static str,
 }
 
-const fn coded(name: &'static str, codes: &'static [&'static str]) -> Element {
-    Element { name, ty: "code", many: false, required: false, codes }
-}
+impl Elements {
+    /// The table of R4. Only an index is made, in a fraction of a millisecond; a type is read when it
+    /// is first asked for, and kept.
+    pub fn r4() -> Self {
+        Self::index(TYPES, VALUES)
+    }
 
-const fn must(element: Element) -> Element {
-    Element { required: true, ..element }
-}
+    fn index(types: &'static str, values: &'static str) -> Self {
+        let mut blocks = HashMap::new();
+        let mut any_type = "";
+        for text in types.split("\n\n") {
+            let mut words = text.split_ascii_whitespace();
+            match (words.next(), words.next()) {
+                (Some("*"), Some(list)) => any_type = list,
+                (Some(name), Some(kind)) if !name.starts_with('#') => {
+                    let block = Block { kind: kind_of(kind), text, types: OnceLock::new() };
+                    blocks.insert(name, block);
+                }
+                _ => {}
+            }
+        }
+        let sets = values.lines().filter_map(|line| line.strip_prefix('=')?.split_once(' '));
+        let value_sets =
+            sets.map(|(name, text)| (name, Codes { text, read: OnceLock::new() })).collect();
+        Self { blocks, value_sets, any_type }
+    }
 
-const GENDER: &[&str] = &["male", "female", "other", "unknown"];
-const NAME_USE: &[&str] = &["usual", "official", "temp", "nickname", "anonymous", "old", "maiden"];
-const IDENTIFIER_USE: &[&str] = &["usual", "official", "temp", "secondary", "old"];
-const CONTACT_SYSTEM: &[&str] = &["phone", "fax", "email", "pager", "url", "sms", "other"];
-const CONTACT_USE: &[&str] = &["home", "work", "temp", "old", "mobile"];
-const ADDRESS_USE: &[&str] = &["home", "work", "temp", "old", "billing"];
-const ADDRESS_TYPE: &[&str] = &["postal", "physical", "both"];
-const COMPARATOR: &[&str] = &["<", "<=", ">=", ">"];
-const OBSERVATION_STATUS: &[&str] = &[
-    "registered",
-    "preliminary",
-    "final",
-    "amended",
-    "corrected",
-    "cancelled",
-    "entered-in-error",
-    "unknown",
-];
+    fn read(&self, text: &'static str) -> Vec<TypeDef> {
+        let mut types: Vec<TypeDef> = Vec::new();
+        for line in text.lines() {
+            let words: Vec<&'static str> = line.split_ascii_whitespace().collect();
+            if line.starts_with(' ') {
+                let element = element(&words, self.any_type);
+                if let (Some(ty), Some(element)) = (types.last_mut(), element) {
+                    ty.elements.push(element);
+                }
+            } else if let [name, kind, base] = words[..] {
+                let elements = self.get(base).map(|base| base.elements.clone());
+                let elements = elements.unwrap_or_default();
+                types.push(TypeDef { name, kind: kind_of(kind), elements });
+            }
+        }
+        types
+    }
 
-const PATIENT: &[Element] = &[
-    one("meta", "Meta"),
-    one("language", "code"),
-    many("identifier", "Identifier"),
-    one("active", "boolean"),
-    many("name", "HumanName"),
-    many("telecom", "ContactPoint"),
-    coded("gender", GENDER),
-    one("birthDate", "date"),
-    one("deceasedBoolean", "boolean"),
-    one("deceasedDateTime", "dateTime"),
-    many("address", "Address"),
-    one("maritalStatus", "CodeableConcept"),
-    one("multipleBirthBoolean", "boolean"),
-    one("multipleBirthInteger", "integer"),
-    many("generalPractitioner", "Reference"),
-    one("managingOrganization", "Reference"),
-];
+    /// A type by name.
+    pub fn get(&self, name: &str) -> Option<&TypeDef> {
+        let block = self.blocks.get(name.split_once('.').map_or(name, |(head, _)| head))?;
+        let types = block.types.get_or_init(|| self.read(block.text));
+        types.iter().find(|ty| ty.name == name)
+    }
 
-const OBSERVATION: &[Element] = &[
-    one("meta", "Meta"),
-    one("language", "code"),
-    many("identifier", "Identifier"),
-    many("basedOn", "Reference"),
-    many("partOf", "Reference"),
-    must(coded("status", OBSERVATION_STATUS)),
-    many("category", "CodeableConcept"),
-    must(one("code", "CodeableConcept")),
-    one("subject", "Reference"),
-    many("focus", "Reference"),
-    one("encounter", "Reference"),
-    one("effectiveDateTime", "dateTime"),
-    one("effectivePeriod", "Period"),
-    one("effectiveInstant", "instant"),
-    one("issued", "instant"),
-    many("performer", "Reference"),
-    one("valueQuantity", "Quantity"),
-    one("valueCodeableConcept", "CodeableConcept"),
-    one("valueString", "string"),
-    one("valueBoolean", "boolean"),
-    one("valueInteger", "integer"),
-    one("valueRange", "Range"),
-    one("valueDateTime", "dateTime"),
-    one("valuePeriod", "Period"),
-    one("dataAbsentReason", "CodeableConcept"),
-    many("interpretation", "CodeableConcept"),
-    many("note", "Annotation"),
-    one("bodySite", "CodeableConcept"),
-    one("method", "CodeableConcept"),
-];
+    /// A resource type by name.
+    pub fn resource(&self, name: &str) -> Option<&TypeDef> {
+        self.get(name).filter(|t| t.kind == TypeKind::Resource)
+    }
 
-const META: &[Element] = &[
-    one("versionId", "id"),
-    one("lastUpdated", "instant"),
-    many("profile", "canonical"),
-    many("tag", "Coding"),
-];
+    /// Names of all resource types known, sorted.
+    pub fn resource_types(&self) -> Vec<&'static str> {
+        let resources = self.blocks.iter().filter(|(_, block)| block.kind == TypeKind::Resource);
+        let mut names: Vec<_> = resources.map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names
+    }
 
-const IDENTIFIER: &[Element] = &[
-    coded("use", IDENTIFIER_USE),
-    one("type", "CodeableConcept"),
-    one("system", "uri"),
-    one("value", "string"),
-    one("period", "Period"),
-    one("assigner", "Reference"),
-];
+    /// A value set by name; `None` for one that is open.
+    pub fn value_set(&self, name: &str) -> Option<&ValueSet> {
+        let set = self.value_sets.get(name)?;
+        set.read.get_or_init(|| value_set(set.text)).as_ref()
+    }
 
-const HUMAN_NAME: &[Element] = &[
-    coded("use", NAME_USE),
-    one("text", "string"),
-    one("family", "string"),
-    many("given", "string"),
-    many("prefix", "string"),
-    many("suffix", "string"),
-    one("period", "Period"),
-];
-
-const CONTACT_POINT: &[Element] = &[
-    coded("system", CONTACT_SYSTEM),
-    one("value", "string"),
-    coded("use", CONTACT_USE),
-    one("rank", "positiveInt"),
-    one("period", "Period"),
-];
-
-const ADDRESS: &[Element] = &[
-    coded("use", ADDRESS_USE),
-    coded("type", ADDRESS_TYPE),
-    one("text", "string"),
-    many("line", "string"),
-    one("city", "string"),
-    one("district", "string"),
-    one("state", "string"),
-    one("postalCode", "string"),
-    one("country", "string"),
-    one("period", "Period"),
-];
-
-const CODEABLE_CONCEPT: &[Element] = &[many("coding", "Coding"), one("text", "string")];
-
-const CODING: &[Element] = &[
-    one("system", "uri"),
-    one("version", "string"),
-    one("code", "code"),
-    one("display", "string"),
-    one("userSelected", "boolean"),
-];
-
-const QUANTITY: &[Element] = &[
-    one("value", "decimal"),
-    coded("comparator", COMPARATOR),
-    one("unit", "string"),
-    one("system", "uri"),
-    one("code", "code"),
-];
-
-const RANGE: &[Element] = &[one("low", "Quantity"), one("high", "Quantity")];
-
-const PERIOD: &[Element] = &[one("start", "dateTime"), one("end", "dateTime")];
-
-const REFERENCE: &[Element] = &[
-    one("reference", "string"),
-    one("type", "uri"),
-    one("identifier", "Identifier"),
-    one("display", "string"),
-];
-
-const ANNOTATION: &[Element] =
-    &[one("authorString", "string"), one("time", "dateTime"), must(one("text", "markdown"))];
-
-/// The elements of a complex data type; `None` for a primitive.
-pub fn complex(ty: &str) -> Option<&'static [Element]> {
-    Some(match ty {
-        "Meta" => META,
-        "Identifier" => IDENTIFIER,
-        "HumanName" => HUMAN_NAME,
-        "ContactPoint" => CONTACT_POINT,
-        "Address" => ADDRESS,
-        "CodeableConcept" => CODEABLE_CONCEPT,
-        "Coding" => CODING,
-        "Quantity" => QUANTITY,
-        "Range" => RANGE,
-        "Period" => PERIOD,
-        "Reference" => REFERENCE,
-        "Annotation" => ANNOTATION,
-        _ => return None,
-    })
-}
-
-/// The elements of a resource type, if it can be mapped.
-pub fn resource(name: &str) -> Option<&'static [Element]> {
-    match name {
-        "Patient" => Some(PATIENT),
-        "Observation" => Some(OBSERVATION),
-        _ => None,
+    /// Whether a value set is known and open: too large to be listed (media types, currencies, units),
+    /// or not published with R4.
+    pub fn is_open(&self, name: &str) -> bool {
+        self.value_sets.contains_key(name) && self.value_set(name).is_none()
     }
 }
 
-/// The resource types that can be mapped.
-pub const TYPES: &[&str] = &["Observation", "Patient"];
+impl TypeDef {
+    /// The element a JSON member names: `gender`, or `valueQuantity` for a choice.
+    pub fn member(&self, json_name: &str) -> Option<Member<'_>> {
+        self.elements.iter().find_map(|element| {
+            if !element.choice {
+                let ty = element.types.first()?;
+                return (element.name == json_name).then_some(Member { element, ty });
+            }
+            let suffix = json_name.strip_prefix(element.name)?;
+            let ty = element.types.iter().find(|ty| capitalised_is(ty, suffix))?;
+            Some(Member { element, ty })
+        })
+    }
 
-/// Whether a primitive is written as a JSON number.
-pub fn is_number(ty: &str) -> bool {
-    matches!(ty, "decimal" | "integer" | "positiveInt" | "unsignedInt")
+    /// The names JSON members of this type can have.
+    pub fn member_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for element in &self.elements {
+            if element.choice {
+                names.extend(element.types.iter().map(|ty| choice_name(element.name, ty)));
+            } else {
+                names.push(element.name.to_owned());
+            }
+        }
+        names
+    }
 }
 
-/// A choice element's stem, such as `value` for `valueQuantity`: only one of a stem may be mapped.
-pub fn choice_stem(name: &str) -> Option<&'static str> {
-    ["deceased", "multipleBirth", "effective", "value"].into_iter().find(|stem| {
-        name.strip_prefix(stem)
-            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+/// `value` and `Quantity` to `valueQuantity`.
+pub fn choice_name(element: &str, ty: &str) -> String {
+    let mut letters = ty.chars();
+    let first = letters.next().map(|c| c.to_ascii_uppercase());
+    element.chars().chain(first).chain(letters).collect()
+}
+
+fn capitalised_is(ty: &str, suffix: &str) -> bool {
+    ty.len() == suffix.len()
+        && ty.get(1..) == suffix.get(1..)
+        && suffix.starts_with(|c: char| c.is_ascii_uppercase())
+        && ty.get(..1).is_some_and(|c| suffix.starts_with(c.to_ascii_uppercase().as_str()))
+}
+
+fn kind_of(word: &str) -> TypeKind {
+    match word {
+        "resource" => TypeKind::Resource,
+        "complex" => TypeKind::Complex,
+        "abstract" => TypeKind::Abstract,
+        _ => TypeKind::Backbone,
+    }
+}
+
+fn element(words: &[&'static str], any_type: &'static str) -> Option<ElementDef> {
+    let [name, min, max, types, rest @ ..] = words else { return None };
+    let bare = name.strip_suffix("[x]");
+    let types = if *types == "*" { any_type } else { types };
+    let word = |mark: char| rest.iter().find_map(|w| w.strip_prefix(mark));
+    let list = |mark: char| match word(mark) {
+        None | Some("*") => Vec::new(),
+        Some(names) => names.split(',').collect(),
+    };
+    let flags = word('+').unwrap_or_default();
+    Some(ElementDef {
+        name: bare.unwrap_or(name),
+        choice: bare.is_some(),
+        required: *min != "0",
+        many: *max == "*",
+        types: types.split('|').collect(),
+        binding: word('@'),
+        targets: list('>'),
+        canonicals: list('^'),
+        summary: flags.contains('s'),
+        modifier: flags.contains('m'),
     })
 }
+
+fn value_set(text: &'static str) -> Option<ValueSet> {
+    let mut words = text.split_ascii_whitespace();
+    let system = words.next().filter(|s| *s != "-");
+    let codes: Vec<_> = words.collect();
+    (codes != ["*"]).then_some(ValueSet { system, codes })
+}
+
+#[cfg(test)]
+mod tests;

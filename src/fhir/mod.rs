@@ -1,8 +1,14 @@
-//! FHIR R4 as a wire format: queries, bundles, capability statements, and what R4 says of elements and
-//! search parameters. No IO.
+//! FHIR R4 as a wire format. Pure functions over bytes: no IO, nothing of any tenant.
 
 pub mod bundle;
 pub mod capability;
+pub mod compartment;
 pub mod elements;
+mod fault;
+pub mod json;
+pub mod params;
+pub mod primitive;
 pub mod query;
-pub mod search_params;
+
+pub use fault::QueryFault;
+pub use query::SearchQuery;

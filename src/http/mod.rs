@@ -8,6 +8,8 @@ pub mod fhir;
 pub mod listener;
 /// The operators' panel.
 pub mod panel;
+/// Routes, and who is let in at each.
+pub mod route;
 
 mod problem;
 mod request_id;

@@ -18,8 +18,13 @@ pub(super) async fn assign(mut request: Request, next: Next) -> Response {
     let id = Uuid::now_v7();
     request.extensions_mut().insert(RequestId(id));
     let mut response = next.run(request).await;
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        response.headers_mut().insert(HEADER, value);
-    }
+    response.headers_mut().insert(HEADER, value(id));
     response
+}
+
+/// The id as the header's value.
+pub(super) fn value(id: Uuid) -> HeaderValue {
+    let mut text = Uuid::encode_buffer();
+    let text: &str = id.hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }

@@ -24,6 +24,8 @@ pub enum Purpose {
     AuditIdentifier,
     /// Signatures under checkpoints of the access log.
     AuditCheckpoint,
+    /// Digests of repeated requests' bodies, which may hold passwords.
+    RequestDigest,
 }
 
 impl Purpose {
@@ -32,6 +34,7 @@ impl Purpose {
             Self::PageCursor => "page-cursor",
             Self::AuditIdentifier => "audit-identifier",
             Self::AuditCheckpoint => "audit-checkpoint",
+            Self::RequestDigest => "request-digest",
         }
     }
 }

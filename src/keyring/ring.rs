@@ -228,6 +228,7 @@ fn report(missed: Missed, place: &SealPlace, sealed: &Sealed) -> KeyFault {
         Missed::Fault(fault) => return fault,
         Missed::Reason(reason) => reason,
     };
+    metrics::counter!(crate::telemetry::names::INTEGRITY).increment(1);
     tracing::error!(
         target: "wardgate::integrity",
         event = "sealed_record_does_not_open",

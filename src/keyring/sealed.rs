@@ -42,6 +42,14 @@ impl Sealed {
         &self.0
     }
 
+    /// SHA-256 of the text, to tell texts apart without holding them.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut digest = [0; 32];
+        let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_bytes());
+        digest.copy_from_slice(sum.as_ref());
+        digest
+    }
+
     /// The data key it names, for scans of references. Not yet verified; nothing when the text is not
     /// well-formed.
     pub fn data_key_id(&self) -> Option<DataKeyId> {

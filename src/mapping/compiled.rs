@@ -1,356 +1,216 @@
-use std::borrow::Cow;
-use std::collections::HashMap;
+//! A mapping in force: what it serves, and the plans of reads and searches.
 
-use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use crate::fhir::capability::{SearchParamCapability, TypeCapability};
+
+use super::MappingProblem;
 use super::catalog::{Catalog, Table};
-use super::plan::{Expr, Predicate, Relation, SourcePlan};
-use super::problem::MappingProblem;
-use super::rows::{Row, Rows};
-use super::search::{Asked, Refusal};
-use super::source::Source;
-use super::template::{self, BadCells, Filling};
-use crate::base::{Fault, FaultKind};
-use crate::fhir::capability::ResourceCapability;
-use crate::fhir::query::{QueryParam, SearchQuery};
-use crate::fhir::search_params::{self, ParamKind};
+use super::lens::Reading;
+use super::lens::predicate::{all, any, one_of};
+use super::plan::{
+    ColumnRef, Expr, KeyedRead, Order, Predicate, Relation, Select, SourcePlan, Value,
+};
+use super::render::Page;
+use super::rows::Rows;
+use super::tree::Source;
 
-/// A compiled mapping.
+/// A compiled mapping. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Compiled {
-    pub(super) zone: TimeZone,
-    pub(super) sources: Vec<Source>,
-    /// Pointers of the document's leaves, for counting bad cells.
-    pub(super) paths: Vec<String>,
-    pub(super) warnings: Vec<MappingProblem>,
+    pub(super) sources: Arc<[Arc<Source>]>,
+    pub(super) reading: Arc<Reading>,
+    warnings: Arc<[MappingProblem]>,
 }
 
-/// What one source contributes to an answer.
-#[derive(Debug)]
-pub struct PlannedSource<'m> {
+/// A plan of one source together with what turns its rows into resources.
+#[derive(Debug, Clone)]
+pub struct PlannedSource {
     /// What to fetch.
-    pub plan: SourcePlan,
-    source: &'m Source,
-    number: usize,
-    compiled: &'m Compiled,
+    pub plan: Arc<SourcePlan>,
+    /// Which of the type's sources it is; its place in a cursor.
+    pub number: usize,
+    source: Arc<Source>,
+    reading: Arc<Reading>,
 }
 
-/// Where a page ended: in which source, after which key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    /// Number of the source among those of its type.
-    pub source: usize,
-    /// The key of the last row shown, as text; nothing at a source's beginning.
-    pub key: Option<String>,
-}
-
-/// A rendered row.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Rendered {
-    /// Written.
-    Written,
-    /// Left out: an element FHIR demands could not be given, or its key is no FHIR id.
-    LeftOut,
-}
-
-/// A query the mapping cannot serve. Names parameters, never values.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct PlanFault(pub Cow<'static, str>);
-
-impl Fault for PlanFault {
-    fn kind(&self) -> FaultKind {
-        FaultKind::Invalid
-    }
-
-    fn client_message(&self) -> Cow<'static, str> {
-        self.0.clone()
-    }
+/// A row that may hold the resource asked for: its key, and what turns it into the resource.
+#[derive(Debug, Clone)]
+pub struct PlannedRead {
+    /// How rows of the source are read.
+    pub read: Arc<KeyedRead>,
+    /// The key, one value for each of its columns.
+    pub key: Vec<Value>,
+    source: Arc<Source>,
+    reading: Arc<Reading>,
 }
 
 impl Compiled {
-    /// What was noticed and does not prevent the mapping from working.
+    pub(super) fn new(
+        sources: Vec<Source>,
+        reading: &Arc<Reading>,
+        warnings: Vec<MappingProblem>,
+    ) -> Self {
+        let sources = sources.into_iter().map(Arc::new).collect();
+        Self { sources, reading: Arc::clone(reading), warnings: warnings.into() }
+    }
+
+    /// What was noticed and did not stop the mapping.
     pub fn warnings(&self) -> &[MappingProblem] {
         &self.warnings
     }
 
     /// Whether resources of a type can be given.
-    pub fn maps(&self, resource: &str) -> bool {
-        self.sources.iter().any(|s| s.resource == resource)
+    pub fn maps(&self, ty: &str) -> bool {
+        self.sources.iter().any(|s| s.resource_type == ty)
+    }
+
+    /// The resource types served, sorted.
+    pub fn resource_types(&self) -> Vec<&str> {
+        let types: BTreeSet<&str> = self.sources.iter().map(|s| s.resource_type.as_str()).collect();
+        types.into_iter().collect()
+    }
+
+    /// Whether resources of a type show the version they are of.
+    pub fn versioned(&self, ty: &str) -> bool {
+        self.maps(ty) && self.of_type(ty).all(|(_, source)| source.version.is_some())
+    }
+
+    /// What a CapabilityStatement says: only what every source of a type can answer.
+    pub fn capability(&self) -> Vec<TypeCapability> {
+        let types = self.resource_types().into_iter();
+        types
+            .map(|ty| {
+                let mut search_params: Vec<SearchParamCapability> = Vec::new();
+                for (_, source) in self.of_type(ty) {
+                    for param in source.params.iter().filter(|p| source.served.contains(&p.name)) {
+                        if !search_params.iter().any(|known| known.name == param.name)
+                            && self.serves(ty, param.name)
+                        {
+                            let name = param.name.to_owned();
+                            search_params.push(SearchParamCapability { name, kind: param.kind });
+                        }
+                    }
+                }
+                search_params.sort_by(|a, b| a.name.cmp(&b.name));
+                let versioned = self.versioned(ty);
+                let mut interactions = vec!["read", "search-type"];
+                interactions.extend(versioned.then_some("vread"));
+                TypeCapability {
+                    resource_type: ty.to_owned(),
+                    interactions,
+                    search_params,
+                    versioning: if versioned { "versioned" } else { "no-version" },
+                }
+            })
+            .collect()
     }
 
     /// The tables of the catalogue that the mapping uses: what is kept beside it.
     pub fn used_catalog(&self, catalog: &Catalog) -> Catalog {
-        let relations: Vec<&Relation> = self
-            .sources
-            .iter()
-            .flat_map(|s| {
-                let joins = s.joins.iter().map(|j| &j.relation);
-                std::iter::once(&s.relation)
-                    .chain(joins)
-                    .chain(s.children.iter().map(|c| &c.relation))
-            })
-            .collect();
-        let used = |table: &Table| {
-            let named = super::lookup::relation(catalog, table);
-            relations.iter().any(|relation| **relation == named)
+        let mut relations = BTreeSet::new();
+        for source in self.sources.iter() {
+            let joined = source.joins.iter().map(|j| &j.relation);
+            let children = source.children.iter().flat_map(|child| {
+                child.joins.iter().map(|j| &j.relation).chain([&*child.relation])
+            });
+            for relation in joined.chain(children).chain([&*source.from]) {
+                if let Relation::Table { schema, name } = relation {
+                    relations.insert((schema.clone(), name.clone()));
+                }
+            }
+        }
+        let default = catalog.default_schema.as_deref();
+        let used = |table: &&Table| {
+            let schema = table.schema.clone().filter(|s| Some(s.as_str()) != default);
+            relations.contains(&(schema, table.name.clone()))
         };
-        let tables = catalog.tables.iter().filter(|t| used(t)).cloned().collect();
+        let tables = catalog.tables.iter().filter(used).cloned().collect();
         Catalog { tables, ..catalog.clone() }
     }
 
-    /// Whether a type has a search parameter of that name.
-    pub fn knows(&self, resource: &str, param: &QueryParam) -> bool {
-        self.maps(resource) && resolve(resource, param).is_some()
+    pub(super) fn of_type(&self, ty: &str) -> impl Iterator<Item = (usize, &Arc<Source>)> {
+        self.sources.iter().filter(move |s| s.resource_type == ty).enumerate()
     }
 
-    /// What can be done, for the CapabilityStatement.
-    pub fn capability(&self) -> Vec<ResourceCapability> {
-        let mut types: Vec<&str> = self.sources.iter().map(|s| s.resource.as_str()).collect();
-        types.sort_unstable();
-        types.dedup();
-        types
-            .into_iter()
-            .map(|ty| {
-                let mut search = vec![("_id".to_owned(), "token")];
-                for param in search_params::of(ty) {
-                    if self.served(ty, param) {
-                        search.push((param.name.to_owned(), param.kind.as_str()));
-                    }
-                }
-                ResourceCapability { resource: ty.to_owned(), search, versioned: false }
-            })
-            .collect()
+    /// The rows that may hold one resource, nearly always one; each is asked until one has it. None: no
+    /// row can have that id, which is known without asking the database.
+    pub fn plan_read(&self, ty: &str, id: &str) -> Vec<PlannedRead> {
+        let mut reads = Vec::new();
+        for (_, source) in self.of_type(ty) {
+            reads.extend(source.id.read(id).into_iter().map(|key| PlannedRead {
+                read: Arc::clone(&source.read),
+                key,
+                source: Arc::clone(source),
+                reading: Arc::clone(&self.reading),
+            }));
+        }
+        reads
     }
 
-    /// Whether every source of the type can answer a parameter; asked with a harmless value.
-    fn served(&self, ty: &str, param: &search_params::SearchParam) -> bool {
-        let sample = match param.kind {
-            ParamKind::Date => "2000-01-01",
-            _ => "x",
-        };
-        let query = QueryParam {
-            name: param.name.to_owned(),
-            modifier: None,
-            values: vec![sample.to_owned()],
-        };
-        self.of_type(ty).any(|(_, source)| {
-            let asked = Asked { source, zone: &self.zone, base: "" };
-            asked.predicate(param, &query).is_ok()
-        })
-    }
-
-    fn of_type<'m>(&'m self, ty: &str) -> impl Iterator<Item = (usize, &'m Source)> {
-        let ty = ty.to_owned();
-        self.sources.iter().filter(move |s| s.resource == ty).enumerate()
-    }
-
-    /// The plans that find one resource: one for each source whose ids look like this. None: there is no
-    /// such resource, without asking the database.
-    pub fn plan_read(&self, resource: &str, id: &str) -> Vec<PlannedSource<'_>> {
-        self.of_type(resource)
-            .filter_map(|(number, source)| {
-                let key = source.key_of(id)?;
-                let wanted =
-                    Predicate::In { left: Expr::Column(source.key.clone()), values: vec![key] };
-                Some(PlannedSource {
-                    plan: source.plan(wanted, None, 1),
-                    source,
-                    number,
-                    compiled: self,
-                })
-            })
-            .collect()
-    }
-
-    /// The plans of a page, to be fetched in order until there are `limit` rows. A source nothing can
-    /// match in is left out.
-    pub fn plan_search(
+    pub(super) fn planned(
         &self,
-        resource: &str,
-        query: &SearchQuery,
-        lenient: bool,
-        base: &str,
-        from: &Position,
+        number: usize,
+        source: &Arc<Source>,
+        filter: Predicate,
+        order: Vec<Order>,
+        after: Option<Vec<Option<Value>>>,
         limit: u32,
-    ) -> Result<Vec<PlannedSource<'_>>, PlanFault> {
-        if let Some(name) = query.unsupported.first().filter(|_| !lenient) {
-            return Err(PlanFault(format!("The parameter {name} is not supported.").into()));
-        }
-        let mut wanted = Vec::new();
-        for param in &query.params {
-            match resolve(resource, param) {
-                Some(known) => wanted.push((param, known)),
-                None if lenient => {}
-                None => {
-                    let message = format!("{resource} has no search parameter {}.", named(param));
-                    return Err(PlanFault(message.into()));
-                }
-            }
-        }
-        let mut plans = Vec::new();
-        let mut refusal = None;
-        for (number, source) in self.of_type(resource).skip_while(|(n, _)| *n < from.source) {
-            let asked = Asked { source, zone: &self.zone, base };
-            match condition(&asked, &wanted) {
-                Ok(predicate) => {
-                    let after = match from.key.as_deref().filter(|_| number == from.source) {
-                        None => None,
-                        Some(key) => Some(super::values::parse(source.key.ty, key).ok_or(
-                            PlanFault("The next page cannot be found: search again.".into()),
-                        )?),
-                    };
-                    let plan = source.plan(predicate, after, limit);
-                    plans.push(PlannedSource { plan, source, number, compiled: self });
-                }
-                Err(fault) => refusal = Some(fault),
-            }
-        }
-        // A source that cannot answer a parameter another one can has nothing that matches it.
-        match refusal {
-            Some(fault) if plans.is_empty() => Err(fault),
-            _ => Ok(plans),
-        }
-    }
-
-    /// The document's place with that number, for counting bad cells.
-    pub fn path(&self, number: usize) -> Option<&str> {
-        self.paths.get(number).map(String::as_str)
-    }
-}
-
-fn named(param: &QueryParam) -> String {
-    // A name is shown only when it looks like one; anything else is not ours to repeat.
-    let plain = |text: &str| {
-        text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-    };
-    if plain(&param.name) { format!("\"{}\"", param.name) } else { "of that name".to_owned() }
-}
-
-/// What a query parameter means.
-#[derive(Clone, Copy)]
-enum Known {
-    /// `_id`, which every type has.
-    Id,
-    /// One of the type's own.
-    Param(&'static search_params::SearchParam),
-}
-
-fn resolve(resource: &str, param: &QueryParam) -> Option<Known> {
-    if param.name == "_id" {
-        return Some(Known::Id);
-    }
-    search_params::of(resource).iter().find(|p| p.name == param.name).map(Known::Param)
-}
-
-type Wanted<'q> = (&'q QueryParam, Known);
-
-fn condition(asked: &Asked<'_>, wanted: &[Wanted<'_>]) -> Result<Predicate, PlanFault> {
-    let mut all = Vec::new();
-    for (query, known) in wanted {
-        if query.values.is_empty() {
-            return Err(PlanFault(format!("The parameter {} has no value.", named(query)).into()));
-        }
-        match known {
-            Known::Id => {
-                let keys = query.values.iter().filter_map(|id| asked.source.key_of(id)).collect();
-                all.push(Predicate::In {
-                    left: Expr::Column(asked.source.key.clone()),
-                    values: keys,
-                });
-            }
-            Known::Param(param) => all.push(asked.predicate(param, query).map_err(|refusal| {
-                PlanFault(
-                    match refusal {
-                        Refusal::NotMapped => {
-                            format!("The parameter {} cannot be searched here.", named(query))
-                        }
-                        Refusal::Modifier => {
-                            format!("The parameter {} does not take that modifier.", named(query))
-                        }
-                        Refusal::Value => {
-                            format!("The parameter {} has a malformed value.", named(query))
-                        }
-                    }
-                    .into(),
-                )
-            })?),
-        }
-    }
-    Ok(Predicate::All(all))
-}
-
-impl PlannedSource<'_> {
-    /// The number of its source among those of its type, for the cursor.
-    pub const fn number(&self) -> usize {
-        self.number
-    }
-
-    /// The id of a row, if it can have one.
-    pub fn id(&self, row: &Row<'_>) -> Option<String> {
-        self.source.id(row)
-    }
-
-    /// The key of a row as text, for the cursor.
-    pub fn key(&self, row: &Row<'_>) -> Option<String> {
-        row.get(0).map(str::to_owned)
-    }
-
-    /// Groups the one-to-many rows by the base rows they belong to.
-    pub fn group<'r>(&self, children: &'r [Rows]) -> Grouped<'r> {
-        let tables = self.source.children.iter().zip(children).map(|(table, rows)| {
-            let own: Vec<usize> = (0..table.own.len()).collect();
-            let mut by_key: ByKey<'r> = HashMap::new();
-            for row in rows.iter() {
-                let key: Option<Vec<&str>> = own.iter().map(|slot| row.get(*slot)).collect();
-                if let Some(key) = key {
-                    by_key.entry(key).or_default().push(row);
-                }
-            }
-            (table.parent.clone(), by_key)
-        });
-        Grouped(tables.collect())
-    }
-
-    /// Writes a row's resource, and the pointers of leaves whose cells could not be rendered.
-    pub fn render(
-        &self,
-        row: Row<'_>,
-        grouped: &Grouped<'_>,
-        out: &mut Vec<u8>,
-        bad: &mut Vec<usize>,
-    ) -> Rendered {
-        let Some(id) = self.id(&row) else { return Rendered::LeftOut };
-        let children: Vec<Vec<Row<'_>>> = grouped
-            .0
-            .iter()
-            .map(|(parent, by_key)| {
-                let key: Option<Vec<&str>> = parent.iter().map(|slot| row.get(*slot)).collect();
-                key.and_then(|key| by_key.get(&key)).cloned().unwrap_or_default()
-            })
-            .collect();
-        let begun = out.len();
-        out.extend_from_slice(b"{\"resourceType\":\"");
-        out.extend_from_slice(self.source.resource.as_bytes());
-        out.extend_from_slice(b"\",\"id\":\"");
-        out.extend_from_slice(id.as_bytes());
-        out.push(b'"');
-        let mut cells: BadCells = Vec::new();
-        let filling = Filling { row, children: &children, zone: &self.compiled.zone };
-        let complete =
-            template::members(&self.source.root, &self.source.required, &filling, out, &mut cells);
-        bad.append(&mut cells);
-        out.push(b'}');
-        if complete {
-            Rendered::Written
+    ) -> PlannedSource {
+        let unseen = order.iter().map(|key| &key.column).filter(|c| !source.columns.contains(c));
+        let unseen: Vec<ColumnRef> = unseen.cloned().collect();
+        let columns = if unseen.is_empty() {
+            Arc::clone(&source.columns)
         } else {
-            out.truncate(begun);
-            Rendered::LeftOut
+            source.columns.iter().cloned().chain(unseen).collect()
+        };
+        let page = Select {
+            from: Arc::clone(&source.from),
+            joins: Arc::clone(&source.joins),
+            columns,
+            filter,
+            order,
+            after,
+            limit: Some(limit),
+        };
+        PlannedSource {
+            plan: Arc::new(SourcePlan { page, children: Arc::clone(&source.child_plans) }),
+            number,
+            source: Arc::clone(source),
+            reading: Arc::clone(&self.reading),
         }
     }
 }
 
-/// One-to-many rows by the key of the row they belong to.
-pub struct Grouped<'r>(Vec<(Vec<usize>, ByKey<'r>)>);
+/// The rows whose key an id stands for.
+pub(super) fn id_predicate(source: &Source, id: &str) -> Predicate {
+    any(source.id.read(id).into_iter().map(|key| {
+        all(source
+            .key
+            .iter()
+            .zip(key)
+            .map(|(slot, value)| one_of(Expr::Column(slot.column.clone()), vec![value])))
+    }))
+}
 
-type ByKey<'r> = HashMap<Vec<&'r str>, Vec<Row<'r>>>;
+/// The order that makes every page's rows follow one another: by key.
+pub(super) fn key_order(source: &Source, descending: bool) -> Vec<Order> {
+    let columns = source.key.iter().map(|s| s.column.clone());
+    columns.map(|column| Order { column, descending }).collect()
+}
+
+impl PlannedSource {
+    /// What was fetched, ready to be written. `children` are the rows of the plan's children, in
+    /// their order.
+    pub fn page<'p>(&'p self, rows: &'p Rows, children: &'p [Rows]) -> Page<'p> {
+        Page::new(&self.source, &self.reading, rows, children)
+    }
+}
+
+impl PlannedRead {
+    /// What was fetched, ready to be written.
+    pub fn page<'p>(&'p self, rows: &'p Rows, children: &'p [Rows]) -> Page<'p> {
+        Page::new(&self.source, &self.reading, rows, children)
+    }
+}

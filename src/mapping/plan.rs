@@ -4,6 +4,9 @@
 //! A page of one source is one [`Select`] for the base rows and one batched select for each child
 //! table ([`Child`]), never a join of one-to-many tables and never a statement a row.
 
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+
 use super::catalog::SqlType;
 
 /// Everything one source contributes to an answer.
@@ -12,7 +15,75 @@ pub struct SourcePlan {
     /// The base rows.
     pub page: Select,
     /// One-to-many rows that hang off them.
-    pub children: Vec<Child>,
+    pub children: Arc<[Child]>,
+}
+
+/// How one row of a source is read by its key, however often: only the key differs from one reading
+/// to the next, so that `store` writes the statement once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedRead {
+    /// The base rows without the condition on the key.
+    pub select: Select,
+    /// The columns of the key.
+    pub key: Vec<ColumnRef>,
+    /// One-to-many rows that hang off the row.
+    pub children: Arc<[Child]>,
+    /// What `store` wrote of it.
+    pub written: Written,
+}
+
+/// A place beside a part of a plan for what `store` makes of it once, one for each engine it may be
+/// written for. It belongs to the plan and goes with it; two plans are equal whatever was written.
+#[derive(Default)]
+pub struct Written([OnceLock<Arc<dyn Any + Send + Sync>>; 4]);
+
+impl Written {
+    /// What was kept at a place, made now if it is not there yet. `None` when there is no such place or
+    /// something of another type was kept there; a failure is not kept.
+    pub fn get_or_try<T: Any + Send + Sync, E>(
+        &self,
+        place: usize,
+        make: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Option<Arc<T>>, E> {
+        let Some(cell) = self.0.get(place) else { return Ok(None) };
+        if cell.get().is_none() {
+            let made: Arc<dyn Any + Send + Sync> = Arc::new(make()?);
+            // Whoever was first wins; both wrote the same.
+            let _kept = cell.set(made);
+        }
+        Ok(cell.get().and_then(|kept| Arc::clone(kept).downcast().ok()))
+    }
+}
+
+impl Clone for Written {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Written {}
+
+impl std::fmt::Debug for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Written")
+    }
+}
+
+/// How many base rows a source has for a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// The base relation.
+    pub from: Arc<Relation>,
+    /// To-one joins, in order.
+    pub joins: Arc<[Join]>,
+    /// What must hold.
+    pub filter: Predicate,
 }
 
 /// Something rows come from.
@@ -67,11 +138,11 @@ pub enum JoinOn {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Select {
     /// The base relation.
-    pub from: Relation,
+    pub from: Arc<Relation>,
     /// To-one joins, in order.
-    pub joins: Vec<Join>,
+    pub joins: Arc<[Join]>,
     /// What is fetched, each as text (see [`SqlType`] for the forms).
-    pub columns: Vec<ColumnRef>,
+    pub columns: Arc<[ColumnRef]>,
     /// What must hold.
     pub filter: Predicate,
     /// Order of the rows; ends in a key, so it is total.
@@ -101,6 +172,8 @@ pub struct Child {
     pub parent: Vec<usize>,
     /// The child's columns that hold that key, in the same order. Each is also in `select.columns`.
     pub own: Vec<ColumnRef>,
+    /// What `store` wrote of it.
+    pub written: Written,
 }
 
 /// A value to bind, already parsed and in the canonical text form of its type, so that no engine has

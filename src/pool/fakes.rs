@@ -154,6 +154,7 @@ impl Bench {
             engine: Engine::Sqlite,
             limits: LaneLimits::default(),
             expected: Some(identity("a")),
+            record: RecordMark::default(),
             source: Arc::new(FakeSource),
         }
     }

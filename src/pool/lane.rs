@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::link::{Counters, Link};
-use super::{LaneSpec, LaneStatus, PoolFault};
+use super::{LaneSpec, LaneStatus, PoolFault, RecordMark};
 use crate::base::{Deadline, ServerIdentity, Timestamp};
 use crate::telemetry::pool_metrics as names;
 
@@ -32,6 +32,8 @@ pub(crate) struct Lane {
 }
 
 struct Shelf {
+    /// The sealed text that holds the lane's record now.
+    record: RecordMark,
     /// The last one put back is the first one taken.
     idle: Vec<Link>,
     retired: bool,
@@ -53,6 +55,7 @@ impl Drop for Waiting<'_> {
 impl Lane {
     pub(crate) fn new(spec: LaneSpec) -> Self {
         let max = spec.limits.max_connections.max(1) as usize;
+        let record = spec.record;
         Self {
             spec,
             permits: Arc::new(Semaphore::new(max)),
@@ -61,6 +64,7 @@ impl Lane {
             killed: CancellationToken::new(),
             max,
             shelf: Mutex::new(Shelf {
+                record,
                 idle: Vec::new(),
                 retired: false,
                 used: Instant::now(),
@@ -80,6 +84,7 @@ impl Lane {
         self.spec.revision == spec.revision
             && self.spec.limits == spec.limits
             && self.spec.expected == spec.expected
+            && self.spec.record.id == spec.record.id
     }
 
     /// Waits for a permit, in turn. [`PoolFault::Retired`] sends the caller to the lane's successor.
@@ -135,6 +140,11 @@ impl Lane {
         shelf.used = link.idle_since;
         shelf.idle.push(link);
         None
+    }
+
+    /// Notes that the lane's record was sealed anew.
+    pub(crate) fn resealed(&self, record: RecordMark) {
+        self.shelf().record = record;
     }
 
     /// Empties the shelf.
@@ -233,6 +243,7 @@ impl Lane {
         LaneStatus {
             engine: self.spec.engine,
             revision: self.spec.revision,
+            record: shelf.record,
             identity: shelf.identity.as_deref().cloned(),
             max: as_u32(self.max),
             open: counters.open.load(Relaxed),

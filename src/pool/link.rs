@@ -80,7 +80,7 @@ impl Link {
 
     fn ping(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>> {
         match &mut self.connection {
-            TenantConnection::Postgres(connection) => connection.ping(),
+            TenantConnection::Postgres(session) => Box::pin(session.ping()),
             TenantConnection::MySql(connection) => connection.ping(),
             TenantConnection::Sqlite(connection) => connection.ping(),
         }
@@ -89,7 +89,7 @@ impl Link {
     /// Whether a transaction the driver knows of was left open.
     pub(crate) fn in_transaction(&self) -> bool {
         match &self.connection {
-            TenantConnection::Postgres(connection) => connection.is_in_transaction(),
+            TenantConnection::Postgres(session) => session.is_in_transaction(),
             TenantConnection::MySql(connection) => connection.is_in_transaction(),
             TenantConnection::Sqlite(connection) => connection.is_in_transaction(),
         }
@@ -99,7 +99,7 @@ impl Link {
     pub(crate) async fn close(self, limit: Duration) {
         let Self { connection, tally, .. } = self;
         let close = match connection {
-            TenantConnection::Postgres(connection) => connection.close(),
+            TenantConnection::Postgres(session) => Box::pin(session.close()),
             TenantConnection::MySql(connection) => connection.close(),
             TenantConnection::Sqlite(connection) => connection.close(),
         };
@@ -111,7 +111,10 @@ impl Link {
     pub(crate) async fn close_hard(self, limit: Duration) {
         let Self { connection, tally, .. } = self;
         let close = match connection {
-            TenantConnection::Postgres(connection) => connection.close_hard(),
+            TenantConnection::Postgres(session) => {
+                drop(session);
+                return drop(tally);
+            }
             TenantConnection::MySql(connection) => connection.close_hard(),
             TenantConnection::Sqlite(connection) => connection.close_hard(),
         };

@@ -8,6 +8,8 @@
 
 /// Opening one connection to a tenant's database.
 pub mod dial;
+/// A session with a PostgreSQL server.
+pub mod postgres;
 /// Which errors say what about a database.
 pub mod verdict;
 
@@ -31,6 +33,7 @@ mod tests;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use uuid::Uuid;
 
 pub use admission::Admission;
 pub use breaker::BreakerState;
@@ -58,8 +61,19 @@ pub struct LaneSpec {
     pub limits: LaneLimits,
     /// The server that was registered; `None` accepts any.
     pub expected: Option<ServerIdentity>,
+    /// Which sealed text `source` opens.
+    pub record: RecordMark,
     /// Where the connection record comes from when a connection must be opened.
     pub source: Arc<dyn RecordSource>,
+}
+
+/// Tells sealed connection records apart without holding one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecordMark {
+    /// The record's id; with the revision it stands for one content for ever.
+    pub id: Uuid,
+    /// SHA-256 of the sealed text; another one for the same content after a reseal.
+    pub seal: [u8; 32],
 }
 
 /// Opens the seal of a connection record, as late as possible.

@@ -16,7 +16,7 @@ use super::lease::Lease;
 use super::link::{Link, Tally};
 use super::pools::Inner;
 use super::verdict::Verdict;
-use super::{Dialled, PoolFault, RecordFault};
+use super::{Dialled, PoolFault, RecordFault, RecordSource};
 use crate::base::{Deadline, FaultKind};
 use crate::telemetry::pool_metrics as names;
 
@@ -29,18 +29,19 @@ fn verdict(fault: &DialFault) -> Verdict {
     }
 }
 
-/// Opens a connection in a task of its own: a caller who goes away neither aborts it nor makes anybody
+/// Opens a connection, with the record `source` gives, in a task of its own: a caller who goes away neither aborts it nor makes anybody
 /// start again. What it opens then goes to the shelf.
 pub(crate) fn spawn(
     pools: Arc<Inner>,
     lane: Arc<Lane>,
+    source: Arc<dyn RecordSource>,
     permit: OwnedSemaphorePermit,
     mut pass: Pass,
 ) -> oneshot::Receiver<Result<Lease, PoolFault>> {
     let (sender, receiver) = oneshot::channel();
     let alive = lane.tracker.token();
     tokio::spawn(async move {
-        let outcome = connect(&pools, &lane, &mut pass).await;
+        let outcome = connect(&pools, &lane, &*source, &mut pass).await;
         let answer = match outcome {
             Ok(link) if lane.is_retired() => {
                 link.close(pools.config.close_timeout).await;
@@ -60,14 +61,19 @@ pub(crate) fn spawn(
     receiver
 }
 
-async fn connect(pools: &Inner, lane: &Lane, pass: &mut Pass) -> Result<Link, PoolFault> {
+async fn connect(
+    pools: &Inner,
+    lane: &Lane,
+    source: &dyn RecordSource,
+    pass: &mut Pass,
+) -> Result<Link, PoolFault> {
     if lane.refuses() {
         return Err(PoolFault::WrongServer);
     }
     let tenant = lane.spec.tenant;
     let budget = pools.budget_permit(lane.spec.limits.acquire_timeout).await?;
     let deadline = Deadline::after(pools.config.connect_timeout);
-    match dial(pools, lane, deadline).await {
+    match dial(pools, lane, source, deadline).await {
         Ok(dialled) => {
             let alive = lane.tracker.token();
             let tally = Tally::new(Arc::clone(&lane.counters), budget, alive);
@@ -88,8 +94,13 @@ async fn connect(pools: &Inner, lane: &Lane, pass: &mut Pass) -> Result<Link, Po
     }
 }
 
-async fn dial(pools: &Inner, lane: &Lane, deadline: Deadline) -> Result<Dialled, PoolFault> {
-    let record = timeout_at(deadline.at(), lane.spec.source.record()).await.map_err(|_| {
+async fn dial(
+    pools: &Inner,
+    lane: &Lane,
+    source: &dyn RecordSource,
+    deadline: Deadline,
+) -> Result<Dialled, PoolFault> {
+    let record = timeout_at(deadline.at(), source.record()).await.map_err(|_| {
         PoolFault::Record(RecordFault::new(FaultKind::Unavailable, "it took too long"))
     })??;
     let session = &lane.spec.limits.session;
@@ -123,6 +134,7 @@ async fn accept(
     if lane.spec.expected.as_ref().is_some_and(|expected| *expected != *link.identity) {
         tracing::error!(%tenant, revision = %lane.spec.revision,
             "the server reached is not the one registered; nothing was read from it");
+        counter!(crate::telemetry::names::INTEGRITY).increment(1);
         counter!(names::WRONG_SERVER, names::TENANT => tenant.to_string()).increment(1);
         lane.note_error(Cow::Borrowed("wrong_server"), pools.clock.now());
         let limit = pools.config.close_timeout;

@@ -120,7 +120,7 @@ impl Pools {
         // A lane can be retired between being found and being used; its successor is one step away.
         for _ in 0..4 {
             let lane = self.inner.lane(spec)?;
-            match self.lease_from(&lane, &tenant.breaker, deadline).await {
+            match self.lease_from(&lane, spec, &tenant.breaker, deadline).await {
                 Err(PoolFault::Retired) => {}
                 outcome => return outcome,
             }
@@ -131,6 +131,7 @@ impl Pools {
     async fn lease_from(
         &self,
         lane: &Arc<Lane>,
+        spec: &LaneSpec,
         breaker: &Arc<Breaker>,
         deadline: Deadline,
     ) -> Result<Lease, PoolFault> {
@@ -158,7 +159,9 @@ impl Pools {
             drop(link);
             drop(lane.clear());
         }
-        let opened = open::spawn(Arc::clone(inner), Arc::clone(lane), permit, pass);
+        // The caller's own source: the lane may be older than a reseal of its record.
+        let source = Arc::clone(&spec.source);
+        let opened = open::spawn(Arc::clone(inner), Arc::clone(lane), source, permit, pass);
         match timeout_at(deadline.at(), opened).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_ended)) => Err(PoolFault::Internal),
@@ -184,6 +187,17 @@ impl Pools {
             }
         }
         over
+    }
+
+    /// Notes that the lane's record was found unchanged under another seal.
+    pub fn resealed(&self, spec: &LaneSpec) {
+        let mut lanes = self.inner.lanes.iter();
+        if let Some((_, lane)) = lanes.find(|(tenant, _)| **tenant == spec.tenant)
+            && lane.spec.revision == spec.revision
+            && lane.spec.record.id == spec.record.id
+        {
+            lane.resealed(spec.record);
+        }
     }
 
     /// What the tenant's lane is doing; `None` when there is none.

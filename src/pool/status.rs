@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::BreakerState;
+use super::{BreakerState, RecordMark};
 use crate::base::{ConnectionRevision, Engine, ServerIdentity, Timestamp};
 
 /// What a tenant's lane is doing.
@@ -11,6 +11,8 @@ pub struct LaneStatus {
     pub engine: Engine,
     /// The connection record the lane was opened with.
     pub revision: ConnectionRevision,
+    /// The sealed record it was opened with, or last found to be the same as.
+    pub record: RecordMark,
     /// The server and database reached, once a connection stood.
     pub identity: Option<ServerIdentity>,
     /// Connections at most.

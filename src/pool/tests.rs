@@ -14,3 +14,4 @@ use crate::base::{Fault as _, FaultKind};
 
 mod cut_short;
 mod lanes;
+mod resealed;

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use sqlx::mysql::MySqlDatabaseError;
-use sqlx::postgres::PgDatabaseError;
+
+use super::postgres::ServerError;
 
 /// What the breaker makes of a call's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +98,8 @@ pub fn classify(error: &sqlx::Error) -> DbError {
     use sqlx::Error as E;
     match error {
         E::Database(error) => {
-            if let Some(pg) = error.try_downcast_ref::<PgDatabaseError>() {
-                postgres(pg.code())
+            if let Some(pg) = error.try_downcast_ref::<ServerError>() {
+                postgres(pg.sqlstate())
             } else if let Some(my) = error.try_downcast_ref::<MySqlDatabaseError>() {
                 mysql(my.number())
             } else {

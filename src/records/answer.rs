@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use crate::audit::{AccessEvent, Action, Actor, ActorKind, Outcome, Receipt, Target};
-use crate::auth::{FhirRead, Permit};
+use crate::auth::{FhirRead, Principal};
 use crate::tenant::{Session, TenantFault};
 
 /// Bytes that may leave: the access they came from is on disk.
@@ -23,7 +23,7 @@ impl Answer {
         self.version.as_deref()
     }
 
-    /// The resource's `meta.lastUpdated`, where its mapping gives one.
+    /// When the resource was last updated, where its mapping says so, as an HTTP date (RFC 9110, 5.6.7).
     pub fn last_modified(&self) -> Option<&str> {
         self.last_modified.as_deref()
     }
@@ -42,9 +42,15 @@ impl Unreleased {
         Answer {
             body: Bytes::from(self.body),
             version: self.version,
-            last_modified: self.last_modified,
+            last_modified: self.last_modified.as_deref().and_then(http_date),
         }
     }
+}
+
+/// A FHIR instant as HTTP spells it.
+fn http_date(instant: &str) -> Option<String> {
+    let at: jiff::Timestamp = instant.parse().ok()?;
+    Some(at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
 /// What is accessed, for the log.
@@ -83,7 +89,7 @@ fn event(
     AccessEvent {
         tenant: session.permit().tenant(),
         request: session.request(),
-        actor: actor(session.permit()),
+        actor: actor(session.permit().principal()),
         action: access.action,
         resource_type: Some(access.resource_type.to_owned().into()),
         target: access.target,
@@ -94,8 +100,7 @@ fn event(
     }
 }
 
-fn actor(permit: &Permit<FhirRead>) -> Actor {
-    let principal = permit.principal();
+pub(super) fn actor(principal: &Principal) -> Actor {
     Actor {
         kind: ActorKind::User,
         issuer: Some(principal.issuer().to_owned()),

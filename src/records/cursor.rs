@@ -25,12 +25,11 @@ impl Binding<'_> {
         message
     }
 
-    /// The cursor for a position.
-    pub(super) fn write(&self, session: &Session<FhirRead>, position: &Position) -> String {
-        let text = position.key.as_deref().map_or_else(String::new, |key| format!("={key}"));
-        let payload = format!("{}{text}", position.source);
-        let tag = session.sign_cursor(&self.message(payload.as_bytes()));
-        URL_SAFE_NO_PAD.encode([tag.as_slice(), payload.as_bytes()].concat())
+    /// The cursor for a position; `None` for one that cannot be written down.
+    pub(super) fn write(&self, session: &Session<FhirRead>, position: &Position) -> Option<String> {
+        let payload = serde_json::to_vec(&(position.source, &position.after)).ok()?;
+        let tag = session.sign_cursor(&self.message(&payload));
+        Some(URL_SAFE_NO_PAD.encode([tag.as_slice(), &payload].concat()))
     }
 
     /// The position a cursor names, if it was written for this binding.
@@ -40,11 +39,7 @@ impl Binding<'_> {
         if !session.verify_cursor(&self.message(payload), tag) {
             return None;
         }
-        let text = std::str::from_utf8(payload).ok()?;
-        let (source, key) = match text.split_once('=') {
-            Some((source, key)) => (source, Some(key.to_owned())),
-            None => (text, None),
-        };
-        Some(Position { source: source.parse().ok()?, key })
+        let (source, after) = serde_json::from_slice(payload).ok()?;
+        Some(Position { source, after })
     }
 }

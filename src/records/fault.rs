@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use crate::base::{Fault, FaultKind};
-use crate::fhir::query::QueryFault;
+use crate::fhir::QueryFault;
 use crate::mapping::PlanFault;
 use crate::pool::PoolFault;
 use crate::store::StoreFault;
@@ -25,6 +25,9 @@ pub enum RecordsFault {
     /// A row was found and cannot be rendered.
     #[error("the row cannot be rendered: a required element is missing")]
     Unrenderable,
+    /// A page ended at a row whose key cannot be found again, so that the next page would be lost.
+    #[error("a page ended at a row whose key cannot be found again")]
+    NoKey,
     /// The query cannot be understood.
     #[error(transparent)]
     Query(#[from] QueryFault),
@@ -61,7 +64,7 @@ impl Fault for RecordsFault {
             Self::NotFound | Self::NoSuchType => FaultKind::NotFound,
             Self::Cursor => FaultKind::Invalid,
             Self::Scope => FaultKind::Forbidden,
-            Self::Unrenderable => FaultKind::Mapping,
+            Self::Unrenderable | Self::NoKey => FaultKind::Mapping,
             other => other.inner().map_or(FaultKind::Internal, Fault::kind),
         }
     }
@@ -75,8 +78,15 @@ impl Fault for RecordsFault {
             }
             Self::Scope => crate::tenant::FORBIDDEN_MESSAGE.into(),
             Self::Unrenderable => "The record lacks an element that FHIR demands.".into(),
+            Self::NoKey => {
+                "The records cannot be given page by page: one of them has no usable key.".into()
+            }
             other => other.inner().map_or("".into(), Fault::client_message),
         }
+    }
+
+    fn unsupported(&self) -> bool {
+        self.inner().is_some_and(Fault::unsupported)
     }
 
     fn retry_after_secs(&self) -> Option<u64> {

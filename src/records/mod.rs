@@ -3,15 +3,23 @@
 //! An answer with a patient's data in it exists only as [`Answer`], and an [`Answer`] is made only from a
 //! receipt of the access log: no durable event, no data.
 
+mod access_log;
 mod answer;
 mod cursor;
+#[cfg(test)]
+mod examples;
 mod fault;
 mod page;
 mod read;
+mod refused;
 mod search;
+#[cfg(test)]
+mod search_model;
 
+pub use access_log::AccessLogPage;
 pub use answer::Answer;
 pub use fault::RecordsFault;
+pub use refused::{Attempt, note_refused};
 pub use search::generic_capability;
 
 pub use crate::fhir::capability::{Endpoints, ServerDescription};

@@ -1,20 +1,42 @@
-//! Counting what a mapping could not render.
+//! What is wanted of each resource, and counting what could not be rendered.
 
+use super::fault::RecordsFault;
 use crate::auth::FhirRead;
+use crate::fhir::query::Summary;
+use crate::fhir::{QueryFault, SearchQuery};
+use crate::mapping::{RenderReport, Shown};
 use crate::telemetry::names;
-use crate::tenant::{ActiveMapping, Session};
+use crate::tenant::Session;
 
-/// Counts bad cells; the log names the place in the mapping document, never the value.
-pub(super) fn count_bad(session: &Session<FhirRead>, mapping: &ActiveMapping, bad: &[usize]) {
-    let Some(first) = bad.first() else { return };
-    let tenant = session.permit().tenant().to_string();
-    metrics::counter!(names::BAD_CELLS, "tenant" => tenant.clone()).increment(bad.len() as u64);
-    let place = mapping.compiled.path(*first).unwrap_or_default();
-    tracing::debug!(target: "wardgate::records", tenant, cells = bad.len(), place, "cells could not be rendered");
+/// Which elements a query asks for. `_elements` and `_summary` together are refused.
+pub(super) fn shown(query: &SearchQuery) -> Result<Shown, RecordsFault> {
+    let refused = |parameter: &str| QueryFault::Unsupported { parameter: parameter.to_owned() };
+    match (query.summary, query.elements.is_empty()) {
+        (Summary::False | Summary::Count, true) => Ok(Shown::All),
+        (Summary::False | Summary::Count, false) => Ok(Shown::Only(query.elements.clone())),
+        (_, false) => Err(refused("_elements with _summary").into()),
+        (Summary::True, true) => Ok(Shown::Summary),
+        (Summary::Text, true) => Ok(Shown::Only(vec!["text".to_owned()])),
+        (Summary::Data, true) => Ok(Shown::NoText),
+    }
 }
 
-/// Counts a row that was left out.
-pub(super) fn count_left_out(session: &Session<FhirRead>) {
+/// Counts cells and rows that could not be rendered; the log names elements, never values.
+pub(super) fn count(session: &Session<FhirRead>, report: &RenderReport) {
+    let bad: u64 = report.bad_cells().map(|(_, count)| u64::from(count)).sum();
+    let left_out: u64 = report.rows_left_out().map(|(_, count)| u64::from(count)).sum();
+    if bad == 0 && left_out == 0 {
+        return;
+    }
     let tenant = session.permit().tenant().to_string();
-    metrics::counter!(names::ROWS_LEFT_OUT, "tenant" => tenant).increment(1);
+    if bad > 0 {
+        metrics::counter!(names::BAD_CELLS, "tenant" => tenant.clone()).increment(bad);
+    }
+    if left_out > 0 {
+        metrics::counter!(names::ROWS_LEFT_OUT, "tenant" => tenant.clone()).increment(left_out);
+    }
+    let paths: Vec<&str> =
+        report.bad_cells().chain(report.rows_left_out()).map(|(path, _)| path).collect();
+    let elements = paths.join(" ");
+    tracing::debug!(target: "wardgate::records", tenant, bad, left_out, elements, "cells could not be rendered");
 }

@@ -1,15 +1,43 @@
 use super::answer::{Access, Answer, Unreleased, release, write_down};
 use super::fault::RecordsFault;
-use super::page;
+use super::page::{self, shown};
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
-use crate::mapping::Rendered;
+use crate::fhir::SearchQuery;
+use crate::mapping::{RenderReport, RowOutcome};
 use crate::store;
 use crate::tenant::Session;
 
 impl Session<FhirRead> {
-    /// Reads one resource (FHIR R4, 3.1.0.2).
-    pub async fn read(&self, resource: &str, id: &str) -> Result<Answer, RecordsFault> {
+    /// Reads one resource (FHIR R4, 3.1.0.2). Of the query, `_elements` and `_summary` count.
+    pub async fn read(
+        &self,
+        resource: &str,
+        id: &str,
+        query: &str,
+    ) -> Result<Answer, RecordsFault> {
+        self.find(resource, id, None, query).await
+    }
+
+    /// Reads one version of a resource (FHIR R4, 3.1.0.3): the present one, if that is its name. Older
+    /// ones are nowhere kept.
+    pub async fn vread(
+        &self,
+        resource: &str,
+        id: &str,
+        version: &str,
+        query: &str,
+    ) -> Result<Answer, RecordsFault> {
+        self.find(resource, id, Some(version), query).await
+    }
+
+    async fn find(
+        &self,
+        resource: &str,
+        id: &str,
+        version: Option<&str>,
+        query: &str,
+    ) -> Result<Answer, RecordsFault> {
         let access = || Access {
             action: Action::Read,
             resource_type: resource,
@@ -23,33 +51,44 @@ impl Session<FhirRead> {
         if !mapping.compiled.maps(resource) {
             return Err(RecordsFault::NoSuchType);
         }
-        let plans = mapping.compiled.plan_read(resource, id);
-        let mut body = Vec::new();
-        if !plans.is_empty() {
+        let shown = if query.is_empty() {
+            crate::mapping::Shown::All
+        } else {
+            shown(&SearchQuery::parse(query)?)?
+        };
+        let mut found = None;
+        let reads = mapping.compiled.plan_read(resource, id);
+        if !reads.is_empty() {
             let mut lease = self.lease().await?;
-            for planned in &plans {
-                let fetched = store::fetch_page(&mut lease, &planned.plan, self.deadline()).await?;
-                let Some(row) = fetched.page.row(0) else { continue };
+            for mut read in reads {
+                let key = std::mem::take(&mut read.key);
+                let fetched =
+                    store::fetch_row(&mut lease, &read.read, key, self.deadline()).await?;
+                let rows = read.page(&fetched.page, &fetched.children);
                 // What the database calls equal may still be another id (case, padding).
-                if planned.id(&row).as_deref() != Some(id) {
-                    continue;
+                let Some(row) = (0..rows.len()).find(|row| rows.has_id(*row, id)) else { continue };
+                if version.is_some_and(|wanted| rows.version(row).as_deref() != Some(wanted)) {
+                    break;
                 }
-                let grouped = planned.group(&fetched.children);
-                let mut bad = Vec::new();
-                let rendered = planned.render(row, &grouped, &mut body, &mut bad);
-                page::count_bad(self, &mapping, &bad);
-                if rendered == Rendered::LeftOut {
+                let (mut body, mut report) = (Vec::with_capacity(2048), RenderReport::default());
+                let outcome = rows.write(row, &shown, &mut body, &mut report);
+                page::count(self, &report);
+                if !matches!(outcome, Some(RowOutcome::Written { .. })) {
                     write_down(self, access(), Outcome::Failed, 500).await?;
                     return Err(RecordsFault::Unrenderable);
                 }
+                found = Some(Unreleased {
+                    body,
+                    version: rows.version(row),
+                    last_modified: rows.modified(row),
+                });
                 break;
             }
         }
-        if body.is_empty() {
+        let Some(found) = found else {
             write_down(self, access(), Outcome::Rejected, 404).await?;
             return Err(RecordsFault::NotFound);
-        }
-        let found = Unreleased { body, version: None, last_modified: None };
+        };
         Ok(release(self, access(), found).await?)
     }
 }

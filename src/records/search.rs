@@ -1,22 +1,28 @@
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::answer::{Access, Answer, Unreleased, release, write_down};
 use super::cursor::Binding;
 use super::fault::RecordsFault;
-use super::page;
+use super::page::{self, shown};
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
+use crate::fhir::SearchQuery;
 use crate::fhir::bundle::SearchSet;
 use crate::fhir::capability::{self, ServerDescription};
-use crate::fhir::query::{CURSOR, SearchQuery};
-use crate::mapping::{Compiled, PlannedSource, Position, Rendered};
+use crate::fhir::query::{CURSOR, Handling};
+use crate::mapping::{
+    PageRequest, PlannedSource, Position, RenderReport, RowOutcome, SearchPlan, Shown,
+};
 use crate::store::{self, run::FetchedPage};
 use crate::tenant::Session;
 
 /// The rows of a page, source by source, and where the next page begins.
-struct Page<'m> {
-    parts: Vec<(PlannedSource<'m>, FetchedPage, usize)>,
+#[derive(Default)]
+struct Fetched {
+    parts: Vec<(PlannedSource, FetchedPage, usize)>,
     next: Option<Position>,
+    total: Option<u64>,
 }
 
 impl Session<FhirRead> {
@@ -38,86 +44,71 @@ impl Session<FhirRead> {
         if !mapping.compiled.maps(resource) {
             return Err(RecordsFault::NoSuchType);
         }
-        let mut parsed = SearchQuery::parse(query)?;
-        let ignored =
-            if lenient { take_unknown(&mut parsed, &mapping.compiled, resource) } else { 0 };
+        let handling = if lenient { Handling::Lenient } else { Handling::Strict };
+        let parsed = SearchQuery::parse_parts(&[query], handling)?;
+        let shown = shown(&parsed)?;
         let config = self.config();
         let size = parsed.count.unwrap_or(config.page_size).clamp(1, config.page_size_max);
         let asked = canonical(resource, &parsed);
         let binding = Binding { mapping: mapping.version, query: &asked };
-        let from = match &parsed.cursor {
-            None => Position { source: 0, key: None },
-            Some(cursor) => binding.read(self, cursor).ok_or(RecordsFault::Cursor)?,
-        };
-        let plans =
-            mapping.compiled.plan_search(resource, &parsed, lenient, base, &from, size + 1)?;
-        let page = self.fetch(plans, size as usize).await?;
+        let read = |cursor: &String| binding.read(self, cursor).ok_or(RecordsFault::Cursor);
+        let after = parsed.cursor.as_ref().map(read).transpose()?;
+        let request = PageRequest { count: size, after: after.as_ref(), base };
+        let plan = mapping.compiled.plan_search(resource, &parsed, &request)?;
+        let asked = canonical(resource, &plan.query);
+        let (ignored, count_only) = (!plan.query.ignored.is_empty(), plan.count_only);
+        let page = self.fetch(plan, size as usize).await?;
+        let binding = Binding { mapping: mapping.version, query: &asked };
+        let size = if count_only { parsed.count } else { Some(size) };
         let mut links = vec![("self", link(base, &asked, size, None))];
         if let Some(next) = &page.next {
-            links.push(("next", link(base, &asked, size, Some(&binding.write(self, next)))));
+            let cursor = binding.write(self, next).ok_or(RecordsFault::NoKey)?;
+            links.push(("next", link(base, &asked, size, Some(&cursor))));
         }
-        let mut bundle = SearchSet::begin(base, None, &links);
-        let (mut shown, mut bad) = (0, Vec::new());
-        for (planned, fetched, rows) in &page.parts {
-            let grouped = planned.group(&fetched.children);
-            for row in fetched.page.iter().take(*rows) {
-                let id = planned.id(&row).unwrap_or_default();
-                let mut written = false;
-                bundle.entry(resource, &id, |out| {
-                    written = planned.render(row, &grouped, out, &mut bad) == Rendered::Written;
-                    written
-                });
-                if written {
-                    shown += 1;
-                } else {
-                    page::count_left_out(self);
-                    bundle.outcome(
-                        "A record was left out because it lacks an element that FHIR demands.",
-                    );
-                }
-            }
-        }
-        if ignored > 0 {
+        let mut bundle = SearchSet::begin(base, page.total, &links);
+        let (written, report) = write_entries(&mut bundle, resource, &page, &shown);
+        if ignored {
             let message =
                 "Parameters this server does not know were ignored, as asked; see the self link.";
             bundle.outcome(message);
         }
-        page::count_bad(self, &mapping, &bad);
+        page::count(self, &report);
         let access = Access {
             action: Action::Search,
             resource_type: resource,
-            target: Target::Count(shown),
+            target: Target::Count(written),
         };
         let found = Unreleased { body: bundle.finish(), version: None, last_modified: None };
         Ok(release(self, access, found).await?)
     }
 
-    /// Fetches source after source until the page is full. One row more than the page is asked for, to
-    /// know whether there is a next one.
-    async fn fetch<'m>(
-        &self,
-        plans: Vec<PlannedSource<'m>>,
-        size: usize,
-    ) -> Result<Page<'m>, RecordsFault> {
-        let mut page = Page { parts: Vec::new(), next: None };
-        let mut left = size;
-        if plans.is_empty() {
+    /// Counts where a number is wanted, then fetches source after source until the page is full. One row
+    /// more than the page is asked for, to know whether there is a next one.
+    async fn fetch(&self, plan: SearchPlan, size: usize) -> Result<Fetched, RecordsFault> {
+        let SearchPlan { sources, counts, .. } = plan;
+        let mut page = Fetched::default();
+        let nothing = counts.as_ref().is_none_or(Vec::is_empty);
+        page.total = counts.as_ref().map(|_| 0);
+        if sources.is_empty() && nothing {
             return Ok(page);
         }
         let mut lease = self.lease().await?;
-        for mut planned in plans {
+        if let Some(counts) = counts.filter(|_| !nothing) {
+            page.total = Some(store::fetch_counts(&mut lease, counts, self.deadline()).await?);
+        }
+        let mut left = size;
+        for mut planned in sources {
             if left == 0 {
                 // The page is full exactly at a source's end: the next begins with this one.
-                page.next = Some(Position { source: planned.number(), key: None });
+                page.next = Some(Position { source: planned.number, after: None });
                 break;
             }
-            planned.plan.page.limit = u32::try_from(left + 1).ok();
+            Arc::make_mut(&mut planned.plan).page.limit = u32::try_from(left + 1).ok();
             let fetched = store::fetch_page(&mut lease, &planned.plan, self.deadline()).await?;
             let rows = fetched.page.len().min(left);
             if fetched.page.len() > left {
-                let last = fetched.page.row(rows.saturating_sub(1));
-                let key = last.and_then(|row| planned.key(&row));
-                page.next = Some(Position { source: planned.number(), key });
+                let last = planned.position(&fetched.page, rows.saturating_sub(1));
+                page.next = Some(last.ok_or(RecordsFault::NoKey)?);
             }
             left -= rows;
             page.parts.push((planned, fetched, rows));
@@ -135,12 +126,34 @@ impl Session<FhirRead> {
     }
 }
 
-/// Takes out what is not known, so that the self link says what was searched by; tells how many.
-fn take_unknown(query: &mut SearchQuery, compiled: &Compiled, resource: &str) -> usize {
-    let before = query.params.len() + query.unsupported.len();
-    query.unsupported.clear();
-    query.params.retain(|param| compiled.knows(resource, param));
-    before - query.params.len()
+/// Writes a page's resources; tells how many there are and what could not be shown.
+fn write_entries(
+    bundle: &mut SearchSet,
+    resource: &str,
+    page: &Fetched,
+    shown: &Shown,
+) -> (u64, RenderReport) {
+    let (mut written, mut report, mut id) = (0, RenderReport::default(), String::new());
+    for (planned, fetched, rows) in &page.parts {
+        let part = planned.page(&fetched.page, &fetched.children);
+        for row in 0..*rows {
+            part.id(row, &mut id);
+            let mut there = false;
+            bundle.entry(resource, &id, |out| {
+                let outcome = part.write(row, shown, out, &mut report);
+                there = matches!(outcome, Some(RowOutcome::Written { .. }));
+                there
+            });
+            if there {
+                written += 1;
+            } else {
+                bundle.outcome(
+                    "A record was left out because it lacks an element that FHIR demands.",
+                );
+            }
+        }
+    }
+    (written, report)
 }
 
 /// The CapabilityStatement for callers who have not signed in.
@@ -148,42 +161,22 @@ pub fn generic_capability(server: &ServerDescription) -> String {
     capability::statement(server, &[])
 }
 
-/// The query as it was understood, for links and cursors: type and search parameters, nothing else.
+/// The query as it was understood, for links and cursors: type and parameters, without the page's size.
 fn canonical(resource: &str, query: &SearchQuery) -> String {
-    let mut text = resource.to_owned();
-    for (at, param) in query.params.iter().enumerate() {
-        text.push(if at == 0 { '?' } else { '&' });
-        text.push_str(&encode(&param.name));
-        if let Some(modifier) = &param.modifier {
-            text.push(':');
-            text.push_str(&encode(modifier));
-        }
-        text.push('=');
-        let values: Vec<String> = param.values.iter().map(|value| encode(value)).collect();
-        text.push_str(&values.join(","));
-    }
-    text
+    let unsized_query = SearchQuery { count: None, ..query.clone() };
+    let parameters = unsized_query.to_query_string();
+    if parameters.is_empty() { resource.to_owned() } else { format!("{resource}?{parameters}") }
 }
 
-fn link(base: &str, asked: &str, size: u32, cursor: Option<&str>) -> String {
+fn link(base: &str, asked: &str, size: Option<u32>, cursor: Option<&str>) -> String {
     let mut url = format!("{base}/{asked}");
-    let separator = if asked.contains('?') { '&' } else { '?' };
-    let _infallible = write!(url, "{separator}_count={size}");
+    let mut separator = if asked.contains('?') { '&' } else { '?' };
+    if let Some(size) = size {
+        let _infallible = write!(url, "{separator}_count={size}");
+        separator = '&';
+    }
     if let Some(cursor) = cursor {
-        let _infallible = write!(url, "&{CURSOR}={cursor}");
+        let _infallible = write!(url, "{separator}{CURSOR}={cursor}");
     }
     url
-}
-
-/// Percent-encoding of what may not stand in a query (RFC 3986, 3.4).
-fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/|\\$".contains(&byte) && byte != b'\\' {
-            out.push(char::from(byte));
-        } else {
-            let _infallible = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

@@ -36,7 +36,8 @@ pub struct BoundTenant {
 }
 
 impl TenantBinding {
-    fn check(&self) -> Result<(), RegistryFault> {
+    /// Refuses what no token could match.
+    pub fn check(&self) -> Result<(), RegistryFault> {
         let fits = |text: &str| {
             (1..=512).contains(&text.chars().count()) && !text.chars().any(char::is_control)
         };
@@ -85,6 +86,28 @@ pub(super) async fn insert(
         }
         other => other,
     })
+}
+
+/// Replaces the clients of a binding of the tenant. Gives back whether it was there.
+pub(super) async fn set_clients(
+    tx: &mut Tx,
+    tenant: TenantId,
+    binding: &TenantBinding,
+) -> Result<bool, RegistryFault> {
+    let sql = "UPDATE bindings SET azp = $4 WHERE issuer = $1 AND claim_value = $2 AND tenant = $3";
+    let values = binds![&binding.issuer, &binding.claim_value, tenant, binding.azp_json()];
+    Ok(tx.execute(sql, values).await? > 0)
+}
+
+/// Removes a binding of the tenant. Gives back whether it was there.
+pub(super) async fn remove(
+    tx: &mut Tx,
+    tenant: TenantId,
+    issuer: &str,
+    claim_value: &str,
+) -> Result<bool, RegistryFault> {
+    let sql = "DELETE FROM bindings WHERE issuer = $1 AND claim_value = $2 AND tenant = $3";
+    Ok(tx.execute(sql, binds![issuer, claim_value, tenant]).await? > 0)
 }
 
 impl Registry {
@@ -148,10 +171,7 @@ impl Registry {
     ) -> Result<Generation, RegistryFault> {
         binding.check()?;
         let mut change = self.change(tenant, expected, origin).await?;
-        let sql =
-            "UPDATE bindings SET azp = $4 WHERE issuer = $1 AND claim_value = $2 AND tenant = $3";
-        let values = binds![&binding.issuer, &binding.claim_value, tenant, binding.azp_json()];
-        if change.tx.execute(sql, values).await? == 0 {
+        if !set_clients(&mut change.tx, tenant, binding).await? {
             return Err(RegistryFault::NotFound("binding"));
         }
         change.finish("binding.clients", json!(binding)).await
@@ -167,8 +187,7 @@ impl Registry {
         origin: &Origin,
     ) -> Result<Generation, RegistryFault> {
         let mut change = self.change(tenant, expected, origin).await?;
-        let sql = "DELETE FROM bindings WHERE issuer = $1 AND claim_value = $2 AND tenant = $3";
-        if change.tx.execute(sql, binds![issuer, claim_value, tenant]).await? == 0 {
+        if !remove(&mut change.tx, tenant, issuer, claim_value).await? {
             return Err(RegistryFault::NotFound("binding"));
         }
         let detail = json!({"issuer": issuer, "claim_value": claim_value});

@@ -15,6 +15,8 @@ words! {
         Console = "console",
         /// The gateway itself, under a work order.
         WorkOrder = "work_order",
+        /// A hospital's own administrator, with a token of her hospital's issuer.
+        Hospital = "hospital",
     }
 }
 
@@ -91,10 +93,20 @@ impl TenantChange<'_> {
         action: &'static str,
         detail: Json,
     ) -> Result<Generation, RegistryFault> {
+        let generation = self.note(action, detail).await?;
+        self.tx.commit().await?;
+        Ok(generation)
+    }
+
+    /// Writes the operator event of one part of a change of several. Gives back the generation so far.
+    pub(super) async fn note(
+        &mut self,
+        action: &'static str,
+        detail: Json,
+    ) -> Result<Generation, RegistryFault> {
         let generation = self.generation().await?;
         let about = Some((self.tenant, generation));
         write_event(&mut self.tx, self.now, self.origin, action, about, &detail).await?;
-        self.tx.commit().await?;
         Ok(generation)
     }
 }

@@ -1,6 +1,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
+use super::db::Tx;
 use super::value::{Row, binds};
 use super::{Origin, Registry, RegistryFault};
 use crate::base::{ConnectionRevision, Engine, Generation, ServerIdentity, TenantId, Timestamp};
@@ -77,6 +78,52 @@ const SCAN: &str = concat!(
     " FROM connections c WHERE c.tenant > $1 ORDER BY c.tenant LIMIT $2"
 );
 
+impl NewConnection {
+    pub(super) fn check(&self) -> Result<(), RegistryFault> {
+        if self.tls.chars().count() > 200 || !self.sealed.as_str().starts_with("sealed:") {
+            return Err(RegistryFault::Invalid("the connection is not a sealed record"));
+        }
+        Ok(())
+    }
+
+    /// What the operators' log keeps of it.
+    pub(super) fn detail(&self) -> serde_json::Value {
+        json!({"revision": self.revision, "engine": self.engine, "tls": self.tls,
+            "server_identity": self.identity, "data_key": self.data_key})
+    }
+}
+
+/// Writes a tenant's connection record, in place of the one before.
+pub(super) async fn write(
+    tx: &mut Tx,
+    tenant: TenantId,
+    new: &NewConnection,
+    now: Timestamp,
+) -> Result<(), RegistryFault> {
+    let identity = new.identity.as_ref().map(|identity| json!(identity).to_string());
+    let values = binds![
+        tenant,
+        new.record_id,
+        new.revision,
+        new.engine.as_str(),
+        new.sealed.as_str(),
+        new.data_key,
+        now,
+        identity,
+        &new.tls
+    ];
+    let update = "UPDATE connections SET record_id = $2, revision = $3, engine = $4, sealed = $5, \
+                  data_key_id = $6, sealed_at = $7, server_identity = $8, tls = $9 \
+                  WHERE tenant = $1";
+    let insert = "INSERT INTO connections (tenant, record_id, revision, engine, sealed, \
+                  data_key_id, sealed_at, server_identity, tls) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    if tx.execute(update, values).await? == 0 {
+        tx.execute(insert, values).await?;
+    }
+    Ok(())
+}
+
 impl Connection {
     pub(super) fn read(row: &Row) -> Result<Self, RegistryFault> {
         Ok(Self {
@@ -116,51 +163,16 @@ impl Registry {
         new: &NewConnection,
         origin: &Origin,
     ) -> Result<Generation, RegistryFault> {
-        if new.tls.chars().count() > 200 || !new.sealed.as_str().starts_with("sealed:") {
-            return Err(RegistryFault::Invalid("the connection is not a sealed record"));
-        }
+        new.check()?;
         let mut change = self.change(tenant, expected, origin).await?;
-        let sql = "SELECT connection_revision FROM tenants WHERE id = $1";
+        let (now, sql) = (change.now, "SELECT connection_revision FROM tenants WHERE id = $1");
         let row = change.tx.fetch_one(sql, binds![tenant]).await?;
         let last = row.ok_or(RegistryFault::NotFound("tenant"))?.counter(0)?;
         if new.revision.0 != last + 1 {
             return Err(change.stale().await);
         }
-        let identity = new.identity.as_ref().map(|identity| json!(identity).to_string());
-        let values = binds![
-            tenant,
-            new.record_id,
-            new.revision,
-            new.engine.as_str(),
-            new.sealed.as_str(),
-            new.data_key,
-            change.now,
-            identity,
-            &new.tls
-        ];
-        let updated = change
-            .tx
-            .execute(
-                "UPDATE connections SET record_id = $2, revision = $3, engine = $4, sealed = $5, \
-                 data_key_id = $6, sealed_at = $7, server_identity = $8, tls = $9 \
-                 WHERE tenant = $1",
-                values,
-            )
-            .await?;
-        if updated == 0 {
-            change
-                .tx
-                .execute(
-                    "INSERT INTO connections (tenant, record_id, revision, engine, sealed, \
-                     data_key_id, sealed_at, server_identity, tls) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                    values,
-                )
-                .await?;
-        }
-        let detail = json!({"revision": new.revision, "engine": new.engine, "tls": new.tls,
-            "server_identity": new.identity, "data_key": new.data_key});
-        change.finish("connection.put", detail).await
+        write(&mut change.tx, tenant, new, now).await?;
+        change.finish("connection.put", new.detail()).await
     }
 
     /// Replaces a sealed text by the same record sealed anew. Gives back `None` when the stored text

@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,15 +34,29 @@ impl Target {
     /// Opens one connection. The caller bounds the time.
     pub(super) async fn connect(&self) -> Result<Conn, sqlx::Error> {
         Ok(match self {
-            Self::Sqlite(options) => Conn::Sqlite(options.connect().await?),
+            Self::Sqlite(options) => {
+                // Read first: a file exchanged in between is noticed at the next use.
+                let file = self.file();
+                Conn::Sqlite(options.connect().await?, file)
+            }
             Self::Postgres(options) => Conn::Postgres(options.connect().await?),
         })
     }
+
+    /// Which file is at SQLite's path.
+    fn file(&self) -> Option<FileId> {
+        let Self::Sqlite(options) = self else { return None };
+        let found = std::fs::metadata(options.get_filename()).ok()?;
+        Some((found.dev(), found.ino()))
+    }
 }
+
+/// Device and inode.
+type FileId = (u64, u64);
 
 /// One connection of either engine.
 pub(super) enum Conn {
-    Sqlite(SqliteConnection),
+    Sqlite(SqliteConnection, Option<FileId>),
     Postgres(PgConnection),
 }
 
@@ -63,7 +78,7 @@ impl Conn {
     /// Runs statements without values, through the simple protocol.
     pub(super) async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(|_| ()),
+            Self::Sqlite(conn, _) => conn.execute(sqlx::raw_sql(sql)).await.map(|_| ()),
             Self::Postgres(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(|_| ()),
         }
     }
@@ -75,7 +90,7 @@ impl Conn {
         binds: &[Value<'_>],
     ) -> Result<u64, sqlx::Error> {
         Ok(match self {
-            Self::Sqlite(conn) => bound!(sql, binds).execute(conn).await?.rows_affected(),
+            Self::Sqlite(conn, _) => bound!(sql, binds).execute(conn).await?.rows_affected(),
             Self::Postgres(conn) => bound!(sql, binds).execute(conn).await?.rows_affected(),
         })
     }
@@ -87,7 +102,7 @@ impl Conn {
         binds: &[Value<'_>],
     ) -> Result<Vec<Row>, sqlx::Error> {
         Ok(match self {
-            Self::Sqlite(conn) => {
+            Self::Sqlite(conn, _) => {
                 bound!(sql, binds).fetch_all(conn).await?.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(conn) => {
@@ -100,9 +115,16 @@ impl Conn {
         matches!(self, Self::Postgres(_))
     }
 
+    const fn file(&self) -> Option<FileId> {
+        match self {
+            Self::Sqlite(_, file) => *file,
+            Self::Postgres(_) => None,
+        }
+    }
+
     async fn ping(&mut self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(_) => Ok(()),
+            Self::Sqlite(..) => Ok(()),
             Self::Postgres(conn) => conn.ping().await,
         }
     }
@@ -110,7 +132,7 @@ impl Conn {
     /// Says goodbye to the server.
     pub(super) async fn close(self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(conn) => conn.close().await,
+            Self::Sqlite(conn, _) => conn.close().await,
             Self::Postgres(conn) => conn.close().await,
         }
     }
@@ -196,10 +218,12 @@ impl Db {
         Ok(tx)
     }
 
-    /// An idle connection that still answers, or a new one.
+    /// An idle connection that still answers, or a new one. One to a SQLite file that is no longer at its
+    /// path, because a backup was put there, is closed.
     async fn connection(&self, slots: &Slots) -> Result<Conn, sqlx::Error> {
+        let present = self.target.file();
         while let Some(mut conn) = slots.take() {
-            if conn.ping().await.is_ok() {
+            if conn.file() == present && conn.ping().await.is_ok() {
                 return Ok(conn);
             }
         }

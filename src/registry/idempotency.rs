@@ -69,15 +69,18 @@ impl Registry {
         Ok(reservation)
     }
 
-    /// Keeps the answer of a request that was carried out.
+    /// Keeps the answer of a request that was carried out, for `keep` from now.
     pub async fn complete_request(
         &self,
         key: &IdempotencyKey<'_>,
         response: &str,
+        keep: Duration,
     ) -> Result<(), RegistryFault> {
+        let until = self.inner.clock.now().plus(keep);
         let mut tx = self.write().await?;
-        let sql = "UPDATE idempotency_keys SET response = $3 WHERE actor = $1 AND key = $2";
-        tx.execute(sql, binds![key.actor, key.key, response]).await?;
+        let sql = "UPDATE idempotency_keys SET response = $3, expires_at = $4 \
+                   WHERE actor = $1 AND key = $2";
+        tx.execute(sql, binds![key.actor, key.key, response, until]).await?;
         tx.commit().await
     }
 

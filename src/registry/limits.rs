@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::value::binds;
+use super::db::Tx;
+use super::value::{Row, binds};
 use super::{Origin, Registry, RegistryFault};
 use crate::base::{Generation, TenantId};
 
@@ -35,23 +36,79 @@ pub struct StoredLimits {
     pub body_bytes: Option<u32>,
 }
 
+/// The most each limit may be, in the order of the fields. The least is 1.
+const MOST: [u32; 8] = [
+    1_000_000,
+    100_000,
+    1000,
+    StoredLimits::PAGE_SIZE_MOST,
+    StoredLimits::PAGE_SIZE_MOST,
+    3_600_000,
+    3_600_000,
+    1 << 30,
+];
+
 impl StoredLimits {
-    fn check(&self) -> Result<(), RegistryFault> {
-        let given = [
-            self.requests_per_second,
-            self.concurrent_requests,
-            self.max_connections,
-            self.page_size,
-            self.page_size_max,
-            self.request_timeout_ms,
-            self.statement_timeout_ms,
-            self.body_bytes,
-        ];
-        if given.contains(&Some(0)) {
-            return Err(RegistryFault::Invalid("a limit is at least 1"));
+    /// The most resources on a page anybody may ask for.
+    pub const PAGE_SIZE_MOST: u32 = 10_000;
+
+    fn fields(&mut self) -> [&mut Option<u32>; 8] {
+        [
+            &mut self.requests_per_second,
+            &mut self.concurrent_requests,
+            &mut self.max_connections,
+            &mut self.page_size,
+            &mut self.page_size_max,
+            &mut self.request_timeout_ms,
+            &mut self.statement_timeout_ms,
+            &mut self.body_bytes,
+        ]
+    }
+
+    /// Refuses limits that no gateway could keep.
+    pub fn check(&self) -> Result<(), RegistryFault> {
+        if self.clone().bounded() != *self {
+            return Err(RegistryFault::Invalid(
+                "a limit is at least 1; at most 1000000 requests a second, 100000 at a time, 1000 \
+                 connections, 10000 resources on a page, an hour, a gibibyte",
+            ));
+        }
+        let sizes = self.page_size.zip(self.page_size_max);
+        if sizes.is_some_and(|(size, most)| size > most) {
+            return Err(RegistryFault::Invalid("page_size is above page_size_max"));
         }
         Ok(())
     }
+
+    /// The nearest limits within bounds: what is read may have been written by another hand.
+    fn bounded(mut self) -> Self {
+        for (field, most) in self.fields().into_iter().zip(MOST) {
+            *field = field.map(|limit| limit.clamp(1, most));
+        }
+        self
+    }
+
+    /// What a row holds, brought within bounds.
+    pub(super) fn read(row: &Row, at: usize) -> Result<Self, RegistryFault> {
+        let stored: Self = row.json(at, "limits document")?;
+        let bounded = stored.clone().bounded();
+        if bounded != stored {
+            tracing::warn!(target: "wardgate::registry", "stored limits are out of bounds; the nearest are used");
+        }
+        Ok(bounded)
+    }
+}
+
+/// Writes a tenant's own limits.
+pub(super) async fn write(
+    tx: &mut Tx,
+    tenant: TenantId,
+    limits: &StoredLimits,
+) -> Result<(), RegistryFault> {
+    let sql = "INSERT INTO limits (tenant, document) VALUES ($1, $2) \
+               ON CONFLICT (tenant) DO UPDATE SET document = excluded.document";
+    tx.execute(sql, binds![tenant, json!(limits).to_string()]).await?;
+    Ok(())
 }
 
 impl Registry {
@@ -65,14 +122,7 @@ impl Registry {
     ) -> Result<Generation, RegistryFault> {
         limits.check()?;
         let mut change = self.change(tenant, expected, origin).await?;
-        change
-            .tx
-            .execute(
-                "INSERT INTO limits (tenant, document) VALUES ($1, $2) \
-                 ON CONFLICT (tenant) DO UPDATE SET document = excluded.document",
-                binds![tenant, json!(limits).to_string()],
-            )
-            .await?;
+        write(&mut change.tx, tenant, limits).await?;
         change.finish("limits.set", json!(limits)).await
     }
 }

@@ -23,6 +23,7 @@ mod tenants;
 mod url;
 mod value;
 mod watch;
+mod whole;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ pub use tenants::{
     NewTenant, Ownership, Placement, Tenant, TenantFilter, TenantPatch, TenantState, TenantSummary,
 };
 pub use watch::Change;
+pub use whole::{Amendment, Beginnings};
 
 use crate::base::{Clock, SecretText};
 use db::{Access, Db, Tx};

@@ -49,7 +49,7 @@ impl Registry {
         };
         let limits = match row.opt_text(at + 3)? {
             None => StoredLimits::default(),
-            Some(_) => row.json(at + 3, "limits document")?,
+            Some(_) => StoredLimits::read(&row, at + 3)?,
         };
         Ok(Some(TenantConfig {
             tenant: Tenant::read(&row)?,

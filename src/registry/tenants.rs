@@ -1,9 +1,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::bindings::{self, TenantBinding};
-use super::change::{check_origin, write_event};
-use super::db::Tx;
+use super::bindings::TenantBinding;
 use super::value::{Row, binds};
 use super::{Origin, Registry, RegistryFault, words};
 use crate::base::{ConnectionRevision, Engine, Generation, TenantId, TenantName, Timestamp};
@@ -167,7 +165,8 @@ impl Tenant {
     }
 }
 
-const BY_ID: &str = concat!("SELECT ", tenant_columns!(), " FROM tenants t WHERE t.id = $1");
+pub(super) const BY_ID: &str =
+    concat!("SELECT ", tenant_columns!(), " FROM tenants t WHERE t.id = $1");
 const BY_NAME: &str = concat!("SELECT ", tenant_columns!(), " FROM tenants t WHERE t.name = $1");
 const LIST: &str = concat!(
     "SELECT ",
@@ -223,44 +222,6 @@ impl Registry {
             .await?;
         tx.commit().await?;
         rows.iter().map(TenantSummary::read).collect()
-    }
-
-    /// Registers a tenant as a draft, with its bindings.
-    pub async fn create_tenant(
-        &self,
-        new: &NewTenant,
-        origin: &Origin,
-    ) -> Result<Tenant, RegistryFault> {
-        check_origin(origin)?;
-        check_display_name(&new.display_name)?;
-        let now = self.inner.clock.now();
-        let mut tx = self.write().await?;
-        refuse_taken(&mut tx, Some(new.id), Some(&new.name)).await?;
-        tx.execute(
-            "INSERT INTO tenants (id, name, display_name, state, ownership, placement, \
-             created_at, updated_at) VALUES ($1, $2, $3, 'draft', $4, $5, $6, $6)",
-            binds![
-                new.id,
-                new.name.as_str(),
-                &new.display_name,
-                new.ownership.as_str(),
-                new.placement.as_str(),
-                now
-            ],
-        )
-        .await
-        .map_err(name_taken)?;
-        for binding in &new.bindings {
-            bindings::insert(&mut tx, new.id, binding).await?;
-        }
-        let row = tx.fetch_one(BY_ID, binds![new.id]).await?;
-        let tenant = Tenant::read(&row.ok_or(RegistryFault::NotFound("tenant"))?)?;
-        let detail = json!({"name": new.name, "ownership": new.ownership,
-            "placement": new.placement, "bindings": new.bindings});
-        let about = Some((new.id, tenant.generation));
-        write_event(&mut tx, now, origin, "tenant.create", about, &detail).await?;
-        tx.commit().await?;
-        Ok(tenant)
     }
 
     /// Renames a tenant or changes what it is called.
@@ -357,27 +318,7 @@ impl TenantSummary {
     }
 }
 
-/// SQLite refuses a taken name or id in a trigger, without saying which; so it is asked beforehand.
-async fn refuse_taken(
-    tx: &mut Tx,
-    id: Option<TenantId>,
-    name: Option<&TenantName>,
-) -> Result<(), RegistryFault> {
-    if let Some(id) = id
-        && tx.fetch_one("SELECT 1 FROM tenants WHERE id = $1", binds![id]).await?.is_some()
-    {
-        return Err(RegistryFault::Conflict("a tenant of that id exists already"));
-    }
-    if let Some(name) = name {
-        let sql = "SELECT 1 FROM tenants WHERE name = $1";
-        if tx.fetch_one(sql, binds![name.as_str()]).await?.is_some() {
-            return Err(RegistryFault::Conflict("a tenant of that name exists already"));
-        }
-    }
-    Ok(())
-}
-
-fn name_taken(fault: RegistryFault) -> RegistryFault {
+pub(super) fn name_taken(fault: RegistryFault) -> RegistryFault {
     match fault {
         RegistryFault::Conflict(_) => {
             RegistryFault::Conflict("a tenant of that name exists already")
@@ -386,7 +327,7 @@ fn name_taken(fault: RegistryFault) -> RegistryFault {
     }
 }
 
-fn check_display_name(name: &str) -> Result<(), RegistryFault> {
+pub(super) fn check_display_name(name: &str) -> Result<(), RegistryFault> {
     if name.trim().is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
         return Err(RegistryFault::Invalid(
             "a display name has 1 to 200 characters and no control characters",

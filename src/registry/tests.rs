@@ -56,6 +56,20 @@ impl Place for OnSqlite {
         conn.close().await.unwrap();
         done.map(|done| done.rows_affected()).map_err(|error| error.to_string())
     }
+
+    async fn backup(&self) {
+        let sql = format!("VACUUM INTO '{}'", self.path("backup.db").display());
+        self.plain(&sql).await.unwrap();
+    }
+
+    async fn restore(&self) {
+        let backup = self.path("again.db");
+        std::fs::copy(self.path("backup.db"), &backup).unwrap();
+        for log in ["registry.db-wal", "registry.db-shm"] {
+            let _was_not_there = std::fs::remove_file(self.path(log)).is_err();
+        }
+        std::fs::rename(backup, self.path("registry.db")).unwrap();
+    }
 }
 
 macro_rules! on_sqlite {
@@ -85,6 +99,10 @@ on_sqlite!(
     migrating_at_once_is_harmless,
     requests_are_reserved_once,
     a_stale_order_changes_nothing,
+    a_restored_registry_begins_another_history,
+    orders_cut_off_anywhere_leave_nothing_or_everything,
+    one_bad_part_spoils_the_whole,
+    limits_out_of_bounds_are_read_within_them,
 );
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::db::{PATIENCE, Target, Tx};
 use super::value::binds;
-use super::{Registry, RegistryFault};
+use super::{Actor, ActorKind, Origin, Registry, RegistryFault};
 use crate::base::{Generation, TenantId};
 
 /// A tenant's configuration changed; its generation is now this one. For a tenant that was deleted it
@@ -17,9 +18,12 @@ use crate::base::{Generation, TenantId};
 pub struct Change {
     /// Whose.
     pub tenant: TenantId,
-    /// The generation now. Whatever was read under another one is stale; it is lower than one seen
-    /// before only after the registry was restored from a backup.
+    /// The generation now. Whatever was read under a lower one of the same history is stale.
     pub generation: Generation,
+    /// Which history of the registry it belongs to, counted from 0. It rises when the registry was found
+    /// restored from a backup: nothing read under an earlier one counts any more, whatever its
+    /// generation. Every tenant is named again then.
+    pub history: u64,
 }
 
 /// How often the feed is read without being called.
@@ -44,7 +48,9 @@ impl Registry {
     /// watch began escapes it; then each change. PostgreSQL's notifications call the reader of the feed
     /// at once; the feed is also read every 2 s (every 0.5 s on SQLite), so that a lost notification or listening connection
     /// delays a change and never loses it. A change may be named twice. After an outage all generations
-    /// are compared. Ends when `shutdown` is cancelled or the receiver is dropped.
+    /// are compared. A registry restored from a backup is known by generations that fell or a feed that
+    /// no longer holds what was read from it; it begins a new [`Change::history`] and is written to the
+    /// operators' log. Ends when `shutdown` is cancelled or the receiver is dropped.
     pub fn watch(&self, shutdown: CancellationToken) -> mpsc::Receiver<Change> {
         let (sender, receiver) = mpsc::channel(1024);
         let watch = Watch {
@@ -53,6 +59,9 @@ impl Registry {
             known: HashMap::new(),
             position: Position::default(),
             compared: None,
+            history: 0,
+            anchor: None,
+            suspect: false,
         };
         tokio::spawn(async move {
             tokio::select! {
@@ -83,13 +92,38 @@ struct Watch {
     position: Position,
     /// When all generations were last compared; `None` when it must be done next.
     compared: Option<Instant>,
+    history: u64,
+    anchor: Option<Anchor>,
+    /// The feed went backwards or lost its anchor, and that was not yet acted upon.
+    suspect: bool,
 }
+
+/// The newest entry of the feed at the last reading. An entry never changes, and the newest one stays
+/// until its tenant has a newer one; so if it is gone or another, this is not the feed read before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Anchor {
+    seq: i64,
+    tenant: TenantId,
+    generation: Generation,
+    at: i64,
+}
+
+/// A tenant and its generation now.
+type Named = (TenantId, Generation);
 
 /// What one reading of the feed found.
 struct Reading {
-    changes: Vec<Change>,
+    changes: Vec<Named>,
     /// The feed could not be continued from where it was; all generations must be compared.
     anew: bool,
+    /// It went backwards.
+    fell: bool,
+}
+
+/// What one look at the registry found.
+struct Found {
+    changes: Vec<Named>,
+    restored: bool,
 }
 
 /// The receiver is gone.
@@ -113,9 +147,12 @@ impl Watch {
             // Calls that came meanwhile are answered by the reading that begins now.
             while calls.try_recv().is_ok() {}
             match self.look().await {
-                Ok(changes) => {
-                    if self.announce(changes).await.is_err() {
+                Ok(found) => {
+                    if self.announce(found.changes).await.is_err() {
                         return;
+                    }
+                    if found.restored {
+                        self.note_restored().await;
                     }
                 }
                 Err(fault) => {
@@ -127,14 +164,24 @@ impl Watch {
         }
     }
 
-    async fn look(&mut self) -> Result<Vec<Change>, RegistryFault> {
+    async fn look(&mut self) -> Result<Found, RegistryFault> {
         let mut tx = self.registry.read().await?;
         let reading = self.position.read(&mut tx).await?;
+        // Asked in any case, for it also moves the anchor.
+        let anchored = self.anchored(&mut tx).await?;
+        self.suspect |= reading.fell || !anchored;
         let mut changes = reading.changes;
-        let due = reading.anew || self.compared.is_none_or(|at| at.elapsed() >= COMPARE);
+        let due =
+            reading.anew || self.suspect || self.compared.is_none_or(|at| at.elapsed() >= COMPARE);
+        let mut restored = false;
         if due {
             self.compared = None;
-            changes.extend(self.compare(&mut tx).await?);
+            let present = present(&mut tx).await?;
+            let fell = |(tenant, last): (&TenantId, &Generation)| {
+                present.get(tenant).is_some_and(|now| now < last)
+            };
+            restored = std::mem::take(&mut self.suspect) || self.known.iter().any(fell);
+            changes.extend(self.compare(present, restored));
         }
         // Nothing was written; what was read must be announced however this ends.
         let _ = tx.commit().await;
@@ -142,39 +189,67 @@ impl Watch {
             self.compared = Some(Instant::now());
             self.prune().await;
         }
-        Ok(changes)
+        Ok(Found { changes, restored })
     }
 
-    /// Differences between all generations and those announced. Catches what no feed can tell: a
-    /// registry that was restored from a backup or replaced by a replica.
-    async fn compare(&mut self, tx: &mut Tx) -> Result<Vec<Change>, RegistryFault> {
-        let rows = tx.fetch("SELECT id, generation FROM tenants", &[]).await?;
-        let mut present = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            present.insert(row.tenant(0)?, row.generation(1)?);
+    /// Differences between all generations and those announced; all of them, and those that are gone,
+    /// when the registry was restored.
+    fn compare(&mut self, present: HashMap<TenantId, Generation>, restored: bool) -> Vec<Named> {
+        let known = std::mem::replace(&mut self.known, present);
+        let gone = known.iter().filter(|(tenant, _)| !self.known.contains_key(tenant));
+        if restored {
+            self.history += 1;
+            // A tenant that is not there yet begins at 1 when it comes.
+            let gone = gone.map(|(&tenant, _)| (tenant, Generation(1)));
+            return self.known.iter().map(|(&t, &g)| (t, g)).chain(gone).collect();
         }
-        let mut changes: Vec<Change> = present
-            .iter()
-            .filter(|(tenant, generation)| self.known.get(tenant) != Some(generation))
-            .map(|(&tenant, &generation)| Change { tenant, generation })
-            .collect();
-        let gone = self.known.iter().filter(|(tenant, _)| !present.contains_key(tenant));
-        changes.extend(
-            gone.map(|(&tenant, &last)| Change { tenant, generation: Generation(last.0 + 1) }),
-        );
-        self.known = present;
-        Ok(changes)
+        let changed = self.known.iter().filter(|(tenant, now)| known.get(tenant) != Some(now));
+        let gone = gone.map(|(&tenant, &last)| (tenant, Generation(last.0 + 1)));
+        changed.map(|(&t, &g)| (t, g)).chain(gone).collect()
     }
 
-    async fn announce(&mut self, changes: Vec<Change>) -> Result<(), Closed> {
+    /// Whether the feed still holds what was its newest entry, and which is now.
+    async fn anchored(&mut self, tx: &mut Tx) -> Result<bool, RegistryFault> {
+        let sql = "SELECT seq, tenant, generation, at FROM changes \
+                   WHERE seq = $1 OR seq = (SELECT max(seq) FROM changes) ORDER BY seq";
+        let seq = self.anchor.as_ref().map_or(0, |anchor| anchor.seq);
+        let mut found = Vec::new();
+        for row in tx.fetch(sql, binds![seq]).await? {
+            let (seq, at) = (row.int(0)?, row.int(3)?);
+            let (tenant, generation) = (row.tenant(1)?, row.generation(2)?);
+            found.push(Anchor { seq, tenant, generation, at });
+        }
+        let pruned = self.registry.inner.clock.now().as_millis() - KEEP_MILLIS;
+        let holds = self.anchor.as_ref().is_none_or(|anchor| {
+            found.contains(anchor)
+                || (anchor.at < pruned && found.iter().all(|f| f.seq != anchor.seq))
+        });
+        self.anchor = found.pop();
+        Ok(holds)
+    }
+
+    /// Tells the operators; on every gateway that noticed.
+    async fn note_restored(&self) {
+        let actor = Actor { kind: ActorKind::WorkOrder, subject: "gateway".to_owned() };
+        let origin = Origin { actor, request_id: String::new() };
+        let detail = json!({ "tenants": self.known.len() });
+        let noted = self.registry.record_event("registry.restored", None, &detail, &origin).await;
+        if let Err(fault) = noted {
+            tracing::warn!(%fault, "the operators' log did not take that the registry was restored");
+        }
+    }
+
+    async fn announce(&mut self, changes: Vec<Named>) -> Result<(), Closed> {
         let mut newest: HashMap<TenantId, Generation> = HashMap::new();
-        for change in changes {
-            let entry = newest.entry(change.tenant).or_default();
-            *entry = change.generation.max(*entry);
+        for (tenant, generation) in changes {
+            let entry = newest.entry(tenant).or_default();
+            *entry = generation.max(*entry);
         }
+        let history = self.history;
         for (tenant, generation) in newest {
             self.known.insert(tenant, generation);
-            self.sender.send(Change { tenant, generation }).await.map_err(|_| Closed)?;
+            let change = Change { tenant, generation, history };
+            self.sender.send(change).await.map_err(|_| Closed)?;
         }
         Ok(())
     }
@@ -211,7 +286,8 @@ impl Position {
         let now = tx.fetch_one(now, &[]).await?.ok_or(RegistryFault::Damaged("feed"))?.int(0)?;
         // The beginning, or another history than the one read so far: the comparison of all generations
         // stands in for the feed.
-        let anew = self.from == 0 || now < self.from;
+        let fell = now < self.from;
+        let anew = self.from == 0 || fell;
         if anew {
             *self = Self { from: now, seen: HashSet::new() };
         }
@@ -222,12 +298,17 @@ impl Position {
             let seq = row.int(0)?;
             seen.insert(seq);
             if !self.seen.contains(&seq) {
-                changes.push(Change { tenant: row.tenant(1)?, generation: row.generation(2)? });
+                changes.push((row.tenant(1)?, row.generation(2)?));
             }
         }
         *self = Self { from: now, seen: if postgres { seen } else { HashSet::new() } };
-        Ok(Reading { changes, anew })
+        Ok(Reading { changes, anew, fell })
     }
+}
+
+async fn present(tx: &mut Tx) -> Result<HashMap<TenantId, Generation>, RegistryFault> {
+    let rows = tx.fetch("SELECT id, generation FROM tenants", &[]).await?;
+    rows.iter().map(|row| Ok((row.tenant(0)?, row.generation(1)?))).collect()
 }
 
 /// Calls whenever PostgreSQL notifies; nothing to do on SQLite. A listening connection that ends is

@@ -2,7 +2,6 @@
 
 use sqlx::decode::Decode;
 use sqlx::mysql::{MySql, MySqlRow};
-use sqlx::postgres::{PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
 
@@ -64,17 +63,9 @@ fn hex<'a>(bytes: &[u8], scratch: &'a mut String) -> Cell<'a> {
     Cell::Text(scratch)
 }
 
-impl TextRow for PgRow {
-    fn cell<'a>(&'a self, index: usize, ty: SqlType, scratch: &'a mut String) -> Cell<'a> {
-        let Ok(value) = self.try_get_raw(index) else { return Cell::Bad };
-        if value.is_null() {
-            return Cell::Null;
-        }
-        match <&str as Decode<Postgres>>::decode(value) {
-            Ok(text) => shaped(ty, text, scratch),
-            Err(_) => Cell::Bad,
-        }
-    }
+/// A cell that the server gave as text.
+pub(super) fn text_cell<'a>(ty: SqlType, bytes: &'a [u8], scratch: &'a mut String) -> Cell<'a> {
+    std::str::from_utf8(bytes).map_or(Cell::Bad, |text| shaped(ty, text, scratch))
 }
 
 impl TextRow for MySqlRow {

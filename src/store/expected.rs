@@ -24,13 +24,14 @@ fn table(name: &str) -> Relation {
 
 fn base(filter: Predicate) -> Select {
     Select {
-        from: table("patient"),
-        joins: vec![],
-        columns: vec![
+        from: table("patient").into(),
+        joins: [].into(),
+        columns: [
             col(0, "id", INT),
             col(0, "surname", SqlType::Text),
             col(0, "seen", SqlType::Instant),
-        ],
+        ]
+        .into(),
         filter,
         order: vec![Order { column: col(0, "id", INT), descending: false }],
         after: None,
@@ -58,22 +59,24 @@ fn pages() -> Vec<(&'static str, Select)> {
     walk.order.insert(0, Order { column: col(0, "born", SqlType::Date), descending: true });
     walk.after = Some(vec![Some(value(SqlType::Date, "2001-02-03")), Some(value(INT, "7"))]);
     let mut joined = base(Predicate::Always);
-    joined.joins.push(Join {
+    joined.joins = [Join {
         relation: table("ward"),
         on: vec![
             JoinOn::Columns(col(0, "ward_id", INT), col(1, "id", INT)),
             JoinOn::Value(col(1, "kind", SqlType::Text), value(SqlType::Text, "bed")),
         ],
-    });
-    joined.columns.push(col(1, "amount", SqlType::Decimal));
+    }]
+    .into();
+    let amount = [col(1, "amount", SqlType::Decimal)];
+    joined.columns = joined.columns.iter().cloned().chain(amount).collect();
     let parts = Expr::Joined { parts: vec![surname.clone(), surname], separator: " ".into() };
     joined.filter =
         Predicate::Text { left: parts, how: TextMatch::Equals, text: "a b".into(), folded: false };
     let sub = Select {
-        columns: vec![col(0, "patient_id", INT)],
+        columns: [col(0, "patient_id", INT)].into(),
         limit: None,
         order: vec![],
-        from: table("identifier"),
+        from: table("identifier").into(),
         ..base(compare("value", CompareOp::Eq, value(SqlType::Text, "A-1")))
     };
     let inside = Predicate::InSelect { columns: vec![col(0, "id", INT)], select: Box::new(sub) };
@@ -136,7 +139,8 @@ fn statements_are_as_expected() {
         for (name, keys) in [("child", 1), ("child_of_two", 2)] {
             let mut select = base(Predicate::Always);
             select.limit = None;
-            let child = Child { select, parent: (0..keys).collect(), own: own[..keys].to_vec() };
+            let (parent, own) = ((0..keys).collect(), own[..keys].to_vec());
+            let child = Child { select, parent, own, written: Written::default() };
             all.push((name, child_sql(&child, &page, flavour).unwrap().unwrap()));
         }
         for (name, statement) in all {

@@ -20,6 +20,9 @@ pub enum WriteFault {
     /// A search text or key list longer than one statement may carry.
     #[error("a search text or a list of values is too long")]
     TooLong,
+    /// More values than one statement may bind.
+    #[error("the statement would bind too many values")]
+    TooMany,
 }
 
 /// What can go wrong between a plan and its rows.
@@ -51,7 +54,9 @@ pub enum StoreFault {
 impl Fault for StoreFault {
     fn kind(&self) -> FaultKind {
         match self {
-            Self::Write(WriteFault::TooLong) | Self::TooLarge { .. } => FaultKind::Invalid,
+            Self::Write(WriteFault::TooLong | WriteFault::TooMany) | Self::TooLarge { .. } => {
+                FaultKind::Invalid
+            }
             Self::Write(WriteFault::Identifier) | Self::TooManyTables { .. } => FaultKind::Mapping,
             // Values and shapes are checked before a plan is made.
             Self::Write(_) | Self::Catalogue => FaultKind::Internal,
@@ -62,6 +67,9 @@ impl Fault for StoreFault {
     fn client_message(&self) -> Cow<'static, str> {
         match self {
             Self::Write(WriteFault::TooLong) => "a search value is too long".into(),
+            Self::Write(WriteFault::TooMany) => {
+                "the search has too many values, or its page too many rows; ask for fewer".into()
+            }
             Self::Write(_) | Self::TooManyTables { .. } | Self::Catalogue => {
                 "the query could not be run".into()
             }

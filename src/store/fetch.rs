@@ -1,12 +1,14 @@
 //! The same over a lease: what the rest of the gateway calls.
 
+use std::sync::Arc;
+
 use crate::base::Deadline;
 use crate::mapping::catalog::Catalog;
-use crate::mapping::plan::SourcePlan;
+use crate::mapping::plan::{Count, KeyedRead, SourcePlan, Value};
 use crate::pool::dial::{ServerFlavour, TenantConnection};
 use crate::pool::{Lease, PoolFault};
 
-use super::run::{FetchedPage, MAX_TEXT, TenantConn, fetch_page_on};
+use super::run::{FetchedPage, MAX_TEXT, TenantConn, fetch_counts_on, fetch_page_on, fetch_row_on};
 use super::{Flavour, StoreFault, introspect_on};
 
 impl From<PoolFault> for StoreFault {
@@ -43,16 +45,54 @@ impl From<ServerFlavour> for Flavour {
 /// [`MAX_TEXT`], [`StoreFault::Database`] for whatever the lane says.
 pub async fn fetch_page(
     lease: &mut Lease,
-    plan: &SourcePlan,
+    plan: &Arc<SourcePlan>,
     deadline: Deadline,
 ) -> Result<FetchedPage, StoreFault> {
     let flavour = Flavour::from(lease.facts().flavour);
-    let plan = plan.clone();
+    let plan = Arc::clone(plan);
     lease
         .run(deadline, move |connection| {
             Box::pin(async move {
                 fetch_page_on(&mut connection.into(), &plan, flavour, MAX_TEXT).await
             })
+        })
+        .await?
+}
+
+/// Fetches the row of a key and the one-to-many rows that hang off it, as of one moment.
+///
+/// # Errors
+/// As [`fetch_page`].
+pub async fn fetch_row(
+    lease: &mut Lease,
+    read: &Arc<KeyedRead>,
+    key: Vec<Value>,
+    deadline: Deadline,
+) -> Result<FetchedPage, StoreFault> {
+    let flavour = Flavour::from(lease.facts().flavour);
+    let read = Arc::clone(read);
+    lease
+        .run(deadline, move |connection| {
+            Box::pin(async move {
+                fetch_row_on(&mut connection.into(), &read, &key, flavour, MAX_TEXT).await
+            })
+        })
+        .await?
+}
+
+/// How many rows the counts come to, added up.
+///
+/// # Errors
+/// As [`fetch_page`].
+pub async fn fetch_counts(
+    lease: &mut Lease,
+    counts: Vec<Count>,
+    deadline: Deadline,
+) -> Result<u64, StoreFault> {
+    let flavour = Flavour::from(lease.facts().flavour);
+    lease
+        .run(deadline, move |connection| {
+            Box::pin(async move { fetch_counts_on(&mut connection.into(), &counts, flavour).await })
         })
         .await?
 }

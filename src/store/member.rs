@@ -10,8 +10,8 @@ use super::text::as_text;
 use super::value::{canonical, comparable, postgres_cast, typed};
 use super::{Flavour, WriteFault};
 
-/// Most placeholders a list may take; SQLite allows 32,766 in all.
-const MAX_BINDS: usize = 30_000;
+/// Most placeholders a list may take.
+const MAX_BINDS: usize = super::statement::MAX_BINDS;
 
 /// How long a list of `count` values is written.
 fn padded(count: usize) -> usize {

@@ -14,6 +14,7 @@ mod introspect;
 mod keyset;
 mod member;
 mod predicate;
+mod prepared;
 pub mod run;
 mod sql;
 mod statement;
@@ -25,10 +26,10 @@ mod expected;
 #[cfg(test)]
 mod tests;
 
+pub use crate::mapping::fold::fold;
 pub use fault::{StoreFault, WriteFault};
-pub use fetch::{fetch_page, introspect};
+pub use fetch::{fetch_counts, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;
-pub use fold::fold;
 pub use introspect::{MAX_TABLES, introspect_on};
-pub use sql::{child_sql, page_sql};
+pub use sql::{child_sql, count_sql, page_sql};
 pub use statement::{Bind, Statement};

@@ -9,6 +9,9 @@ use super::{Flavour, WriteFault, compare, member, sql, text};
 /// Deepest nesting written; plans made from queries stay far below.
 const MAX_DEPTH: usize = 64;
 
+/// Most conditions written one after the other.
+const LONGEST_CHAIN: usize = 64;
+
 pub(super) fn predicate(
     w: &mut Writer,
     scope: Scope,
@@ -90,6 +93,16 @@ fn joined(
             Ok(())
         }
         [only] => predicate(w, scope, only, depth + 1),
+        // A long chain is as deep as it is long, and SQLite bounds how deep an expression may be.
+        _ if parts.len() > LONGEST_CHAIN => {
+            let (left, right) = parts.split_at(parts.len() / 2);
+            w.sql("(");
+            joined(w, scope, left, word, depth + 1)?;
+            w.sql(word);
+            joined(w, scope, right, word, depth + 1)?;
+            w.sql(")");
+            Ok(())
+        }
         _ => {
             w.sql("(");
             w.list(parts, word, |w, part| predicate(w, scope, part, depth + 1))?;

@@ -1,17 +1,21 @@
 //! Running statements over one connection. Errors of the driver pass through untouched, for the lane
 //! to classify; what the rows themselves do wrong is a [`StoreFault`] of its own.
 
+use std::ops::ControlFlow;
+
 use futures_util::TryStreamExt as _;
 use sqlx::mysql::{MySqlArguments, MySqlConnection};
-use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Arguments as _, Executor as _};
 
-use crate::mapping::plan::SourcePlan;
+use crate::mapping::catalog::SqlType;
+use crate::mapping::plan::{Child, Count, KeyedRead, SourcePlan, Value};
 use crate::mapping::rows::Rows;
+use crate::pool::postgres::{Cells, Ended, Parameter, PostgresSession};
 
-use super::cells::{Cell, TextRow};
-use super::{Bind, Flavour, Statement, StoreFault, child_sql, page_sql};
+use super::cells::{Cell, TextRow, text_cell};
+use super::prepared::{self, Ready};
+use super::{Bind, Flavour, Statement, StoreFault, count_sql, page_sql};
 
 /// Bytes one answer may hold, page and children together: the text of its cells, and 8 for each.
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;
@@ -22,7 +26,7 @@ const CELL: usize = 8;
 /// A borrowed connection of either engine.
 pub enum TenantConn<'a> {
     /// PostgreSQL.
-    Postgres(&'a mut PgConnection),
+    Postgres(&'a mut PostgresSession),
     /// MySQL or MariaDB.
     MySql(&'a mut MySqlConnection),
     /// SQLite.
@@ -58,16 +62,16 @@ fn unbindable(_: sqlx::error::BoxDynError) -> sqlx::Error {
 }
 
 macro_rules! arguments {
-    ($arguments:ty, $statement:expr, $uint:expr, $texts:expr) => {{
+    ($arguments:ty, $binds:expr, $uint:expr) => {{
         let mut arguments = <$arguments>::default();
-        for bind in &$statement.binds {
+        for bind in $binds {
             match bind {
                 Bind::Text(text) => arguments.add(text.clone()),
                 Bind::Int(number) => arguments.add(*number),
                 Bind::Float(number) => arguments.add(*number),
                 Bind::Bytes(bytes) => arguments.add(bytes.clone()),
                 Bind::UInt(number) => $uint(&mut arguments, *number),
-                Bind::Texts(texts) => $texts(&mut arguments, texts.clone()),
+                Bind::Texts(texts) => foreign(&mut arguments, texts),
             }
             .map_err(unbindable)?;
         }
@@ -87,54 +91,120 @@ pub async fn select(
     statement: &Statement,
     limit: usize,
 ) -> Outcome<Fetched> {
-    let text = statement.text.as_str();
+    run(conn, (&statement.text, &statement.binds, &statement.shape), limit).await
+}
+
+/// A text, what is bound, and what is fetched.
+type Parts<'s> = (&'s str, &'s [Bind], &'s [SqlType]);
+
+async fn run(conn: &mut TenantConn<'_>, what: Parts<'_>, limit: usize) -> Outcome<Fetched> {
+    let (text, binds, shape) = what;
     match conn {
-        TenantConn::Postgres(conn) => {
-            let add = |a: &mut PgArguments, texts: Vec<String>| a.add(texts);
-            let arguments = arguments!(PgArguments, statement, foreign, add);
-            let mut rows = conn.fetch(sqlx::query_with(text, arguments));
-            collect(statement, limit, &mut rows).await
-        }
+        TenantConn::Postgres(session) => select_postgres(session, what, limit).await,
         TenantConn::MySql(conn) => {
             let add = |a: &mut MySqlArguments, number: u64| a.add(number);
-            let arguments = arguments!(MySqlArguments, statement, add, foreign);
+            let arguments = arguments!(MySqlArguments, binds, add);
             let mut rows = conn.fetch(sqlx::query_with(text, arguments));
-            collect(statement, limit, &mut rows).await
+            collect(shape, limit, &mut rows).await
         }
         TenantConn::Sqlite(conn) => {
-            let arguments = arguments!(SqliteArguments<'_>, statement, foreign, foreign);
+            let arguments = arguments!(SqliteArguments<'_>, binds, foreign);
             let mut rows = conn.fetch(sqlx::query_with(text, arguments));
-            collect(statement, limit, &mut rows).await
+            collect(shape, limit, &mut rows).await
         }
     }
 }
 
+async fn select_postgres(
+    session: &mut PostgresSession,
+    what: Parts<'_>,
+    limit: usize,
+) -> Outcome<Fetched> {
+    let (text, binds, shape) = what;
+    let mut parameters = Vec::with_capacity(binds.len());
+    for bind in binds {
+        parameters.push(match bind {
+            Bind::Text(text) => Parameter::Text(text),
+            Bind::Int(number) => Parameter::Int(*number),
+            Bind::Float(number) => Parameter::Float(*number),
+            Bind::Bytes(bytes) => Parameter::Bytes(bytes),
+            Bind::Texts(texts) => Parameter::Texts(texts),
+            Bind::UInt(_) => return Err(unbindable("bound for another engine".into())),
+        });
+    }
+    let mut taken = Taken::new(shape, limit);
+    let each = |cells: Cells<'_>| {
+        let mut scratch = String::new();
+        let mut cells = cells;
+        for ty in shape {
+            let cell = match cells.next() {
+                Some(Some(bytes)) => text_cell(*ty, bytes, &mut scratch),
+                Some(None) => Cell::Null,
+                None => Cell::Bad,
+            };
+            if !taken.take(&cell) {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    let ended = session.select(text, &parameters, each).await?;
+    Ok(if ended == Ended::Complete { taken.done() } else { Err(StoreFault::TooLarge { limit }) })
+}
+
+/// Cells taken so far.
+struct Taken {
+    rows: Rows,
+    undecodable: u64,
+    used: usize,
+    limit: usize,
+    full: bool,
+}
+
+impl Taken {
+    fn new(shape: &[SqlType], limit: usize) -> Self {
+        let rows = Rows::new(shape.len());
+        Self { rows, undecodable: 0, used: 0, limit, full: false }
+    }
+
+    /// Takes one more; `false` when there is no room for it.
+    fn take(&mut self, cell: &Cell<'_>) -> bool {
+        let text = match cell {
+            Cell::Null => None,
+            Cell::Text(text) => Some(*text),
+            Cell::Bad => {
+                self.undecodable += 1;
+                None
+            }
+        };
+        self.used += CELL + text.map_or(0, str::len);
+        self.full |= self.used > self.limit || self.rows.push(text).is_err();
+        !self.full
+    }
+
+    fn done(self) -> Result<Fetched, StoreFault> {
+        if self.full {
+            return Err(StoreFault::TooLarge { limit: self.limit });
+        }
+        Ok(Fetched { rows: self.rows, undecodable: self.undecodable })
+    }
+}
+
 async fn collect<R: TextRow>(
-    statement: &Statement,
+    shape: &[SqlType],
     limit: usize,
     stream: &mut (impl futures_util::Stream<Item = Result<R, sqlx::Error>> + Unpin + Send),
 ) -> Outcome<Fetched> {
-    let mut rows = Rows::new(statement.shape.len());
-    let mut undecodable = 0;
+    let mut taken = Taken::new(shape, limit);
     let mut scratch = String::new();
-    let mut used = 0_usize;
     while let Some(row) = stream.try_next().await? {
-        for (index, ty) in statement.shape.iter().enumerate() {
-            let cell = match row.cell(index, *ty, &mut scratch) {
-                Cell::Null => None,
-                Cell::Text(text) => Some(text),
-                Cell::Bad => {
-                    undecodable += 1;
-                    None
-                }
-            };
-            used += CELL + cell.map_or(0, str::len);
-            if used > limit || rows.push(cell).is_err() {
-                return Ok(Err(StoreFault::TooLarge { limit }));
+        for (index, ty) in shape.iter().enumerate() {
+            if !taken.take(&row.cell(index, *ty, &mut scratch)) {
+                return Ok(taken.done());
             }
         }
     }
-    Ok(Ok(Fetched { rows, undecodable }))
+    Ok(taken.done())
 }
 
 /// Opens a snapshot that sees one moment and changes nothing.
@@ -150,7 +220,7 @@ const fn begin(flavour: Flavour) -> &'static str {
 
 async fn command(conn: &mut TenantConn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
     match conn {
-        TenantConn::Postgres(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
+        TenantConn::Postgres(session) => session.command(sql).await,
         TenantConn::MySql(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
         TenantConn::Sqlite(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
     }
@@ -164,18 +234,66 @@ pub async fn fetch_page_on(
     limit: usize,
 ) -> Outcome<FetchedPage> {
     let page = match page_sql(&plan.page, flavour) {
-        Ok(statement) => statement,
+        Ok(statement) => Ready::Own(statement),
         Err(fault) => return Ok(Err(fault.into())),
     };
-    if plan.children.is_empty() {
-        return Ok(select(conn, &page, limit).await?.map(|fetched| FetchedPage {
+    fetch(conn, &page, &plan.children, flavour, limit).await
+}
+
+/// The row of a key and its children, as [`fetch_page_on`] gives a page.
+pub async fn fetch_row_on(
+    conn: &mut TenantConn<'_>,
+    read: &KeyedRead,
+    key: &[Value],
+    flavour: Flavour,
+    limit: usize,
+) -> Outcome<FetchedPage> {
+    let page = match prepared::read(read, key, flavour) {
+        Ok(ready) => ready,
+        Err(fault) => return Ok(Err(fault.into())),
+    };
+    fetch(conn, &page, &read.children, flavour, limit).await
+}
+
+/// How many rows there are in all.
+pub async fn fetch_counts_on(
+    conn: &mut TenantConn<'_>,
+    counts: &[Count],
+    flavour: Flavour,
+) -> Outcome<u64> {
+    let mut total = 0_u64;
+    for count in counts {
+        let statement = match count_sql(count, flavour) {
+            Ok(statement) => statement,
+            Err(fault) => return Ok(Err(fault.into())),
+        };
+        let rows = match select(conn, &statement, MAX_TEXT).await? {
+            Ok(fetched) => fetched.rows,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let number = rows.row(0).and_then(|row| row.get(0)).and_then(|text| text.parse().ok());
+        let Some(number) = number else { return Ok(Err(StoreFault::Catalogue)) };
+        total = total.saturating_add(number);
+    }
+    Ok(Ok(total))
+}
+
+async fn fetch(
+    conn: &mut TenantConn<'_>,
+    page: &Ready,
+    children: &[Child],
+    flavour: Flavour,
+    limit: usize,
+) -> Outcome<FetchedPage> {
+    if children.is_empty() {
+        return Ok(run(conn, page.parts(), limit).await?.map(|fetched| FetchedPage {
             page: fetched.rows,
             children: Vec::new(),
             undecodable: fetched.undecodable,
         }));
     }
     command(conn, begin(flavour)).await?;
-    let outcome = snapshot(conn, plan, &page, flavour, limit).await;
+    let outcome = snapshot(conn, children, page, flavour, limit).await;
     let end = command(conn, "ROLLBACK").await;
     // What went wrong first says more than a failed end of it.
     let outcome = outcome?;
@@ -189,19 +307,19 @@ fn size(rows: &Rows) -> usize {
 
 async fn snapshot(
     conn: &mut TenantConn<'_>,
-    plan: &SourcePlan,
-    page: &Statement,
+    children_of: &[Child],
+    page: &Ready,
     flavour: Flavour,
     limit: usize,
 ) -> Outcome<FetchedPage> {
-    let Fetched { rows: page, mut undecodable } = match select(conn, page, limit).await? {
+    let Fetched { rows: page, mut undecodable } = match run(conn, page.parts(), limit).await? {
         Ok(fetched) => fetched,
         Err(fault) => return Ok(Err(fault)),
     };
     let mut left = limit.saturating_sub(size(&page));
-    let mut children = Vec::with_capacity(plan.children.len());
-    for child in &plan.children {
-        let statement = match child_sql(child, &page, flavour) {
+    let mut children = Vec::with_capacity(children_of.len());
+    for child in children_of {
+        let statement = match prepared::child(child, &page, flavour) {
             Ok(Some(statement)) => statement,
             Ok(None) => {
                 children.push(Rows::new(child.select.columns.len()));
@@ -209,7 +327,7 @@ async fn snapshot(
             }
             Err(fault) => return Ok(Err(fault.into())),
         };
-        match select(conn, &statement, left).await? {
+        match run(conn, statement.parts(), left).await? {
             Ok(fetched) => {
                 left = left.saturating_sub(size(&fetched.rows));
                 undecodable += fetched.undecodable;

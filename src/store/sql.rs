@@ -1,12 +1,14 @@
 //! Whole statements.
 
 use crate::mapping::catalog::SqlType;
-use crate::mapping::plan::{Child, ColumnRef, JoinOn, Order, Predicate, Select};
+use crate::mapping::plan::{
+    Child, ColumnRef, Count, Join, JoinOn, Order, Predicate, Relation, Select,
+};
 use crate::mapping::rows::Rows;
 
 use super::keyset::Nulls;
 use super::statement::{Bind, Scope, Statement, Writer};
-use super::{Flavour, WriteFault, compare, keyset, member, predicate};
+use super::{Flavour, WriteFault, compare, keyset, predicate, prepared};
 
 /// Deepest nesting of selects.
 const MAX_NESTING: usize = 4;
@@ -14,15 +16,39 @@ const MAX_NESTING: usize = 4;
 /// The statement of a page.
 pub fn page_sql(select: &Select, flavour: Flavour) -> Result<Statement, WriteFault> {
     let mut w = Writer::new(flavour);
-    let scope = head(&mut w, select, 0)?;
-    tail(&mut w, scope, select, |_| Ok(false))?;
+    page(&mut w, select, |_, _| Ok(()))?;
+    w.finish(shape(select))
+}
+
+/// Writes a page; `key` may write a condition that comes before all others.
+pub(super) fn page(
+    w: &mut Writer,
+    select: &Select,
+    key: impl FnOnce(&mut Writer, Scope) -> Result<(), WriteFault>,
+) -> Result<(), WriteFault> {
+    let scope = head(w, select, 0)?;
+    tail(w, scope, select, |w| {
+        let before = w.text.len();
+        key(w, scope)?;
+        Ok(w.text.len() > before)
+    })?;
     if !select.order.is_empty() {
         let sure = keyset::never_null(&select.filter);
         w.sql(" ORDER BY ");
-        keyset::order(&mut w, scope, &select.order, &Nulls { sure: &sure, keyed: true })?;
+        keyset::order(w, scope, &select.order, &Nulls { sure: &sure, keyed: true })?;
     }
-    limit(&mut w, select);
-    Ok(w.finish(select.columns.iter().map(|c| c.ty).collect()))
+    limit(w, select);
+    Ok(())
+}
+
+/// What each fetched column holds.
+pub(super) fn shape(select: &Select) -> Vec<SqlType> {
+    select.columns.iter().map(|c| c.ty).collect()
+}
+
+/// The relations of a statement of its own.
+pub(super) fn scope(select: &Select) -> Scope {
+    Scope { depth: 0, relations: select.joins.len() + 1 }
 }
 
 /// The statement of a one-to-many table for the rows of `page`; `None` when no row has a key.
@@ -31,37 +57,53 @@ pub fn child_sql(
     page: &Rows,
     flavour: Flavour,
 ) -> Result<Option<Statement>, WriteFault> {
-    if child.own.is_empty() || child.own.len() != child.parent.len() {
+    let ready = prepared::child(child, page, flavour)?;
+    Ok(ready.map(|ready| {
+        let (text, binds, shape) = ready.parts();
+        let (binds, shape) = (binds.to_vec(), shape.to_vec());
+        Statement { flavour, text: text.to_owned(), binds, shape }
+    }))
+}
+
+/// A child's statement up to its keys, and what follows them.
+pub(super) fn child_ends(mut w: Writer, child: &Child) -> Result<(Writer, String), WriteFault> {
+    let select = &child.select;
+    if select.limit.is_some() || select.after.is_some() {
         return Err(WriteFault::Plan);
     }
-    let mut keys: Vec<Vec<&str>> = page
-        .iter()
-        .filter_map(|row| child.parent.iter().map(|cell| row.get(*cell)).collect())
-        .collect();
-    keys.sort_unstable();
-    keys.dedup();
-    if keys.is_empty() {
-        return Ok(None);
-    }
-    let select = &child.select;
-    let mut w = Writer::new(flavour);
     let scope = head(&mut w, select, 0)?;
-    tail(&mut w, scope, select, |w| {
-        w.sql("(");
-        member::keys(w, scope, &child.own, &keys)?;
-        w.sql(")");
-        Ok(true)
-    })?;
-    w.sql(" ORDER BY ");
-    w.list(&child.own, ", ", |w, column| w.column(scope, column))?;
+    w.sql(" WHERE ");
+    if select.filter != Predicate::Always {
+        predicate::predicate(&mut w, scope, &select.filter, 0)?;
+        w.sql(" AND ");
+    }
+    w.sql("(");
+    let mut end = Writer::new(w.flavour);
+    end.sql(") ORDER BY ");
+    end.list(&child.own, ", ", |w, column| w.column(scope, column))?;
     let rest: Vec<Order> =
         select.order.iter().filter(|o| !child.own.contains(&o.column)).cloned().collect();
     if !rest.is_empty() {
-        w.sql(", ");
-        keyset::order(&mut w, scope, &rest, &Nulls { sure: &[], keyed: false })?;
+        end.sql(", ");
+        keyset::order(&mut end, scope, &rest, &Nulls { sure: &[], keyed: false })?;
     }
-    limit(&mut w, select);
-    Ok(Some(w.finish(select.columns.iter().map(|c| c.ty).collect())))
+    Ok((w, end.text))
+}
+
+/// The statement that counts rows.
+pub fn count_sql(count: &Count, flavour: Flavour) -> Result<Statement, WriteFault> {
+    let mut w = Writer::new(flavour);
+    w.sql(match flavour {
+        Flavour::Postgres => "SELECT count(*)::text",
+        Flavour::MySql | Flavour::MariaDb => "SELECT CAST(count(*) AS CHAR CHARACTER SET utf8mb4)",
+        Flavour::Sqlite => "SELECT count(*)",
+    });
+    let scope = relations(&mut w, &count.from, &count.joins, 0)?;
+    if count.filter != Predicate::Always {
+        w.sql(" WHERE ");
+        predicate::predicate(&mut w, scope, &count.filter, 0)?;
+    }
+    w.finish(vec![SqlType::Integer { bits: 64, unsigned: true }])
 }
 
 /// A select inside a condition: bare columns, no order.
@@ -81,14 +123,25 @@ fn head(w: &mut Writer, select: &Select, depth: usize) -> Result<Scope, WriteFau
     }
     let scope = Scope { depth, relations: select.joins.len() + 1 };
     w.sql("SELECT ");
-    w.list(&select.columns, ", ", |w, column| {
+    w.list(select.columns.iter(), ", ", |w, column| {
         if depth == 0 { fetched(w, scope, column) } else { w.column(scope, column) }
     })?;
+    relations(w, &select.from, &select.joins, depth)
+}
+
+/// ` FROM relations`.
+fn relations(
+    w: &mut Writer,
+    from: &Relation,
+    joins: &[Join],
+    depth: usize,
+) -> Result<Scope, WriteFault> {
+    let scope = Scope { depth, relations: joins.len() + 1 };
     w.sql(" FROM ");
-    w.relation(&select.from)?;
+    w.relation(from)?;
     w.sql(" AS ");
     w.alias(scope, 0)?;
-    for (index, join) in select.joins.iter().enumerate() {
+    for (index, join) in joins.iter().enumerate() {
         w.sql(" LEFT JOIN ");
         w.relation(&join.relation)?;
         w.sql(" AS ");

@@ -56,16 +56,25 @@ pub(super) struct Scope {
     pub relations: usize,
 }
 
+/// Most values a statement binds. PostgreSQL's and MySQL's protocols take 65,535, SQLite 32,766.
+pub(super) const MAX_BINDS: usize = 30_000;
+
 /// Text and binds under way.
+#[derive(Debug, Clone)]
 pub(super) struct Writer {
     pub flavour: Flavour,
     pub text: String,
     pub binds: Vec<Bind>,
+    /// Which part of a key the next binds stand for, where the key is left open.
+    pub part: Option<usize>,
+    /// Which binds stand for which part of a key.
+    pub parts: Vec<(usize, usize)>,
 }
 
 impl Writer {
     pub fn new(flavour: Flavour) -> Self {
-        Self { flavour, text: String::with_capacity(512), binds: Vec::new() }
+        let text = String::with_capacity(512);
+        Self { flavour, text, binds: Vec::new(), part: None, parts: Vec::new() }
     }
 
     pub fn sql(&mut self, text: &str) {
@@ -78,6 +87,7 @@ impl Writer {
 
     /// A placeholder for the value; PostgreSQL's needs its cast written right after it.
     pub fn bind(&mut self, bind: Bind) {
+        self.parts.extend(self.part.map(|part| (self.binds.len(), part)));
         self.binds.push(bind);
         if self.flavour == Flavour::Postgres {
             self.text.push('$');
@@ -155,7 +165,10 @@ impl Writer {
         Ok(())
     }
 
-    pub fn finish(self, shape: Vec<SqlType>) -> Statement {
-        Statement { flavour: self.flavour, text: self.text, binds: self.binds, shape }
+    pub fn finish(self, shape: Vec<SqlType>) -> Result<Statement, WriteFault> {
+        if self.binds.len() > MAX_BINDS {
+            return Err(WriteFault::TooMany);
+        }
+        Ok(Statement { flavour: self.flavour, text: self.text, binds: self.binds, shape })
     }
 }

@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::run::{Fetched, TenantConn, fetch_page_on, select};
 use super::*;
+use crate::base::{Fault as _, FaultKind};
 use crate::mapping::catalog::{Catalog, SqlType};
 use crate::mapping::plan::*;
 
@@ -26,9 +27,9 @@ async fn database(sql: &str) -> SqliteConnection {
 
 fn query(name: &str, columns: &[ColumnRef], filter: Predicate) -> Select {
     Select {
-        from: table(name),
-        joins: vec![],
-        columns: columns.to_vec(),
+        from: table(name).into(),
+        joins: [].into(),
+        columns: columns.into(),
         filter,
         order: vec![Order { column: col("id", INT), descending: false }],
         after: None,
@@ -106,10 +107,11 @@ async fn children_come_for_the_whole_page_in_one_statement() {
         },
         parent: vec![0],
         own: vec![own],
+        written: Written::default(),
     };
     let plan = SourcePlan {
         page: query("p", &[col("id", INT)], Predicate::Always),
-        children: vec![child],
+        children: [child].into(),
     };
     let mut tenant = TenantConn::Sqlite(&mut conn);
     let got = fetch_page_on(&mut tenant, &plan, Flavour::Sqlite, 1 << 20).await.unwrap().unwrap();
@@ -130,7 +132,13 @@ async fn a_failed_statement_leaves_no_transaction_behind() {
     let missing = query("absent", &[col("id", INT)], Predicate::Always);
     let plan = SourcePlan {
         page: query("p", &[col("id", INT)], Predicate::Always),
-        children: vec![Child { select: missing, parent: vec![0], own: vec![col("id", INT)] }],
+        children: [Child {
+            select: Select { limit: None, ..missing },
+            parent: vec![0],
+            own: vec![col("id", INT)],
+            written: Written::default(),
+        }]
+        .into(),
     };
     let mut tenant = TenantConn::Sqlite(&mut conn);
     assert!(fetch_page_on(&mut tenant, &plan, Flavour::Sqlite, 1 << 20).await.is_err());
@@ -162,4 +170,37 @@ async fn a_catalogue_holds_keys_indexes_and_references() {
     assert!(b.indexed(&["a_id"]) && !b.indexed(&["k2"]));
     assert_eq!(b.foreign_keys[0].references, ["id"]);
     assert!(catalog.table(None, "v").unwrap().view);
+}
+
+#[test]
+fn more_values_than_a_statement_can_bind_are_refused_beforehand() {
+    let list = |count: usize| {
+        let values = (0..count).map(|n| Value { ty: SqlType::Text, text: n.to_string() }).collect();
+        Predicate::In { left: Expr::Column(col("v", SqlType::Text)), values }
+    };
+    let lists = |count: usize| Predicate::All(vec![list(8192); count]);
+    for flavour in [Flavour::Sqlite, Flavour::MySql, Flavour::MariaDb] {
+        let what = |filter| query("c", &[col("v", SqlType::Text)], filter);
+        assert!(page_sql(&what(lists(1)), flavour).is_ok(), "{flavour:?}");
+        assert_eq!(page_sql(&what(lists(4)), flavour), Err(WriteFault::TooMany), "{flavour:?}");
+    }
+    let fault = StoreFault::from(WriteFault::TooMany);
+    assert_eq!(fault.kind(), FaultKind::Invalid);
+    assert!(fault.client_message().contains("too many values"));
+}
+
+#[tokio::test]
+async fn a_long_list_of_conditions_is_no_deep_expression() {
+    let mut conn = database(
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO c VALUES (1, 'x4999')",
+    )
+    .await;
+    let one = |n: usize| Predicate::Text {
+        left: Expr::Column(col("v", SqlType::Text)),
+        how: TextMatch::StartsWith,
+        text: format!("x{n}"),
+        folded: true,
+    };
+    let any = Predicate::Any((0..5000).map(one).collect());
+    assert_eq!(run(&mut conn, &query("c", &[col("id", INT)], any)).await.rows.len(), 1);
 }

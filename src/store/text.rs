@@ -4,9 +4,10 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, TextMatch};
 
 use super::compare::{mysql_bytes, sign};
-use super::fold::{Syntax, escaped, fold, folded};
+use super::fold::{Syntax, escaped, folded};
 use super::statement::{Bind, Scope, Writer};
 use super::{Flavour, WriteFault};
+use crate::mapping::fold::fold;
 
 /// Longest text searched for, in characters.
 const MAX_SEARCH: usize = 256;

@@ -1,4 +1,10 @@
+use std::time::Duration;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+
+/// How often recorded times are folded into the histograms.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Names of the gateway's own metrics. A name is written here once; `docs/OPERATIONS.md` explains them.
 pub mod names {
@@ -37,6 +43,14 @@ impl MetricsPage {
         // Already installed: this page stays empty, which only a second gateway in a process sees.
         let _installed = metrics::set_global_recorder(recorder).is_ok();
         page
+    }
+
+    /// Folds what was recorded into the histograms from time to time, until `stop`. Without it every
+    /// recorded time is held until somebody asks for the page, which may be never.
+    pub async fn run_maintenance(self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
+            self.0.run_upkeep();
+        }
     }
 
     /// The page's text in Prometheus exposition format 0.0.4.

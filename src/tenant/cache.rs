@@ -4,6 +4,9 @@
 //! For each tenant a *floor* is kept: the highest generation anyone has announced. A value below the
 //! floor is never served and never committed. Announcing raises the floor and drops the value under the
 //! same lock under which loads commit, so there is no moment in between.
+//!
+//! A registry restored from a backup begins another *history*: its generations are lower, and mean other
+//! things. Then everything is forgotten, floors included, and what was being loaded is not committed.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,6 +18,15 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::time::Instant;
 
 use crate::base::{Generation, TenantId};
+
+/// Where a tenant stands in the registry, as far as this gateway knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// The highest generation announced or seen.
+    pub(super) floor: Generation,
+    /// How often the registry was found restored from a backup.
+    pub(super) history: u64,
+}
 
 /// A value that knows the generation it was loaded at.
 pub(super) trait Versioned: Send + Sync + 'static {
@@ -38,12 +50,17 @@ struct Entry<V> {
 }
 
 struct State<V> {
+    /// Rises when the registry was restored from a backup.
+    history: u64,
     floors: HashMap<TenantId, Generation>,
     entries: HashMap<TenantId, Entry<V>>,
     /// Loads under way, by the floor they began under: a change during a load starts another one
     /// instead of joining it.
-    loads: HashMap<(TenantId, Generation), Load<V>>,
+    loads: HashMap<Under, Load<V>>,
 }
+
+/// What a load began under: a tenant's floor, in one history.
+type Under = (TenantId, Generation, u64);
 
 /// The cache; cheap to clone.
 pub(super) struct GenerationCache<V> {
@@ -72,8 +89,8 @@ impl<V: Versioned> GenerationCache<V> {
     /// Values are reloaded after `fresh`, and served up to `stale` while the registry is away. Holds
     /// about `capacity` values; the ones loaded longest ago go first.
     pub(super) fn new(fresh: Duration, stale: Duration, capacity: usize) -> Self {
-        let state =
-            State { floors: HashMap::new(), entries: HashMap::new(), loads: HashMap::new() };
+        let (floors, entries, loads) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let state = State { history: 0, floors, entries, loads };
         Self { state: Arc::new(Mutex::new(state)), fresh, stale, capacity }
     }
 
@@ -95,6 +112,23 @@ impl<V: Versioned> GenerationCache<V> {
         true
     }
 
+    /// Forgets everything, floors included: the registry was restored from a backup. What is being
+    /// loaded at this moment is neither committed nor given to anybody.
+    pub(super) fn restart(&self) {
+        let mut state = self.lock();
+        state.history += 1;
+        state.floors.clear();
+        state.entries.clear();
+        state.loads.clear();
+    }
+
+    /// Where the tenant stands: what was read under another standing may be out of date.
+    pub(super) fn standing(&self, tenant: TenantId) -> Standing {
+        let state = self.lock();
+        let floor = state.floors.get(&tenant).copied().unwrap_or_default();
+        Standing { floor, history: state.history }
+    }
+
     /// The highest generation announced or seen.
     pub(super) fn floor(&self, tenant: TenantId) -> Generation {
         self.lock().floors.get(&tenant).copied().unwrap_or_default()
@@ -113,7 +147,7 @@ impl<V: Versioned> GenerationCache<V> {
         F: Future<Output = Result<V, LoadFault>> + Send + 'static,
     {
         for _ in 0..ROUNDS {
-            let pending = {
+            let (pending, history) = {
                 let mut state = self.lock();
                 let now = Instant::now();
                 if let Some(entry) = state.entries.get(&tenant)
@@ -122,15 +156,15 @@ impl<V: Versioned> GenerationCache<V> {
                     return Ok(Arc::clone(&entry.value));
                 }
                 let floor = state.floors.get(&tenant).copied().unwrap_or_default();
-                state
-                    .loads
-                    .entry((tenant, floor))
-                    .or_insert_with(|| self.begin(tenant, floor, load()))
-                    .clone()
+                let under = (tenant, floor, state.history);
+                let begun = state.loads.entry(under).or_insert_with(|| self.begin(under, load()));
+                (begun.clone(), under.2)
             };
             let loaded = pending.await;
+            let now = self.standing(tenant);
             match loaded {
-                Ok(value) if value.generation() >= self.floor(tenant) => return Ok(value),
+                _ if now.history != history => {}
+                Ok(value) if value.generation() >= now.floor => return Ok(value),
                 Ok(_) => {}
                 Err(LoadFault::Unavailable) => return self.stale(tenant),
                 Err(fault) => return Err(fault),
@@ -147,27 +181,26 @@ impl<V: Versioned> GenerationCache<V> {
         if age < self.stale { Ok(Arc::clone(&entry.value)) } else { Err(LoadFault::Unavailable) }
     }
 
-    fn begin<F>(&self, tenant: TenantId, floor: Generation, load: F) -> Load<V>
+    fn begin<F>(&self, under: Under, load: F) -> Load<V>
     where
         F: Future<Output = Result<V, LoadFault>> + Send + 'static,
     {
         let cache = self.clone();
         let task = tokio::spawn(async move {
             let loaded = load.await;
-            cache.commit(tenant, floor, loaded)
+            cache.commit(under, loaded)
         });
         // A load that panicked is a load that did not answer.
         task.map(|ended| ended.unwrap_or(Err(LoadFault::Unavailable))).boxed().shared()
     }
 
-    fn commit(
-        &self,
-        tenant: TenantId,
-        began_under: Generation,
-        loaded: Result<V, LoadFault>,
-    ) -> Result<Arc<V>, LoadFault> {
+    fn commit(&self, under: Under, loaded: Result<V, LoadFault>) -> Result<Arc<V>, LoadFault> {
         let mut state = self.lock();
-        state.loads.remove(&(tenant, began_under));
+        let (tenant, _, history) = under;
+        if state.history != history {
+            return loaded.map(Arc::new);
+        }
+        state.loads.remove(&under);
         match loaded {
             Ok(value) => {
                 let value = Arc::new(value);
@@ -200,110 +233,4 @@ fn evict_oldest<V>(entries: &mut HashMap<TenantId, Entry<V>>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use tokio::sync::Barrier;
-
-    use super::*;
-
-    impl Versioned for u64 {
-        fn generation(&self) -> Generation {
-            Generation(*self)
-        }
-    }
-
-    const FRESH: Duration = Duration::from_mins(5);
-    const STALE: Duration = Duration::from_hours(24);
-
-    fn cache() -> GenerationCache<u64> {
-        GenerationCache::new(FRESH, STALE, 100)
-    }
-
-    #[tokio::test]
-    async fn a_change_in_the_middle_of_a_load_is_never_lost() {
-        for _ in 0..1000 {
-            let cache = cache();
-            let tenant = TenantId::random();
-            let stored = Arc::new(AtomicU64::new(1));
-            let barrier = Arc::new(Barrier::new(2));
-            let first = Arc::new(AtomicU64::new(0));
-            let load = {
-                let (stored, barrier, first) = (stored.clone(), barrier.clone(), first.clone());
-                move || {
-                    let (stored, barrier, first) = (stored.clone(), barrier.clone(), first.clone());
-                    async move {
-                        let seen = stored.load(Ordering::SeqCst);
-                        if first.fetch_add(1, Ordering::SeqCst) == 0 {
-                            barrier.wait().await; // the old row has been read …
-                            barrier.wait().await; // … and the change is acknowledged
-                        }
-                        Ok(seen)
-                    }
-                }
-            };
-            let reader = {
-                let (cache, load) = (cache.clone(), load.clone());
-                tokio::spawn(async move { cache.get(tenant, load).await })
-            };
-            barrier.wait().await;
-            stored.store(2, Ordering::SeqCst);
-            cache.announce(tenant, Generation(2));
-            barrier.wait().await;
-            assert_eq!(*reader.await.unwrap().unwrap(), 2);
-            assert_eq!(*cache.get(tenant, load).await.unwrap(), 2);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn many_readers_share_one_load_and_a_leaving_reader_does_not_stop_it() {
-        let cache = cache();
-        let tenant = TenantId::random();
-        let loads = Arc::new(AtomicU64::new(0));
-        let load = {
-            let loads = loads.clone();
-            move || {
-                let loads = loads.clone();
-                async move {
-                    loads.fetch_add(1, Ordering::SeqCst);
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    Ok(7)
-                }
-            }
-        };
-        let impatient = tokio::time::timeout(Duration::from_millis(10), cache.get(tenant, &load));
-        assert!(impatient.await.is_err());
-        let readers = (0..50).map(|_| cache.get(tenant, &load));
-        for got in futures_util::future::join_all(readers).await {
-            assert_eq!(*got.unwrap(), 7);
-        }
-        assert_eq!(loads.load(Ordering::SeqCst), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_outage_is_bridged_until_the_limit_and_never_past_a_seen_change() {
-        let cache = cache();
-        let (calm, changed) = (TenantId::random(), TenantId::random());
-        let away = || async { Err::<u64, _>(LoadFault::Unavailable) };
-        for tenant in [calm, changed] {
-            cache.get(tenant, || async { Ok(1) }).await.unwrap();
-        }
-        tokio::time::advance(FRESH + Duration::from_secs(1)).await;
-        assert_eq!(*cache.get(calm, away).await.unwrap(), 1);
-        cache.announce(changed, Generation(2));
-        assert_eq!(cache.get(changed, away).await, Err(LoadFault::Unavailable));
-        tokio::time::advance(STALE).await;
-        assert_eq!(cache.get(calm, away).await, Err(LoadFault::Unavailable));
-    }
-
-    #[tokio::test]
-    async fn an_unknown_tenant_is_forgotten() {
-        let cache = cache();
-        let tenant = TenantId::random();
-        cache.get(tenant, || async { Ok(1) }).await.unwrap();
-        cache.announce(tenant, Generation(2));
-        let gone = cache.get(tenant, || async { Err(LoadFault::Unknown) }).await;
-        assert_eq!(gone, Err(LoadFault::Unknown));
-        assert!(cache.peek(tenant).is_none());
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use crate::base::{
 use crate::keyring::{Keyring, SealPlace, Sealed};
 use crate::mapping::catalog::Catalog;
 use crate::mapping::{self, Compiled, Document};
-use crate::pool::{LaneLimits, LaneSpec, RecordFault, RecordSource, TenantLimits};
+use crate::pool::{LaneLimits, LaneSpec, RecordFault, RecordMark, RecordSource, TenantLimits};
 use crate::registry::{TenantConfig as Snapshot, TenantState};
 
 /// What the gateway's settings say for tenants that do not say otherwise.
@@ -124,6 +124,7 @@ pub(super) fn build(
         engine: connection.engine,
         limits: lane_limits,
         expected: connection.identity.clone(),
+        record: RecordMark { id: connection.record_id, seal: connection.sealed.digest() },
         source: Arc::new(SealedSource {
             keyring: keyring.clone(),
             place: seal_place(connection.tenant, connection.record_id, connection.revision),

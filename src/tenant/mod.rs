@@ -8,13 +8,15 @@ mod cache;
 mod config;
 mod directory;
 mod fault;
+mod follow;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use config::{ActiveMapping, MappingState, TenantConfig, TenantDefaults, seal_place};
@@ -23,11 +25,12 @@ pub use session::Session;
 
 use self::cache::{GenerationCache, LoadFault};
 use self::directory::DirectoryCache;
+use self::session::Opened;
 use crate::audit::AuditLog;
 use crate::auth::{Binding, Directory, DirectoryUnavailable, Permit, Right};
 use crate::base::{Deadline, Generation, TenantId};
 use crate::keyring::Keyring;
-use crate::pool::Pools;
+use crate::pool::{Admission, Pools};
 use crate::registry::{Registry, RegistryFault, TenantState};
 use crate::telemetry::names;
 
@@ -87,13 +90,30 @@ impl Tenants {
         request: Uuid,
         deadline: Deadline,
     ) -> Result<Session<R>, TenantFault> {
+        // Taken before the configuration: a change in between shows when a connection is borrowed.
+        let history = self.shared.configs.standing(permit.tenant()).history;
         let config = self.config(permit.tenant()).await?;
         if config.state != TenantState::Active {
             return Err(TenantFault::NotServed(config.state.as_str()));
         }
         let admission = self.shared.pools.admit(config.id, &config.limits)?;
         let shared = Arc::clone(&self.shared);
-        Ok(Session::new(permit, config, shared, request, deadline, admission))
+        let opened = Opened { config, history, admission };
+        Ok(Session::new(permit, opened, shared, request, deadline))
+    }
+
+    /// Counts a request of an active tenant against its limits, without opening a session.
+    pub async fn admit(&self, tenant: TenantId) -> Result<Admission, TenantFault> {
+        let config = self.config(tenant).await?;
+        if config.state != TenantState::Active {
+            return Err(TenantFault::NotServed(config.state.as_str()));
+        }
+        Ok(self.shared.pools.admit(config.id, &config.limits)?)
+    }
+
+    /// The access log.
+    pub fn audit(&self) -> &AuditLog {
+        &self.shared.audit
     }
 
     /// A change is known: nothing older is served from now on, and a lane whose tenant may no longer be
@@ -108,34 +128,6 @@ impl Tenants {
     pub fn retire_lane(&self, tenant: TenantId) {
         self.shared.pools.retire(tenant);
         self.shared.keyring.forget(tenant);
-    }
-
-    /// Follows the registry until `stop`, so that changes made elsewhere count here within seconds.
-    pub async fn follow(self, stop: CancellationToken, flush: impl Fn(TenantId) + Send) {
-        let mut changes = self.shared.registry.watch(stop);
-        while let Some(change) = changes.recv().await {
-            if self.changed(change.tenant, change.generation) {
-                flush(change.tenant);
-                self.settle(change.tenant).await;
-            }
-        }
-    }
-
-    /// After a change: a tenant that is no longer active, or whose connection is another one, must not
-    /// keep its lane.
-    pub async fn settle(&self, tenant: TenantId) {
-        let lane = self.shared.pools.status(tenant).map(|status| status.revision);
-        let Some(revision) = lane else { return };
-        let keep = match self.config(tenant).await {
-            Ok(config) => {
-                config.state == TenantState::Active
-                    && config.lane.as_ref().is_some_and(|spec| spec.revision == revision)
-            }
-            Err(_) => false,
-        };
-        if !keep {
-            self.retire_lane(tenant);
-        }
     }
 }
 
@@ -167,8 +159,8 @@ impl Directory for Tenants {
         Box::pin(async move {
             let shared = &self.shared;
             let floor = |tenant| shared.configs.floor(tenant);
-            let found = shared.directory.find(&shared.registry, issuer, claim_value, floor).await;
-            match found {
+            let ask = || shared.registry.find_binding(issuer, claim_value);
+            match shared.directory.find(issuer, claim_value, floor, ask).await {
                 Ok(bound) => Ok(bound.map(|bound| Binding {
                     tenant: bound.tenant,
                     azp: bound.azp,

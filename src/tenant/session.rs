@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::Shared;
 use super::config::{ActiveMapping, MappingState, TenantConfig};
 use super::fault::TenantFault;
-use crate::audit::{AccessEvent, AuditLog, Receipt};
+use crate::audit::{AccessEvent, AuditLog, Expected, Receipt};
 use crate::auth::{Permit, Right};
 use crate::base::Deadline;
 use crate::keyring::{MacKey, Purpose};
@@ -16,23 +16,43 @@ use crate::pool::{Admission, Lease};
 pub struct Session<R: Right> {
     permit: Permit<R>,
     config: Arc<TenantConfig>,
+    /// Which history of the registry the configuration is of.
+    history: u64,
     shared: Arc<Shared>,
     request: Uuid,
     deadline: Deadline,
     /// Held until the request is answered.
     _admission: Admission,
+    _expected: Expected,
+}
+
+/// What a session is opened with.
+pub(super) struct Opened {
+    pub(super) config: Arc<TenantConfig>,
+    pub(super) history: u64,
+    pub(super) admission: Admission,
 }
 
 impl<R: Right> Session<R> {
     pub(super) fn new(
         permit: Permit<R>,
-        config: Arc<TenantConfig>,
+        opened: Opened,
         shared: Arc<Shared>,
         request: Uuid,
         deadline: Deadline,
-        admission: Admission,
     ) -> Self {
-        Self { permit, config, shared, request, deadline, _admission: admission }
+        let Opened { config, history, admission } = opened;
+        let expected = shared.audit.expect();
+        Self {
+            permit,
+            config,
+            history,
+            shared,
+            request,
+            deadline,
+            _admission: admission,
+            _expected: expected,
+        }
     }
 
     /// The permit it was opened with.
@@ -64,10 +84,10 @@ impl<R: Right> Session<R> {
         }
     }
 
-    /// Borrows a connection to the tenant's database.
+    /// Borrows a connection to the tenant's database. A session opened before a suspension, or before
+    /// the connection was replaced, gets none.
     pub async fn lease(&self) -> Result<Lease, TenantFault> {
-        let spec = self.config.lane.as_ref().ok_or(TenantFault::Incomplete("connection"))?;
-        Ok(self.shared.pools.lease(spec, self.deadline).await?)
+        self.shared.lease(&self.config, self.history, self.deadline).await
     }
 
     /// Writes the access down; durable when it returns.

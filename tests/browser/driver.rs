@@ -30,8 +30,14 @@ async fn parsed(answer: reqwest::Response) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
 }
 
+/// What the one who runs the tests says.
+#[expect(clippy::disallowed_methods, reason = "how `tests/run` tells tests where things are")]
+pub fn given(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}
+
 fn program(variable: &str, usual: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| usual.to_owned())
+    given(variable).unwrap_or_else(|| usual.to_owned())
 }
 
 impl Driver {
@@ -145,9 +151,12 @@ impl Browser {
             if let Some(found) = self.element(css).await {
                 return found;
             }
-            if Instant::now() > until {
-                panic!("no {css} at {}:\n{}", self.address().await, self.text().await);
-            }
+            let (address, text) = (self.address().await, self.text().await);
+            assert!(
+                Instant::now() < until,
+                "no {css} at {address}:
+{text}"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -206,8 +215,7 @@ impl Browser {
 
     /// What axe finds serious or critical on the page: rule, what is wrong, where.
     pub async fn axe(&self) -> Vec<String> {
-        let file =
-            std::env::var("WARDGATE_TEST_AXE").expect("where axe-core is; run tests/run browser");
+        let file = given("WARDGATE_TEST_AXE").expect("where axe-core is; run tests/run browser");
         let axe = std::fs::read_to_string(file).expect("read axe-core");
         let tags = "['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']";
         let script = format!(

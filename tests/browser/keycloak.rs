@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::{Browser, Driver};
+use crate::driver::{Browser, Driver, given};
 use crate::support::{Gateway, Options, TestIssuer};
 
 const USER: &str = "operator.sample";
@@ -18,8 +18,7 @@ struct Keycloak {
 
 impl Keycloak {
     async fn open() -> Self {
-        let known =
-            std::env::var("WARDGATE_TEST_KEYCLOAK").expect("a Keycloak; run tests/run browser");
+        let known = given("WARDGATE_TEST_KEYCLOAK").expect("a Keycloak; run tests/run browser");
         let known: Value = serde_json::from_str(&known).expect("JSON");
         let part = |name: &str| known[name].as_str().expect("a text").to_owned();
         let (base, user, password) = (part("base"), part("admin_user"), part("admin_password"));

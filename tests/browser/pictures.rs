@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::demo::Demo;
-use crate::driver::{Browser, Driver};
+use crate::driver::{Browser, Driver, given};
 
 /// Hospitals beside the demo's three, so that the fleet looks like one.
 const MORE: [(&str, &str); 9] = [
@@ -23,7 +23,7 @@ const MORE: [(&str, &str); 9] = [
 
 /// Where pictures go: `WARDGATE_SCREENSHOTS`, or nowhere.
 fn folder() -> Option<PathBuf> {
-    std::env::var_os("WARDGATE_SCREENSHOTS").map(PathBuf::from)
+    given("WARDGATE_SCREENSHOTS").map(PathBuf::from)
 }
 
 async fn save(browser: &Browser, name: &str, whole: bool) {

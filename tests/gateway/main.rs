@@ -2,13 +2,21 @@
 //! program runs as a process of its own and is talked to over HTTP only.
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod hospital;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod repeated;
+#[cfg(test)]
+mod routes;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
@@ -16,6 +24,10 @@ mod support;
 mod swap;
 #[cfg(test)]
 mod tenancy;
+#[cfg(test)]
+mod versions;
+#[cfg(test)]
+mod whole;
 
 /// What the topics share.
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::support::issuer::clinician;
 use crate::support::{Options, Reply, TestIssuer};
 use crate::world;
 
@@ -89,6 +90,51 @@ async fn every_answer_with_data_has_its_event() {
         assert!(occurrences(&audit, last) > 0, "request {last} is not in the access log");
     }
     assert!(occurrences(&audit, "request") > before);
+}
+
+#[tokio::test]
+async fn who_was_refused_for_want_of_a_role_stands_in_the_access_log() {
+    let users = vec![clinician("north", "north", &["fhir-read"]), clinician("clerk", "north", &[])];
+    let issuer = TestIssuer::start(users).await;
+    let settings = "[limits]\nrequests_per_second = 40\n".to_owned();
+    let options = Options { settings, ..Options::default() };
+    let gateway = world::hospitals(&issuer, &["north"], options).await;
+    let clerk = issuer.token("clerk");
+    let audit = gateway.folder().join("audit");
+    for (path, action, resource) in [
+        ("/Patient/1001", "read", "Patient"),
+        ("/Patient?family=mark", "search", "Patient"),
+        ("/metadata", "capabilities", ""),
+    ] {
+        let refused = gateway.get(&clerk, path).await;
+        assert_eq!(refused.status, 403, "{refused:?}");
+        let event = event_with(&audit, refused.header("x-request-id"))
+            .unwrap_or_else(|| panic!("{path} is not in the access log"));
+        let line = event.to_string();
+        assert_eq!((&event["outcome"], &event["status"]), (&"denied".into(), &403.into()));
+        assert_eq!(event["action"], action, "{line}");
+        assert_eq!(event["type"].as_str().unwrap_or_default(), resource, "{line}");
+        assert_eq!(event["who"]["azp"], "ward-app", "{line}");
+        assert!(!line.contains("1001") && !line.contains("mark"), "{line}");
+    }
+    // Nobody fills the log with refusals: they count against the tenant's limits.
+    let mut statuses = std::collections::BTreeSet::new();
+    for _ in 0..400 {
+        statuses.insert(gateway.get(&clerk, "/Patient/1001").await.status);
+    }
+    assert_eq!(statuses, [403, 429].into(), "{statuses:?}");
+}
+
+/// The event of the log with that text, whichever file holds it by now.
+fn event_with(folder: &Path, wanted: &str) -> Option<serde_json::Value> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).find_map(|path| {
+        if path.is_dir() {
+            return event_with(&path, wanted);
+        }
+        let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+        let begin = text[..text.find(wanted)?].rfind("{\"n\":")?;
+        serde_json::Deserializer::from_str(&text[begin..]).into_iter().next()?.ok()
+    })
 }
 
 /// How often a text stands in the files below a folder.

@@ -9,6 +9,7 @@ mod sessions;
 #[cfg(test)]
 mod signing_in;
 #[cfg(test)]
+#[expect(dead_code, reason = "one topic's tests need not all that others share")]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]

@@ -29,7 +29,7 @@ fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(20))
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 async fn world() -> World {
     let clock = Arc::new(ManualClock::at(SystemClock.now()));

@@ -47,7 +47,8 @@ async fn text(connection: &mut TenantConnection, sql: &'static str) -> Result<St
     };
     match connection {
         TenantConnection::Postgres(c) => {
-            c.fetch_one(sqlx::raw_sql(sql)).await.map(|r| r.get(0)).map_err(code)
+            let rows = c.rows(sql).await.map_err(code)?;
+            Ok(rows[0][0].clone().expect("a text"))
         }
         TenantConnection::MySql(c) => {
             c.fetch_one(sqlx::raw_sql(sql)).await.map(|r| r.get(0)).map_err(code)

@@ -354,3 +354,12 @@ fn text_from_env(variable: &str) -> String {
         )
     })
 }
+
+/// What a backup holds of the tables that generations live in.
+pub const BACKUP_ON_POSTGRES: &str = "CREATE TABLE kept_tenants AS TABLE tenants; \
+     CREATE TABLE kept_changes AS TABLE changes;";
+/// As if the backup had been loaded: triggers take no part in that.
+pub const RESTORE_ON_POSTGRES: &str = "BEGIN; ALTER TABLE tenants DISABLE TRIGGER USER; \
+     UPDATE tenants t SET generation = k.generation FROM kept_tenants k WHERE k.id = t.id; \
+     ALTER TABLE tenants ENABLE TRIGGER USER; \
+     DELETE FROM changes WHERE seq NOT IN (SELECT seq FROM kept_changes); COMMIT;";

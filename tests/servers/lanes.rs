@@ -14,7 +14,7 @@ use wardgate::base::{
 use wardgate::pool::dial::{DialConfig, Dialer, EgressRules, TenantConnection};
 use wardgate::pool::{
     BreakerConfig, BreakerState, Dial, LaneLimits, LaneSpec, Lease, PoolConfig, PoolFault, Pools,
-    RecordFault, RecordSource,
+    RecordFault, RecordMark, RecordSource,
 };
 
 use super::fault_proxy::{Fault, FaultProxy, Side};
@@ -89,6 +89,7 @@ impl Bench {
             engine: database.engine,
             limits,
             expected: None,
+            record: RecordMark::default(),
             source: Arc::new(Source(ConnectionRecord::Server(record))),
         };
         let pools = Pools::new(config, dialer, clock);
@@ -140,7 +141,8 @@ fn text<'c>(
     async move {
         match connection {
             TenantConnection::Postgres(c) => {
-                c.fetch_one(sqlx::query(sql)).await.and_then(|row| row.try_get(0))
+                let mut rows = c.rows(sql).await?;
+                rows.pop().and_then(|mut row| row.pop()).flatten().ok_or(sqlx::Error::RowNotFound)
             }
             TenantConnection::MySql(c) => {
                 c.fetch_one(sqlx::query(sql)).await.and_then(|row| row.try_get(0))

@@ -30,6 +30,8 @@ mod registry;
 #[cfg(test)]
 mod sealed_record;
 #[cfg(test)]
+mod search_everywhere;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod store_bed;

@@ -1,10 +1,7 @@
 //! The registry on PostgreSQL: the same suite as on SQLite, and what only a server can do.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use wardgate::registry::KeyStore;
@@ -12,7 +9,7 @@ use wardgate::registry::KeyStore;
 use self::suite::Place;
 use self::suite::prelude::*;
 use crate::fault_proxy::{Fault, FaultProxy, Side};
-use crate::harness::{Database, Postgres};
+use crate::harness::Postgres;
 
 /// What the suite calls the crate's words.
 mod crate_words {
@@ -24,68 +21,9 @@ mod crate_words {
 #[path = "../../src/registry/suite/mod.rs"]
 mod suite;
 
-/// A registry in a database of its own.
-struct OnPostgres {
-    database: Database,
-    clock: Arc<ManualClock>,
-}
-
-impl OnPostgres {
-    async fn new() -> Self {
-        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_763_700_000)));
-        Self { database: Postgres::database().await, clock }
-    }
-
-    fn setting(&self, address: SocketAddr) -> SecretText {
-        let d = &self.database;
-        SecretText::new(format!(
-            "postgres://{}:{}@{address}/{}?sslrootcert={}",
-            d.user,
-            d.password,
-            d.name,
-            d.server.ca_file.display()
-        ))
-    }
-
-    fn server(&self) -> SocketAddr {
-        let server = &self.database.server;
-        SocketAddr::new(server.host.parse().unwrap(), server.port)
-    }
-
-    fn registry_at(&self, address: SocketAddr) -> Registry {
-        Registry::open(&self.setting(address), self.clock.clone()).unwrap()
-    }
-
-    /// Ends the connections that wait for notifications; gives back how many there were.
-    async fn end_listeners(&self) -> usize {
-        let ended: Vec<bool> = sqlx::query_scalar(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE datname = $1 AND query ILIKE 'LISTEN%'",
-        )
-        .bind(&self.database.name)
-        .fetch_all(&mut Postgres::admin().await)
-        .await
-        .unwrap();
-        ended.len()
-    }
-}
-
-impl Place for OnPostgres {
-    fn registry(&self) -> Registry {
-        self.registry_at(self.server())
-    }
-
-    fn clock(&self) -> Arc<ManualClock> {
-        Arc::clone(&self.clock)
-    }
-
-    async fn plain(&self, sql: &str) -> Result<u64, String> {
-        let mut conn = self.database.postgres().await;
-        let done = sqlx::raw_sql(sql).execute(&mut conn).await;
-        conn.close().await.unwrap();
-        done.map(|done| done.rows_affected()).map_err(|error| error.to_string())
-    }
-}
+#[path = "registry_place.rs"]
+mod place;
+use place::OnPostgres;
 
 macro_rules! on_postgres {
     ($($name:ident),+ $(,)?) => { $(
@@ -114,6 +52,10 @@ on_postgres!(
     migrating_at_once_is_harmless,
     requests_are_reserved_once,
     a_stale_order_changes_nothing,
+    a_restored_registry_begins_another_history,
+    orders_cut_off_anywhere_leave_nothing_or_everything,
+    one_bad_part_spoils_the_whole,
+    limits_out_of_bounds_are_read_within_them,
 );
 
 /// Waits until the watch has named `tenant`, and no longer than the gateway promises.

@@ -1,7 +1,9 @@
 //! Plans written as SQL and run: the same answers on every engine.
 
 use wardgate::mapping::catalog::SqlType;
-use wardgate::mapping::plan::{Child, CompareOp, Expr, Order, Predicate, SourcePlan, TextMatch};
+use wardgate::mapping::plan::{
+    Child, CompareOp, Expr, Order, Predicate, SourcePlan, TextMatch, Written,
+};
 use wardgate::store::run::fetch_page_on;
 use wardgate::store::{Flavour, WriteFault, page_sql};
 
@@ -303,7 +305,13 @@ async fn children_of_a_composite_key() {
                 &[column("id", INT), own[0].clone(), own[1].clone()],
                 Predicate::Always,
             ),
-            children: vec![Child { select: child, parent: vec![1, 2], own }],
+            children: [Child {
+                select: child,
+                parent: vec![1, 2],
+                own,
+                written: Written::default(),
+            }]
+            .into(),
         };
         let (mut conn, flavour) = bed.conn();
         let got = fetch_page_on(&mut conn, &plan, flavour, 1 << 20).await.unwrap().unwrap();

@@ -1,14 +1,20 @@
 //! One handle over PostgreSQL, MariaDB and SQLite, so that a test says once what must hold on all.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use sqlx::mysql::MySqlConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Executor as _};
+use wardgate::base::{Deadline, SystemClock};
 use wardgate::mapping::catalog::{Catalog, SqlType};
 use wardgate::mapping::plan::{
     ColumnRef, CompareOp, Expr, Order, Predicate, Relation, Select, TextMatch, Value,
 };
 use wardgate::mapping::rows::Rows;
+use wardgate::pool::dial::{DialConfig, Dialer, EgressRules, SessionSettings, TenantConnection};
+use wardgate::pool::postgres::PostgresSession;
 use wardgate::store::run::{TenantConn, select};
 use wardgate::store::{Flavour, Statement, introspect_on, page_sql};
 
@@ -18,9 +24,26 @@ pub const INT: SqlType = SqlType::Integer { bits: 64, unsigned: false };
 pub type Table = Vec<Vec<Option<String>>>;
 
 enum Conn {
-    Postgres(PgConnection),
+    /// The driver's, to prepare with, and the gateway's own, which is tried.
+    Postgres(PgConnection, Box<PostgresSession>),
     MySql(MySqlConnection),
     Sqlite(SqliteConnection),
+}
+
+/// A session as the gateway opens it.
+async fn session(database: &Database) -> Box<PostgresSession> {
+    let config = DialConfig {
+        egress: EgressRules::parse(&["127.0.0.0/8:*"]).expect("a rule"),
+        ..DialConfig::default()
+    };
+    let dialer = Dialer::new(config, Arc::new(SystemClock));
+    let deadline = Deadline::after(Duration::from_secs(30));
+    let opened = dialer.open(&database.record(), &SessionSettings::default(), deadline).await;
+    match opened.map(|opened| opened.connection) {
+        Ok(TenantConnection::Postgres(session)) => session,
+        Ok(_) => panic!("another engine"),
+        Err(fault) => panic!("{fault}"),
+    }
 }
 
 pub struct Bed {
@@ -32,7 +55,7 @@ pub struct Bed {
 impl Bed {
     pub async fn postgres() -> Self {
         let database = Postgres::database().await;
-        let conn = Conn::Postgres(database.postgres().await);
+        let conn = Conn::Postgres(database.postgres().await, session(&database).await);
         Self { conn, flavour: Flavour::Postgres, _database: Some(database) }
     }
 
@@ -56,7 +79,7 @@ impl Bed {
 
     pub async fn execute(&mut self, sql: &str) {
         let done = match &mut self.conn {
-            Conn::Postgres(c) => c.execute(sqlx::raw_sql(sql)).await.map(drop),
+            Conn::Postgres(c, _) => c.execute(sqlx::raw_sql(sql)).await.map(drop),
             Conn::MySql(c) => c.execute(sqlx::raw_sql(sql)).await.map(drop),
             Conn::Sqlite(c) => c.execute(sqlx::raw_sql(sql)).await.map(drop),
         };
@@ -72,7 +95,7 @@ impl Bed {
             _ => format!("INSERT INTO {table} (id, v) VALUES (?, ?)"),
         };
         let done = match &mut self.conn {
-            Conn::Postgres(c) => sqlx::query(&sql).bind(id).bind(text).execute(c).await.err(),
+            Conn::Postgres(c, _) => sqlx::query(&sql).bind(id).bind(text).execute(c).await.err(),
             Conn::MySql(c) => sqlx::query(&sql).bind(id).bind(text).execute(c).await.err(),
             Conn::Sqlite(c) => sqlx::query(&sql).bind(id).bind(text).execute(c).await.err(),
         };
@@ -81,7 +104,7 @@ impl Bed {
 
     fn tenant(&mut self) -> TenantConn<'_> {
         match &mut self.conn {
-            Conn::Postgres(c) => TenantConn::Postgres(c),
+            Conn::Postgres(_, session) => TenantConn::Postgres(session),
             Conn::MySql(c) => TenantConn::MySql(c),
             Conn::Sqlite(c) => TenantConn::Sqlite(c),
         }
@@ -137,9 +160,9 @@ pub fn column(name: &str, ty: SqlType) -> ColumnRef {
 
 pub fn query(name: &str, columns: &[ColumnRef], filter: Predicate) -> Select {
     Select {
-        from: Relation::Table { schema: None, name: name.to_owned() },
-        joins: vec![],
-        columns: columns.to_vec(),
+        from: Relation::Table { schema: None, name: name.to_owned() }.into(),
+        joins: [].into(),
+        columns: columns.into(),
         filter,
         order: vec![Order { column: column("id", INT), descending: false }],
         after: None,

@@ -9,9 +9,11 @@ use wardgate::base::{
     ConnectionRecord, ConnectionRevision, Deadline, Fault as _, FaultKind, SystemClock, TenantId,
 };
 use wardgate::mapping::catalog::SqlType;
-use wardgate::mapping::plan::{Child, Order, Predicate, SourcePlan};
+use wardgate::mapping::plan::{Child, Order, Predicate, SourcePlan, Written};
 use wardgate::pool::dial::{DialConfig, Dialer, EgressRules};
-use wardgate::pool::{Dial, LaneLimits, LaneSpec, PoolConfig, Pools, RecordFault, RecordSource};
+use wardgate::pool::{
+    Dial, LaneLimits, LaneSpec, PoolConfig, Pools, RecordFault, RecordMark, RecordSource,
+};
 use wardgate::store::{fetch_page, introspect};
 
 use crate::harness::{MariaDb, Postgres};
@@ -60,6 +62,7 @@ async fn a_lease_gives_pages_and_catalogues_and_survives_a_bad_plan() {
             engine: database.engine,
             limits,
             expected: None,
+            record: RecordMark::default(),
             source: Arc::new(Source(database.record())),
         };
         let mut lease = pools.lease(&spec, soon()).await.unwrap();
@@ -68,13 +71,17 @@ async fn a_lease_gives_pages_and_catalogues_and_survives_a_bad_plan() {
         let at = catalog.table(None, "p").unwrap().column("at").unwrap().ty;
         let own = column("p_id", INT);
         let mut select = query("k", &[own.clone(), column("v", SqlType::Text)], Predicate::Always);
+        select.limit = None;
         select.order = vec![Order { column: column("v", SqlType::Text), descending: false }];
+        let (parent, own, written) = (vec![0], vec![own], Written::default());
+        let mut child = Child { select, parent, own, written };
         let plan = SourcePlan {
             page: query("p", &[column("id", INT), column("at", at)], Predicate::Always),
-            children: vec![Child { select, parent: vec![0], own: vec![own] }],
+            children: [child.clone()].into(),
         };
-        let mut broken = plan.clone();
-        broken.children[0].select.from = query("absent", &[], Predicate::Always).from;
+        child.select.from = query("absent", &[], Predicate::Always).from;
+        let broken = SourcePlan { children: [child].into(), ..plan.clone() };
+        let (plan, broken) = (Arc::new(plan), Arc::new(broken));
         for _ in 0..2 {
             let got = fetch_page(&mut lease, &plan, soon()).await.unwrap();
             let seen = got.page.row(0).and_then(|row| row.get(1)).unwrap();

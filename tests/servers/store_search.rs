@@ -151,7 +151,7 @@ async fn computed_texts_and_negations_agree() {
         let source =
             Relation::Query { name: "q".into(), sql: "SELECT id, a FROM e -- all;\n;".into() };
         let mut what = query("e", &[column("id", INT)], Predicate::Always);
-        what.from = source;
+        what.from = source.into();
         assert_eq!(bed.page(&what).await.len(), 3);
     }
 }

@@ -52,7 +52,8 @@ pub struct Gateway {
     pub admin: String,
     /// The HTTP client all calls go through.
     pub http: reqwest::Client,
-    pub(super) operator: String,
+    /// An operator's token.
+    pub operator: String,
     pub(super) hospitals: String,
     folder: TempDir,
     log: Arc<Mutex<String>>,

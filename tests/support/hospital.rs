@@ -39,6 +39,7 @@ resources:
     from: {{table: patients}}
     key: [id]
     id: "$id"
+    version: "$id"
     map:
       identifier:
         - {{system: "urn:mapping:{version}", value: "$mrn"}}

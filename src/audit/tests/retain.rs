@@ -83,3 +83,23 @@ async fn a_crash_between_the_word_and_the_deletion_is_finished_later() {
         assert_eq!((deleted.len(), up_to), (left.count_ones() as usize, 12));
     }
 }
+
+#[tokio::test]
+async fn upkeep_keeps_every_tenants_log_as_long_as_set_and_says_what_went() {
+    let bench = five().await;
+    let log = bench.open().await;
+    log.append(event(2, 1)).await.unwrap();
+    // 200 s have passed; the first two segments end 169 s and 129 s ago.
+    log.retain_all(Duration::from_hours(1), &bench.keyring, bench.clock.now()).await;
+    assert!(bench.segment(1, 1).exists(), "nothing is that old");
+    log.retain_all(Duration::from_secs(125), &bench.keyring, bench.clock.now()).await;
+    assert!(!bench.segment(1, 1).exists() && !bench.segment(1, 2).exists());
+    assert!(bench.segment(1, 3).exists(), "not old enough");
+    log.close().await;
+    assert_eq!(bench.place().tenants().unwrap(), [tenant(1), tenant(2)]);
+    let report = bench.whole(1);
+    assert_eq!((report.retained_after, report.events), (Some(8), 13));
+    let last = bench.place().newest(tenant(1), None, 1).unwrap().unwrap().events.remove(0);
+    assert_eq!((&last["action"], &last["count"]), (&"audit.retain".into(), &2.into()));
+    assert_eq!(bench.whole(2).events, 1, "another's log is as it was");
+}

@@ -80,7 +80,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// `If-Match`: the generation the caller has seen (RFC 9110, 13.1.1). Required on changes.
-pub(super) fn if_match(headers: &HeaderMap) -> Result<Generation, Problem> {
+pub(in crate::http) fn if_match(headers: &HeaderMap) -> Result<Generation, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else {
         let detail = "Send If-Match with the ETag you have read, so that nobody's change is lost.";
         return Err(Problem::new(
@@ -98,7 +98,11 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Generation, Problem> {
 }
 
 /// A JSON answer with the generation as its `ETag`.
-pub(super) fn tagged<T: Serialize>(status: StatusCode, generation: u64, body: &T) -> Response {
+pub(in crate::http) fn tagged<T: Serialize>(
+    status: StatusCode,
+    generation: u64,
+    body: &T,
+) -> Response {
     let mut response = (status, axum::Json(body)).into_response();
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{generation}\"")) {
         response.headers_mut().insert(header::ETAG, tag);
@@ -108,7 +112,7 @@ pub(super) fn tagged<T: Serialize>(status: StatusCode, generation: u64, body: &T
 
 /// A room's failure as a problem, with its list of mapping faults where it has one.
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
-pub(super) fn problem(fault: ControlFault) -> Problem {
+pub(in crate::http) fn problem(fault: ControlFault) -> Problem {
     let listing = fault.problems().and_then(|problems| serde_json::to_value(problems).ok());
     let problem = Problem::of(&fault);
     match listing {

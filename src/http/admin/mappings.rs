@@ -87,7 +87,7 @@ pub(super) async fn rollback(
     Ok(tagged(StatusCode::OK, tenant.generation, &tenant))
 }
 
-fn number(text: &str) -> Result<u32, Problem> {
+pub(in crate::http) fn number(text: &str) -> Result<u32, Problem> {
     text.parse().map_err(|_| {
         let detail = "There is no such mapping version.";
         Problem::new(StatusCode::NOT_FOUND, "not_found", detail)

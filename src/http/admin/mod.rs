@@ -3,17 +3,17 @@
 //! Routes are registered together with their OpenAPI description, so the served document cannot name a
 //! route that is not there or miss one that is.
 
-mod extract;
+pub(super) mod extract;
 mod keys;
 mod lanes;
-mod mappings;
+pub(super) mod mappings;
+mod repeat;
 mod tenants;
 
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 
 use super::problem::Problem;
 use super::request_id;
+use super::route::{Access, Route, Routes};
 use crate::auth::Authority;
 use crate::control::Control;
 use crate::telemetry::MetricsPage;
@@ -37,7 +38,7 @@ struct Inner {
 }
 
 /// Largest body of an admin request: a mapping document with room to spare.
-const BODY_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const BODY_BYTES: usize = 2 * 1024 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -50,35 +51,10 @@ struct Document;
 /// Puts the control plane together.
 pub fn router(authority: Authority, control: Control, metrics: MetricsPage) -> Router {
     let plane = ControlPlane(Arc::new(Inner { authority, control, metrics }));
-    let (api, document) = OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(tenants::list, tenants::add))
-        .routes(routes!(tenants::show, tenants::change))
-        .routes(routes!(tenants::connection, tenants::set_connection))
-        .routes(routes!(tenants::check))
-        .routes(routes!(tenants::suspend))
-        .routes(routes!(tenants::resume))
-        .routes(routes!(tenants::invalidate))
-        .routes(routes!(lanes::pool))
-        .routes(routes!(lanes::drain))
-        .routes(routes!(lanes::breaker))
-        .routes(routes!(lanes::reset_breaker))
-        .routes(routes!(mappings::list, mappings::store))
-        .routes(routes!(mappings::show))
-        .routes(routes!(mappings::publish))
-        .routes(routes!(mappings::rollback))
-        .routes(routes!(keys::list))
-        .routes(routes!(keys::rotate))
-        .routes(routes!(keys::events))
-        .with_state(plane.clone())
-        .split_for_parts();
-    let document = Arc::new(document);
-    let open = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics_page))
+    let (api, document) = api();
+    let api = api.route_layer(middleware::from_fn_with_state(plane.clone(), repeat::once));
+    api.merge(open_routes(Arc::new(document)).router)
         .with_state(plane)
-        .route("/admin/v1/openapi.json", get(move || async move { Json((*document).clone()) }));
-    api.merge(open)
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")
         })
@@ -97,6 +73,62 @@ pub fn router(authority: Authority, control: Control, metrics: MetricsPage) -> R
             .into_response()
         }))
         .layer(middleware::from_fn(request_id::assign))
+}
+
+/// Routes for operators, with their description.
+fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
+    let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(tenants::list, tenants::add))
+        .routes(routes!(tenants::show, tenants::change))
+        .routes(routes!(tenants::connection, tenants::set_connection))
+        .routes(routes!(tenants::check))
+        .routes(routes!(tenants::suspend))
+        .routes(routes!(tenants::resume))
+        .routes(routes!(tenants::invalidate))
+        .routes(routes!(lanes::pool))
+        .routes(routes!(lanes::drain))
+        .routes(routes!(lanes::breaker))
+        .routes(routes!(lanes::reset_breaker))
+        .routes(routes!(mappings::list, mappings::store))
+        .routes(routes!(mappings::show))
+        .routes(routes!(mappings::publish))
+        .routes(routes!(mappings::rollback))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::events))
+        .split_for_parts();
+    repeat::describe(&mut document);
+    (api, document)
+}
+
+fn open_routes(document: Arc<utoipa::openapi::OpenApi>) -> Routes<ControlPlane> {
+    let described = move || async move { Json((*document).clone()) };
+    Routes::new("admin")
+        .get("/healthz", Access::Public, || async { "ok\n" })
+        .get("/readyz", Access::Public, ready)
+        .get("/metrics", Access::Public, metrics_page)
+        .get("/admin/v1/openapi.json", Access::Public, described)
+}
+
+/// The control plane's routes: those of its description are the operators'.
+pub(super) fn routes() -> Vec<Route> {
+    let (_, document) = api();
+    let mut rows = Vec::new();
+    for (path, item) in &document.paths.paths {
+        let methods = [
+            ("GET", &item.get),
+            ("PUT", &item.put),
+            ("POST", &item.post),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        for (method, _) in methods.into_iter().filter(|(_, operation)| operation.is_some()) {
+            let (method, path) = (method.to_owned(), path.clone());
+            rows.push(Route { listener: "admin", method, path, access: Access::Operator });
+        }
+    }
+    rows.extend(open_routes(Arc::new(document)).rows);
+    rows
 }
 
 /// Answers of the control plane are about the present moment and often confidential.

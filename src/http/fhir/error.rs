@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::base::{Fault, FaultKind};
+use crate::http::problem::Problem;
 
 /// The media type of every answer of the data plane.
 pub(super) const FHIR_JSON: HeaderValue =
@@ -40,11 +41,33 @@ impl FhirError {
         } else {
             tracing::debug!(target: "wardgate::http", kind = kind.as_str(), reason = %fault, "request refused");
         }
+        let code = if fault.unsupported() { "not-supported" } else { code };
         let mut error = Self::new(status, code, fault.client_message());
         if let Some(seconds) = fault.retry_after_secs() {
             error.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         error
+    }
+
+    /// The HTTP status.
+    pub(super) const fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// The same failure for an address that speaks problem details.
+    pub(super) fn into_problem(self) -> Problem {
+        let kind = match self.status {
+            StatusCode::UNAUTHORIZED => "unauthenticated",
+            StatusCode::FORBIDDEN => "forbidden",
+            StatusCode::TOO_MANY_REQUESTS => "throttled",
+            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+            _ => "internal",
+        };
+        let mut problem = Problem::new(self.status, kind, self.message);
+        for (name, value) in self.headers.iter() {
+            problem = problem.with(name.clone(), value.clone());
+        }
+        problem
     }
 
     /// Adds a header to the answer.

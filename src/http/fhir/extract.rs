@@ -3,16 +3,18 @@
 
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use uuid::Uuid;
 
 use super::DataPlane;
+use super::address;
 use super::error::FhirError;
-use crate::auth::{AuthFault, Permit, Right, Shape};
+use crate::auth::{AuthFault, Permit, Principal, Right, Shape};
 use crate::base::{Deadline, TenantId};
 use crate::http::request_id::RequestId;
+use crate::records::{Attempt, note_refused};
 use crate::telemetry::names;
 
 /// Filled in when it is known whose request it is, for what counts it afterwards.
@@ -48,9 +50,42 @@ impl<R: Right> FromRequestParts<DataPlane> for Clinician<R> {
             let _first = whose.0.set(principal.tenant());
         }
         // The scopes for a type are checked where the type is known.
-        let permit = authority.permit::<R>(&principal, Shape::Any).map_err(|f| refused(&f))?;
-        Ok(Self { permit, request, deadline })
+        match authority.permit::<R>(&principal, Shape::Any) {
+            Ok(permit) => Ok(Self { permit, request, deadline }),
+            Err(fault) => {
+                let error = refused(&fault);
+                write_down(parts, plane, &principal, request, error.status()).await?;
+                Err(error)
+            }
+        }
     }
+}
+
+/// Writes down that a known user was refused. What she tried is told by the route and its parameters.
+async fn write_down(
+    parts: &mut Parts,
+    plane: &DataPlane,
+    principal: &Principal,
+    request: Uuid,
+    status: u16,
+) -> Result<(), FhirError> {
+    let matched = parts.extensions.get::<MatchedPath>().cloned();
+    let matched = matched.as_ref().map_or("", MatchedPath::as_str);
+    let params = RawPathParams::from_request_parts(parts, &()).await.ok();
+    let param = |name: &str| {
+        let mut all = params.iter().flatten();
+        all.find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+    };
+    let attempt = match matched {
+        address::INSTANCE | address::VERSION => Attempt::Read(param("resource"), param("id")),
+        address::TYPE | address::SEARCH_FORM => Attempt::Search(param("resource")),
+        address::METADATA => Attempt::Other("capabilities"),
+        "/tenant/v1/access-log" => Attempt::Other("access_log.read"),
+        of if of.starts_with("/tenant/v1/mappings") => Attempt::Other("mapping"),
+        _ => Attempt::Other("unknown"),
+    };
+    let written = note_refused(&plane.0.tenants, principal, request, attempt, status).await;
+    written.map_err(|fault| FhirError::of(&fault))
 }
 
 /// RFC 6750, 2.3: a token in the query is refused, for it ends up in logs and histories.

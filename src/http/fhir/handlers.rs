@@ -1,14 +1,14 @@
 //! What each address of the data plane answers.
 
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::DataPlane;
 use super::error::{FHIR_JSON, FhirError};
 use super::extract::Clinician;
-use super::negotiate;
+use super::negotiate::Asked;
 use crate::auth::FhirRead;
 use crate::base::{Deadline, Fault as _, FaultKind};
 use crate::records::Answer;
@@ -20,24 +20,35 @@ pub(super) async fn read(
     State(plane): State<DataPlane>,
     caller: Clinician<FhirRead>,
     Path((resource, id)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Answered {
-    negotiate::json(&headers, query.as_deref().unwrap_or_default())?;
     let session = plane.session(caller).await?;
-    let answer = session.read(&resource, &id).await.map_err(|f| FhirError::of(&f))?;
-    let tag = answer.version().map(|version| format!("W/\"{version}\""));
-    // Clients send the tag with and without quotes (RFC 9110, 13.1.2 wants them).
-    let seen = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
-    let same = seen.zip(answer.version()).is_some_and(|(seen, version)| {
-        seen.split(',').any(|t| t.trim().trim_start_matches("W/").trim_matches('"') == version)
-    });
+    let found = session.read(&resource, &id, &asked.query).await;
+    Ok(versioned(&found.map_err(|f| FhirError::of(&f))?, &asked))
+}
+
+/// `GET /fhir/{type}/{id}/_history/{version}`.
+pub(super) async fn vread(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path((resource, id, version)): Path<(String, String, String)>,
+    asked: Asked,
+) -> Answered {
+    let session = plane.session(caller).await?;
+    let found = session.vread(&resource, &id, &version, &asked.query).await;
+    Ok(versioned(&found.map_err(|f| FhirError::of(&f))?, &asked))
+}
+
+/// A resource with its version, or only that it has not changed.
+fn versioned(answer: &Answer, asked: &Asked) -> Response {
+    let same = answer.version().is_some_and(|version| asked.has(version));
     let mut response =
-        if same { StatusCode::NOT_MODIFIED.into_response() } else { resource_response(&answer) };
+        if same { StatusCode::NOT_MODIFIED.into_response() } else { resource_response(answer) };
+    let tag = answer.version().map(|version| format!("W/\"{version}\""));
     if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(&tag).ok()) {
         response.headers_mut().insert(header::ETAG, tag);
     }
-    Ok(response)
+    response
 }
 
 /// `GET /fhir/{type}`.
@@ -45,11 +56,9 @@ pub(super) async fn search(
     State(plane): State<DataPlane>,
     caller: Clinician<FhirRead>,
     Path(resource): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Answered {
-    let query = query.unwrap_or_default();
-    find(&plane, caller, &resource, &query, &headers).await
+    find(&plane, caller, &resource, &asked.query, asked.lenient).await
 }
 
 /// `POST /fhir/{type}/_search`: the form's parameters together with the query's.
@@ -57,28 +66,31 @@ pub(super) async fn search_form(
     State(plane): State<DataPlane>,
     caller: Clinician<FhirRead>,
     Path(resource): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Result<String, axum::extract::rejection::StringRejection>,
+    asked: Asked,
+    form: Result<axum::extract::RawForm, axum::extract::rejection::RawFormRejection>,
 ) -> Answered {
-    let form = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if !form.starts_with("application/x-www-form-urlencoded") {
-        let message = "Send the parameters as application/x-www-form-urlencoded.";
-        return Err(FhirError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", message));
-    }
-    let body = body.map_err(|_| {
-        let message = "The body is too large or is not text.";
-        FhirError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", message)
+    let form = form.map_err(|rejection| match rejection.status() {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            let message = "Send the parameters as application/x-www-form-urlencoded.";
+            FhirError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", message)
+        }
+        _ => too_large(),
     })?;
+    let body = std::str::from_utf8(&form.0).map_err(|_| too_large())?;
     if body.split('&').any(|pair| pair.split('=').next() == Some("access_token")) {
         let message = "Send the token in the Authorization header only.";
         return Err(FhirError::new(StatusCode::BAD_REQUEST, "invalid", message));
     }
-    let query = match query.as_deref() {
-        None | Some("") => body,
-        Some(query) => format!("{query}&{body}"),
+    let query = match asked.query.as_str() {
+        "" => body.to_owned(),
+        query => format!("{query}&{body}"),
     };
-    find(&plane, caller, &resource, &query, &headers).await
+    find(&plane, caller, &resource, &query, asked.lenient).await
+}
+
+fn too_large() -> FhirError {
+    let message = "The body is too large or is not text.";
+    FhirError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", message)
 }
 
 async fn find(
@@ -86,11 +98,8 @@ async fn find(
     caller: Clinician<FhirRead>,
     resource: &str,
     query: &str,
-    headers: &HeaderMap,
+    lenient: bool,
 ) -> Answered {
-    negotiate::json(headers, query)?;
-    let prefer = headers.get("prefer").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let lenient = prefer.split([',', ';']).any(|p| p.trim() == "handling=lenient");
     let session = plane.session(caller).await?;
     let base = &plane.0.settings.public_url;
     let found = session.search(resource, query, lenient, base).await;
@@ -100,10 +109,9 @@ async fn find(
 /// `GET /fhir/metadata`: generic without a token, the tenant's own with one.
 pub(super) async fn metadata(
     State(plane): State<DataPlane>,
-    RawQuery(query): RawQuery,
+    _asked: Asked,
     request: axum::extract::Request,
 ) -> Answered {
-    negotiate::json(request.headers(), query.as_deref().unwrap_or_default())?;
     let known = request.headers().contains_key(header::AUTHORIZATION);
     let body = if known {
         let (mut parts, _) = request.into_parts();

@@ -1,29 +1,34 @@
 //! The data plane: FHIR R4 for clinicians' applications.
 
+mod address;
+mod conduct;
 mod error;
 mod extract;
 mod handlers;
+mod hospital;
 mod negotiate;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{Any, CorsLayer};
 
+use self::conduct::Conduct;
 use self::error::FhirError;
-use self::extract::{Clinician, Whose};
+use self::extract::Clinician;
 use super::request_id;
+use super::route::{Access, Route, Routes};
 use crate::auth::{Authority, Right};
+use crate::control::Control;
 use crate::records::ServerDescription;
-use crate::telemetry::names;
 use crate::telemetry::traffic::Traffic;
 use crate::tenant::{Session, Tenants};
 
@@ -34,6 +39,7 @@ pub struct DataPlane(Arc<Inner>);
 struct Inner {
     authority: Authority,
     tenants: Tenants,
+    control: Control,
     settings: DataPlaneSettings,
     server: ServerDescription,
     traffic: Traffic,
@@ -55,11 +61,12 @@ impl DataPlane {
     pub fn new(
         authority: Authority,
         tenants: Tenants,
+        control: Control,
         settings: DataPlaneSettings,
         server: ServerDescription,
         traffic: Traffic,
     ) -> Self {
-        Self(Arc::new(Inner { authority, tenants, settings, server, traffic }))
+        Self(Arc::new(Inner { authority, tenants, control, settings, server, traffic }))
     }
 
     /// Joins a caller's permit with her tenant.
@@ -76,20 +83,20 @@ pub fn router(plane: DataPlane) -> Router {
     let traffic = plane.0.traffic.clone();
     // A little later than the deadline the rooms keep, so that their own answer wins.
     let patience = plane.0.settings.request_timeout + Duration::from_millis(500);
-    let logout = Router::new()
-        .route("/oidc/backchannel-logout", post(handlers::back_channel_logout))
-        .with_state(plane.clone());
-    let fhir = Router::new()
-        .route("/metadata", get(handlers::metadata))
-        .route("/.well-known/smart-configuration", get(handlers::smart_configuration))
-        .route("/{resource}", get(handlers::search))
-        .route("/{resource}/_search", post(handlers::search_form))
-        .route("/{resource}/{id}", get(handlers::read))
-        .with_state(plane);
+    let steps = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(
+            Conduct::new(patience, &routes(), traffic),
+            conduct::conduct,
+        ))
+        .layer(CatchPanicLayer::custom(|_| panicked()))
+        .layer(cors())
+        .layer(CompressionLayer::new())
+        .layer(DefaultBodyLimit::max(body));
+    let hospital = hospital_routes().router;
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .merge(logout)
-        .nest("/fhir", fhir)
+        .merge(clinical_routes().router)
+        .merge(hospital.layer(DefaultBodyLimit::max(super::admin::BODY_BYTES)))
+        .with_state(plane)
         .fallback(|| async {
             FhirError::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address.")
         })
@@ -97,14 +104,36 @@ pub fn router(plane: DataPlane) -> Router {
             let message = "This address does not answer to that method.";
             FhirError::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", message)
         })
-        .layer(DefaultBodyLimit::max(body))
-        .layer(middleware::from_fn(move |request, next| in_time(patience, request, next)))
-        .layer(middleware::from_fn(confidential))
-        .layer(CompressionLayer::new())
-        .layer(cors())
-        .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(middleware::from_fn_with_state(traffic, counted))
-        .layer(middleware::from_fn(request_id::assign))
+        .layer(steps)
+}
+
+fn hospital_routes() -> Routes<DataPlane> {
+    let admin = Access::HospitalAdmin;
+    Routes::new("fhir")
+        .get("/tenant/v1/mappings", admin, hospital::list)
+        .post("/tenant/v1/mappings", admin, hospital::store)
+        .post("/tenant/v1/mappings/rollback", admin, hospital::rollback)
+        .get("/tenant/v1/mappings/{version}", admin, hospital::show)
+        .post("/tenant/v1/mappings/{version}/publish", admin, hospital::publish)
+        .get("/tenant/v1/access-log", admin, hospital::access_log)
+}
+
+fn clinical_routes() -> Routes<DataPlane> {
+    Routes::new("fhir")
+        .get(address::HEALTH, Access::Public, || async { "ok\n" })
+        // The signed logout token in the body is its own credential.
+        .post(address::LOGOUT, Access::Public, handlers::back_channel_logout)
+        .get(address::METADATA, Access::PublicOrRead, handlers::metadata)
+        .get(address::SMART, Access::Public, handlers::smart_configuration)
+        .get(address::TYPE, Access::Read, handlers::search)
+        .post(address::SEARCH_FORM, Access::Read, handlers::search_form)
+        .get(address::INSTANCE, Access::Read, handlers::read)
+        .get(address::VERSION, Access::Read, handlers::vread)
+}
+
+/// The data plane's routes.
+pub(super) fn routes() -> Vec<Route> {
+    [clinical_routes(), hospital_routes()].into_iter().flat_map(|r| r.rows).collect()
 }
 
 /// Browsers' applications live on other origins than the gateway; what protects the data is the token,
@@ -119,55 +148,22 @@ fn cors() -> CorsLayer {
             header::ACCEPT,
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
+            header::IF_MATCH,
             HeaderName::from_static("prefer"),
         ])
-        .expose_headers([header::ETAG, header::LOCATION, header::LAST_MODIFIED, request_id::HEADER])
+        .expose_headers([
+            header::WWW_AUTHENTICATE,
+            header::RETRY_AFTER,
+            header::ETAG,
+            header::LOCATION,
+            header::LAST_MODIFIED,
+            header::CONTENT_LOCATION,
+            request_id::HEADER,
+        ])
         .max_age(Duration::from_mins(10))
 }
 
 fn panicked() -> Response {
     let message = "Something went wrong here. It has been logged.";
     FhirError::new(StatusCode::INTERNAL_SERVER_ERROR, "exception", message).into_response()
-}
-
-/// One URL serves every hospital, so no cache on the way may keep an answer.
-async fn confidential(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.append(header::VARY, HeaderValue::from_static("Authorization"));
-    response
-}
-
-async fn in_time(patience: Duration, request: Request, next: Next) -> Response {
-    if let Ok(response) = tokio::time::timeout(patience, next.run(request)).await {
-        response
-    } else {
-        let message = "The answer was not ready in time.";
-        FhirError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
-    }
-}
-
-/// Counts and times; labels are routes and status classes, never what was asked for.
-async fn counted(State(traffic): State<Traffic>, mut request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let whose = Whose::default();
-    request.extensions_mut().insert(whose.clone());
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let response = next.run(request).await;
-    let route = route.unwrap_or_else(|| "other".to_owned());
-    let class = match response.status().as_u16() {
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        _ => "5xx",
-    };
-    metrics::counter!(names::REQUESTS, "listener" => "fhir", "interaction" => route.clone(), "status" => class)
-        .increment(1);
-    if let Some(tenant) = whose.tenant() {
-        traffic.record(tenant, response.status().as_u16(), begun.elapsed());
-    }
-    metrics::histogram!(names::REQUEST_SECONDS, "interaction" => route)
-        .record(begun.elapsed().as_secs_f64());
-    response
 }

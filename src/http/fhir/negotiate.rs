@@ -1,11 +1,52 @@
-//! Which form of answer the caller takes (FHIR R4, 3.1.0.1.9): JSON, and nothing else.
+//! What a request says beside its address, and which form of answer the caller takes (FHIR R4,
+//! 3.1.0.1.9): JSON, and nothing else.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::error::FhirError;
 
+/// What a handler needs of the request's head. It stands behind the caller in a handler's arguments, so
+/// that nobody learns anything without a token.
+pub(super) struct Asked {
+    /// The query string, as sent; empty without one.
+    pub(super) query: String,
+    /// `Prefer: handling=lenient` (FHIR R4, 3.1.1.1).
+    pub(super) lenient: bool,
+    /// `If-None-Match`, as sent.
+    pub(super) if_none_match: Option<HeaderValue>,
+}
+
+impl Asked {
+    /// Whether the caller already has this version. Clients send the tag with and without quotes
+    /// (RFC 9110, 13.1.2 wants them).
+    pub(super) fn has(&self, version: &str) -> bool {
+        let seen = self.if_none_match.as_ref().and_then(|value| value.to_str().ok());
+        let bare = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"') == version;
+        seen.is_some_and(|seen| seen.split(',').any(bare))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Asked {
+    type Rejection = FhirError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, FhirError> {
+        let query = parts.uri.query().unwrap_or_default();
+        json(&parts.headers, query)?;
+        let prefer = parts.headers.get("prefer").and_then(|value| value.to_str().ok());
+        let lenient =
+            |prefer: &str| prefer.split([',', ';']).any(|p| p.trim() == "handling=lenient");
+        Ok(Self {
+            query: query.to_owned(),
+            lenient: prefer.is_some_and(lenient),
+            if_none_match: parts.headers.get(header::IF_NONE_MATCH).cloned(),
+        })
+    }
+}
+
 /// Refuses a caller who takes no JSON. `_format` outweighs `Accept`.
-pub(super) fn json(headers: &HeaderMap, query: &str) -> Result<(), FhirError> {
+fn json(headers: &HeaderMap, query: &str) -> Result<(), FhirError> {
     let not_acceptable = || {
         let message = "Only JSON is served: ask for application/fhir+json.";
         FhirError::new(StatusCode::NOT_ACCEPTABLE, "not-supported", message)

@@ -1,5 +1,7 @@
 //! One tenant: how it is, what it is made of, what can be done, what was done.
 
+mod cards;
+
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect};
@@ -9,7 +11,7 @@ use serde::Deserialize;
 use super::layout::{self, Tab, chip};
 use super::refusal::{Answer, Refusal, told};
 use super::session::{Order, Seen};
-use super::{Panel, connection, events, spark, words};
+use super::{Panel, connection, events, words};
 use crate::base::{Fault as _, FaultKind};
 use crate::control::{
     CheckReport, ControlFault, EventView, FleetRow, LimitsView, TenantPatch, TenantView,
@@ -192,12 +194,12 @@ fn body(panel: &Panel, seen: &Seen, shown: &Shown, notice: &Markup) -> Markup {
         }
         @if seen.may_change() { (actions(seen, tenant)) }
         div class="columns" {
-            (traffic(row))
-            (lane(panel, seen, row))
+            (cards::traffic(row))
+            (cards::lane(panel, seen, row))
             (connection::facts(panel, seen, tenant))
-            (mapping(tenant))
-            (identities(tenant))
-            (limits_form(seen, tenant))
+            (cards::mapping(tenant))
+            (cards::identities(tenant))
+            (cards::limits_form(seen, tenant))
         }
         (timeline(panel, seen, events))
     }
@@ -245,134 +247,6 @@ fn actions(seen: &Seen, tenant: &TenantView) -> Markup {
             form method="post" action={ (base) "/invalidate" } {
                 (hidden(seen, tenant))
                 button class="quiet" type="submit" { "Invalidate configuration" }
-            }
-        }
-    }
-}
-
-fn traffic(row: &FleetRow) -> Markup {
-    let recent = &row.recent;
-    html! {
-        section id="traffic" class="card" data-live {
-            h2 { "Last 15 minutes" }
-            div class="big" { (spark::line(recent)) }
-            dl {
-                dt { "Requests" } dd { (words::count(recent.total())) }
-                dt { "Errors" } dd { (words::count(recent.failed())) }
-                dt { "p50" } dd { (words::duration(recent.p50)) }
-                dt { "p99" } dd { (words::duration(recent.p99)) }
-            }
-            p class="soft" { "As this gateway saw it." }
-        }
-    }
-}
-
-fn lane(panel: &Panel, seen: &Seen, row: &FleetRow) -> Markup {
-    let (lane, breaker) = (&row.lane, &row.breaker);
-    let base = format!("/panel/tenants/{}", row.name);
-    let order = |verb: &str, text: &str| {
-        html! {
-            form method="post" action={ (base) "/" (verb) } {
-                (layout::csrf(seen))
-                input type="hidden" name="generation" value=(row.generation);
-                button class="quiet" type="submit" { (text) }
-            }
-        }
-    };
-    html! {
-        section class="card" {
-            h2 { "Lane and breaker" }
-            div id="lane" data-live {
-                dl {
-                    dt { "Connections" }
-                    dd {
-                        @if lane.open {
-                            (lane.in_use) " in use, " (lane.idle) " idle, of " (lane.max)
-                        } @else { "none open" }
-                    }
-                    dt { "Waiting" } dd { (lane.waiting) }
-                    dt { "Failed connects" } dd { (lane.failed_total) }
-                    dt { "Statements cut off" } dd { (lane.timeouts_total) }
-                    @if let (Some(code), Some(at)) = (&lane.last_error, &lane.last_error_at) {
-                        dt { "Last failure" }
-                        dd { code { (code) } " " (words::moment(at, &*panel.0.clock)) }
-                    }
-                    dt { "Breaker" }
-                    dd {
-                        (breaker.state.replace('_', " "))
-                        @if let Some(secs) = breaker.retry_after_secs { ", tries again in " (secs) " s" }
-                    }
-                    dt { "Opened" } dd { (breaker.opened_total) @if breaker.opened_total == 1 { " time" } @else { " times" } }
-                }
-            }
-            @if seen.may_change() {
-                div class="row" { (order("drain", "Drain the lane")) (order("reset-breaker", "Reset the breaker")) }
-            }
-        }
-    }
-}
-
-fn mapping(tenant: &TenantView) -> Markup {
-    html! {
-        section class="card" {
-            h2 { "Mapping" }
-            p {
-                @match tenant.mapping.active {
-                    Some(version) => { "Version " strong { (version) } " is in force." }
-                    None => "None is in force.",
-                }
-            }
-            p { a class="button quiet" href={ (base(tenant)) "/mappings" } { "Versions and editor" } }
-        }
-    }
-}
-
-fn identities(tenant: &TenantView) -> Markup {
-    html! {
-        section class="card" {
-            h2 { "Identities" }
-            @for identity in &tenant.identities {
-                dl {
-                    dt { "Claim value" } dd { code { (identity.claim_value) } }
-                    dt { "Issuer" } dd { code { (identity.issuer) } }
-                    dt { "Clients" } dd { @for azp in &identity.azp { code { (azp) } " " } }
-                }
-            }
-            @if tenant.identities.is_empty() { p { "None: no token finds this hospital." } }
-            p class="soft" { "Configuration generation " (tenant.generation) ", id " code { (tenant.id) } "." }
-        }
-    }
-}
-
-fn limits_form(seen: &Seen, tenant: &TenantView) -> Markup {
-    let limits = &tenant.limits;
-    let fields = [
-        ("requests_per_second", "Requests a second", limits.requests_per_second),
-        ("concurrent_requests", "Requests at once", limits.concurrent_requests),
-        ("max_connections", "Connections", limits.max_connections),
-        ("page_size", "Page size", limits.page_size),
-        ("page_size_max", "Largest page", limits.page_size_max),
-    ];
-    html! {
-        section class="card" {
-            h2 { "Limits" }
-            @if seen.may_change() {
-                form method="post" action={ (base(tenant)) "/limits" } class="limits" {
-                    (hidden(seen, tenant))
-                    @for (name, text, value) in fields {
-                        label { (text)
-                            input type="number" min="1" name=(name) value=[value] placeholder="gateway's";
-                        }
-                    }
-                    button type="submit" { "Set limits" }
-                }
-            } @else {
-                dl {
-                    @for (_, text, value) in fields {
-                        dt { (text) }
-                        dd { @match value { Some(value) => (value), None => "the gateway's" } }
-                    }
-                }
             }
         }
     }

@@ -46,11 +46,6 @@ impl Doorway {
         }
     }
 
-    /// The folder.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// The socket.
     pub(super) fn socket(&self) -> &Path {
         &self.socket

@@ -1,7 +1,8 @@
-//! Opening one connection to a tenant's database: resolve, check egress, connect, TLS, log in, hand
-//! over to the driver, set the session up, ask the server who it is.
+//! Opening one connection to a tenant's database: resolve, check egress, connect, TLS, log in, set the
+//! session up, ask the server who it is.
 //!
-//! The driver is given a server that is already logged in, through a relay, because its own connecting
+//! No driver logs in by itself: a PostgreSQL session is the gateway's own ([`crate::pool::postgres`]), and the
+//! MySQL driver is given a server that is already logged in, through a relay. A driver's connecting
 //! trusts the server too far: it hashes for as long as a server likes, answers clear-text requests,
 //! resolves names itself, and hides why a connection failed. Here every length, count and wait is
 //! bounded, one deadline covers everything, and a dropped future leaves no task, socket or folder.
@@ -16,7 +17,7 @@ mod resolve;
 mod sqlite;
 mod tls;
 mod types;
-mod wire;
+pub(in crate::pool) mod wire;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};

@@ -1,10 +1,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sqlx::{MySqlConnection, PgConnection, SqliteConnection};
+use sqlx::{MySqlConnection, SqliteConnection};
 
 use super::{Canceller, EgressRules};
 use crate::base::ServerIdentity;
+use crate::pool::postgres::PostgresSession;
 
 /// How connections are opened.
 #[derive(Debug, Clone)]
@@ -71,7 +72,7 @@ impl Default for SessionSettings {
 /// An open connection to a tenant's database, session settings in force.
 pub enum TenantConnection {
     /// PostgreSQL.
-    Postgres(PgConnection),
+    Postgres(Box<PostgresSession>),
     /// MySQL or MariaDB.
     MySql(MySqlConnection),
     /// SQLite.
@@ -125,6 +126,6 @@ pub struct ServerFacts {
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// Where the time of opening went, in order: `permit`, `resolve`, `connect`, `tls`, `login`,
-    /// `attach`, `session` for servers; `permit`, `file`, `session` for SQLite.
+    /// `attach` (MySQL), `session` for servers; `permit`, `file`, `session` for SQLite.
     pub steps: Vec<(&'static str, Duration)>,
 }

@@ -12,7 +12,7 @@ use super::{DialClass, DialFault};
 use crate::base::Deadline;
 
 /// The stream to a server, encrypted or not.
-pub(super) enum Wire {
+pub(in crate::pool) enum Wire {
     /// As TCP gives it.
     Plain(TcpStream),
     /// Inside TLS.

@@ -3,12 +3,16 @@
 
 mod nouns;
 mod order;
+mod restored;
+mod whole;
 
 use std::sync::Arc;
 
 pub use nouns::*;
 pub use order::*;
 use prelude::*;
+pub use restored::*;
+pub use whole::*;
 
 /// The crate's words, under one name in the unit tests and in the tests with servers.
 pub mod prelude {
@@ -23,6 +27,10 @@ pub trait Place {
     fn clock(&self) -> Arc<ManualClock>;
     /// Runs plain SQL on a connection of its own, as some other program would.
     fn plain(&self, sql: &str) -> impl Future<Output = Result<u64, String>>;
+    /// Makes a backup.
+    fn backup(&self) -> impl Future<Output = ()>;
+    /// Puts it back under the feet of whoever is at work.
+    fn restore(&self) -> impl Future<Output = ()>;
 }
 
 /// What callers do with the registry's answers: box them as `dyn Future + Send`, borrows and all.

@@ -271,7 +271,7 @@ pub async fn requests_are_reserved_once(place: &impl Place) {
     assert_eq!(registry.reserve_request(&key, keep).await.unwrap(), Reservation::UnderWay);
     registry.abandon_request(&key).await.unwrap();
     assert_eq!(registry.reserve_request(&key, keep).await.unwrap(), Reservation::New);
-    registry.complete_request(&key, "{\"id\":1}").await.unwrap();
+    registry.complete_request(&key, "{\"id\":1}", keep).await.unwrap();
     registry.abandon_request(&key).await.unwrap();
     let done = Reservation::Done("{\"id\":1}".to_owned());
     assert_eq!(registry.reserve_request(&key, keep).await.unwrap(), done);

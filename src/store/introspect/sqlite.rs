@@ -72,11 +72,12 @@ fn sql_type(declared: &str) -> SqlType {
     let word = upper.split(['(', ' ']).next().unwrap_or_default();
     let integer = |bits| SqlType::Integer { bits, unsigned: false };
     match word {
-        "" => SqlType::Any,
+        // A boolean is 1 and 0 by custom, and whatever else was put there.
+        "" | "BOOLEAN" | "BOOL" => SqlType::Any,
         "DATE" => SqlType::Date,
         "TIME" => SqlType::Time,
         "DATETIME" | "TIMESTAMP" => SqlType::DateTime,
-        "TINYINT" | "BOOLEAN" | "BOOL" => integer(8),
+        "TINYINT" => integer(8),
         "SMALLINT" => integer(16),
         _ if upper.contains("INT") => integer(64),
         "JSON" | "UUID" => SqlType::Any,

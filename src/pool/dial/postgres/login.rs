@@ -12,13 +12,11 @@ use crate::pool::dial::{DialClass, DialFault, SessionSettings};
 pub(super) struct LoggedIn {
     /// The server's own wording of its version.
     pub(super) version: String,
-    /// Its version as two numbers.
-    pub(super) numbers: (u32, u32),
     /// The backend's process id and secret, for cancelling.
     pub(super) key: [u8; 8],
 }
 
-/// Logs in. The driver never sees this exchange: it would trust a server's iteration count, nonce and
+/// Logs in. No driver sees this exchange: it would trust a server's iteration count, nonce and
 /// lengths, answer a request for the password in clear text, and lose the reason of a refusal.
 pub(super) async fn login(
     wire: &mut Buffered,
@@ -143,11 +141,11 @@ async fn ready(incoming: &mut Incoming<'_>) -> Result<LoggedIn, DialFault> {
             _ => return Err(DialFault::hostile("an unexpected message ends the login")),
         }
     }
-    let version = version.and_then(|text| numbers(&text).map(|numbers| (text, numbers)));
-    let (Some((version, numbers)), Some(key)) = (version, key) else {
+    let version = version.filter(|text| numbers(text).is_some());
+    let (Some(version), Some(key)) = (version, key) else {
         return Err(DialFault::protocol("the server does not tell its version or cancel key"));
     };
-    Ok(LoggedIn { version, numbers, key })
+    Ok(LoggedIn { version, key })
 }
 
 fn parameter(body: &[u8]) -> Option<(&str, &str)> {

@@ -1,4 +1,4 @@
-//! PostgreSQL: TLS negotiation, login, hand-over to the driver, identity, cancel requests.
+//! PostgreSQL: TLS negotiation, login, identity, cancel requests.
 
 mod login;
 mod message;
@@ -7,12 +7,9 @@ mod scram;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
-use sqlx::{ConnectOptions, Executor, PgConnection, Row};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncReadExt, BufReader};
+use tokio::net::TcpStream;
 
-use super::attach::{Doorway, attach};
 use super::tls::{Demand, handshake};
 use super::wire::{Buffered, Link, Wire, read_exact, send};
 use super::{
@@ -20,10 +17,8 @@ use super::{
     SessionSettings, Steps, TenantConnection, guarded,
 };
 use crate::base::{Deadline, Engine, ServerIdentity, ServerRecord};
+use crate::pool::postgres::PostgresSession;
 use login::LoggedIn;
-
-/// Prepared statements a connection keeps. Each also lives in the server's memory.
-const STATEMENTS: usize = 32;
 
 /// Everything about the server and the session in one round trip.
 const IDENTITY: &str = "SELECT d.datname::pg_catalog.text, d.oid::pg_catalog.text, \
@@ -56,25 +51,9 @@ pub(super) async fn open(
     let logged_in = login::login(&mut wire, link, record, session, iterations).await?;
     steps.done("login");
 
-    let doorway = Doorway::open(&inner.config.socket_dir, ".s.PGSQL.5432")?;
-    // The driver logs in to the relay, which asks for nothing: every field is set, so that no variable
-    // of the gateway's environment is used, and none of them matters.
-    let options = PgConnectOptions::new_without_pgpass()
-        .host("localhost")
-        .port(5432)
-        .socket(doorway.dir())
-        .username("tenant")
-        .password("unused")
-        .database("tenant")
-        .application_name("wardgate")
-        .ssl_mode(PgSslMode::Disable)
-        .statement_cache_capacity(STATEMENTS)
-        .disable_statement_logging();
-    let LoggedIn { version, numbers, key } = logged_in;
-    let welcome = async |driver: &mut UnixStream| welcome(driver, numbers, key).await;
-    let mut connection = attach(doorway, options.connect(), welcome, wire, &inner.relays).await?;
-    steps.done("attach");
-
+    let LoggedIn { version, key } = logged_in;
+    let early = wire.buffer().to_vec();
+    let mut connection = PostgresSession::new(wire.into_inner(), &early, inner.relays.token());
     let identity = guarded(identify(&mut connection, session)).await?;
     steps.done("session");
     let canceller = Canceller::postgres(inner, record, address, key);
@@ -84,7 +63,7 @@ pub(super) async fn open(
         tls: link.encrypted,
         steps: steps.finish(),
     };
-    let connection = TenantConnection::Postgres(connection);
+    let connection = TenantConnection::Postgres(Box::new(connection));
     Ok(Opened { connection, canceller, identity, facts })
 }
 
@@ -126,53 +105,29 @@ async fn request_tls(stream: &mut TcpStream) -> Result<(), DialFault> {
     }
 }
 
-/// The server's part of a login that asks for nothing.
-async fn welcome(
-    driver: &mut UnixStream,
-    numbers: (u32, u32),
-    key: [u8; 8],
-) -> std::io::Result<()> {
-    let length = driver.read_u32().await?;
-    let mut startup = vec![0; usize::try_from(length.saturating_sub(4).min(65_536)).unwrap_or(0)];
-    driver.read_exact(&mut startup).await?;
-    let version = format!("server_version\0{}.{}\0", numbers.0, numbers.1);
-    let answer = [
-        message::message(b'R', &[0; 4]),
-        message::message(b'S', version.as_bytes()),
-        message::message(b'K', &key),
-        message::message(b'Z', b"I"),
-    ];
-    for message in answer {
-        driver.write_all(&message).await?;
-    }
-    driver.flush().await
-}
-
 async fn identify(
-    connection: &mut PgConnection,
+    connection: &mut PostgresSession,
     session: &SessionSettings,
 ) -> Result<ServerIdentity, DialFault> {
-    let mut row = connection.fetch_one(sqlx::raw_sql(IDENTITY)).await;
-    if let Err(sqlx::Error::Database(error)) = &row
+    let mut rows = connection.rows(IDENTITY).await;
+    if let Err(sqlx::Error::Database(error)) = &rows
         && error.code().as_deref() == Some("42501")
     {
-        row = connection.fetch_one(sqlx::raw_sql(IDENTITY_WITHOUT_SYSTEM)).await;
+        rows = connection.rows(IDENTITY_WITHOUT_SYSTEM).await;
     }
-    let row = row.map_err(|error| query_fault(&error))?;
-    let text = |row: &PgRow, at: usize| {
-        let cell: Result<String, _> = row.try_get(at);
-        cell.map_err(|_| DialFault::protocol("the server's identity is malformed"))
-    };
+    let rows = rows.map_err(|error| query_fault(&error))?;
+    let malformed = || DialFault::protocol("the server's identity is malformed");
+    let row: Option<Vec<String>> =
+        rows.into_iter().next().and_then(|row| row.into_iter().collect());
+    let row = <[String; 5]>::try_from(row.ok_or_else(malformed)?).map_err(|_| malformed())?;
+    let [database, oid, limit, mode, system] = row;
     let millis = session.statement_timeout.as_millis().min(i32::MAX as u128).to_string();
     let read_only = if session.read_only { "on" } else { "off" };
-    if text(&row, 2)? != millis || text(&row, 3)? != read_only {
+    if limit != millis || mode != read_only {
         return Err(DialFault::protocol("the server or a pooler ignores session settings"));
     }
-    Ok(ServerIdentity {
-        engine: Engine::Postgres,
-        system: text(&row, 4)?,
-        database: format!("{}:{}", text(&row, 0)?, text(&row, 1)?),
-    })
+    let database = format!("{database}:{oid}");
+    Ok(ServerIdentity { engine: Engine::Postgres, system, database })
 }
 
 fn query_fault(error: &sqlx::Error) -> DialFault {

@@ -1,0 +1,10 @@
+//! The addresses of the data plane that are spoken of in more than one place.
+
+pub(super) const METADATA: &str = "/fhir/metadata";
+pub(super) const SMART: &str = "/fhir/.well-known/smart-configuration";
+pub(super) const TYPE: &str = "/fhir/{resource}";
+pub(super) const SEARCH_FORM: &str = "/fhir/{resource}/_search";
+pub(super) const INSTANCE: &str = "/fhir/{resource}/{id}";
+pub(super) const VERSION: &str = "/fhir/{resource}/{id}/_history/{version}";
+pub(super) const LOGOUT: &str = "/oidc/backchannel-logout";
+pub(super) const HEALTH: &str = "/healthz";

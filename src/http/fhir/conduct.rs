@@ -1,0 +1,107 @@
+//! What every request of the data plane goes through, whatever it asks for: its id, its time limit, the
+//! headers that keep answers out of caches, and the count of it. One step and not four, because every
+//! step around a handler is an allocation or two, and there are a good many thousand requests a second.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use metrics::{Counter, Histogram, counter, histogram};
+use uuid::Uuid;
+
+use super::error::FhirError;
+use super::extract::Whose;
+use crate::http::request_id::{self, RequestId};
+use crate::http::route::Route;
+use crate::telemetry::names;
+use crate::telemetry::traffic::Traffic;
+
+/// What is counted for addresses that are none.
+const OTHER: &str = "other";
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// What the step needs; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Conduct(Arc<Inner>);
+
+struct Inner {
+    patience: Duration,
+    meters: Vec<Meter>,
+    traffic: Traffic,
+}
+
+/// Looked up once: finding a metric by its labels costs more than counting.
+struct Meter {
+    route: String,
+    requests: [Counter; 4],
+    seconds: Histogram,
+}
+
+impl Meter {
+    fn new(route: String) -> Self {
+        let of = |class: &'static str| counter!(names::REQUESTS, "listener" => "fhir", "interaction" => route.clone(), "status" => class);
+        let seconds = histogram!(names::REQUEST_SECONDS, "interaction" => route.clone());
+        let requests = CLASSES.map(of);
+        Self { route, requests, seconds }
+    }
+}
+
+impl Conduct {
+    /// Requests that take longer than `patience` are answered without waiting on; those for `routes` are
+    /// counted each by itself. The metrics recorder has to be in place.
+    pub(super) fn new(patience: Duration, routes: &[Route], traffic: Traffic) -> Self {
+        let mut paths: Vec<String> = routes.iter().map(|route| route.path.clone()).collect();
+        paths.dedup();
+        paths.push(OTHER.to_owned());
+        let meters = paths.into_iter().map(Meter::new).collect();
+        Self(Arc::new(Inner { patience, meters, traffic }))
+    }
+
+    /// Labels are routes and status classes, never what was asked for.
+    fn count(&self, route: Option<&MatchedPath>, status: StatusCode, took: Duration) {
+        let meters = &self.0.meters;
+        let named = route.and_then(|path| meters.iter().find(|m| m.route == path.as_str()));
+        let Some(meter) = named.or(meters.last()) else { return };
+        let class = match status.as_u16() {
+            200..=299 => 0,
+            300..=399 => 1,
+            400..=499 => 2,
+            _ => 3,
+        };
+        meter.requests[class].increment(1);
+        meter.seconds.record(took.as_secs_f64());
+    }
+}
+
+/// The step itself.
+pub(super) async fn conduct(
+    State(conduct): State<Conduct>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let id = Uuid::now_v7();
+    let whose = Whose::default();
+    request.extensions_mut().insert(RequestId(id));
+    request.extensions_mut().insert(whose.clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let answered = tokio::time::timeout(conduct.0.patience, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_elapsed| {
+        let message = "The answer was not ready in time.";
+        FhirError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
+    });
+    let headers = response.headers_mut();
+    // One URL serves every hospital, so no cache on the way may keep an answer.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.append(header::VARY, HeaderValue::from_static("Authorization"));
+    headers.insert(request_id::HEADER, request_id::value(id));
+    let (status, took) = (response.status(), begun.elapsed());
+    if let Some(tenant) = whose.tenant() {
+        conduct.0.traffic.record(tenant, status.as_u16(), took);
+    }
+    conduct.count(route.as_ref(), status, took);
+    response
+}

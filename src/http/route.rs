@@ -1,0 +1,115 @@
+//! Registering routes together with who is let in, so that the table of both cannot miss one.
+
+use std::fmt::Write as _;
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::{get, post};
+
+use super::{admin, fhir};
+
+/// Who is let in at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody; a token changes nothing.
+    Public,
+    /// Anybody, and with a token whoever may read.
+    PublicOrRead,
+    /// Clinicians who may read.
+    Read,
+    /// A hospital's own administrator.
+    HospitalAdmin,
+    /// The platform's operators.
+    Operator,
+}
+
+/// The tokens of the table's columns: none at all, one with each role of a clinician, an operator's, and
+/// one of an issuer that is not registered.
+pub const CALLERS: [&str; 6] =
+    ["none", "fhir-read", "fhir-write", "fhir-admin", "operator", "other issuer"];
+
+impl Access {
+    /// What each of [`CALLERS`] gets: `401`, `403`, or `in` for whoever is let in.
+    pub const fn answers(self) -> [&'static str; 6] {
+        match self {
+            Self::Public => ["in"; 6],
+            Self::PublicOrRead => ["in", "in", "403", "403", "401", "401"],
+            Self::Read => ["401", "in", "403", "403", "401", "401"],
+            Self::HospitalAdmin => ["401", "403", "403", "in", "401", "401"],
+            Self::Operator => ["401", "401", "401", "401", "in", "401"],
+        }
+    }
+}
+
+/// An address, a method, and who is let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// `fhir` or `admin`.
+    pub listener: &'static str,
+    /// HTTP method.
+    pub method: String,
+    /// Path with its parameters in braces.
+    pub path: String,
+    /// Who is let in.
+    pub access: Access,
+}
+
+/// Every route of both listeners, by listener, path and method.
+pub fn routes() -> Vec<Route> {
+    let mut all = fhir::routes();
+    all.extend(admin::routes());
+    all.sort_by(|a, b| (b.listener, &a.path, &a.method).cmp(&(a.listener, &b.path, &b.method)));
+    all
+}
+
+/// [`routes`] as the Markdown table of `docs/ROUTES.md`.
+pub fn table() -> String {
+    let mut text = format!("| listener | method | path | {} |\n", CALLERS.join(" | "));
+    let _infallible = writeln!(text, "|{}", "---|".repeat(3 + CALLERS.len()));
+    for Route { listener, method, path, access } in routes() {
+        let answers = access.answers().join(" | ");
+        let _infallible = writeln!(text, "| {listener} | {method} | `{path}` | {answers} |");
+    }
+    text
+}
+
+/// A router and the rows of its routes.
+pub(super) struct Routes<S> {
+    pub(super) router: Router<S>,
+    pub(super) rows: Vec<Route>,
+    listener: &'static str,
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// No routes yet, of that listener.
+    pub(super) fn new(listener: &'static str) -> Self {
+        Self { router: Router::new(), rows: Vec::new(), listener }
+    }
+
+    pub(super) fn get<H: Handler<T, S>, T: 'static>(
+        mut self,
+        path: &str,
+        access: Access,
+        handler: H,
+    ) -> Self {
+        self.row("GET", path, access);
+        self.router = self.router.route(path, get(handler));
+        self
+    }
+
+    pub(super) fn post<H: Handler<T, S>, T: 'static>(
+        mut self,
+        path: &str,
+        access: Access,
+        handler: H,
+    ) -> Self {
+        self.row("POST", path, access);
+        self.router = self.router.route(path, post(handler));
+        self
+    }
+
+    fn row(&mut self, method: &str, path: &str, access: Access) {
+        let (method, path) = (method.to_owned(), path.to_owned());
+        self.rows.push(Route { listener: self.listener, method, path, access });
+    }
+}

@@ -1,0 +1,148 @@
+//! `key:` and `id:` of an entry.
+
+use crate::mapping::catalog::SqlType;
+use crate::mapping::document::{Node, Scalar};
+use crate::mapping::lens::id::{IdPart, IdTemplate};
+use crate::mapping::plan::ColumnRef;
+use crate::mapping::problem::pointer;
+use crate::mapping::syntax::{IdPiece, column_name, id_template};
+
+use super::Compiler;
+use super::scope::Scope;
+
+impl<'c> Compiler<'c> {
+    pub(super) fn key(
+        &mut self,
+        scope: &Scope<'c>,
+        node: Option<&Node>,
+        at: &str,
+    ) -> Option<Vec<ColumnRef>> {
+        let at = pointer(at, "key");
+        let items = match node {
+            Some(Node::List(items)) if !items.is_empty() => items.as_slice(),
+            Some(scalar @ Node::Scalar(Scalar::Text(_))) => std::slice::from_ref(scalar),
+            _ => {
+                let key = scope.table().map(|t| t.primary_key.join(", ")).unwrap_or_default();
+                let hint =
+                    format!("Write `key: [{}]`.", if key.is_empty() { "column" } else { &key });
+                self.problems.error(&at, "missing", "The key's columns are not named.", hint);
+                return None;
+            }
+        };
+        let mut key = Vec::new();
+        for item in items {
+            let name = column_name(&item.text().unwrap_or_default());
+            let column = self.column(scope, &name, &at)?;
+            if !key_type(column.ty) || column.relation != 0 {
+                let message = format!("'{}' cannot be part of a key.", column.name);
+                let hint = "A key is made of whole numbers, exact decimals, texts and UUIDs of the table itself.";
+                self.problems.error(&at, "key-type", message, hint);
+                return None;
+            }
+            key.push(column);
+        }
+        let table = scope.table()?;
+        let names: Vec<&str> = key.iter().map(|c| c.name.as_str()).collect();
+        if !table.unique(&names) {
+            let message = format!("'{}' does not say that these columns are unique.", table.name);
+            let hint = "Two rows with one key would be one resource; use the primary key or a unique index.";
+            if table.view {
+                self.problems.warn(&at, "key-not-unique", message, hint);
+            } else {
+                self.problems.error(&at, "key-not-unique", message, hint);
+            }
+        }
+        let same = |a: &str, b: &String| a.eq_ignore_ascii_case(b);
+        let primary = names.len() == table.primary_key.len()
+            && names.iter().all(|n| table.primary_key.iter().any(|own| same(n, own)));
+        let nullable = names.iter().find(|n| table.column(n).is_some_and(|c| c.nullable));
+        if let Some(name) = nullable.filter(|_| !table.view && !primary) {
+            let message = format!("'{name}' may be NULL, so not every row has this key.");
+            let hint = "Use the primary key, or a unique index over columns that are never NULL.";
+            self.problems.error(&at, "key-nullable", message, hint);
+        }
+        if !table.view && !table.indexed(&names) {
+            let message = "No index begins with the key's columns; every read looks at every row.";
+            self.problems.warn(&at, "unindexed", message, "Add an index on the key.");
+        }
+        Some(key)
+    }
+
+    pub(super) fn id(
+        &mut self,
+        node: Option<&Node>,
+        key: &[ColumnRef],
+        at: &str,
+    ) -> Option<IdTemplate> {
+        let at = pointer(at, "id");
+        let hint = "Write the key's columns with texts between them: `id: \"adm-$ADM_ID\"`.";
+        let Some(text) = node.and_then(Node::text) else {
+            self.problems.error(&at, "missing", "The id's template is missing.", hint);
+            return None;
+        };
+        let pieces = match id_template(&text) {
+            Ok(pieces) => pieces,
+            Err(message) => {
+                self.problems.error(&at, "id", format!("The template is broken: {message}."), hint);
+                return None;
+            }
+        };
+        let mut parts = Vec::new();
+        for piece in pieces {
+            let part = match piece {
+                IdPiece::Literal(text) => {
+                    let good =
+                        text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+                    if !good {
+                        let hint = "A FHIR id has letters A-Z, digits, '-' and '.' only.";
+                        self.problems.error(&at, "id", "The template has other characters.", hint);
+                        return None;
+                    }
+                    IdPart::Literal(text)
+                }
+                IdPiece::Column(name) => {
+                    let place = key.iter().position(|c| c.name.eq_ignore_ascii_case(&name));
+                    let Some(place) = place else {
+                        let message = format!("'{name}' is not a column of the key.");
+                        self.problems.error(&at, "id", message, "Name only columns of `key`.");
+                        return None;
+                    };
+                    if matches!(parts.last(), Some(IdPart::Key(_))) {
+                        let hint = "Put a text between them: `$a-$b`.";
+                        self.problems.error(&at, "id", "Two columns stand side by side.", hint);
+                        return None;
+                    }
+                    IdPart::Key(place)
+                }
+            };
+            parts.push(part);
+        }
+        for (place, column) in key.iter().enumerate() {
+            if !parts.contains(&IdPart::Key(place)) {
+                let message = format!("'{}' is in the key and not in the id.", column.name);
+                self.problems.error(
+                    &at,
+                    "id",
+                    message,
+                    "Every column of the key must be in the id.",
+                );
+                return None;
+            }
+        }
+        Some(IdTemplate { parts, key: key.to_vec() })
+    }
+}
+
+/// Whether a column's values can be told from their text exactly, which a key's must: a page begins
+/// after the last one shown, and an id leads to one row.
+const fn key_type(ty: SqlType) -> bool {
+    matches!(
+        ty,
+        SqlType::Integer { .. }
+            | SqlType::Decimal
+            | SqlType::Text
+            | SqlType::Char
+            | SqlType::Uuid
+            | SqlType::Enum
+    )
+}

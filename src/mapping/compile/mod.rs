@@ -1,0 +1,140 @@
+//! From a document and a catalogue to a compiled mapping, with every problem found on the way.
+
+mod cases;
+mod fit;
+mod key;
+mod leaf;
+mod resource;
+mod scope;
+mod settings;
+mod template;
+mod transforms;
+mod warnings;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::fhir::elements::Elements;
+
+use super::catalog::Catalog;
+use super::document::{Document, Node};
+use super::lens::codes::CodeMap;
+use super::lens::{Reading, Target};
+use super::problem::{Problems, did_you_mean, pointer};
+use super::tree::{ChildRows, Source};
+use super::{Compiled, MappingProblem};
+
+/// Most sources of one mapping, cases counted one by one.
+const MAX_SOURCES: usize = 500;
+
+/// What compiling carries along.
+struct Compiler<'c> {
+    catalog: &'c Catalog,
+    elements: &'c Elements,
+    problems: Problems,
+    reading: Arc<Reading>,
+    codes: HashMap<String, Arc<CodeMap>>,
+    /// What references can point to, by the name of the source.
+    targets: Vec<(String, Arc<Target>)>,
+}
+
+/// What one source gathers while its template is compiled.
+#[derive(Default)]
+struct Builder {
+    children: Vec<ChildRows>,
+    paths: Vec<String>,
+}
+
+impl Builder {
+    /// The number of an element path.
+    fn path(&mut self, path: &str) -> usize {
+        let found = self.paths.iter().position(|p| p == path);
+        found.unwrap_or_else(|| {
+            self.paths.push(path.to_owned());
+            self.paths.len() - 1
+        })
+    }
+}
+
+/// Compiles a document against what the database holds. All problems come at once; warnings alone do
+/// not fail it and are kept in the result.
+pub fn compile(document: &Document, catalog: &Catalog) -> Result<Compiled, Vec<MappingProblem>> {
+    let elements = Elements::r4();
+    let zone = jiff::tz::TimeZone::UTC;
+    let mut compiler = Compiler {
+        catalog,
+        elements: &elements,
+        problems: Problems::default(),
+        reading: Arc::new(Reading {
+            trim: true,
+            empty_is_null: true,
+            zone,
+            engine: catalog.engine,
+        }),
+        codes: HashMap::new(),
+        targets: Vec::new(),
+    };
+    let sources = compiler.run(document.root());
+    if compiler.problems.failed() {
+        return Err(compiler.problems.into_vec());
+    }
+    Ok(Compiled::new(sources, &compiler.reading, compiler.problems.into_vec()))
+}
+
+impl Compiler<'_> {
+    fn run(&mut self, root: &Node) -> Vec<Source> {
+        let known = ["mapping", "fhir", "title", "description", "database", "codes", "resources"];
+        self.keys(root, &known, "");
+        self.reading = Arc::new(self.reading(root.get("database")));
+        self.code_maps(root.get("codes"));
+        let Some(Node::List(entries)) = root.get("resources") else {
+            let hint =
+                "Write `resources:` and a list of entries, each with type, from, key, id and map.";
+            self.problems.error("/resources", "missing", "The document maps nothing.", hint);
+            return Vec::new();
+        };
+        if entries.is_empty() {
+            let hint = "Add an entry with type, from, key, id and map.";
+            self.problems.error("/resources", "missing", "The document maps nothing.", hint);
+        }
+        let mut heads = Vec::new();
+        for (number, entry) in entries.iter().enumerate() {
+            let at = pointer("/resources", &number.to_string());
+            match cases::expand(entry) {
+                Ok(nodes) => {
+                    heads.extend(nodes.into_iter().filter_map(|n| self.head(n, number, &at)));
+                }
+                Err(message) => {
+                    let hint =
+                        "Write `cases: {name: {part: value}}`; `$case.part` stands for the value.";
+                    self.problems.error(&pointer(&at, "cases"), "shape", message, hint);
+                }
+            }
+        }
+        if heads.len() > MAX_SOURCES {
+            let message = format!("There are more than {MAX_SOURCES} sources.");
+            self.problems.error("/resources", "too-many", message, "Split the mapping.");
+            return Vec::new();
+        }
+        self.check_heads(&heads);
+        self.targets = heads.iter().map(|h| (h.name.clone(), Arc::clone(&h.target))).collect();
+        heads.into_iter().filter_map(|head| self.source(head)).collect()
+    }
+
+    /// Complains of every member that is not one of these.
+    fn keys(&mut self, node: &Node, known: &[&str], at: &str) {
+        if !matches!(node, Node::Map(_)) {
+            let message = format!("Here stands {}; a group of named parts is wanted.", node.kind());
+            let hint = format!("The parts are {}.", known.join(", "));
+            self.problems.error(at, "shape", message, hint);
+        }
+        for (name, _) in node.members() {
+            if !known.contains(&name.as_str()) {
+                let otherwise = format!("Known here: {}.", known.join(", "));
+                let hint = did_you_mean(name, known.iter().copied(), &otherwise);
+                let message = format!("'{name}' means nothing here.");
+                self.problems.error(&pointer(at, name), "unknown-key", message, hint);
+            }
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! One entry of `resources:`: first its head (table, key, id), which references need of one another,
+//! then the whole.
+
+use std::sync::Arc;
+
+use crate::fhir::params::r4_params;
+use crate::mapping::catalog::SqlType;
+use crate::mapping::document::{Node, Scalar};
+use crate::mapping::lens::id::{IdPart, IdTemplate};
+use crate::mapping::lens::{Lens, Target};
+use crate::mapping::plan::{Child, ColumnRef, Join, KeyedRead, Predicate, Select, Written};
+use crate::mapping::problem::{did_you_mean, pointer};
+use crate::mapping::search;
+use crate::mapping::tree::{ChildRows, Member, Object, Source, Tree};
+
+use super::scope::{Scope, relation, stored};
+use super::{Builder, Compiler};
+
+/// An entry as far as other entries need it.
+pub(super) struct Head<'c> {
+    pub name: String,
+    pub node: Node,
+    pub at: String,
+    pub scope: Scope<'c>,
+    pub filter: Predicate,
+    pub target: Arc<Target>,
+}
+
+/// What gives a member of `meta`.
+fn meta_lens(root: &Object, name: &str) -> Option<Lens> {
+    let Tree::Object(meta) = &root.member("meta")?.value else { return None };
+    match &meta.member(name)?.value {
+        Tree::Leaf(leaf) => Some(leaf.lens.clone()),
+        _ => None,
+    }
+}
+
+const PARTS: [&str; 11] = [
+    "name",
+    "type",
+    "from",
+    "join",
+    "key",
+    "id",
+    "version",
+    "last_updated",
+    "map",
+    "search",
+    "description",
+];
+
+impl<'c> Compiler<'c> {
+    /// Reads the head of an entry.
+    pub(super) fn head(&mut self, node: Node, number: usize, at: &str) -> Option<Head<'c>> {
+        self.keys(&node, &PARTS, at);
+        let name = match node.get("name") {
+            None => Some(format!("{}", number + 1)),
+            Some(_) => self.required_text(&node, "name", at, "a short name, such as patient"),
+        };
+        let ty = self.required_text(&node, "type", at, "a FHIR resource type, such as Patient");
+        let known = ty.as_deref().and_then(|ty| self.elements.resource(ty));
+        if let (Some(ty), None) = (&ty, known) {
+            let types = self.elements.resource_types();
+            let otherwise = format!("Served so far: {}.", types.join(", "));
+            let hint = did_you_mean(ty, types.iter().copied(), &otherwise);
+            let message = format!("'{ty}' is no FHIR resource type served here.");
+            self.problems.error(&pointer(at, "type"), "unknown-type", message, hint);
+        }
+        let from_at = pointer(at, "from");
+        let Some(from) = node.get("from") else {
+            let hint = "Write `from: {table: …}`.";
+            self.problems.error(&from_at, "missing", "The table is not named.", hint);
+            return None;
+        };
+        self.keys(from, &["table", "schema", "filter"], &from_at);
+        let table = self.table(from, &from_at)?;
+        let mut scope = Scope {
+            relations: vec![(String::new(), table)],
+            joins: Vec::new(),
+            columns: Vec::new(),
+            child: false,
+        };
+        self.joins(&mut scope, node.get("join"), at);
+        let found = self.conditions(&scope, from.get("filter"), &pointer(&from_at, "filter"));
+        let filter = stored(&scope, found, &self.reading);
+        let key = self.key(&scope, node.get("key"), at)?;
+        let id = self.id(node.get("id"), &key, at)?;
+        let resource_type = known?.name.to_owned();
+        let target = Arc::new(Target { resource_type, id });
+        Some(Head { name: name?, node, at: at.to_owned(), scope, filter, target })
+    }
+
+    fn required_text(&mut self, node: &Node, name: &str, at: &str, what: &str) -> Option<String> {
+        match node.get(name) {
+            Some(Node::Scalar(Scalar::Text(text))) if !text.is_empty() => Some(text.clone()),
+            _ => {
+                let message = format!("'{name}' is missing or no text.");
+                self.problems.error(
+                    &pointer(at, name),
+                    "missing",
+                    message,
+                    format!("Write {what}."),
+                );
+                None
+            }
+        }
+    }
+
+    /// Names are unique; ids of one type do not collide.
+    pub(super) fn check_heads(&mut self, heads: &[Head<'c>]) {
+        for (number, head) in heads.iter().enumerate() {
+            for other in heads.iter().take(number) {
+                if head.name == other.name {
+                    let message = format!("The name '{}' is taken.", head.name);
+                    let at = pointer(&head.at, "name");
+                    self.problems.error(&at, "doubles", message, "Give each entry its own name.");
+                }
+                let same_type = head.target.resource_type == other.target.resource_type;
+                if same_type && may_collide(&head.target.id, &other.target.id) {
+                    let message =
+                        format!("'{}' and '{}' may give the same id.", head.name, other.name);
+                    let hint = "Begin each id with a text of its own: `adm-$id` and `opd-$id`.";
+                    self.problems.error(&pointer(&head.at, "id"), "ids-collide", message, hint);
+                }
+            }
+        }
+    }
+
+    /// Compiles the rest of an entry.
+    pub(super) fn source(&mut self, head: Head<'c>) -> Option<Source> {
+        let Head { node, at, mut scope, filter, target, .. } = head;
+        let ty = self.elements.resource(&target.resource_type)?;
+        let mut builder = Builder::default();
+        let key = target.id.key.iter().map(|c| scope.slot(c.clone())).collect();
+        let map_at = pointer(&at, "map");
+        let Some(map) = node.get("map") else {
+            let hint = "Write `map:` and the resource's elements below it.";
+            self.problems.error(&map_at, "missing", "Nothing is mapped.", hint);
+            return None;
+        };
+        let mut root = self.object(&mut builder, &mut scope, ty, map, &[], &map_at, ty.name)?;
+        root.root = true;
+        self.meta(&mut builder, &mut scope, &mut root, &node, &at);
+        let params = self.params(ty.name, node.get("search"), &at);
+        let table = scope.table()?;
+        let from = Arc::new(relation(table, self.catalog.default_schema.as_deref()));
+        let joins: Arc<[Join]> = scope.joins.clone().into();
+        let columns: Arc<[ColumnRef]> = scope.columns.clone().into();
+        let child_plans = child_plans(&builder.children);
+        let read = KeyedRead {
+            select: Select {
+                from: Arc::clone(&from),
+                joins: Arc::clone(&joins),
+                columns: Arc::clone(&columns),
+                filter: filter.clone(),
+                order: Vec::new(),
+                after: None,
+                // One key is one row; a second shows a key that is none.
+                limit: Some(2),
+            },
+            key: target.id.key.clone(),
+            children: Arc::clone(&child_plans),
+            written: Written::default(),
+        };
+        let mut source = Source {
+            resource_type: target.resource_type.clone(),
+            from,
+            joins,
+            filter,
+            key,
+            id: target.id.clone(),
+            columns,
+            children: builder.children,
+            child_plans,
+            read: Arc::new(read),
+            version: meta_lens(&root, "versionId"),
+            modified: meta_lens(&root, "lastUpdated"),
+            root,
+            paths: builder.paths,
+            params,
+            served: Vec::new(),
+            shown: None,
+        };
+        source.shown = search::shown(&source, &self.reading);
+        source.served = search::served(&source, &self.reading);
+        self.warn_unindexed(&source, &scope, &at);
+        Some(source)
+    }
+
+    /// `version:` and `last_updated:` become `meta.versionId` and `meta.lastUpdated`.
+    fn meta(
+        &mut self,
+        builder: &mut Builder,
+        scope: &mut Scope<'c>,
+        root: &mut Object,
+        node: &Node,
+        at: &str,
+    ) {
+        let mut members: Vec<Member> = Vec::new();
+        let Some(meta) = self.elements.get("Meta") else { return };
+        for (word, element) in [("version", "versionId"), ("last_updated", "lastUpdated")] {
+            let Some(value) = node.get(word) else { continue };
+            let at = pointer(at, word);
+            let path = format!("{}.meta", root.ty);
+            members.extend(self.member(builder, scope, meta, element, value, &[], &at, &path));
+        }
+        if members.is_empty() {
+            return;
+        }
+        let present = root.members.iter_mut().find(|m| m.name == "meta");
+        if let Some(Member { value: Tree::Object(object), .. }) = present {
+            object.members.extend(members);
+            object.settle();
+        } else {
+            let path = builder.path(&format!("{}.meta", root.ty));
+            let member = Member {
+                system: None,
+                name: "meta".to_owned(),
+                element: "meta",
+                ty: "Meta",
+                key: b"\"meta\":".as_slice().into(),
+                choice: None,
+                required: false,
+                summary: true,
+                path,
+                value: Tree::Object(Object::new("Meta", Vec::new(), members)),
+            };
+            root.members.insert(0, member);
+        }
+        root.settle();
+    }
+
+    fn params(
+        &mut self,
+        ty: &str,
+        node: Option<&Node>,
+        at: &str,
+    ) -> Vec<crate::fhir::params::ParamDef> {
+        let mut params = r4_params(ty);
+        let at = pointer(at, "search");
+        for (name, value) in node.map(Node::members).unwrap_or_default() {
+            let at = pointer(&at, name);
+            if !params.iter().any(|p| p.name == name) {
+                let hint =
+                    did_you_mean(name, params.iter().map(|p| p.name), "Look FHIR's list up.");
+                let message = format!("{ty} has no search parameter '{name}'.");
+                self.problems.error(&at, "unknown-parameter", message, hint);
+            } else if value.text().as_deref() != Some("disabled") {
+                let hint = "Write `disabled`, or leave it out to have it derived.";
+                self.problems.error(&at, "shape", "This is no setting of a parameter.", hint);
+            }
+            params.retain(|p| p.name != name);
+        }
+        params
+    }
+}
+
+/// What every plan of a source has of its children.
+fn child_plans(children: &[ChildRows]) -> Arc<[Child]> {
+    let plan = |child: &ChildRows| Child {
+        select: Select {
+            from: Arc::clone(&child.relation),
+            joins: Arc::clone(&child.joins),
+            columns: Arc::clone(&child.columns),
+            filter: child.filter.clone(),
+            order: child.order.clone(),
+            after: None,
+            limit: None,
+        },
+        parent: child.parent.iter().map(|slot| slot.cell).collect(),
+        own: child.own.iter().map(|slot| slot.column.clone()).collect(),
+        written: Written::default(),
+    };
+    children.iter().map(plan).collect()
+}
+
+/// Whether two templates could give the same id.
+fn may_collide(a: &IdTemplate, b: &IdTemplate) -> bool {
+    let head = |t: &IdTemplate| match t.parts.first() {
+        Some(IdPart::Literal(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let tail = |t: &IdTemplate| match t.parts.last() {
+        Some(IdPart::Literal(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let (ha, hb, ta, tb) = (head(a), head(b), tail(a), tail(b));
+    if !(ha.starts_with(&hb) || hb.starts_with(&ha)) {
+        return false;
+    }
+    if !(ta.ends_with(&tb) || tb.ends_with(&ta)) {
+        return false;
+    }
+    // A number cannot begin as a longer literal does.
+    let number_first = |t: &IdTemplate, other: &str| match t.parts.first() {
+        Some(IdPart::Key(n)) => {
+            let number = matches!(t.key.get(*n).map(|c| c.ty), Some(SqlType::Integer { .. }));
+            number && other.starts_with(|c: char| !c.is_ascii_digit() && c != '-')
+        }
+        _ => false,
+    };
+    !(number_first(a, &hb) || number_first(b, &ha))
+}

@@ -1,0 +1,61 @@
+//! What works and will be slow or empty.
+
+use crate::mapping::lens::{Gather, Step};
+use crate::mapping::problem::pointer;
+use crate::mapping::search;
+use crate::mapping::tree::{Source, Tree};
+
+use super::Compiler;
+use super::scope::Scope;
+use super::transforms::never_matches;
+
+/// Tables smaller than this are read whole without anybody noticing.
+const SMALL: u64 = 10_000;
+
+impl Compiler<'_> {
+    /// Warns of search parameters that no index serves.
+    pub(super) fn warn_unindexed(&mut self, source: &Source, scope: &Scope<'_>, at: &str) {
+        let Some(table) = scope.table() else { return };
+        let mut trees = vec![];
+        trees.extend(source.root.members.iter().map(|m| &m.value));
+        while let Some(tree) = trees.pop() {
+            match tree {
+                Tree::Object(object) => trees.extend(object.members.iter().map(|m| &m.value)),
+                Tree::List(items) => trees.extend(items),
+                Tree::Each(each) => trees.push(&each.item),
+                Tree::Const(_) => {}
+                Tree::Leaf(leaf) => {
+                    let (Gather::Column(slot), Some(Step::Bool { yes, no })) =
+                        (&leaf.lens.gather, leaf.lens.steps.first())
+                    else {
+                        continue;
+                    };
+                    if never_matches(slot, yes) && never_matches(slot, no) {
+                        let path = source.paths.get(leaf.path).map_or("", String::as_str);
+                        let message = format!(
+                            "'{}' never holds the words given for {path}.",
+                            slot.column.name
+                        );
+                        let hint = "Write them as the database shows the column's values.";
+                        self.problems.warn(&pointer(at, "map"), "never", message, hint);
+                    }
+                }
+            }
+        }
+        if table.view || table.estimated_rows.is_some_and(|rows| rows < SMALL) {
+            return;
+        }
+        for (param, columns) in search::base_columns(source) {
+            let bare: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+            if !bare.is_empty() && !bare.iter().any(|c| table.indexed(&[c])) {
+                let message = format!(
+                    "A search by '{param}' looks at every row of '{}': no index begins with {}.",
+                    table.name,
+                    bare.join(" or ")
+                );
+                let hint = "Add an index, or switch the parameter off under `search:`.";
+                self.problems.warn(&pointer(at, "search"), "unindexed", message, hint);
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+use std::borrow::Cow;
+
+use crate::base::{Fault, FaultKind};
+
+/// A request the mapping cannot serve. Names parameters and rules, never values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanFault {
+    /// The mapping gives no resources of that type.
+    #[error("this resource type is not served")]
+    UnknownType,
+    /// A search parameter FHIR or the mapping does not have, or one that cannot be run in the
+    /// database.
+    #[error("the search parameter '{parameter}' is not supported")]
+    Unsupported {
+        /// The parameter.
+        parameter: String,
+    },
+    /// A modifier that cannot be served.
+    #[error("the modifier ':{modifier}' of '{parameter}' is not supported")]
+    Modifier {
+        /// The parameter.
+        parameter: String,
+        /// The modifier.
+        modifier: String,
+    },
+    /// A value that is none of the parameter's kind.
+    #[error("the value of '{parameter}' is not one it can have: {expected}")]
+    Value {
+        /// The parameter.
+        parameter: String,
+        /// What it takes.
+        expected: &'static str,
+    },
+    /// Rows cannot be sorted by that parameter.
+    #[error("sorting by '{parameter}' is not supported")]
+    Sort {
+        /// The parameter.
+        parameter: String,
+    },
+    /// A cursor that does not belong to this search.
+    #[error("the page link does not belong to this search")]
+    Cursor,
+}
+
+impl Fault for PlanFault {
+    fn kind(&self) -> FaultKind {
+        match self {
+            Self::UnknownType => FaultKind::NotFound,
+            _ => FaultKind::Invalid,
+        }
+    }
+
+    fn unsupported(&self) -> bool {
+        matches!(self, Self::Unsupported { .. } | Self::Modifier { .. } | Self::Sort { .. })
+    }
+
+    fn client_message(&self) -> Cow<'static, str> {
+        Cow::Owned(self.to_string())
+    }
+}

@@ -1,0 +1,118 @@
+//! Case and accents ignored, the same way on every engine.
+//!
+//! No two engines fold alike: PostgreSQL's `lower` depends on the locale, MySQL's collations differ by
+//! version, SQLite folds ASCII only. So the column is left as it is and the *pattern* names every form
+//! of each letter, from one table. Texts that stand in a mapping are folded by the same table.
+
+/// Each base letter with the forms that count as it, capitals included; its own capital is implied.
+/// From the canonical decompositions of Latin-1 Supplement, Latin Extended-A and -B and Latin Extended
+/// Additional, with the letters struck through that do not decompose (ł, ø, đ, …).
+#[rustfmt::skip]
+const LETTERS: &[(char, &str)] = &[
+    ('a', "ÀÁÂÃÄÅàáâãäåĀāĂăĄąǍǎǞǟǠǡǺǻȀȁȂȃȦȧḀḁẠạẢảẤấẦầẨẩẪẫẬậẮắẰằẲẳẴẵẶặ\u{212b}"),
+    ('b', "ƀḂḃḄḅḆḇ"),
+    ('c', "ÇçĆćĈĉĊċČčḈḉ"),
+    ('d', "ĎďĐđḊḋḌḍḎḏḐḑḒḓ"),
+    ('e', "ÈÉÊËèéêëĒēĔĕĖėĘęĚěȄȅȆȇȨȩḔḕḖḗḘḙḚḛḜḝẸẹẺẻẼẽẾếỀềỂểỄễỆệ"),
+    ('f', "Ḟḟ"),
+    ('g', "ĜĝĞğĠġĢģǤǥǦǧǴǵḠḡ"),
+    ('h', "ĤĥĦħȞȟḢḣḤḥḦḧḨḩḪḫẖ"),
+    ('i', "ÌÍÎÏìíîïĨĩĪīĬĭĮįİıǏǐȈȉȊȋḬḭḮḯỈỉỊị"),
+    ('j', "Ĵĵǰ"),
+    ('k', "ĶķǨǩḰḱḲḳḴḵ\u{212a}"),
+    ('l', "ĹĺĻļĽľŁłḶḷḸḹḺḻḼḽ"),
+    ('m', "ḾḿṀṁṂṃ"),
+    ('n', "ÑñŃńŅņŇňǸǹṄṅṆṇṈṉṊṋ"),
+    ('o', "ÒÓÔÕÖØòóôõöøŌōŎŏŐőƠơǑǒǪǫǬǭǾǿȌȍȎȏȪȫȬȭȮȯȰȱṌṍṎṏṐṑṒṓỌọỎỏỐốỒồỔổỖỗỘộỚớỜờỞởỠỡỢợ"),
+    ('p', "ṔṕṖṗ"),
+    ('r', "ŔŕŖŗŘřȐȑȒȓṘṙṚṛṜṝṞṟ"),
+    ('s', "ŚśŜŝŞşŠšſȘșṠṡṢṣṤṥṦṧṨṩẛ"),
+    ('t', "ŢţŤťŦŧȚțṪṫṬṭṮṯṰṱẗ"),
+    ('u', "ÙÚÛÜùúûüŨũŪūŬŭŮůŰűŲųƯưǓǔǕǖǗǘǙǚǛǜȔȕȖȗṲṳṴṵṶṷṸṹṺṻỤụỦủỨứỪừỬửỮữỰự"),
+    ('v', "ṼṽṾṿ"),
+    ('w', "ŴŵẀẁẂẃẄẅẆẇẈẉẘ"),
+    ('x', "ẊẋẌẍ"),
+    ('y', "ÝýÿŶŷŸȲȳẎẏẙỲỳỴỵỶỷỸỹ"),
+    ('z', "ŹźŻżŽžƵƶẐẑẒẓẔẕ"),
+    ('æ', "ÆǢǣǼǽ"),
+];
+
+/// A combining accent: no letter of its own.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}')
+}
+
+/// The letter a character counts as.
+fn fold_char(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
+    }
+    if let Some((base, _)) = LETTERS.iter().find(|(_, forms)| forms.contains(c)) {
+        return *base;
+    }
+    // Other scripts: a capital counts as its small letter where the two belong to each other alone.
+    match single(c.to_lowercase()) {
+        Some(small) if single(small.to_uppercase()) == Some(c) => small,
+        _ => c,
+    }
+}
+
+fn single(mut chars: impl Iterator<Item = char>) -> Option<char> {
+    let first = chars.next()?;
+    chars.next().is_none().then_some(first)
+}
+
+/// A text as folded search sees it: small letters without accents. Two texts match when their folded
+/// forms do. Accents written as combining marks of their own are dropped from what is searched for.
+pub fn fold(text: &str) -> String {
+    text.chars().filter(|c| !is_mark(*c)).map(fold_char).collect()
+}
+
+/// Every character that folds to `base`, itself first.
+pub fn forms(base: char) -> Vec<char> {
+    let mut all = vec![base];
+    let capital = single(base.to_uppercase());
+    if let Some(capital) = capital.filter(|c| *c != base && fold_char(*c) == base) {
+        all.push(capital);
+    }
+    for c in LETTERS.iter().filter(|(b, _)| *b == base).flat_map(|(_, forms)| forms.chars()) {
+        if !all.contains(&c) {
+            all.push(c);
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_lose_case_and_accents() {
+        for (text, want) in [
+            ("MUÑOZ", "munoz"),
+            ("Mun\u{303}oz", "munoz"),
+            ("Łódź", "lodz"),
+            ("Nguyễn", "nguyen"),
+            ("ΟΔ", "οδ"),
+            ("Straße 7%", "straße 7%"),
+        ] {
+            assert_eq!(fold(text), want);
+        }
+    }
+
+    #[test]
+    fn every_form_folds_to_its_letter_and_only_there() {
+        for (base, listed) in LETTERS {
+            assert_eq!(fold_char(*base), *base);
+            for c in listed.chars() {
+                assert_eq!(fold_char(c), *base, "{c}");
+                assert!(forms(*base).contains(&c));
+            }
+        }
+        // Whatever folds to a letter is in that letter's pattern: the two directions agree.
+        for c in ('\u{20}'..'\u{2200}').filter(|c| !is_mark(*c)) {
+            assert!(forms(fold_char(c)).contains(&c), "{c:?} {:x}", u32::from(c));
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Reading: cells to the text of a FHIR value.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use jiff::civil::Time;
+use jiff::tz::Offset;
+
+use crate::fhir::primitive::{self, Precision};
+use crate::mapping::catalog::SqlType;
+use crate::mapping::rows::Row;
+
+use super::format::{DateIn, Stamp, clock_time};
+use super::{Gather, Lens, Out, Reading, Slot, Step};
+
+/// A cell that cannot be shown as what the mapping says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bad;
+
+type Text<'a> = Result<Option<Cow<'a, str>>, Bad>;
+
+impl Reading {
+    /// What a cell holds, if it holds anything.
+    pub fn cell<'a>(&self, slot: &Slot, row: Row<'a>) -> Option<&'a str> {
+        let text = row.get(slot.cell)?;
+        // The blanks that SQL's TRIM knows, so that a search sees the same text.
+        let text = if self.trim {
+            text.trim_matches(' ')
+        } else if slot.column.ty == SqlType::Char {
+            text.trim_end_matches(' ')
+        } else {
+            text
+        };
+        let something = !text.is_empty() || !self.empty_is_null;
+        (something && !slot.nothing.iter().any(|n| n == text)).then_some(text)
+    }
+}
+
+impl Lens {
+    /// The value of a row as text, whole and in its FHIR form. A list (see [`Lens::split`]) is not
+    /// taken apart or checked yet: each of its items is, with [`fits`](Out::fits).
+    pub fn read<'a>(&'a self, row: Row<'a>) -> Text<'a> {
+        let mut steps = self.steps.iter();
+        let mut value = match &self.gather {
+            Gather::Column(slot) => self.reading.cell(slot, row).map(Cow::Borrowed),
+            Gather::First(slots) => {
+                slots.iter().find_map(|slot| self.reading.cell(slot, row)).map(Cow::Borrowed)
+            }
+            Gather::Joined { slots, separator } => self.joined(slots, separator, row),
+            Gather::Parts(slots) => match steps.next() {
+                Some(Step::Reference(target)) => {
+                    let mut id = format!("{}/", target.resource_type);
+                    let cell =
+                        |n: usize| slots.get(n).and_then(|slot| self.reading.cell(slot, row));
+                    if slots.iter().any(|slot| self.reading.cell(slot, row).is_none()) {
+                        None
+                    } else if target.id.write(&mut id, cell) {
+                        Some(Cow::Owned(id))
+                    } else {
+                        return Err(Bad);
+                    }
+                }
+                Some(Step::DateTime(from)) => self.date_and_time(from, slots, row)?,
+                _ => return Err(Bad),
+            },
+        };
+        for step in steps {
+            value = self.step(step, value)?;
+        }
+        match value {
+            Some(text) if self.split.is_none() && !self.out.fits(&text) => Err(Bad),
+            Some(text) if text.is_empty() => Ok(None),
+            value => Ok(value),
+        }
+    }
+
+    fn joined<'a>(&self, slots: &[Slot], separator: &str, row: Row<'a>) -> Option<Cow<'a, str>> {
+        let mut cells = slots
+            .iter()
+            .filter_map(|slot| self.reading.cell(slot, row))
+            .filter(|text| !text.trim_matches(' ').is_empty());
+        let first = cells.next()?;
+        let Some(second) = cells.next() else { return Some(Cow::Borrowed(first)) };
+        let mut text = String::with_capacity(first.len() + second.len() + 16);
+        text.push_str(first);
+        for cell in std::iter::once(second).chain(cells) {
+            text.push_str(separator);
+            text.push_str(cell);
+        }
+        Some(Cow::Owned(text))
+    }
+
+    fn step<'a>(&'a self, step: &'a Step, value: Option<Cow<'a, str>>) -> Text<'a> {
+        let Some(text) = value else {
+            return Ok(match step {
+                Step::Default(text) => Some(Cow::Borrowed(text)),
+                Step::Code(map, field) => {
+                    map.missing.as_ref().and_then(|c| c.field(*field)).map(Cow::Borrowed)
+                }
+                _ => None,
+            });
+        };
+        let value = match step {
+            Step::Trim => match text.trim_matches(' ') {
+                trimmed if trimmed.is_empty() && self.reading.empty_is_null => None,
+                trimmed if trimmed.len() == text.len() => Some(text),
+                trimmed => Some(Cow::Owned(trimmed.to_owned())),
+            },
+            Step::Upper => Some(Cow::Owned(text.chars().map(upper).collect())),
+            Step::Lower => Some(Cow::Owned(text.chars().map(lower).collect())),
+            Step::Prefix(prefix) => Some(Cow::Owned(format!("{prefix}{text}"))),
+            Step::Suffix(suffix) => Some(Cow::Owned(format!("{text}{suffix}"))),
+            Step::NullIf(list) => (!list.iter().any(|n| *n == text)).then_some(text),
+            Step::Default(_) => Some(text),
+            Step::Bool { yes, no } => {
+                if yes.iter().any(|word| *word == text) {
+                    Some(Cow::Borrowed("true"))
+                } else if no.iter().any(|word| *word == text) {
+                    Some(Cow::Borrowed("false"))
+                } else {
+                    return Err(Bad);
+                }
+            }
+            Step::Integer => {
+                let number = primitive::integer(text.trim()).ok_or(Bad)?;
+                Some(Cow::Owned(number.to_string()))
+            }
+            Step::Decimal('.') => match text {
+                Cow::Borrowed(text) => Some(primitive::decimal(text.trim()).ok_or(Bad)?),
+                Cow::Owned(text) => {
+                    Some(Cow::Owned(primitive::decimal(text.trim()).ok_or(Bad)?.into_owned()))
+                }
+            },
+            Step::Decimal(separator) => {
+                let plain = text.trim().replacen(*separator, ".", 1);
+                Some(Cow::Owned(primitive::decimal(&plain).ok_or(Bad)?.into_owned()))
+            }
+            Step::Date(from) => match from.read(&text).map_err(|()| Bad)? {
+                Some(stamp) => Some(Cow::Owned(self.date(stamp)?)),
+                None => None,
+            },
+            Step::DateTime(from) => match from.read(&text).map_err(|()| Bad)? {
+                Some(stamp) => Some(Cow::Owned(self.date_time(stamp)?)),
+                None => None,
+            },
+            Step::Code(map, field) => map.get(&text).ok_or(Bad)?.field(*field).map(Cow::Borrowed),
+            Step::Reference(target) => {
+                let mut id = format!("{}/", target.resource_type);
+                if !target.id.write(&mut id, |_| Some(text.as_ref())) {
+                    return Err(Bad);
+                }
+                Some(Cow::Owned(id))
+            }
+        };
+        Ok(value)
+    }
+
+    /// A date; one that is known as an instant is the tenant's local day.
+    fn date(&self, stamp: Stamp) -> Result<String, Bad> {
+        let mut date = stamp.date;
+        if let (Some(time), Some(offset)) = (stamp.time, stamp.offset) {
+            let at = offset.to_timestamp(date.to_datetime(time)).map_err(|_| Bad)?;
+            date = self.reading.zone.to_datetime(at).date();
+        }
+        let mut out = String::with_capacity(10);
+        write_date(&mut out, date, stamp.precision)?;
+        Ok(out)
+    }
+
+    fn date_time(&self, stamp: Stamp) -> Result<String, Bad> {
+        let mut out = String::with_capacity(25);
+        let Some(time) = stamp.time else {
+            write_date(&mut out, stamp.date, stamp.precision)?;
+            return Ok(out);
+        };
+        let zone = &self.reading.zone;
+        let local = stamp.date.to_datetime(time);
+        // A time that a change of clocks skipped is read as if the clocks had not changed; one that
+        // came twice is the first.
+        let at = match stamp.offset {
+            Some(offset) => offset.to_timestamp(local).map_err(|_| Bad)?,
+            None => zone.to_ambiguous_timestamp(local).compatible().map_err(|_| Bad)?,
+        };
+        let offset = zone.to_offset(at);
+        let local = offset.to_datetime(at);
+        write_date(&mut out, local.date(), Precision::Day)?;
+        write_clock(&mut out, local.time(), offset)?;
+        Ok(out)
+    }
+
+    /// The columns of a date and of a time; a date alone where there is no time.
+    fn date_and_time<'a>(&self, from: &DateIn, slots: &[Slot], row: Row<'_>) -> Text<'a> {
+        let cell = |n: usize| slots.get(n).and_then(|slot| self.reading.cell(slot, row));
+        let Some(date) = cell(0) else { return Ok(None) };
+        let Some(mut stamp) = from.read(date).map_err(|()| Bad)? else { return Ok(None) };
+        if let Some(time) = cell(1) {
+            stamp.time = Some(time_of_day(time).ok_or(Bad)?);
+        }
+        Ok(Some(Cow::Owned(self.date_time(stamp)?)))
+    }
+}
+
+/// The capital of a letter that has exactly one.
+fn upper(c: char) -> char {
+    let mut all = c.to_uppercase();
+    all.next().filter(|_| all.next().is_none()).unwrap_or(c)
+}
+
+/// The small letter of a capital that has exactly one.
+fn lower(c: char) -> char {
+    let mut all = c.to_lowercase();
+    all.next().filter(|_| all.next().is_none()).unwrap_or(c)
+}
+
+/// `hh:mm[:ss]`, `hhmm` or `hhmmss`.
+fn time_of_day(text: &str) -> Option<Time> {
+    let text = text.trim();
+    if text.contains(':') {
+        return clock_time(text);
+    }
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    match text.len() {
+        4 if digits => clock_time(&format!("{}:{}", text.get(..2)?, text.get(2..)?)),
+        6 if digits => {
+            clock_time(&format!("{}:{}:{}", text.get(..2)?, text.get(2..4)?, text.get(4..)?))
+        }
+        _ => None,
+    }
+}
+
+fn write_date(out: &mut String, date: jiff::civil::Date, precision: Precision) -> Result<(), Bad> {
+    if date.year() < 1 {
+        return Err(Bad);
+    }
+    let (year, month, day) = (date.year(), date.month(), date.day());
+    let written = match precision {
+        Precision::Year => write!(out, "{year:04}"),
+        Precision::Month => write!(out, "{year:04}-{month:02}"),
+        _ => write!(out, "{year:04}-{month:02}-{day:02}"),
+    };
+    written.map_err(|_| Bad)
+}
+
+fn write_clock(out: &mut String, time: Time, offset: Offset) -> Result<(), Bad> {
+    write!(out, "T{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
+        .map_err(|_| Bad)?;
+    let nanos = time.subsec_nanosecond();
+    if nanos != 0 {
+        let fraction = format!("{nanos:09}");
+        let kept = fraction.trim_end_matches('0');
+        write!(out, ".{kept}").map_err(|_| Bad)?;
+    }
+    let minutes = offset.seconds() / 60;
+    let sign = if minutes < 0 { '-' } else { '+' };
+    let minutes = minutes.abs();
+    write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60).map_err(|_| Bad)
+}
+
+impl Out {
+    /// Whether a text is a valid value to write.
+    pub fn fits(&self, text: &str) -> bool {
+        match self {
+            Self::Text => text.chars().any(|c| !c.is_whitespace() && !c.is_control()),
+            Self::Code(None) => primitive::is_code(text),
+            Self::Code(Some(codes)) => codes.iter().any(|c| c == text),
+            Self::Id => primitive::is_id(text),
+            Self::Uri => primitive::is_uri(text),
+            Self::Boolean => matches!(text, "true" | "false"),
+            Self::Decimal => primitive::decimal(text).is_some_and(|c| c == text),
+            Self::Integer { min, max } => {
+                primitive::integer(text).is_some_and(|n| (*min..=*max).contains(&n))
+            }
+            Self::Date => primitive::partial_date(text).is_some(),
+            Self::DateTime => text.contains('T') || primitive::partial_date(text).is_some(),
+            Self::Instant => text.contains('T'),
+            Self::Time => text.len() >= 8 && clock_time(text).is_some(),
+        }
+    }
+
+    /// Whether the value stands in JSON without quotes.
+    pub fn bare(&self) -> bool {
+        matches!(self, Self::Boolean | Self::Decimal | Self::Integer { .. })
+    }
+}

@@ -1,0 +1,190 @@
+//! Id templates: a row's key to a FHIR id and back.
+
+use crate::fhir::primitive;
+use crate::mapping::catalog::SqlType;
+use crate::mapping::plan::{ColumnRef, Value};
+
+use super::typed;
+
+/// Most keys one id may stand for, when texts could be cut in several ways.
+const MAX_CANDIDATES: usize = 16;
+
+/// A template over key columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdTemplate {
+    pub parts: Vec<IdPart>,
+    pub key: Vec<ColumnRef>,
+}
+
+/// One part of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdPart {
+    Literal(String),
+    /// A column of the key, by its place.
+    Key(usize),
+}
+
+impl IdTemplate {
+    /// Appends the id of a row whose key cells `cell` gives. `false`, with `out` as it was, when a
+    /// cell is missing or the result is no FHIR id.
+    pub fn write<'a>(&self, out: &mut String, cell: impl Fn(usize) -> Option<&'a str>) -> bool {
+        let start = out.len();
+        for part in &self.parts {
+            match part {
+                IdPart::Literal(text) => out.push_str(text),
+                IdPart::Key(n) => {
+                    let Some(text) = cell(*n) else {
+                        out.truncate(start);
+                        return false;
+                    };
+                    out.push_str(self.shown(*n, text));
+                }
+            }
+        }
+        let good = out.get(start..).is_some_and(primitive::is_id);
+        if !good {
+            out.truncate(start);
+        }
+        good
+    }
+
+    /// Whether every key makes a FHIR id: whole numbers and UUIDs do, texts need not.
+    pub fn fits_every_key(&self) -> bool {
+        let fits = |c: &ColumnRef| matches!(c.ty, SqlType::Integer { .. } | SqlType::Uuid);
+        self.key.iter().all(fits)
+    }
+
+    /// A padded column's blanks are not part of its value.
+    fn shown<'a>(&self, n: usize, text: &'a str) -> &'a str {
+        match self.key.get(n).map(|c| c.ty) {
+            Some(SqlType::Char) => text.trim_end_matches(' '),
+            _ => text,
+        }
+    }
+
+    /// The keys an id may stand for; none when it does not fit the template or a column's type.
+    pub fn read(&self, id: &str) -> Vec<Vec<Value>> {
+        let mut found = Vec::new();
+        if primitive::is_id(id) {
+            let mut key = vec![None; self.key.len()];
+            self.fit(&self.parts, id, &mut key, &mut found);
+        }
+        found
+    }
+
+    fn fit(
+        &self,
+        parts: &[IdPart],
+        text: &str,
+        key: &mut Vec<Option<Value>>,
+        found: &mut Vec<Vec<Value>>,
+    ) {
+        if found.len() >= MAX_CANDIDATES {
+            return;
+        }
+        let Some((part, rest)) = parts.split_first() else {
+            if text.is_empty() {
+                found.extend(key.iter().cloned().collect::<Option<Vec<_>>>());
+            }
+            return;
+        };
+        match part {
+            IdPart::Literal(literal) => {
+                if let Some(after) = text.strip_prefix(literal.as_str()) {
+                    self.fit(rest, after, key, found);
+                }
+            }
+            IdPart::Key(n) => {
+                let Some(column) = self.key.get(*n) else { return };
+                let shortest = if rest.is_empty() { text.len() } else { 1 };
+                for end in (shortest..=text.len()).rev() {
+                    let Some((mine, after)) = text.split_at_checked(end) else { continue };
+                    let Some(value) = typed::for_column(column, mine) else { continue };
+                    if mine.is_empty() || value.text != mine {
+                        continue;
+                    }
+                    if let Some(place) = key.get_mut(*n) {
+                        *place = Some(value);
+                    }
+                    self.fit(rest, after, key, found);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const INT: SqlType = SqlType::Integer { bits: 32, unsigned: false };
+
+    fn template(parts: &[&str], types: &[SqlType]) -> IdTemplate {
+        let mut n = 0;
+        let parts = parts
+            .iter()
+            .map(|p| {
+                if *p == "$" {
+                    n += 1;
+                    IdPart::Key(n - 1)
+                } else {
+                    IdPart::Literal((*p).to_owned())
+                }
+            })
+            .collect();
+        let key = types
+            .iter()
+            .map(|ty| ColumnRef { relation: 0, name: "k".to_owned(), ty: *ty })
+            .collect();
+        IdTemplate { parts, key }
+    }
+
+    #[test]
+    fn only_canonical_keys_fit() {
+        let t = template(&["adm-", "$"], &[INT]);
+        assert_eq!(t.read("adm-12")[0][0].text, "12");
+        for bad in
+            ["12", "adm-", "adm-012", "adm-12abc", "adm-+1", "ADM-1", "adm-99999999999", "adm-1/2"]
+        {
+            assert!(t.read(bad).is_empty(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn texts_that_can_be_cut_in_several_ways_give_every_way() {
+        let t = template(&["$", "-", "$"], &[SqlType::Text, SqlType::Text]);
+        let keys = t.read("a-b-c");
+        assert_eq!(keys.len(), 2);
+        let int = template(&["$", "-", "$"], &[SqlType::Text, INT]);
+        assert_eq!(int.read("8310-5-7").len(), 1);
+    }
+
+    #[test]
+    fn a_row_without_a_good_key_has_no_id() {
+        let t = template(&["$"], &[SqlType::Char]);
+        let mut out = String::new();
+        assert!(t.write(&mut out, |_| Some("AB  ")) && out == "AB");
+        assert!(!t.write(&mut out, |_| Some("a/b")) && !t.write(&mut out, |_| None));
+        assert_eq!(out, "AB");
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_row_gives_leads_back_to_it(n in any::<i32>(), text in "[A-Za-z0-9.-]{1,20}") {
+            let t = template(&["x-", "$", ".", "$"], &[INT, SqlType::Text]);
+            let number = n.to_string();
+            let cells = [number.as_str(), text.as_str()];
+            let mut id = String::new();
+            prop_assert!(t.write(&mut id, |i| cells.get(i).copied()));
+            let found = t.read(&id);
+            let same = |k: &Vec<Value>| k[0].text == cells[0] && k[1].text == cells[1];
+            prop_assert!(found.iter().any(same));
+        }
+
+        #[test]
+        fn nothing_panics(id in any::<String>()) {
+            let _ = template(&["$", "-", "$"], &[SqlType::Text, SqlType::Uuid]).read(&id);
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The way back: a wanted FHIR value to a condition on the columns. `None` throughout means that a
+//! lens cannot be searched that way; `Some(Never)` that no row can match. A condition holds of no row
+//! that does not show the value. `strict` demands the other direction as well, which every negation
+//! needs: an indexed text column is otherwise compared as it stands, so that its index serves, and a
+//! cell with stray blanks at its ends is shown and not found.
+
+use crate::mapping::catalog::SqlType;
+use crate::mapping::plan::{Expr, Predicate, TextMatch, Value};
+
+use super::codes::{CodeMap, Coded};
+use super::predicate::{all, any, column_in, not, one_of};
+use super::{Gather, Lens, Reading, Slot, Step, typed};
+
+impl Lens {
+    /// The value is one of these texts, exactly.
+    pub fn equals(&self, wanted: &[String], strict: bool) -> Option<Predicate> {
+        if self.split.is_some() {
+            return None;
+        }
+        let fitting = owned(wanted.iter().map(String::as_str).filter(|w| self.out.fits(w)));
+        self.one_of(self.steps.len(), &fitting, strict)
+    }
+
+    /// The value's text begins with, is or contains `text`.
+    pub fn matches(&self, how: TextMatch, text: &str, folded: bool) -> Option<Predicate> {
+        let how = match &self.split {
+            None => how,
+            Some(separator) => {
+                let mut chars = separator.chars();
+                let separator = chars.next().filter(|_| chars.next().is_none())?;
+                match how {
+                    // No part holds the separator, so no part begins with such a text.
+                    TextMatch::StartsWith | TextMatch::Contains if text.contains(separator) => {
+                        return Some(Predicate::Never);
+                    }
+                    TextMatch::StartsWith => TextMatch::StartsWord { separator },
+                    TextMatch::Contains => how,
+                    _ => return None,
+                }
+            }
+        };
+        self.text(self.steps.len(), how, text, folded)
+    }
+
+    pub(super) fn step_before(&self, n: usize) -> Option<&Step> {
+        n.checked_sub(1).and_then(|n| self.steps.get(n))
+    }
+
+    /// What a cell or the joined cells are compared as when the index does not matter.
+    fn shown(&self, slot: &Slot) -> Expr {
+        shown(&self.reading, slot)
+    }
+
+    fn shown_joined(&self, slots: &[Slot], separator: &str) -> Expr {
+        let parts = slots.iter().map(|slot| self.shown(slot)).collect();
+        Expr::Joined { parts, separator: separator.to_owned() }
+    }
+
+    /// The first column that holds something meets its condition.
+    fn first(
+        &self,
+        slots: &[Slot],
+        each: impl Iterator<Item = Option<Predicate>>,
+    ) -> Option<Predicate> {
+        let mut before = Vec::new();
+        let mut alternatives = Vec::new();
+        for (slot, condition) in slots.iter().zip(each) {
+            alternatives.push(all(before.iter().cloned().chain([condition?])));
+            before.push(blank(&self.reading, slot));
+        }
+        Some(any(alternatives))
+    }
+
+    /// A cell is one of these texts as [`Reading::cell`] gives it.
+    fn cell_in(&self, slot: &Slot, wanted: &[String], strict: bool) -> Option<Predicate> {
+        let (column, reading) = (&slot.column, &self.reading);
+        let cannot = |w: &str| {
+            slot.nothing.iter().any(|n| n == w)
+                || (reading.empty_is_null && w.is_empty())
+                || (reading.trim && (w.starts_with(' ') || w.ends_with(' ')))
+        };
+        let wanted = owned(wanted.iter().map(String::as_str).filter(|w| !cannot(w)));
+        let texts = || {
+            let value = |text: &String| Value { ty: SqlType::Text, text: text.clone() };
+            one_of(shown(reading, slot), wanted.iter().map(value).collect())
+        };
+        Some(match column.ty {
+            SqlType::Float | SqlType::Json | SqlType::Other => return None,
+            // 5 and 5.00 are one number and two texts.
+            SqlType::Decimal => all([column_in(column, &wanted), texts()]),
+            SqlType::Enum => column_in(column, &wanted),
+            SqlType::Text | SqlType::Char | SqlType::Any
+                if reading.trim && (strict || !slot.indexed) =>
+            {
+                texts()
+            }
+            _ => {
+                let own = |w: &&str| typed::for_column(column, w).is_some_and(|v| v.text == **w);
+                column_in(column, &owned(wanted.iter().map(String::as_str).filter(own)))
+            }
+        })
+    }
+
+    /// The value after `n` steps is one of these texts.
+    pub(in crate::mapping) fn one_of(
+        &self,
+        n: usize,
+        wanted: &[String],
+        strict: bool,
+    ) -> Option<Predicate> {
+        let Some(step) = self.step_before(n) else { return self.gathered(wanted, strict) };
+        match step {
+            Step::Trim if self.reading.trim => self.one_of(n - 1, wanted, strict),
+            Step::Trim => match &self.gather {
+                Gather::Column(slot) if n == 1 && typed::is_text(slot.column.ty) => {
+                    let left = Expr::Trimmed(Box::new(Expr::Column(slot.column.clone())));
+                    let value = |w: &String| Value { ty: SqlType::Text, text: w.clone() };
+                    Some(one_of(left, wanted.iter().map(value).collect()))
+                }
+                _ => None,
+            },
+            Step::Prefix(prefix) => {
+                let inner = wanted.iter().filter_map(|w| w.strip_prefix(prefix.as_str()));
+                self.one_of(n - 1, &owned(inner), strict)
+            }
+            Step::Suffix(suffix) => {
+                let inner = wanted.iter().filter_map(|w| w.strip_suffix(suffix.as_str()));
+                self.one_of(n - 1, &owned(inner), strict)
+            }
+            Step::NullIf(list) => {
+                let inner = wanted.iter().filter(|w| !list.contains(w));
+                self.one_of(n - 1, &owned(inner.map(String::as_str)), strict)
+            }
+            Step::Default(text) => {
+                let mut parts = vec![self.one_of(n - 1, wanted, strict)?];
+                if wanted.contains(text) {
+                    parts.push(self.none(n - 1)?);
+                }
+                Some(any(parts))
+            }
+            Step::Bool { yes, no } => {
+                let mut words = Vec::new();
+                if wanted.iter().any(|w| w == "true") {
+                    words.extend_from_slice(yes);
+                }
+                if wanted.iter().any(|w| w == "false") {
+                    words.extend(no.iter().filter(|word| !yes.contains(word)).cloned());
+                }
+                self.one_of(n - 1, &words, strict)
+            }
+            Step::Integer if self.whole_number() => self.one_of(n - 1, wanted, strict),
+            Step::Code(map, field) => self.coded(n, map, strict, |c| {
+                c.field(*field).is_some_and(|t| wanted.iter().any(|w| w == t))
+            }),
+            // Several texts come to the same in upper case, and several spellings to one number.
+            Step::Upper
+            | Step::Lower
+            | Step::Integer
+            | Step::Decimal(_)
+            | Step::Reference(_)
+            | Step::Date(_)
+            | Step::DateTime(_) => None,
+        }
+    }
+
+    fn gathered(&self, wanted: &[String], strict: bool) -> Option<Predicate> {
+        match &self.gather {
+            Gather::Column(slot) => self.cell_in(slot, wanted, strict),
+            Gather::First(slots) => {
+                let each = slots.iter().map(|slot| self.cell_in(slot, wanted, strict));
+                self.first(slots, each)
+            }
+            Gather::Joined { slots, .. } if slots.iter().any(|s| !s.nothing.is_empty()) => None,
+            Gather::Joined { slots, separator } => {
+                let left = self.shown_joined(slots, separator);
+                let value = |w: &String| Value { ty: SqlType::Text, text: w.clone() };
+                Some(one_of(left, wanted.iter().map(value).collect()))
+            }
+            Gather::Parts(_) => None,
+        }
+    }
+
+    /// The rows whose code is a wanted one.
+    pub(super) fn coded(
+        &self,
+        n: usize,
+        map: &CodeMap,
+        strict: bool,
+        wanted: impl Fn(&Coded) -> bool,
+    ) -> Option<Predicate> {
+        let keys = map.entries.iter().filter(|(_, c)| wanted(c)).map(|(key, _)| key.as_str());
+        let mut parts = vec![self.keys(n - 1, map, &owned(keys), strict)?];
+        if map.otherwise.as_ref().is_some_and(&wanted) {
+            let every = owned(map.entries.iter().map(|(key, _)| key.as_str()));
+            let known = self.keys(n - 1, map, &every, true)?;
+            parts.push(all([not(known), self.some(n - 1)?]));
+        }
+        if map.missing.as_ref().is_some_and(&wanted) {
+            parts.push(self.none(n - 1)?);
+        }
+        Some(any(parts))
+    }
+
+    fn keys(&self, n: usize, map: &CodeMap, keys: &[String], strict: bool) -> Option<Predicate> {
+        let textual = self.slots().iter().all(|slot| typed::is_text(slot.column.ty));
+        if !map.ignore_case || !textual {
+            return self.one_of(n, keys, strict);
+        }
+        let each = keys.iter().map(|key| self.text(n, TextMatch::Equals, key, true));
+        Some(any(each.collect::<Option<Vec<_>>>()?))
+    }
+
+    pub(super) fn text(
+        &self,
+        n: usize,
+        how: TextMatch,
+        text: &str,
+        folded: bool,
+    ) -> Option<Predicate> {
+        let Some(step) = self.step_before(n) else {
+            let on = |left: Expr| Predicate::Text { left, how, text: text.to_owned(), folded };
+            let textual = self.slots().iter().all(|slot| typed::is_text(slot.column.ty));
+            return match &self.gather {
+                _ if !textual => None,
+                Gather::Column(slot) if how == TextMatch::Equals && !folded => {
+                    self.cell_in(slot, &[text.to_owned()], false)
+                }
+                Gather::Joined { slots, .. } if slots.iter().any(|s| !s.nothing.is_empty()) => None,
+                Gather::Column(slot) => {
+                    Some(all([on(self.shown(slot)), not(stands_for_nothing(&self.reading, slot))]))
+                }
+                Gather::Joined { slots, separator } => {
+                    Some(on(self.shown_joined(slots, separator)))
+                }
+                Gather::First(slots) => self.first(
+                    slots,
+                    slots.iter().map(|slot| {
+                        let nothing = stands_for_nothing(&self.reading, slot);
+                        Some(all([on(self.shown(slot)), not(nothing)]))
+                    }),
+                ),
+                Gather::Parts(_) => None,
+            };
+        };
+        match step {
+            Step::Trim if self.reading.trim => self.text(n - 1, how, text, folded),
+            Step::Upper | Step::Lower if folded => self.text(n - 1, how, text, true),
+            Step::NullIf(list) => {
+                let inner = self.text(n - 1, how, text, folded)?;
+                Some(all([inner, not(self.one_of(n - 1, list, true)?)]))
+            }
+            Step::Default(default) => {
+                let mut parts = vec![self.text(n - 1, how, text, folded)?];
+                if matches(default, how, text, folded) {
+                    parts.push(self.none(n - 1)?);
+                }
+                Some(any(parts))
+            }
+            Step::Code(map, field) => self.coded(n, map, false, |c| {
+                c.field(*field).is_some_and(|value| matches(value, how, text, folded))
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// A column as it is shown: without blanks at its ends where they do not count.
+fn shown(reading: &Reading, slot: &Slot) -> Expr {
+    let column = Expr::Column(slot.column.clone());
+    if reading.trim { Expr::Trimmed(Box::new(column)) } else { column }
+}
+
+/// A cell holds a text that stands for nothing.
+fn stands_for_nothing(reading: &Reading, slot: &Slot) -> Predicate {
+    if !typed::is_text(slot.column.ty) {
+        return column_in(&slot.column, &slot.nothing);
+    }
+    let value = |text: &String| Value { ty: SqlType::Text, text: text.clone() };
+    one_of(shown(reading, slot), slot.nothing.iter().map(value).collect())
+}
+
+/// A cell holds nothing: NULL, only blanks where those count as nothing, or a text that stands for it.
+pub(in crate::mapping) fn blank(reading: &Reading, slot: &Slot) -> Predicate {
+    let null = Predicate::IsNull(Expr::Column(slot.column.clone()));
+    let nothing = stands_for_nothing(reading, slot);
+    if !reading.empty_is_null || !typed::is_text(slot.column.ty) {
+        return any([null, nothing]);
+    }
+    let empty = Value { ty: SqlType::Text, text: String::new() };
+    any([null, one_of(shown(reading, slot), vec![empty]), nothing])
+}
+
+fn owned<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    texts.map(str::to_owned).collect()
+}
+
+/// The same match on a text that is known already.
+pub(in crate::mapping) fn matches(value: &str, how: TextMatch, text: &str, folded: bool) -> bool {
+    use crate::mapping::fold::fold;
+    let (value, text) =
+        if folded { (fold(value), fold(text)) } else { (value.to_owned(), text.to_owned()) };
+    match how {
+        TextMatch::Equals => value == text,
+        TextMatch::StartsWith => value.starts_with(&text),
+        TextMatch::Contains => value.contains(&text),
+        TextMatch::StartsWord { separator } => {
+            value.split(separator).any(|word| word.starts_with(&text)) || value.starts_with(&text)
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Date parameters. The wanted date is an interval, and so is what a cell stands for: a year, a month,
+//! a day, or a moment (R4 section 3.1.1.4.5). Times without a zone are the tenant's own.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use crate::fhir::params::ParamPath;
+use crate::fhir::primitive::DateInterval;
+use crate::fhir::query::unescape;
+use crate::mapping::lens::Lens;
+use crate::mapping::lens::predicate::{all, any, not};
+use crate::mapping::plan::Predicate;
+use crate::mapping::tree::{Object, Tree};
+
+use super::stored::Stored;
+use super::walk::Walk;
+use super::{Found, Prefix, Refusal, Unable};
+
+/// A wanted date in the tenant's local time.
+#[derive(Clone, Copy)]
+struct Wanted {
+    prefix: Prefix,
+    from: DateTime,
+    to: DateTime,
+}
+
+pub(super) fn condition(
+    walk: &Walk<'_>,
+    path: &ParamPath,
+    value: &str,
+    modifier: Option<&str>,
+) -> Result<Predicate, Refusal> {
+    const EXPECTED: Refusal =
+        Refusal::Value("a date such as ge2024-01-31 or 2024-01-31T10:00:00Z, without 'ap'");
+    if modifier.is_some() {
+        return Err(Refusal::Modifier);
+    }
+    let text = unescape(value);
+    let (prefix, date) = Prefix::cut(&text);
+    if prefix == Prefix::Ap {
+        return Err(EXPECTED);
+    }
+    let interval = DateInterval::parse(date).ok_or(EXPECTED)?;
+    let zone = &walk.reading.zone;
+    let (from, to) = interval.local(zone).ok_or(EXPECTED)?;
+    let wanted = Wanted { prefix, from, to };
+    Ok(walk.run(path, &|at| match at.tree {
+        Tree::Leaf(leaf) => compare(&leaf.lens, wanted),
+        Tree::Object(object) if at.ty == "Period" => period(walk, object, wanted),
+        Tree::Const(constant) => constant_fits(&constant.text, wanted, zone),
+        _ => Err(Unable),
+    })?)
+}
+
+/// The cell holds a date at all.
+pub(super) fn present(lens: &Lens) -> Found {
+    Ok(any(Stored::of(lens)?.iter().map(Stored::present)))
+}
+
+fn compare(lens: &Lens, wanted: Wanted) -> Found {
+    let Wanted { prefix, from, to } = wanted;
+    let each = |stored: &Stored<'_>| -> Found {
+        let (low, high) = (stored.ceil(from)?, stored.floor(to));
+        let inside = if low < high {
+            all([stored.from(low)?, stored.before(high)?])
+        } else {
+            Predicate::Never
+        };
+        Ok(all([
+            match prefix {
+                Prefix::Eq | Prefix::Ap => inside,
+                Prefix::Ne => not(inside),
+                Prefix::Gt => stored.from(high)?,
+                Prefix::Ge => stored.from(low.min(high))?,
+                Prefix::Lt => stored.before(low)?,
+                Prefix::Le => stored.before(low.max(high))?,
+                Prefix::Sa => stored.from(stored.ceil(to)?)?,
+                Prefix::Eb => stored.before(stored.floor(from))?,
+            },
+            stored.present(),
+        ]))
+    };
+    let found: Result<Vec<_>, Unable> = Stored::of(lens)?.iter().map(each).collect();
+    found.map(any)
+}
+
+/// A period: open ends are infinitely far away.
+fn period(walk: &Walk<'_>, object: &Object, wanted: Wanted) -> Found {
+    let zone = &walk.reading.zone;
+    let Wanted { prefix, from, to } = wanted;
+    let (start, end) = (End::of(object, "start", zone)?, End::of(object, "end", zone)?);
+    let (open_start, open_end) = (not(start.present()?), not(end.present()?));
+    let there = any([start.present()?, end.present()?]);
+    let inside = || -> Found { Ok(all([start.begins_from(from)?, end.until(to)?])) };
+    let beyond = || -> Found { Ok(any([end.reaches_past(to)?, open_end.clone()])) };
+    let before = || -> Found { Ok(any([start.begins_before(from)?, open_start.clone()])) };
+    let found = match prefix {
+        Prefix::Eq | Prefix::Ap => inside()?,
+        Prefix::Ne => not(inside()?),
+        Prefix::Gt => beyond()?,
+        Prefix::Ge => any([beyond()?, inside()?]),
+        Prefix::Lt => before()?,
+        Prefix::Le => any([before()?, inside()?]),
+        Prefix::Sa => start.begins_from(to)?,
+        Prefix::Eb => end.until(from)?,
+    };
+    Ok(all([there, found]))
+}
+
+/// One end of a period.
+enum End<'l> {
+    Nowhere,
+    Always(DateTime, DateTime),
+    Stored(Vec<Stored<'l>>),
+}
+
+impl<'l> End<'l> {
+    fn of(object: &'l Object, name: &str, zone: &TimeZone) -> Result<Self, Unable> {
+        match object.member(name).map(|m| &m.value) {
+            None => Ok(Self::Nowhere),
+            Some(Tree::Leaf(leaf)) => Stored::of(&leaf.lens).map(Self::Stored),
+            Some(Tree::Const(constant)) => {
+                let own = DateInterval::parse(&constant.text).and_then(|own| own.local(zone));
+                own.map(|(from, to)| Self::Always(from, to)).ok_or(Unable)
+            }
+            Some(_) => Err(Unable),
+        }
+    }
+
+    fn each(
+        &self,
+        always: impl Fn(DateTime, DateTime) -> bool,
+        stored: impl Fn(&Stored<'l>) -> Found,
+    ) -> Found {
+        match self {
+            Self::Always(from, to) if always(*from, *to) => Ok(Predicate::Always),
+            Self::Nowhere | Self::Always(..) => Ok(Predicate::Never),
+            Self::Stored(all_stored) => {
+                let each = |s: &Stored<'l>| Ok(all([stored(s)?, s.present()]));
+                let found: Result<Vec<_>, Unable> = all_stored.iter().map(each).collect();
+                found.map(any)
+            }
+        }
+    }
+
+    fn present(&self) -> Found {
+        self.each(|_, _| true, |stored| Ok(stored.present()))
+    }
+
+    fn begins_from(&self, at: DateTime) -> Found {
+        self.each(|from, _| from >= at, |stored| stored.from(stored.ceil(at)?))
+    }
+
+    fn begins_before(&self, at: DateTime) -> Found {
+        self.each(|from, _| from < at, |stored| stored.before(stored.ceil(at)?))
+    }
+
+    fn until(&self, at: DateTime) -> Found {
+        self.each(|_, to| to <= at, |stored| stored.before(stored.floor(at)))
+    }
+
+    fn reaches_past(&self, at: DateTime) -> Found {
+        self.each(|_, to| to > at, |stored| stored.from(stored.floor(at)))
+    }
+}
+
+fn constant_fits(text: &str, wanted: Wanted, zone: &TimeZone) -> Found {
+    let own = DateInterval::parse(text).and_then(|own| own.local(zone)).ok_or(Unable)?;
+    let (from, to) = (wanted.from, wanted.to);
+    let inside = own.0 >= from && own.1 <= to;
+    let fits = match wanted.prefix {
+        Prefix::Eq | Prefix::Ap => inside,
+        Prefix::Ne => !inside,
+        Prefix::Gt => own.1 > to,
+        Prefix::Ge => own.1 > to || inside,
+        Prefix::Lt => own.0 < from,
+        Prefix::Le => own.0 < from || inside,
+        Prefix::Sa => own.0 >= to,
+        Prefix::Eb => own.1 <= from,
+    };
+    Ok(if fits { Predicate::Always } else { Predicate::Never })
+}

@@ -1,0 +1,91 @@
+//! Which texts are dates of a layout: every digit, every separator, every day of the calendar. A cell
+//! that fails here could not be shown, and what cannot be shown must not be found.
+
+use crate::mapping::catalog::SqlType;
+use crate::mapping::lens::layout::Layout;
+use crate::mapping::lens::predicate::{all, any, not, one_of};
+use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, Predicate, Value};
+
+/// Days no month has, and the one of leap years.
+const NO_DAYS: [&str; 6] = ["02-30", "02-31", "04-31", "06-31", "09-31", "11-31"];
+
+/// The condition that a column holds a date, or a time alone, of a layout. `loose` lets a blank stand
+/// where the layout has a `T`.
+pub(super) fn of(column: &ColumnRef, layout: &Layout, loose: bool) -> Predicate {
+    let at = Slices { column };
+    let [year, month, day, hour, minute, second, _] = layout.fields;
+    let mut parts = vec![at.among(&[(layout.length + 1, 1)], &[""])];
+    for (place, literal) in &layout.literals {
+        let mut texts = vec![literal.to_string()];
+        if loose && *literal == 'T' {
+            texts.push(" ".to_owned());
+        }
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        parts.push(at.among(&[(*place, 1)], &texts));
+    }
+    if let Some(year) = year {
+        parts.extend((year..year + 4).map(|place| at.between(place, "0", "9")));
+        parts.push(not(at.among(&[(year, 4)], &["0000"])));
+    }
+    parts.extend(month.map(|place| at.numbers(place, 1, 12)));
+    parts.extend(day.map(|place| at.numbers(place, 1, 31)));
+    if let (Some(year), Some(month), Some(day)) = (year, month, day) {
+        let in_year = [(month, 2), (day, 2)];
+        parts.push(not(at.among(&in_year, &NO_DAYS)));
+        parts.push(any([not(at.among(&in_year, &["02-29"])), at.leap(year)]));
+    }
+    parts.extend(hour.map(|place| at.numbers(place, 0, 23)));
+    for place in [minute, second].into_iter().flatten() {
+        parts.push(at.between(place, "0", "5"));
+        parts.push(at.between(place + 1, "0", "9"));
+    }
+    all(parts)
+}
+
+struct Slices<'c> {
+    column: &'c ColumnRef,
+}
+
+impl Slices<'_> {
+    /// Slices with a hyphen between them.
+    fn expr(&self, slices: &[(u32, u32)]) -> Expr {
+        let mut pieces = Vec::new();
+        for (start, length) in slices {
+            if !pieces.is_empty() {
+                pieces.push(Piece::Literal("-".to_owned()));
+            }
+            pieces.push(Piece::Slice { start: *start, length: *length });
+        }
+        Expr::Pieces { column: self.column.clone(), pieces }
+    }
+
+    fn among(&self, slices: &[(u32, u32)], texts: &[&str]) -> Predicate {
+        let value = |text: &&str| Value { ty: SqlType::Text, text: (*text).to_owned() };
+        one_of(self.expr(slices), texts.iter().map(value).collect())
+    }
+
+    fn between(&self, place: u32, low: &str, high: &str) -> Predicate {
+        let bound = |op, text: &str| Predicate::Compare {
+            left: self.expr(&[(place, 1)]),
+            op,
+            right: Value { ty: SqlType::Text, text: text.to_owned() },
+        };
+        // An empty slice is below every digit, and a longer one there is none.
+        all([bound(CompareOp::Ge, low), bound(CompareOp::Le, high)])
+    }
+
+    /// Two digits that are a number within bounds.
+    fn numbers(&self, place: u32, low: u32, high: u32) -> Predicate {
+        let texts: Vec<String> = (low..=high).map(|n| format!("{n:02}")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        self.among(&[(place, 2)], &texts)
+    }
+
+    fn leap(&self, year: u32) -> Predicate {
+        let fours: Vec<String> = (1..25).map(|n| format!("{:02}", n * 4)).collect();
+        let fours: Vec<&str> = fours.iter().map(String::as_str).collect();
+        let centuries: Vec<String> = (1..25).map(|n| format!("{:02}00", n * 4)).collect();
+        let centuries: Vec<&str> = centuries.iter().map(String::as_str).collect();
+        any([self.among(&[(year + 2, 2)], &fours), self.among(&[(year, 4)], &centuries)])
+    }
+}

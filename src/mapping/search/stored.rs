@@ -1,0 +1,361 @@
+//! Dates as they are stored: which cells hold one, and how one is compared with a moment.
+
+use jiff::ToSpan;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+use crate::base::Engine;
+use crate::fhir::primitive::Precision;
+use crate::mapping::catalog::SqlType;
+use crate::mapping::lens::format::{DateFormat, DateIn};
+use crate::mapping::lens::layout::{Layout, iso_layouts};
+use crate::mapping::lens::predicate::{all, column_in, not};
+use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, blank, typed};
+use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, Predicate, Value};
+
+use super::{Found, Unable, shape};
+
+/// One way a lens finds a date in its cells. A lens has several where texts may be of several lengths;
+/// no cell is of two.
+pub(super) struct Stored<'l> {
+    left: Expr,
+    form: Form,
+    /// What a value stands for; a moment is taken for a point.
+    grain: Precision,
+    /// Which cells are of this form.
+    shape: Predicate,
+    zone: &'l TimeZone,
+}
+
+/// How a moment is spelled for comparing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Typed(SqlType),
+    Epoch {
+        ty: SqlType,
+        millis: bool,
+    },
+    /// ISO text cut to the grain.
+    Text {
+        utc: bool,
+    },
+}
+
+impl<'l> Stored<'l> {
+    /// Every form of a lens that gives dates.
+    pub fn of(lens: &'l Lens) -> Result<Vec<Self>, Unable> {
+        let mut nothing = Vec::new();
+        let mut found = None;
+        for step in &lens.steps {
+            match step {
+                Step::Trim => {}
+                Step::NullIf(texts) if found.is_none() => nothing.extend(texts.iter().cloned()),
+                Step::Date(form) if found.is_none() => found = Some((form, true)),
+                Step::DateTime(form) if found.is_none() => found = Some((form, false)),
+                _ => return Err(Unable),
+            }
+        }
+        let (form, days) = found.ok_or(Unable)?;
+        if lens.slots().iter().any(|slot| !slot.nothing.is_empty()) {
+            return Err(Unable);
+        }
+        let reading = &lens.reading;
+        match (&lens.gather, form) {
+            (Gather::Column(slot), _) => {
+                let mut all_stored = one_column(reading, slot, form, days)?;
+                for stored in &mut all_stored {
+                    let nothing = not(column_in(&slot.column, &nothing));
+                    stored.shape = all([stored.shape.clone(), nothing]);
+                }
+                Ok(all_stored)
+            }
+            (Gather::Joined { slots, separator }, DateIn::Formats(formats)) => {
+                match (slots.as_slice(), formats.as_slice()) {
+                    ([date, time], [format]) if separator == " " && nothing.is_empty() && !days => {
+                        let (day, clock) = format.halves().ok_or(Unable)?;
+                        let clock = Layout::of_time(&clock).ok_or(Unable)?;
+                        two_columns(reading, date, &layouts(&day)?, false, time, &[clock])
+                    }
+                    _ => Err(Unable),
+                }
+            }
+            (Gather::Parts(slots), DateIn::Iso) => match slots.as_slice() {
+                [date, time] if nothing.is_empty() && !days => {
+                    let clocks: Vec<Layout> = ["HH:mm", "HH:mm:ss"]
+                        .iter()
+                        .filter_map(|t| DateFormat::parse(&format!("yyyy-MM-dd {t}")).ok())
+                        .filter_map(|f| Layout::of_time(&f.halves()?.1))
+                        .collect();
+                    let day = DateFormat::parse("yyyy-MM-dd").map_err(|_| Unable)?;
+                    two_columns(reading, date, &layouts(&day)?, false, time, &clocks)
+                }
+                _ => Err(Unable),
+            },
+            _ => Err(Unable),
+        }
+    }
+
+    /// The cell is of this form and holds a date.
+    pub fn present(&self) -> Predicate {
+        self.shape.clone()
+    }
+
+    /// At a boundary or later.
+    pub fn from(&self, at: DateTime) -> Found {
+        self.compare(CompareOp::Ge, at)
+    }
+
+    /// Before a boundary.
+    pub fn before(&self, at: DateTime) -> Found {
+        self.compare(CompareOp::Lt, at)
+    }
+
+    fn compare(&self, op: CompareOp, at: DateTime) -> Found {
+        let right = match self.form {
+            Form::Typed(SqlType::Instant) => {
+                let utc = TimeZone::UTC.to_datetime(self.instant(at)?);
+                Value { ty: SqlType::Instant, text: format!("{}Z", moment(utc)) }
+            }
+            Form::Typed(SqlType::Date) => {
+                Value { ty: SqlType::Date, text: ceil(Precision::Day, at)?.date().to_string() }
+            }
+            Form::Typed(ty) => Value { ty, text: moment(at) },
+            Form::Epoch { ty, millis } => {
+                let at = self.instant(at)?;
+                let per = if millis { 1_000_000 } else { 1_000_000_000 };
+                let number = -(-at.as_nanosecond()).div_euclid(per);
+                Value { ty, text: number.to_string() }
+            }
+            Form::Text { utc } => {
+                let at = if utc { TimeZone::UTC.to_datetime(self.instant(at)?) } else { at };
+                Value { ty: SqlType::Text, text: cut(self.grain, at)? }
+            }
+        };
+        Ok(Predicate::Compare { left: self.left.clone(), op, right })
+    }
+
+    fn instant(&self, at: DateTime) -> Result<jiff::Timestamp, Unable> {
+        self.zone.to_ambiguous_timestamp(at).compatible().map_err(|_| Unable)
+    }
+
+    /// The first boundary at or after a moment.
+    pub fn ceil(&self, at: DateTime) -> Result<DateTime, Unable> {
+        ceil(self.grain, at)
+    }
+
+    /// The last boundary at or before a moment.
+    pub fn floor(&self, at: DateTime) -> DateTime {
+        floor(self.grain, at)
+    }
+}
+
+fn layouts(format: &DateFormat) -> Result<Vec<Layout>, Unable> {
+    format.layouts().ok_or(Unable)
+}
+
+fn one_column<'l>(
+    reading: &'l Reading,
+    slot: &Slot,
+    form: &DateIn,
+    days: bool,
+) -> Result<Vec<Stored<'l>>, Unable> {
+    let column = &slot.column;
+    let sqlite = reading.engine == Engine::Sqlite;
+    let temporal = matches!(column.ty, SqlType::Date | SqlType::DateTime | SqlType::Instant);
+    let zone = &reading.zone;
+    match form {
+        DateIn::Epoch { millis } if matches!(column.ty, SqlType::Integer { .. }) => {
+            let grain = if days { Precision::Day } else { Precision::Second };
+            let left = Expr::Column(column.clone());
+            let form = Form::Epoch { ty: column.ty, millis: *millis };
+            let bound = |op, n: i64| Predicate::Compare {
+                left: left.clone(),
+                op,
+                right: Value { ty: column.ty, text: n.to_string() },
+            };
+            // Years 1 to 9999, which is what can be shown.
+            let (low, high) = (-62_135_596_800_i64, 253_402_300_799_i64);
+            let scale = if *millis { 1000 } else { 1 };
+            let fits = |n: i64| typed::value(column.ty, &n.to_string()).is_some();
+            let bounds = [(CompareOp::Ge, low * scale), (CompareOp::Le, high * scale)];
+            let bounds = bounds.into_iter().filter(|(_, n)| fits(*n)).map(|(op, n)| bound(op, n));
+            let null = not(Predicate::IsNull(left.clone()));
+            let shape = all(bounds.chain([null]));
+            Ok(vec![Stored { left: left.clone(), form, grain, shape, zone }])
+        }
+        DateIn::Iso if temporal && !sqlite => {
+            let day = days || column.ty == SqlType::Date;
+            let grain = if day { Precision::Day } else { Precision::Second };
+            let left = Expr::Column(column.clone());
+            let end = |op, text: &str| {
+                let text = match column.ty {
+                    SqlType::Date => text.get(..10).unwrap_or_default().to_owned(),
+                    SqlType::Instant => format!("{text}Z"),
+                    _ => text.to_owned(),
+                };
+                Predicate::Compare { left: left.clone(), op, right: Value { ty: column.ty, text } }
+            };
+            // Zero dates, infinity and years of five digits are none that can be shown.
+            let shape = all([
+                end(CompareOp::Ge, "0001-01-01T00:00:00"),
+                end(CompareOp::Le, "9999-12-31T23:59:59"),
+            ]);
+            let form = Form::Typed(column.ty);
+            Ok(vec![Stored { left: left.clone(), form, grain, shape, zone }])
+        }
+        DateIn::Iso if temporal || typed::is_text(column.ty) => {
+            let of = iso_layouts().into_iter();
+            Ok(of.map(|layout| text(zone, column, &layout, true, days)).collect())
+        }
+        DateIn::Formats(formats) if typed::is_text(column.ty) => {
+            let [format] = formats.as_slice() else { return several(zone, column, formats, days) };
+            let of = layouts(format)?.into_iter();
+            Ok(of.map(|layout| text(zone, column, &layout, false, days)).collect())
+        }
+        _ => Err(Unable),
+    }
+}
+
+/// Several formats, as long as no text is of two of them.
+fn several<'l>(
+    zone: &'l TimeZone,
+    column: &ColumnRef,
+    formats: &[DateFormat],
+    days: bool,
+) -> Result<Vec<Stored<'l>>, Unable> {
+    let mut found: Vec<Layout> = Vec::new();
+    for layout in formats.iter().map(layouts).collect::<Result<Vec<_>, _>>()?.into_iter().flatten()
+    {
+        if found.contains(&layout) {
+            continue;
+        }
+        if found.iter().any(|known| known.length == layout.length) {
+            return Err(Unable);
+        }
+        found.push(layout);
+    }
+    Ok(found.iter().map(|layout| text(zone, column, layout, false, days)).collect())
+}
+
+/// Text of one layout. `loose` lets a blank stand where the layout has a `T`.
+fn text<'l>(
+    zone: &'l TimeZone,
+    column: &ColumnRef,
+    layout: &Layout,
+    loose: bool,
+    days: bool,
+) -> Stored<'l> {
+    let grain = layout.precision;
+    let left = Expr::Pieces { column: column.clone(), pieces: pieces(layout) };
+    // Days of moments in the tenant's own time; only UTC text may change its day by being shown.
+    let grain = if days && !layout.utc { grain.min(Precision::Day) } else { grain };
+    let utc = layout.utc && grain > Precision::Day;
+    Stored { left, form: Form::Text { utc }, grain, shape: shape::of(column, layout, loose), zone }
+}
+
+fn two_columns<'l>(
+    reading: &'l Reading,
+    date: &Slot,
+    days: &[Layout],
+    loose: bool,
+    time: &Slot,
+    clocks: &[Layout],
+) -> Result<Vec<Stored<'l>>, Unable> {
+    let can = |ty: SqlType| {
+        typed::is_text(ty) || matches!(ty, SqlType::Date | SqlType::DateTime | SqlType::Time)
+    };
+    let [.., day] = days else { return Err(Unable) };
+    if !can(date.column.ty) || !can(time.column.ty) || day.precision != Precision::Day {
+        return Err(Unable);
+    }
+    let zone = &reading.zone;
+    let day_shape = shape::of(&date.column, day, loose);
+    let day_text = Expr::Pieces { column: date.column.clone(), pieces: pieces(day) };
+    let mut found: Vec<Stored<'l>> = days
+        .iter()
+        .map(|layout| {
+            let mut alone = text(zone, &date.column, layout, loose, true);
+            alone.shape = all([alone.shape.clone(), blank(reading, time)]);
+            alone
+        })
+        .collect();
+    for clock in clocks {
+        let time_text = Expr::Pieces { column: time.column.clone(), pieces: pieces(clock) };
+        let left =
+            Expr::Joined { parts: vec![day_text.clone(), time_text], separator: "T".to_owned() };
+        let shape = all([day_shape.clone(), shape::of(&time.column, clock, false)]);
+        let form = Form::Text { utc: clock.utc };
+        found.push(Stored { left, form, grain: Precision::Second, shape, zone });
+    }
+    Ok(found)
+}
+
+/// The pieces that make ISO text of a cell; seconds that are not there are none.
+fn pieces(layout: &Layout) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let between = ["", "-", "-", "T", ":", ":"];
+    let lengths = [4, 2, 2, 2, 2, 2];
+    for ((place, literal), length) in layout.fields.iter().zip(between).zip(lengths) {
+        let Some(start) = *place else { continue };
+        if !literal.is_empty() && !pieces.is_empty() {
+            pieces.push(Piece::Literal(literal.to_owned()));
+        }
+        pieces.push(Piece::Slice { start, length });
+    }
+    if layout.fields[4].is_some() && layout.fields[5].is_none() {
+        pieces.push(Piece::Literal(":00".to_owned()));
+    }
+    pieces
+}
+
+fn floor(grain: Precision, at: DateTime) -> DateTime {
+    let day = at.date();
+    match grain {
+        Precision::Year => start(day.first_of_year()),
+        Precision::Month => start(day.first_of_month()),
+        Precision::Day => start(day),
+        _ => at,
+    }
+}
+
+fn ceil(grain: Precision, at: DateTime) -> Result<DateTime, Unable> {
+    let low = floor(grain, at);
+    if low == at {
+        return Ok(at);
+    }
+    let next = match grain {
+        Precision::Year => low.checked_add(1.year()),
+        Precision::Month => low.checked_add(1.month()),
+        _ => low.checked_add(1.day()),
+    };
+    next.map_err(|_| Unable)
+}
+
+fn start(day: Date) -> DateTime {
+    day.at(0, 0, 0, 0)
+}
+
+/// ISO text of a boundary, as long as the grain's texts are.
+fn cut(grain: Precision, at: DateTime) -> Result<String, Unable> {
+    let day = ceil(grain.min(Precision::Day), at)?.date().to_string();
+    Ok(match grain {
+        Precision::Year => day.get(..4).unwrap_or_default().to_owned(),
+        Precision::Month => day.get(..7).unwrap_or_default().to_owned(),
+        Precision::Day => day,
+        _ => {
+            // Whole seconds are at or after a fraction when they are so after the next second.
+            let nanos = i64::from(at.subsec_nanosecond());
+            let up = if nanos == 0 { 0 } else { 1_000_000_000 - nanos };
+            let whole = at.checked_add(up.nanoseconds()).map_err(|_| Unable)?;
+            moment(whole)
+        }
+    })
+}
+
+fn moment(at: DateTime) -> String {
+    let micros = at.subsec_nanosecond() / 1000;
+    let time = at.time();
+    let seconds =
+        format!("{}T{:02}:{:02}:{:02}", at.date(), time.hour(), time.minute(), time.second());
+    if micros == 0 { seconds } else { format!("{seconds}.{micros:06}") }
+}

@@ -1,0 +1,234 @@
+//! Walking a template along a parameter's path.
+
+use std::sync::Arc;
+
+use crate::fhir::params::{ParamPath, ParamStep};
+use crate::mapping::lens::Reading;
+use crate::mapping::lens::predicate::{all, any, not};
+use crate::mapping::plan::{Predicate, Select};
+use crate::mapping::tree::{Each, Member, Object, Source, Tree, conditions};
+
+use super::{Found, Unable};
+
+/// A source to walk in.
+pub(super) struct Walk<'s> {
+    pub source: &'s Source,
+    pub reading: &'s Reading,
+    /// Whether what is found must be all there is, which a negation needs.
+    pub strict: bool,
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy)]
+pub(super) struct At<'s> {
+    pub tree: &'s Tree,
+    /// Its FHIR type.
+    pub ty: &'static str,
+    /// The system of the value set it is bound to.
+    pub system: Option<&'static str>,
+}
+
+type Visit<'v> = &'v dyn Fn(At<'_>) -> Found;
+
+impl Walk<'_> {
+    /// Whether anything fills the element a path names.
+    pub fn is_mapped(&self, path: &ParamPath) -> bool {
+        self.object_has(&self.source.root, &path.steps)
+    }
+
+    fn object_has(&self, object: &Object, steps: &[ParamStep]) -> bool {
+        let Some((step, rest)) = steps.split_first() else { return true };
+        object.members.iter().filter(|m| is_step(m, step)).any(|m| self.tree_has(&m.value, rest))
+    }
+
+    fn tree_has(&self, tree: &Tree, steps: &[ParamStep]) -> bool {
+        match tree {
+            Tree::Object(object) => self.object_has(object, steps),
+            Tree::List(items) => items.iter().any(|item| self.tree_has(item, steps)),
+            Tree::Each(each) => self.tree_has(&each.item, steps),
+            Tree::Leaf(_) | Tree::Const(_) => steps.is_empty(),
+        }
+    }
+
+    /// The rows for which `visit` holds of something the path leads to.
+    pub fn run(&self, path: &ParamPath, visit: Visit<'_>) -> Found {
+        self.object(&self.source.root, path, &path.steps, visit)
+    }
+
+    fn object(
+        &self,
+        object: &Object,
+        path: &ParamPath,
+        steps: &[ParamStep],
+        visit: Visit<'_>,
+    ) -> Found {
+        let Some((step, rest)) = steps.split_first() else { return Ok(Predicate::Never) };
+        let mut found = Vec::new();
+        for (number, member) in object.members.iter().enumerate() {
+            if !is_step(member, step) {
+                continue;
+            }
+            let mut parts = vec![conditions(&object.when, self.reading)];
+            parts.push(self.beside(object, &member.value)?);
+            // Of a choice, the first member with a value is written; the others are not there.
+            if member.choice.is_some() {
+                let earlier = object.members.iter().take(number);
+                for other in earlier.filter(|m| m.choice == member.choice) {
+                    parts.push(not(self.present(&other.value)?));
+                }
+            }
+            parts.push(self.tree(&member.value, member, step, path, rest, visit)?);
+            found.push(all(parts));
+        }
+        Ok(any(found))
+    }
+
+    fn tree(
+        &self,
+        tree: &Tree,
+        member: &Member,
+        step: &ParamStep,
+        path: &ParamPath,
+        rest: &[ParamStep],
+        visit: Visit<'_>,
+    ) -> Found {
+        let at = At { tree, ty: member.ty, system: member.system };
+        match tree {
+            Tree::List(items) => {
+                let items = items.iter();
+                let found = items.map(|item| self.tree(item, member, step, path, rest, visit));
+                Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
+            }
+            Tree::Each(each) => {
+                let inner = self.tree(&each.item, member, step, path, rest, visit)?;
+                self.rows(each, inner)
+            }
+            Tree::Object(object) => {
+                let mut parts = vec![self.complete(object)?];
+                if let Some((name, wanted)) = step.only {
+                    let Some(member) = object.member(name) else { return Ok(Predicate::Never) };
+                    parts.push(self.equals(&member.value, wanted)?);
+                }
+                parts.push(if rest.is_empty() {
+                    all([conditions(&object.when, self.reading), visit(at)?])
+                } else {
+                    self.object(object, path, rest, visit)?
+                });
+                Ok(all(parts))
+            }
+            Tree::Leaf(_) | Tree::Const(_) if rest.is_empty() => visit(at),
+            Tree::Leaf(_) | Tree::Const(_) => Ok(Predicate::Never),
+        }
+    }
+
+    /// The rows in which an object has what FHIR demands of it; without, it is not written.
+    fn complete(&self, object: &Object) -> Found {
+        let mut parts = Vec::new();
+        for (number, member) in object.members.iter().enumerate().filter(|(_, m)| m.required) {
+            let one = |m: &Member| self.present(&m.value);
+            if member.choice.is_none() {
+                parts.push(one(member)?);
+                continue;
+            }
+            let same = |m: &&Member| m.choice == member.choice;
+            if !object.members.iter().take(number).any(|m| same(&m)) {
+                let found = object.members.iter().filter(same).map(one);
+                parts.push(any(found.collect::<Result<Vec<_>, Unable>>()?));
+            }
+        }
+        Ok(all(parts))
+    }
+
+    /// The rows whose resource is written at all.
+    pub fn shown(&self) -> Found {
+        self.complete(&self.source.root)
+    }
+
+    /// The parents of one-to-many rows for which something holds.
+    pub fn rows(&self, each: &Each, inner: Predicate) -> Found {
+        let child = self.source.children.get(each.child).ok_or(Unable)?;
+        if each.max != usize::MAX {
+            // Only the first rows are shown; a condition would look at all of them.
+            return Err(Unable);
+        }
+        let filter = all([child.filter.clone(), inner]);
+        if filter == Predicate::Never {
+            return Ok(Predicate::Never);
+        }
+        Ok(Predicate::InSelect {
+            columns: child.parent.iter().map(|slot| slot.column.clone()).collect(),
+            select: Box::new(Select {
+                from: Arc::clone(&child.relation),
+                joins: Arc::clone(&child.joins),
+                columns: child.own.iter().map(|slot| slot.column.clone()).collect(),
+                filter,
+                order: Vec::new(),
+                after: None,
+                limit: None,
+            }),
+        })
+    }
+
+    /// The rows where a part has a value.
+    pub fn present(&self, tree: &Tree) -> Found {
+        match tree {
+            Tree::Const(_) => Ok(Predicate::Always),
+            Tree::Leaf(leaf) if leaf.lens.gives_dates() => super::date::present(&leaf.lens),
+            Tree::Leaf(leaf) => leaf.lens.present().ok_or(Unable),
+            Tree::List(items) => {
+                let found = items.iter().map(|item| self.present(item));
+                Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
+            }
+            Tree::Each(each) => {
+                let inner = self.present(&each.item)?;
+                self.rows(each, inner)
+            }
+            Tree::Object(object) if object.constant.is_some() => Ok(Predicate::Always),
+            Tree::Object(object) => {
+                let when = conditions(&object.when, self.reading);
+                Ok(all([when, self.something(object)?, self.complete(object)?]))
+            }
+        }
+    }
+
+    /// The rows that give an object anything, its constants being nothing by themselves.
+    fn something(&self, object: &Object) -> Found {
+        let (fixed, values): (Vec<_>, Vec<_>) =
+            object.members.iter().map(|m| &m.value).partition(|v| v.constant().is_some());
+        if values.is_empty() || (object.standing() && !fixed.is_empty()) {
+            return Ok(Predicate::Always);
+        }
+        let found = values.into_iter().map(|v| self.present(v));
+        Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
+    }
+
+    /// What must hold beside a part of an object that fits: a constant is written only where something
+    /// else is; a value is that something.
+    pub fn beside(&self, object: &Object, part: &Tree) -> Found {
+        if part.constant().is_none() || object.constant.is_some() || object.is_root() {
+            return Ok(Predicate::Always);
+        }
+        self.something(object)
+    }
+
+    /// The rows where a part is exactly this text.
+    pub fn equals(&self, tree: &Tree, wanted: &str) -> Found {
+        match tree {
+            Tree::Const(constant) if constant.text == wanted => Ok(Predicate::Always),
+            Tree::Const(_) | Tree::Object(_) => Ok(Predicate::Never),
+            Tree::Leaf(leaf) => leaf.lens.equals(&[wanted.to_owned()], self.strict).ok_or(Unable),
+            Tree::List(items) => {
+                let found = items.iter().map(|item| self.equals(item, wanted));
+                Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
+            }
+            Tree::Each(each) => {
+                let inner = self.equals(&each.item, wanted)?;
+                self.rows(each, inner)
+            }
+        }
+    }
+}
+
+fn is_step(member: &Member, step: &ParamStep) -> bool {
+    member.element == step.element && step.ty.is_none_or(|ty| ty == member.ty)
+}

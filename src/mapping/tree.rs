@@ -1,0 +1,253 @@
+//! A compiled mapping: what each source reads and what it writes. The renderer walks it, the search
+//! planner looks things up in it.
+
+use std::sync::Arc;
+
+use super::catalog::SqlType;
+use super::lens::id::IdTemplate;
+use super::lens::predicate::{all, column_in, not, one_of};
+use super::lens::{Lens, Reading, Slot, blank};
+use super::plan::{Child, ColumnRef, Expr, Join, KeyedRead, Order, Predicate, Relation, Value};
+use crate::fhir::params::ParamDef;
+
+/// One source of resources of one type.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub resource_type: String,
+    pub from: Arc<Relation>,
+    pub joins: Arc<[Join]>,
+    pub filter: Predicate,
+    /// The key columns and the cells that hold them.
+    pub key: Vec<Slot>,
+    pub id: IdTemplate,
+    /// What is fetched of the base rows.
+    pub columns: Arc<[ColumnRef]>,
+    pub children: Vec<ChildRows>,
+    /// The same, as every plan of the source has them.
+    pub child_plans: Arc<[Child]>,
+    /// How one row is read.
+    pub read: Arc<KeyedRead>,
+    pub root: Object,
+    /// Element paths, for counts of bad cells.
+    pub paths: Vec<String>,
+    /// The search parameters that may be asked for.
+    pub params: Vec<ParamDef>,
+    /// Those that can be served.
+    pub served: Vec<&'static str>,
+    /// What gives `meta.versionId`.
+    pub version: Option<Lens>,
+    /// What gives `meta.lastUpdated`.
+    pub modified: Option<Lens>,
+    /// The rows whose resource is written at all, where that can be asked.
+    pub shown: Option<Predicate>,
+}
+
+/// One-to-many rows of a source.
+#[derive(Debug)]
+pub(super) struct ChildRows {
+    pub relation: Arc<Relation>,
+    pub joins: Arc<[Join]>,
+    pub filter: Predicate,
+    pub order: Vec<Order>,
+    pub columns: Arc<[ColumnRef]>,
+    /// Own columns that hold the parent's key.
+    pub own: Vec<Slot>,
+    /// The parent's columns, in the same order.
+    pub parent: Vec<Slot>,
+}
+
+/// A part of a template.
+#[derive(Debug)]
+pub(super) enum Tree {
+    Object(Object),
+    List(Vec<Tree>),
+    Each(Box<Each>),
+    Leaf(Leaf),
+    Const(Const),
+}
+
+/// An object with its members in order.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub ty: &'static str,
+    /// All must hold, else there is no object.
+    pub when: Vec<Condition>,
+    pub members: Vec<Member>,
+    /// The whole, when nothing in it comes from a row.
+    pub constant: Option<Box<[u8]>>,
+    /// Whether it is a resource.
+    pub root: bool,
+}
+
+/// One member of an object.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// Its name in JSON.
+    pub name: String,
+    /// The element's name, without the type of a choice.
+    pub element: &'static str,
+    pub ty: &'static str,
+    /// The code system of the value set it is bound to.
+    pub system: Option<&'static str>,
+    /// `"name":`
+    pub key: Box<[u8]>,
+    /// The number of the choice it is one of.
+    pub choice: Option<u8>,
+    pub required: bool,
+    /// Whether it belongs to the summary.
+    pub summary: bool,
+    /// Its place in [`Source::paths`].
+    pub path: usize,
+    pub value: Tree,
+}
+
+/// Items from one-to-many rows.
+#[derive(Debug)]
+pub(super) struct Each {
+    /// Which of [`Source::children`].
+    pub child: usize,
+    pub max: usize,
+    pub item: Tree,
+}
+
+/// A value from cells.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    pub lens: Lens,
+    /// Its place in [`Source::paths`].
+    pub path: usize,
+}
+
+/// A value that is always the same.
+#[derive(Debug)]
+pub(super) struct Const {
+    pub json: Box<[u8]>,
+    pub text: String,
+}
+
+/// A condition on one column, for rows in the database and for rows at hand.
+#[derive(Debug, Clone)]
+pub(super) struct Condition {
+    pub slot: Slot,
+    pub test: Test,
+}
+
+/// What must hold of a column.
+#[derive(Debug, Clone)]
+pub(super) enum Test {
+    In(Vec<String>),
+    NotIn(Vec<String>),
+    Null,
+    NotNull,
+}
+
+impl Condition {
+    /// The condition for the database alone: the column as it stands, so that an index serves.
+    pub fn stored(&self, reading: &Reading) -> Predicate {
+        let column = &self.slot.column;
+        match &self.test {
+            Test::In(texts) => column_in(column, texts),
+            Test::NotIn(texts) => not(column_in(column, texts)),
+            Test::Null => blank(reading, &self.slot),
+            Test::NotNull => not(blank(reading, &self.slot)),
+        }
+    }
+
+    /// The condition for the database where [`holds`](Self::holds) is asked of the same rows.
+    pub fn predicate(&self, reading: &Reading) -> Predicate {
+        let column = &self.slot.column;
+        let textual = matches!(column.ty, SqlType::Text | SqlType::Char | SqlType::Any);
+        let among = |texts: &[String]| {
+            if !(reading.trim && textual) {
+                return column_in(column, texts);
+            }
+            let value = |text: &String| Value { ty: SqlType::Text, text: text.clone() };
+            let left = Expr::Trimmed(Box::new(Expr::Column(column.clone())));
+            one_of(left, texts.iter().map(value).collect())
+        };
+        match &self.test {
+            Test::In(texts) => among(texts),
+            Test::NotIn(texts) => not(among(texts)),
+            Test::Null | Test::NotNull => self.stored(reading),
+        }
+    }
+
+    /// Whether it holds of a cell that was read.
+    pub fn holds(&self, cell: Option<&str>) -> bool {
+        match (&self.test, cell) {
+            (Test::In(texts), Some(cell)) => texts.iter().any(|t| t == cell),
+            (Test::NotIn(texts), Some(cell)) => !texts.iter().any(|t| t == cell),
+            (Test::NotIn(_) | Test::Null, None) | (Test::NotNull, Some(_)) => true,
+            (Test::In(_) | Test::NotNull, None) | (Test::Null, Some(_)) => false,
+        }
+    }
+}
+
+/// All conditions as one.
+pub(super) fn conditions(conditions: &[Condition], reading: &Reading) -> Predicate {
+    all(conditions.iter().map(|c| c.predicate(reading)))
+}
+
+impl Tree {
+    /// The JSON of a part that is always the same.
+    pub fn constant(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Const(constant) => Some(constant.json.to_vec()),
+            Self::Object(object) => object.constant.as_ref().map(|json| json.to_vec()),
+            Self::List(items) => {
+                let mut out = vec![b'['];
+                for item in items {
+                    crate::fhir::json::separate(&mut out);
+                    out.extend(item.constant()?);
+                }
+                out.push(b']');
+                Some(out)
+            }
+            Self::Each(_) | Self::Leaf(_) => None,
+        }
+    }
+}
+
+impl Object {
+    /// An object; its constant form is found out here.
+    pub fn new(ty: &'static str, when: Vec<Condition>, members: Vec<Member>) -> Self {
+        let mut object = Self { ty, when, members, constant: None, root: false };
+        object.settle();
+        object
+    }
+
+    /// Finds out anew whether the whole is constant, after members were added.
+    pub fn settle(&mut self) {
+        self.constant = self.as_constant().map(Vec::into_boxed_slice);
+    }
+
+    fn as_constant(&self) -> Option<Vec<u8>> {
+        if !self.when.is_empty() || self.members.is_empty() {
+            return None;
+        }
+        let mut out = vec![b'{'];
+        for member in &self.members {
+            crate::fhir::json::separate(&mut out);
+            out.extend_from_slice(&member.key);
+            out.extend(member.value.constant()?);
+        }
+        out.push(b'}');
+        Some(out)
+    }
+
+    /// Whether its constants stand although no row gives anything: a profile does not depend on when
+    /// something was last updated.
+    pub fn standing(&self) -> bool {
+        self.ty == "Meta"
+    }
+
+    /// Whether it is a whole resource, which is written whatever its rows give.
+    pub fn is_root(&self) -> bool {
+        self.root
+    }
+
+    /// A member by its JSON name.
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|m| m.name == name)
+    }
+}

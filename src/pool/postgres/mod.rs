@@ -1,0 +1,226 @@
+//! A PostgreSQL session, spoken to in the server's own protocol ("Frontend/Backend Protocol" in its
+//! manual, version 3.0).
+//!
+//! The login is the gateway's own (`dial::postgres`), because a driver's trusts the server too far. A
+//! driver cannot be handed a session that is already logged in except through a relay, and that costs
+//! every statement two more wake-ups and four more system calls than the statement itself. What is left
+//! of the protocol after the login is small, so it is here. Every value comes and goes as the server's
+//! own text or in a format of fixed meaning, every length is bounded, and the server's words are dropped.
+
+mod outgoing;
+mod reply;
+mod statements;
+
+use std::ops::ControlFlow;
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+pub use self::outgoing::Parameter;
+pub use self::reply::{Cells, ServerError};
+
+use self::reply::Message;
+use self::statements::Statements;
+use super::dial::wire::Wire;
+
+/// Prepared statements a session keeps. Each also lives in the server's memory.
+const STATEMENTS: usize = 32;
+/// Room made for reading at a time, in bytes.
+const READ: usize = 8 * 1024;
+
+/// How a statement's rows ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All of them were seen.
+    Complete,
+    /// Whoever took them wanted no more, or one was longer than any answer may be.
+    CutShort,
+}
+
+/// A session after its login.
+pub struct PostgresSession {
+    wire: Wire,
+    input: BytesMut,
+    output: Vec<u8>,
+    statements: Statements,
+    /// Where the session stands between statements: `I`dle, in a `T`ransaction, in an aborted one (`E`).
+    status: u8,
+    /// Bytes of a message that is too long to be kept.
+    skip: usize,
+    /// A reply was not read to its end.
+    unread: bool,
+    _alive: TaskTrackerToken,
+}
+
+impl PostgresSession {
+    /// Over a wire on which the login has ended; `early` is what was read beyond it. `alive` is held as
+    /// long as the session lasts.
+    pub(in crate::pool) fn new(wire: Wire, early: &[u8], alive: TaskTrackerToken) -> Self {
+        Self {
+            wire,
+            input: BytesMut::from(early),
+            output: Vec::with_capacity(1024),
+            statements: Statements::new(STATEMENTS),
+            status: b'I',
+            skip: 0,
+            unread: false,
+            _alive: alive,
+        }
+    }
+
+    /// Runs one statement with its parameters and shows `each` of its rows, all cells as text. The
+    /// statement is prepared once and kept.
+    pub async fn select(
+        &mut self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+        mut each: impl FnMut(Cells<'_>) -> ControlFlow<()> + Send,
+    ) -> Result<Ended, sqlx::Error> {
+        self.settle().await?;
+        self.output.clear();
+        let types = parameters.iter().map(Parameter::oid);
+        let place = self.statements.place(sql, types, &mut self.output);
+        if place.new {
+            outgoing::parse(&mut self.output, place.number, sql, parameters)?;
+        }
+        outgoing::bind(&mut self.output, place.number, parameters)?;
+        outgoing::execute_and_sync(&mut self.output);
+        self.send().await?;
+        let outcome = self.reply(&mut each).await;
+        if let Err(error) = &outcome {
+            self.statements.failed(place, error);
+        }
+        outcome
+    }
+
+    /// Runs statements without parameters, as text, and forgets their rows.
+    pub async fn command(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        self.simple(sql, &mut |_| ControlFlow::Continue(())).await.map(drop)
+    }
+
+    /// Runs a statement without parameters and gives its rows back. For small answers.
+    pub async fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, sqlx::Error> {
+        let mut rows = Vec::new();
+        let mut keep = |cells: Cells<'_>| {
+            let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
+            rows.push(cells.map(|cell| cell.map(text)).collect());
+            ControlFlow::Continue(())
+        };
+        self.simple(sql, &mut keep).await?;
+        Ok(rows)
+    }
+
+    /// Whether the server still answers.
+    pub async fn ping(&mut self) -> Result<(), sqlx::Error> {
+        self.settle().await?;
+        self.output.clear();
+        outgoing::sync(&mut self.output);
+        self.send().await?;
+        self.reply(&mut |_| ControlFlow::Continue(())).await.map(drop)
+    }
+
+    /// Whether the next statement would not begin from a clean state.
+    pub const fn is_in_transaction(&self) -> bool {
+        self.status != b'I' || self.unread
+    }
+
+    /// Takes leave of the server.
+    pub async fn close(mut self) -> Result<(), sqlx::Error> {
+        self.output.clear();
+        outgoing::terminate(&mut self.output);
+        self.send().await?;
+        Ok(self.wire.shutdown().await?)
+    }
+
+    async fn simple(
+        &mut self,
+        sql: &str,
+        each: &mut (impl FnMut(Cells<'_>) -> ControlFlow<()> + Send),
+    ) -> Result<Ended, sqlx::Error> {
+        self.settle().await?;
+        self.output.clear();
+        outgoing::query(&mut self.output, sql)?;
+        self.send().await?;
+        self.reply(each).await
+    }
+
+    async fn send(&mut self) -> Result<(), sqlx::Error> {
+        self.unread = true;
+        self.wire.write_all(&self.output).await?;
+        Ok(self.wire.flush().await?)
+    }
+
+    /// Reads what an earlier reply left.
+    async fn settle(&mut self) -> Result<(), sqlx::Error> {
+        if !self.unread {
+            return Ok(());
+        }
+        match self.reply(&mut |_| ControlFlow::Continue(())).await {
+            // That statement's end was of no interest to whoever left it.
+            Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads messages up to the server's being ready again, unless `each` breaks off before.
+    async fn reply(
+        &mut self,
+        each: &mut (impl FnMut(Cells<'_>) -> ControlFlow<()> + Send),
+    ) -> Result<Ended, sqlx::Error> {
+        let mut failed = None;
+        loop {
+            let Some(head) = reply::head(&self.input[self.skip.min(self.input.len())..])? else {
+                self.fill().await.map_err(|error| failed.take().map_or(error, database))?;
+                continue;
+            };
+            if head.is_too_long() {
+                self.skip += head.length;
+                return Ok(Ended::CutShort);
+            }
+            self.input.advance(self.skip);
+            self.skip = 0;
+            let whole = self.input.get(..head.length);
+            let Some(whole) = whole else {
+                self.fill().await.map_err(|error| failed.take().map_or(error, database))?;
+                continue;
+            };
+            let message = reply::read(head.kind, &whole[reply::HEAD..])?;
+            let mut enough = false;
+            match message {
+                Message::Row(cells) => enough = each(cells).is_break(),
+                Message::Error(error) => failed = failed.or(Some(error)),
+                Message::Ready(status) => (self.status, self.unread) = (status, false),
+                Message::Parsed => self.statements.parsed(),
+                Message::Other => {}
+            }
+            self.input.advance(head.length);
+            if enough {
+                return Ok(Ended::CutShort);
+            }
+            if !self.unread {
+                return failed.map_or(Ok(Ended::Complete), |error| Err(database(error)));
+            }
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), sqlx::Error> {
+        if self.skip > 0 {
+            let passed = self.skip.min(self.input.len());
+            self.input.advance(passed);
+            self.skip -= passed;
+        }
+        self.input.reserve(READ);
+        match self.wire.read_buf(&mut self.input).await? {
+            0 => Err(sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into())),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn database(error: ServerError) -> sqlx::Error {
+    sqlx::Error::Database(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests;

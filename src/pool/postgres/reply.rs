@@ -1,0 +1,160 @@
+//! Messages from the server, which may be anybody's: every length is checked before it is believed.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+use sqlx::error::{DatabaseError, ErrorKind};
+
+/// Type and length.
+pub(super) const HEAD: usize = 5;
+/// The longest row kept, in bytes: somewhat more than the store takes of a whole answer.
+const ROW_MAX: usize = 17 << 20;
+/// The longest other message.
+const OTHER_MAX: usize = 1 << 20;
+
+/// The beginning of a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) kind: u8,
+    /// Of the whole message, head included.
+    pub(super) length: usize,
+}
+
+impl Head {
+    /// A row nobody could use.
+    pub(super) const fn is_too_long(self) -> bool {
+        self.kind == b'D' && self.length > ROW_MAX
+    }
+}
+
+fn protocol(what: &str) -> sqlx::Error {
+    sqlx::Error::Protocol(what.to_owned())
+}
+
+/// The head of the message at the beginning of `input`, when it is there.
+pub(super) fn head(input: &[u8]) -> Result<Option<Head>, sqlx::Error> {
+    let Some((&[kind, a, b, c, d], _)) = input.split_first_chunk::<HEAD>() else {
+        return Ok(None);
+    };
+    let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+    if length < 4 || (kind != b'D' && length > OTHER_MAX) {
+        return Err(protocol("a message has an impossible length"));
+    }
+    Ok(Some(Head { kind, length: length.saturating_add(1) }))
+}
+
+/// What a message means here.
+pub(super) enum Message<'a> {
+    Row(Cells<'a>),
+    Error(ServerError),
+    /// The server is ready; the byte says in what state.
+    Ready(u8),
+    Parsed,
+    /// Nothing that matters.
+    Other,
+}
+
+/// Reads a message's body.
+pub(super) fn read(kind: u8, body: &[u8]) -> Result<Message<'_>, sqlx::Error> {
+    Ok(match kind {
+        b'D' => Message::Row(Cells::read(body).ok_or_else(|| protocol("a row is malformed"))?),
+        b'E' => Message::Error(ServerError::read(body)),
+        b'Z' => match body {
+            [status @ (b'I' | b'T' | b'E')] => Message::Ready(*status),
+            _ => return Err(protocol("the server is in no known state")),
+        },
+        b'1' => Message::Parsed,
+        // Bound, closed, done, an empty statement, a description, a notice, a setting, a notification.
+        b'2' | b'3' | b'C' | b'I' | b'T' | b'n' | b't' | b'N' | b'S' | b'A' => Message::Other,
+        _ => return Err(protocol("an unexpected message")),
+    })
+}
+
+/// The cells of one row, each its text or nothing for NULL.
+#[derive(Clone)]
+pub struct Cells<'a> {
+    left: u16,
+    rest: &'a [u8],
+}
+
+impl<'a> Cells<'a> {
+    fn read(body: &'a [u8]) -> Option<Self> {
+        let (count, rest) = body.split_first_chunk::<2>()?;
+        let cells = Self { left: u16::from_be_bytes(*count), rest };
+        let mut walk = cells.clone();
+        while walk.left > 0 {
+            walk.next()?;
+        }
+        walk.rest.is_empty().then_some(cells)
+    }
+}
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = Option<&'a [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let (length, rest) = self.rest.split_first_chunk::<4>()?;
+        let length = i32::from_be_bytes(*length);
+        if length == -1 {
+            self.rest = rest;
+            return Some(None);
+        }
+        let (cell, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        self.rest = rest;
+        Some(Some(cell))
+    }
+}
+
+/// An error the server reported: its SQLSTATE. Its words quote values and are not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerError {
+    code: String,
+}
+
+impl ServerError {
+    fn read(body: &[u8]) -> Self {
+        let code = body.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(b"C"));
+        Self { code: String::from_utf8_lossy(code.unwrap_or_default()).into_owned() }
+    }
+
+    /// The SQLSTATE as the server wrote it, which need not be one.
+    pub fn sqlstate(&self) -> &str {
+        &self.code
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the server refused the statement")
+    }
+}
+
+impl StdError for ServerError {}
+
+impl DatabaseError for ServerError {
+    fn message(&self) -> &'static str {
+        "the server refused the statement"
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(&self.code))
+    }
+
+    fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
+    }
+}

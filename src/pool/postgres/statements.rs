@@ -1,0 +1,128 @@
+//! Which statements the server has prepared for this session.
+
+use std::collections::HashMap;
+
+use super::outgoing;
+
+/// Where a statement stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Its name's number.
+    pub(super) number: u64,
+    /// Whether it has still to be prepared.
+    pub(super) new: bool,
+}
+
+struct Prepared {
+    number: u64,
+    types: Vec<u32>,
+    used: u64,
+}
+
+/// The statements, the ones used longest ago given up first.
+pub(super) struct Statements {
+    capacity: usize,
+    by_text: HashMap<Box<str>, Prepared>,
+    /// The one being prepared; known once the server says so.
+    coming: Option<(Box<str>, Prepared)>,
+    /// Given up and still known to the server.
+    stale: Vec<u64>,
+    last: u64,
+    uses: u64,
+}
+
+impl Statements {
+    pub(super) fn new(capacity: usize) -> Self {
+        let by_text = HashMap::with_capacity(capacity.min(8));
+        Self { capacity, by_text, coming: None, stale: Vec::new(), last: 0, uses: 0 }
+    }
+
+    /// Finds a statement, or makes room for it; what has to be closed first is written to `out`.
+    pub(super) fn place(
+        &mut self,
+        sql: &str,
+        types: impl Iterator<Item = u32> + Clone,
+        out: &mut Vec<u8>,
+    ) -> Place {
+        self.uses += 1;
+        self.coming = None;
+        for number in self.stale.drain(..) {
+            outgoing::close_statement(out, number);
+        }
+        if let Some(prepared) = self.by_text.get_mut(sql)
+            && prepared.types.iter().copied().eq(types.clone())
+        {
+            prepared.used = self.uses;
+            return Place { number: prepared.number, new: false };
+        }
+        let oldest = || self.by_text.iter().min_by_key(|(_, p)| p.used).map(|(text, _)| text);
+        let victim = match self.by_text.contains_key(sql) {
+            true => Some(Box::from(sql)),
+            false if self.by_text.len() >= self.capacity => oldest().cloned(),
+            false => None,
+        };
+        if let Some(gone) = victim.and_then(|text: Box<str>| self.by_text.remove(&text)) {
+            outgoing::close_statement(out, gone.number);
+        }
+        self.last += 1;
+        let prepared = Prepared { number: self.last, types: types.collect(), used: self.uses };
+        self.coming = Some((Box::from(sql), prepared));
+        Place { number: self.last, new: true }
+    }
+
+    /// The server has prepared the statement that was placed last.
+    pub(super) fn parsed(&mut self) {
+        self.by_text.extend(self.coming.take());
+    }
+
+    /// A statement that fails because the server's plan of it no longer fits the tables (`0A000`), or
+    /// because the server has lost it (`26000`), is prepared anew next time.
+    pub(super) fn failed(&mut self, place: Place, error: &sqlx::Error) {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        if matches!(code.as_deref(), Some("0A000" | "26000")) {
+            self.by_text.retain(|_, prepared| prepared.number != place.number);
+            self.stale.push(place.number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(statements: &mut Statements, sql: &str) -> (Place, Vec<u8>) {
+        let mut out = Vec::new();
+        let place = statements.place(sql, [25_u32].into_iter(), &mut out);
+        if place.new {
+            statements.parsed();
+        }
+        (place, out)
+    }
+
+    #[test]
+    fn the_one_used_longest_ago_goes_first_and_is_closed() {
+        let mut statements = Statements::new(2);
+        assert!(place(&mut statements, "a").0.new && place(&mut statements, "b").0.new);
+        assert!(!place(&mut statements, "a").0.new);
+        let (c, closed) = place(&mut statements, "c");
+        assert!(c.new && closed == b"C\0\0\0\x08Ss2\0");
+        assert!(!place(&mut statements, "a").0.new && place(&mut statements, "b").0.new);
+    }
+
+    #[test]
+    fn other_types_are_another_statement() {
+        let mut statements = Statements::new(2);
+        let first = place(&mut statements, "a").0;
+        let mut out = Vec::new();
+        let second = statements.place("a", [20_u32].into_iter(), &mut out);
+        assert!(second.new && second.number != first.number && !out.is_empty());
+    }
+
+    #[test]
+    fn what_the_server_did_not_prepare_is_not_known() {
+        let mut statements = Statements::new(2);
+        let mut out = Vec::new();
+        assert!(statements.place("a", std::iter::empty(), &mut out).new);
+        assert!(statements.place("a", std::iter::empty(), &mut out).new);
+    }
+}

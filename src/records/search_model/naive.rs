@@ -1,0 +1,271 @@
+//! Searching by looking at every resource, written from the specification alone.
+
+use proptest::prelude::*;
+use serde_json::Value as Json;
+
+use crate::store::fold;
+
+type Test = Box<dyn Fn(&Json) -> bool>;
+
+/// A parameter, a modifier and a value that have something to do with each other.
+pub fn query() -> impl Strategy<Value = (String, String, String)> {
+    let of = |names: &'static [&'static str],
+              modifiers: &'static [&'static str],
+              values: &'static [&'static str]| {
+        (prop::sample::select(names), prop::sample::select(modifiers), prop::sample::select(values))
+            .prop_map(|(n, m, v)| (n.to_owned(), m.to_owned(), v.to_owned()))
+    };
+    prop_oneof![
+        3 => of(
+            &["family", "given", "name", "address-city", "address-country", "address-state", "value-string"],
+            &["", "", "exact", "contains"],
+            &["mu", "Muñoz", "muñoz paz", "ANA", "ana m", "a", "-", "CL", "dr", "A1", "glú", "paz"],
+        ),
+        4 => of(
+            &["gender", "active", "identifier", "phone", "email", "telecom", "status", "code", "deceased",
+              "address-use"],
+            &["", "", "not"],
+            &["female", "male", "other", "unknown", "FEMALE", "true", "false", "A1", "a1", "urn:a|A1", "|A1",
+              "urn:a|", "555", "x@y", "email|x@y", "phone|555", "final", "preliminary", "14749-6",
+              "http://loinc.org|14749-6", "urn:local|", "urn:own|GLU", "|GLU", "718-7", "home", "0", "-",
+              "http://hl7.org/fhir/administrative-gender|male", "urn:none|male",
+              "http://hl7.org/fhir/administrative-gender|", "female,male", "A1,-"],
+        ),
+        3 => of(
+            &["birthdate", "death-date", "date"],
+            &[""],
+            &["1985", "1985-03", "1985-03-05", "ge1985-03-05", "lt1986", "gt1985-12-31", "le1984-02-29",
+              "ne1985", "sa1985", "eb1986-01-01", "2020", "2020-05", "2020-05-06", "ge2020-05-06T10:00:00Z",
+              "lt2020-05-06T10:00:00Z", "2020-05-06T10:00:00Z", "ne2020-05", "eq1985-03-05T08:30:00Z",
+              "ge1985-03-05T08:30", "le1985-12-31T23:59:00Z"],
+        ),
+        2 => of(
+            &["link", "subject", "patient"],
+            &["", "Patient"],
+            &["1", "Patient/1", "Patient/2", "http://x/fhir/Patient/1", "Group/1", "Patient/01", "77"],
+        ),
+        2 => of(&["value-quantity"], &[""],
+            &["5", "5.4", "lt5.4", "ge5", "ne5.4", "gt-1", "5.4|http://unitsofmeasure.org|mg", "5||mg", "ap5"]),
+        3 => of(
+            &["family", "given", "gender", "active", "identifier", "phone", "email", "telecom", "birthdate",
+              "death-date", "link", "date", "value-quantity", "value-string", "code",
+              "status", "address-use", "address-city", "organization", "deceased"],
+            &["missing"],
+            &["true", "false"],
+        ),
+    ]
+}
+
+/// What a query means; `None` where the type has no such parameter.
+pub fn test(ty: &str, name: &str, modifier: &str, value: &str) -> Option<Test> {
+    let (kind, paths) = parameter(ty, name)?;
+    let value = value.to_owned();
+    if modifier == "missing" {
+        let wanted = value == "true";
+        return Some(Box::new(move |r| at(r, name_of(&paths)).is_empty() == wanted));
+    }
+    let modifier = modifier.to_owned();
+    let negated = modifier == "not";
+    let (name, each) = (name.to_owned(), value.split(',').map(str::to_owned).collect::<Vec<_>>());
+    Some(match kind {
+        "string" if matches!(modifier.as_str(), "" | "exact" | "contains") => Box::new(move |r| {
+            strings(&at(r, name_of(&paths))).iter().any(|own| {
+                each.iter().any(|value| match modifier.as_str() {
+                    "exact" => own == value,
+                    "contains" => fold(own).contains(&fold(value)),
+                    _ => fold(own).starts_with(&fold(value)),
+                })
+            })
+        }),
+        "token" if negated || modifier.is_empty() => Box::new(move |r| {
+            let own = at(r, name_of(&paths));
+            let hit = if name == "deceased" {
+                let dead = own.iter().any(|v| **v != Json::Bool(false));
+                each.iter().any(|value| {
+                    (value == "true") == dead && matches!(value.as_str(), "true" | "false")
+                })
+            } else {
+                own.iter().any(|own| each.iter().any(|value| token(own, value, &name)))
+            };
+            hit != negated
+        }),
+        "date" if modifier.is_empty() => Box::new(move |r| {
+            at(r, name_of(&paths)).iter().any(|own| date(own.as_str().unwrap(), &value))
+        }),
+        "reference" if matches!(modifier.as_str(), "" | "Patient") => Box::new(move |r| {
+            let own = at(r, name_of(&paths));
+            own.iter().filter_map(|own| own["reference"].as_str()).any(|own| {
+                let wanted = value.strip_prefix("http://x/fhir/").unwrap_or(&value);
+                own == wanted || own == format!("Patient/{wanted}")
+            })
+        }),
+        "quantity" if modifier.is_empty() => {
+            Box::new(move |r| at(r, name_of(&paths)).iter().any(|own| quantity(own, &value)))
+        }
+        _ => return None,
+    })
+}
+
+fn name_of<'p>(paths: &'p [&'static str]) -> &'p [&'static str] {
+    paths
+}
+
+fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str>)> {
+    Some(match (ty, name) {
+        ("Patient", "family") => ("string", vec!["name.family"]),
+        ("Patient", "given") => ("string", vec!["name.given"]),
+        ("Patient", "name") => ("string", vec!["name"]),
+        ("Patient", "address-city") => ("string", vec!["address.city"]),
+        ("Patient", "address-country") => ("string", vec!["address.country"]),
+        ("Patient", "address-state") => ("string", vec!["address.state"]),
+        ("Patient", "address-use") => ("token", vec!["address.use"]),
+        ("Patient", "gender") => ("token", vec!["gender"]),
+        ("Patient", "active") => ("token", vec!["active"]),
+        ("Patient", "identifier") => ("token", vec!["identifier"]),
+        ("Patient", "telecom") => ("token", vec!["telecom"]),
+        ("Patient", "phone") => ("token", vec!["telecom[phone]"]),
+        ("Patient", "email") => ("token", vec!["telecom[email]"]),
+        ("Patient", "birthdate") => ("date", vec!["birthDate"]),
+        ("Patient", "death-date") => ("date", vec!["deceasedDateTime"]),
+        ("Patient", "deceased") => ("token", vec!["deceasedBoolean", "deceasedDateTime"]),
+        ("Patient", "link") => ("reference", vec!["link.other"]),
+        ("Patient", "organization") => ("reference", vec!["managingOrganization"]),
+        ("Observation", "status") => ("token", vec!["status"]),
+        ("Observation", "code") => ("token", vec!["code"]),
+        ("Observation", "subject" | "patient") => ("reference", vec!["subject"]),
+        ("Observation", "date") => ("date", vec!["effectiveDateTime"]),
+        ("Observation", "value-quantity") => ("quantity", vec!["valueQuantity"]),
+        ("Observation", "value-string") => ("string", vec!["valueString"]),
+        _ => return None,
+    })
+}
+
+/// Everything at some paths, lists taken apart.
+fn at<'j>(resource: &'j Json, paths: &[&str]) -> Vec<&'j Json> {
+    let mut all = Vec::new();
+    for path in paths {
+        let (path, system) = match path.split_once('[') {
+            Some((path, system)) => (path, Some(system.trim_end_matches(']'))),
+            None => (*path, None),
+        };
+        let mut found = vec![resource];
+        for step in path.split('.') {
+            let next = found.into_iter().filter_map(|v| v.get(step));
+            found = next
+                .flat_map(|v| v.as_array().map_or_else(|| vec![v], |list| list.iter().collect()))
+                .collect();
+        }
+        all.extend(found.into_iter().filter(|v| system.is_none_or(|s| v["system"] == s)));
+    }
+    all
+}
+
+/// The texts a string parameter looks at.
+fn strings(values: &[&Json]) -> Vec<String> {
+    let mut texts = Vec::new();
+    for value in values {
+        match value {
+            Json::String(text) => texts.push(text.clone()),
+            Json::Object(parts) => {
+                for part in ["family", "given", "prefix", "suffix", "text"] {
+                    let part = parts.get(part).into_iter();
+                    texts.extend(strings(
+                        &part
+                            .flat_map(|v| {
+                                v.as_array().map_or_else(|| vec![v], |l| l.iter().collect())
+                            })
+                            .collect::<Vec<_>>(),
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    texts
+}
+
+fn token(own: &Json, wanted: &str, name: &str) -> bool {
+    let (system, code) = match wanted.split_once('|') {
+        None => (None, wanted),
+        Some((system, code)) => (Some(system), code),
+    };
+    if let Json::String(text) = own {
+        let bound = match name {
+            "gender" => "http://hl7.org/fhir/administrative-gender",
+            "status" => "http://hl7.org/fhir/observation-status",
+            _ => "http://hl7.org/fhir/address-use",
+        };
+        let fits = system.is_none_or(|s| s.is_empty() || s == bound);
+        return fits && (code.is_empty() || text == code);
+    }
+    if let Json::Bool(truth) = own {
+        return system.is_none_or(str::is_empty) && truth.to_string() == code;
+    }
+    if let Some(codings) = own.get("coding") {
+        return codings.as_array().unwrap().iter().any(|c| token(c, wanted, name));
+    }
+    let own_code = own.get("code").or(own.get("value")).and_then(Json::as_str);
+    let code_fits = own_code.is_some_and(|own| code.is_empty() || own == code);
+    let system_fits = match system {
+        None => true,
+        Some("") => own.get("system").is_none(),
+        Some(system) => own["system"] == system,
+    };
+    code_fits && system_fits
+}
+
+/// First and last second, both within it.
+fn interval(text: &str) -> (String, String) {
+    let text = text.trim_end_matches('Z').trim_end_matches("+00:00");
+    let low = "0001-01-01T00:00:00";
+    let high = "9999-12-31T23:59:59";
+    let mut last = format!("{text}{}", high.get(text.len()..).unwrap_or_default());
+    if text.len() == 7 {
+        let first: jiff::civil::Date = format!("{text}-01").parse().unwrap();
+        last = format!("{text}-{:02}T23:59:59", first.days_in_month());
+    }
+    (format!("{text}{}", low.get(text.len()..).unwrap_or_default()), last)
+}
+
+fn date(own: &str, wanted: &str) -> bool {
+    let prefix = wanted.get(..2).filter(|p| p.bytes().all(|b| b.is_ascii_lowercase()));
+    let (low, high) = interval(prefix.map_or(wanted, |_| &wanted[2..]));
+    let (from, to) = interval(own);
+    let inside = from >= low && to <= high;
+    match prefix.unwrap_or("eq") {
+        "eq" => inside,
+        "ne" => !inside,
+        "gt" => to > high,
+        "ge" => to > high || inside,
+        "lt" => from < low,
+        "le" => from < low || inside,
+        "sa" => from > high,
+        "eb" => to < low,
+        other => panic!("{other}"),
+    }
+}
+
+fn quantity(own: &Json, wanted: &str) -> bool {
+    let parts: Vec<&str> = wanted.split('|').collect();
+    let prefix = parts[0].get(..2).filter(|p| p.bytes().all(|b| b.is_ascii_lowercase()));
+    let digits = prefix.map_or(parts[0], |_| &parts[0][2..]);
+    let Some(own_number) = own["value"].as_f64() else { return false };
+    let number: f64 = digits.parse().unwrap();
+    let places = digits.split_once('.').map_or(0, |(_, f)| f.len());
+    let half = 0.5 / 10_f64.powi(i32::try_from(places).unwrap());
+    let near = |half: f64| own_number >= number - half && own_number < number + half;
+    let hit = match prefix.unwrap_or("eq") {
+        "eq" => near(half),
+        "ne" => !near(half),
+        "lt" => own_number < number,
+        "gt" => own_number > number,
+        "ge" => own_number >= number,
+        "ap" => near(number.abs() / 10.0),
+        other => panic!("{other}"),
+    };
+    hit && match parts.as_slice() {
+        [_, "", code] => own["code"] == *code || own["unit"] == *code,
+        [_, system, code] => own["system"] == *system && own["code"] == *code,
+        _ => true,
+    }
+}

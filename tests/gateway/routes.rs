@@ -1,0 +1,96 @@
+//! Every route with every kind of token, against the table of `docs/ROUTES.md`.
+
+use std::path::Path;
+
+use reqwest::Method;
+use wardgate::http::route::{CALLERS, routes, table};
+
+use crate::support::issuer::clinician;
+use crate::support::{OPERATOR, Options, Reply, TestIssuer};
+use crate::world;
+
+const PAGE: &str = include_str!("../../docs/ROUTES.md");
+
+#[test]
+fn the_page_holds_the_table_as_it_is() {
+    let table = table();
+    assert!(PAGE.ends_with(&table), "docs/ROUTES.md must end with this table:\n\n{table}");
+    assert!(routes().len() > 30, "{}", routes().len());
+}
+
+/// Whoever registers a route elsewhere registers one without a row.
+#[test]
+fn routes_are_registered_in_one_place() {
+    fn look(folder: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                look(&entry, found);
+            } else if !entry.ends_with("http/route.rs") {
+                let text = std::fs::read_to_string(&entry).unwrap();
+                if text.contains(".route(") || text.contains("route_service(") {
+                    found.push(entry.display().to_string());
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    look(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http"), &mut found);
+    assert!(found.is_empty(), "{found:?} name routes past the table");
+}
+
+#[tokio::test]
+async fn every_caller_gets_what_the_table_says() {
+    let user = |role: &str| clinician(role, "north", &[role]);
+    let users = vec![user("fhir-read"), user("fhir-write"), user("fhir-admin")];
+    let issuer = TestIssuer::start(users).await;
+    let strangers = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let tokens: Vec<Option<String>> = CALLERS
+        .iter()
+        .map(|caller| match *caller {
+            "none" => None,
+            "operator" => Some(issuer.token(OPERATOR)),
+            "other issuer" => Some(strangers.token("north")),
+            role => Some(issuer.token(role)),
+        })
+        .collect();
+    let rows: Vec<Vec<&str>> = PAGE
+        .lines()
+        .filter(|line| line.starts_with("| fhir |") || line.starts_with("| admin |"))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), routes().len());
+    for row in rows {
+        let [listener, method, path, answers @ ..] = &row[..] else { panic!("{row:?}") };
+        let base = match *listener {
+            "fhir" => gateway.fhir.trim_end_matches("/fhir"),
+            _ => &gateway.admin,
+        };
+        let tenant = path.starts_with("`/admin/v1/tenants/");
+        let path = path
+            .trim_matches('`')
+            .replace("{resource}", "Patient")
+            .replace("{id}", if tenant { "north" } else { "1001" })
+            // Each row's version is its own number.
+            .replace("_history/{version}", "_history/1001")
+            .replace("{version}", "1");
+        for ((caller, token), answer) in CALLERS.iter().zip(&tokens).zip(answers) {
+            let method: Method = method.parse().unwrap();
+            let mut request = gateway.http.request(method.clone(), format!("{base}{path}"));
+            if method != Method::GET {
+                request = request.header("content-type", "application/x-www-form-urlencoded");
+            }
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            let reply = Reply::of(request).await.expect("an answer");
+            let wanted: Option<u16> = answer.parse().ok();
+            let fits = match wanted {
+                Some(status) => reply.status == status,
+                // Let in: what is asked may be malformed, but it is asked.
+                None => *answer == "in" && ![401, 403, 404, 405].contains(&reply.status),
+            };
+            assert!(fits, "{method} {path} as {caller}: {answer} expected, {reply:?}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Versions, what a search may be asked to leave out, and totals.
+
+use serde_json::json;
+
+use crate::support::{Gateway, Options, Reply, TestIssuer};
+
+const MAPPING: &str = r#"mapping: 1
+database: {timezone: UTC}
+resources:
+  - type: Patient
+    from: {table: people}
+    key: id
+    id: "$id"
+    version: "$rev"
+    last_updated: "$changed"
+    map:
+      meta: {profile: ["http://example.org/StructureDefinition/person"]}
+      active: "$active | bool('1', '0')"
+      name: [{family: "$family", given: ["$given"]}]
+      address: [{city: "$city"}]
+"#;
+
+async fn hospital(issuer: &TestIssuer) -> Gateway {
+    use sqlx::ConnectOptions as _;
+    let gateway = Gateway::start(issuer, Options::default()).await;
+    let file = gateway.folder().join("sqlite/north.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    let sql = "CREATE TABLE people (id INTEGER PRIMARY KEY, rev INTEGER, changed DATETIME, active BOOLEAN,
+                 family TEXT, given TEXT, city TEXT);
+               INSERT INTO people VALUES (1, 3, '2026-02-01 08:30:00', 1, 'Soto', 'Ana', 'Lima'),
+                 (2, NULL, NULL, 'alert(1)', 'Paz', NULL, NULL), (3, 9, '2026-02-02 00:00:00', 0, 'Rey', 'Luz', NULL);";
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    gateway.register("north", json!({ "url": "sqlite:north.db" })).await;
+    gateway.publish("north", MAPPING).await;
+    gateway
+}
+
+#[tokio::test]
+async fn a_version_is_shown_compared_and_read_again() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = hospital(&issuer).await;
+    let token = issuer.token("north");
+    let read = gateway.get(&token, "/Patient/1").await;
+    assert_eq!((read.status, read.header("etag")), (200, "W/\"3\""), "{read:?}");
+    assert_eq!(read.header("last-modified"), "Sun, 01 Feb 2026 08:30:00 GMT");
+    assert_eq!(read.json()["meta"]["versionId"], "3");
+    assert_eq!(read.json()["meta"]["lastUpdated"], "2026-02-01T08:30:00+00:00");
+
+    let with = |tag: &'static str| {
+        let url = format!("{}/Patient/1", gateway.fhir);
+        let request = gateway.http.get(url).bearer_auth(&token).header("if-none-match", tag);
+        async { Reply::of(request).await.unwrap() }
+    };
+    assert_eq!(with("W/\"3\"").await.status, 304);
+    assert_eq!(with("W/\"2\"").await.status, 200);
+
+    let old = gateway.get(&token, "/Patient/1/_history/2").await;
+    assert_eq!((old.status, old.json()["issue"][0]["code"].as_str()), (404, Some("not-found")));
+    let now = gateway.get(&token, "/Patient/1/_history/3").await;
+    assert_eq!((now.status, now.json()), (200, read.json()));
+    assert_eq!(gateway.get(&token, "/Patient/9/_history/3").await.status, 404);
+    // No version, no `ETag`; and neither takes the constant profile away.
+    let bare = gateway.get(&token, "/Patient/2").await;
+    assert_eq!((bare.status, bare.header("etag"), bare.header("last-modified")), (200, "", ""));
+    let profile = json!({ "profile": ["http://example.org/StructureDefinition/person"] });
+    assert_eq!(bare.json()["meta"], profile);
+    // A boolean column with a word in it gives no boolean.
+    assert!(bare.json().get("active").is_none());
+    assert_eq!(gateway.get(&token, "/Patient/2/_history/3").await.status, 404);
+    let metadata = gateway.get(&token, "/metadata").await.json();
+    assert_eq!(metadata["rest"][0]["resource"][0]["versioning"], "versioned");
+}
+
+#[tokio::test]
+async fn totals_are_given_when_asked_for() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = hospital(&issuer).await;
+    let token = issuer.token("north");
+    for path in ["/Patient?_count=0", "/Patient?_summary=count", "/Patient?_summary=count&_count=1"]
+    {
+        let found = gateway.get(&token, path).await;
+        assert_eq!((found.status, found.json()["total"].as_u64()), (200, Some(3)), "{path}");
+        assert!(found.json().get("entry").is_none() && found.next().is_none(), "{path}");
+    }
+    for (total, wanted) in [("accurate", Some(3)), ("estimate", Some(3)), ("none", None)] {
+        let found = gateway.get(&token, &format!("/Patient?_count=2&_total={total}")).await;
+        assert_eq!(found.json()["total"].as_u64(), wanted, "{found:?}");
+        assert_eq!(found.resources().len(), 2);
+    }
+    let none = gateway.get(&token, "/Patient?_id=x1&_total=accurate").await;
+    assert_eq!((none.status, none.json()["total"].as_u64()), (200, Some(0)), "{none:?}");
+    assert_eq!(gateway.get(&token, "/Patient?_total=roughly").await.status, 400);
+}
+
+#[tokio::test]
+async fn elements_and_summaries_leave_out_and_say_so() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = hospital(&issuer).await;
+    let token = issuer.token("north");
+    let members = |resource: &serde_json::Value| {
+        let names = resource.as_object().unwrap().keys().cloned();
+        names.collect::<std::collections::BTreeSet<String>>()
+    };
+    let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+    for (asked, wanted) in [
+        ("_elements=name", set(&["resourceType", "id", "meta", "name"])),
+        ("_summary=text", set(&["resourceType", "id", "meta"])),
+        ("_summary=data", set(&["resourceType", "id", "meta", "active", "name", "address"])),
+        ("_summary=true", set(&["resourceType", "id", "meta", "active", "name", "address"])),
+    ] {
+        for path in [format!("/Patient/1?{asked}"), format!("/Patient?_id=1&{asked}")] {
+            let reply = gateway.get(&token, &path).await;
+            assert_eq!(reply.status, 200, "{reply:?}");
+            let whole = reply.json();
+            let bundle = whole["resourceType"] == "Bundle";
+            let resource = if bundle { whole["entry"][0]["resource"].clone() } else { whole };
+            assert_eq!(members(&resource), wanted, "{path}");
+            assert_eq!(resource["meta"]["tag"][0]["code"], "SUBSETTED", "{path}");
+            assert_eq!(resource["meta"]["versionId"], "3", "{path}");
+        }
+    }
+    let whole = gateway.get(&token, "/Patient?_summary=false").await;
+    assert!(whole.resources()[0]["meta"].get("tag").is_none());
+    for refused in
+        ["_elements=name&_summary=data", "_summary=some", "_include=Patient:organization"]
+    {
+        let reply = gateway.get(&token, &format!("/Patient?{refused}")).await;
+        assert_eq!(reply.status, 400, "{refused}");
+    }
+    let sorted = gateway.get(&token, "/Patient?_sort=-family&_count=2").await;
+    let families: Vec<_> =
+        sorted.resources().iter().map(|r| r["name"][0]["family"].clone()).collect();
+    assert_eq!(families, ["Soto", "Rey"]);
+    let next = gateway.get(&token, &sorted.next().unwrap()).await;
+    assert_eq!(next.resources()[0]["name"][0]["family"], "Paz");
+    let refused = gateway.get(&token, "/Patient?_sort=organization").await;
+    assert_eq!(refused.json()["issue"][0]["code"], "not-supported", "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_followed_is_an_error_and_no_lost_page() {
+    use sqlx::ConnectOptions as _;
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = Gateway::start(&issuer, Options::default()).await;
+    let file = gateway.folder().join("sqlite/north.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    // SQLite lets a text key be NULL, whatever a primary key is elsewhere.
+    let sql = "CREATE TABLE people (id TEXT PRIMARY KEY, family TEXT);
+               INSERT INTO people VALUES (NULL, 'Soto'), ('a', 'Paz'), ('b', 'Rey');";
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    gateway.register("north", json!({ "url": "sqlite:north.db" })).await;
+    let mapping = "mapping: 1\nresources: [{type: Patient, from: {table: people}, key: id, id: \"$id\", map: {name: [{family: $family}]}}]";
+    gateway.publish("north", mapping).await;
+    let token = issuer.token("north");
+    let found = gateway.get(&token, "/Patient?_count=1").await;
+    assert_eq!(
+        (found.status, found.json()["resourceType"].as_str()),
+        (500, Some("OperationOutcome"))
+    );
+    let all = gateway.get(&token, "/Patient").await;
+    assert_eq!(
+        (all.status, all.json()["entry"].as_array().map(Vec::len)),
+        (200, Some(3)),
+        "{all:?}"
+    );
+    let total = gateway.get(&token, "/Patient?family=rey&_total=accurate").await;
+    assert_eq!(total.json()["total"], 1);
+}
