@@ -24,11 +24,11 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use axum::{Router, extract::State};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::request_id;
+use super::route::{Access, Routes};
 use crate::auth::{Authority, SignIns};
 use crate::base::Clock;
 use crate::control::Control;
@@ -66,29 +66,35 @@ impl Panel {
 /// Puts the panel together; to be merged into the control plane's router.
 pub fn router(panel: Panel) -> Router {
     let headers = panel.clone();
-    Router::new()
-        .route("/panel", get(|| async { Redirect::permanent("/panel/") }))
-        .route("/panel/", get(fleet::show))
-        .route("/panel/welcome", get(sign_in::welcome))
-        .route("/panel/sign-in", get(sign_in::begin))
-        .route("/panel/confirm", get(sign_in::confirm))
-        .route("/panel/callback", get(sign_in::callback))
-        .route("/panel/sign-out", post(sign_in::sign_out))
-        .route("/panel/backchannel-logout", post(sign_in::back_channel_logout))
-        .route("/panel/tenants/{name}", get(tenant::show))
-        .route("/panel/tenants/{name}/check", post(tenant::check))
-        .route("/panel/tenants/{name}/limits", post(tenant::limits))
-        .route("/panel/tenants/{name}/{verb}", post(tenant::act))
-        .route("/panel/tenants/{name}/connection", get(connection::form).post(connection::replace))
-        .route("/panel/tenants/{name}/mappings", get(mappings::show).post(mappings::write))
-        .route("/panel/tenants/{name}/mappings/rollback", post(mappings::roll_back))
-        .route("/panel/tenants/{name}/mappings/{version}/publish", post(mappings::publish))
-        .route("/panel/keys", get(keys::show).post(keys::rewrap))
-        .route("/panel/events", get(events::show))
-        .route("/panel/panel.css", get(assets::style))
-        .route("/panel/panel.js", get(assets::script))
-        .route("/panel/mark.svg", get(assets::mark))
-        .route("/panel/{*rest}", get(refusal::nothing_here))
+    // Not in the table of routes and tokens: no token opens anything here, only a session does.
+    let (public, operator) = (Access::Public, Access::Operator);
+    Routes::new("panel")
+        .get("/panel", public, || async { Redirect::permanent("/panel/") })
+        .get("/panel/", operator, fleet::show)
+        .get("/panel/welcome", public, sign_in::welcome)
+        .get("/panel/sign-in", public, sign_in::begin)
+        .get("/panel/confirm", operator, sign_in::confirm)
+        .get("/panel/callback", public, sign_in::callback)
+        .post("/panel/sign-out", operator, sign_in::sign_out)
+        .post("/panel/backchannel-logout", public, sign_in::back_channel_logout)
+        .get("/panel/tenants/{name}", operator, tenant::show)
+        .post("/panel/tenants/{name}/check", operator, tenant::check)
+        .post("/panel/tenants/{name}/limits", operator, tenant::limits)
+        .post("/panel/tenants/{name}/{verb}", operator, tenant::act)
+        .get("/panel/tenants/{name}/connection", operator, connection::form)
+        .post("/panel/tenants/{name}/connection", operator, connection::replace)
+        .get("/panel/tenants/{name}/mappings", operator, mappings::show)
+        .post("/panel/tenants/{name}/mappings", operator, mappings::write)
+        .post("/panel/tenants/{name}/mappings/rollback", operator, mappings::roll_back)
+        .post("/panel/tenants/{name}/mappings/{version}/publish", operator, mappings::publish)
+        .get("/panel/keys", operator, keys::show)
+        .post("/panel/keys", operator, keys::rewrap)
+        .get("/panel/events", operator, events::show)
+        .get("/panel/panel.css", public, assets::style)
+        .get("/panel/panel.js", public, assets::script)
+        .get("/panel/mark.svg", public, assets::mark)
+        .get("/panel/{*rest}", operator, refusal::nothing_here)
+        .router
         .with_state(panel)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn_with_state(headers, protect))
