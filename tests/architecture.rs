@@ -66,6 +66,7 @@ const DOORS: &[(&str, &str)] = &[
     // Views describe their own shape where they are defined.
     ("utoipa", "control http app"),
     ("http", "auth http app"),
+    ("maud", "http"),
     // Documents, settings, seeing, the shell.
     ("serde_saphyr", "mapping"),
     ("toml", "config"),

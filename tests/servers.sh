@@ -18,6 +18,7 @@ root=$(dirname "$here")
 state=${WARDGATE_TEST_STATE:-$root/target/test-servers}
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/wardgate-tests
 keycloak_version=26.4.2
+axe_version=4.14.1
 export LC_ALL=C.UTF-8 PATH="${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin"
 
 say() { printf 'servers: %s\n' "$*" >&2; }
@@ -75,6 +76,7 @@ ensure() {
       chromium)
         have chromium || missing+=(chromium)
         have chromedriver || missing+=(chromium-driver)
+        have npm || missing+=(npm)
         ;;
     esac
   done
@@ -354,8 +356,22 @@ up_keycloak() {
 
 # ---------------------------------------------------------------------------------------------- Chromium
 
+# axe-core finds what a page keeps from people with disabilities. Fetched once per machine, for the tests only.
+axe() {
+  local home=$cache/axe-core-$axe_version
+  if [[ ! -s $home/node_modules/axe-core/axe.min.js ]]; then
+    mkdir -p "$home"
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$home" "axe-core@$axe_version" \
+      >"$state/npm.log" 2>&1 9>&- </dev/null || { tail -n 20 "$state/npm.log" >&2; die "could not fetch axe-core"; }
+  fi
+  echo "$home/node_modules/axe-core/axe.min.js"
+}
+
 up_chromium() {
+  local axe_file
+  axe_file=$(axe)
   {
+    write_env WARDGATE_TEST_AXE "$axe_file"
     write_env WARDGATE_TEST_CHROMIUM "$(command -v chromium)"
     write_env WARDGATE_TEST_CHROMEDRIVER "$(command -v chromedriver)"
   } >"$state/chromium.env"

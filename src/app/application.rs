@@ -9,15 +9,17 @@ use super::fault::StartFault;
 use super::parts::{Parts, private_folder};
 use super::rooms;
 use crate::audit::AuditLog;
-use crate::auth::Authority;
+use crate::auth::{Authority, SignIns};
 use crate::base::{Clock, Deadline, TenantId};
 use crate::config::Settings;
 use crate::control::{Control, Serving};
 use crate::http::admin;
 use crate::http::fhir::{self, DataPlane, DataPlaneSettings};
 use crate::http::listener::{ListenFault, Listener};
+use crate::http::panel::{self, Panel};
 use crate::pool::Pools;
 use crate::telemetry::MetricsPage;
+use crate::telemetry::traffic::Traffic;
 use crate::tenant::Tenants;
 
 /// How long requests under way may take to end when the gateway stops.
@@ -67,10 +69,12 @@ impl Application {
         let directory = Arc::new(tenants.clone());
         let authority =
             Authority::start(rooms::auth(&settings), Arc::clone(&clock), directory).await?;
+        let traffic = Traffic::default();
         let serving = Serving {
             tenants: tenants.clone(),
             pools: pools.clone(),
             authority: authority.clone(),
+            traffic: traffic.clone(),
         };
         let keyring = parts.keyring.clone();
         let control = Control::new(crate::control::Parts {
@@ -87,10 +91,16 @@ impl Application {
             control.clone(),
             data_plane(&settings),
             rooms::description(&settings),
+            traffic,
         );
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
+        let panel = panel(&settings, &authority, &control, Arc::clone(&clock))?;
         let metrics = MetricsPage::install();
         let admin_router = admin::router(authority.clone(), control, metrics.clone());
+        let admin_router = match panel {
+            Some(panel) => admin_router.merge(panel::router(panel)),
+            None => admin_router,
+        };
         Ok(Self {
             fhir_router: fhir::router(plane),
             admin_router,
@@ -162,6 +172,19 @@ async fn listener(settings: &Settings, address: SocketAddr) -> Result<Listener, 
 
 fn address(listener: &Listener) -> Result<SocketAddr, StartFault> {
     listener.address().map_err(|error| StartFault::File("listener".to_owned(), error.kind()))
+}
+
+/// The panel, where the operators' issuer knows it as a client.
+fn panel(
+    settings: &Settings,
+    authority: &Authority,
+    control: &Control,
+    clock: Arc<dyn Clock>,
+) -> Result<Option<Panel>, StartFault> {
+    let Some((operators, sign_in)) = rooms::sign_in(settings)? else { return Ok(None) };
+    let sign_ins = SignIns::new(authority.clone(), &operators, sign_in, Arc::clone(&clock))?;
+    let public_url = &settings.admin.public_url;
+    Ok(Some(Panel::new(control.clone(), authority.clone(), sign_ins, clock, public_url)))
 }
 
 fn data_plane(settings: &Settings) -> DataPlaneSettings {

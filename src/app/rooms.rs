@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::fault::StartFault;
 use crate::audit::AuditConfig;
-use crate::auth::{AuthConfig, IssuerConfig, OperatorsConfig};
-use crate::config::Settings;
+use crate::auth::{AuthConfig, IssuerConfig, OperatorRoles, OperatorsConfig, SignInSettings};
+use crate::config::{OperatorSettings, Settings};
 use crate::keyring::{KekLocation, KeyringConfig};
 use crate::pool::dial::{DialConfig, EgressRules, SessionSettings};
 use crate::pool::{BreakerConfig, LaneLimits, PoolConfig, TenantLimits};
@@ -80,12 +80,54 @@ pub(super) fn auth(settings: &Settings) -> AuthConfig {
         internal_url: issuer.internal_url.clone(),
         ..IssuerConfig::keycloak(issuer.url.clone(), issuer.audience.clone())
     });
-    let operators = settings.operators.as_ref().map(|o| OperatorsConfig {
+    let operators = settings.operators.as_ref().map(operators);
+    AuthConfig { issuers: issuers.collect(), operators, ..AuthConfig::default() }
+}
+
+fn operators(o: &OperatorSettings) -> OperatorsConfig {
+    OperatorsConfig {
         roles_claim: o.roles_claim.clone(),
         internal_url: o.internal_url.clone(),
+        roles: OperatorRoles {
+            viewer: o.viewer_role.clone(),
+            operator: o.role.clone(),
+            approver: o.approver_role.clone(),
+        },
+        // The panel's own logout tokens name its client.
+        logout_audiences: o.client_id.iter().cloned().collect(),
         ..OperatorsConfig::keycloak(o.issuer.clone(), o.audience.clone(), o.role.clone())
-    });
-    AuthConfig { issuers: issuers.collect(), operators, ..AuthConfig::default() }
+    }
+}
+
+/// The panel's place at the operators' issuer, when it has one.
+pub(super) fn sign_in(
+    settings: &Settings,
+) -> Result<Option<(OperatorsConfig, SignInSettings)>, StartFault> {
+    let Some(operators_settings) = &settings.operators else { return Ok(None) };
+    let (Some(client_id), Some(secret)) =
+        (&operators_settings.client_id, &operators_settings.client_secret)
+    else {
+        return Ok(None);
+    };
+    let public = &settings.admin.public_url;
+    let rest = public.strip_prefix("http://");
+    let host = rest.map(|rest| rest.trim_end_matches(|c: char| c.is_ascii_digit()));
+    let loopback = ["127.0.0.1:", "localhost:", "[::1]:", "127.0.0.1", "localhost", "[::1]"];
+    if host.is_some_and(|host| !loopback.contains(&host)) {
+        let what = "admin.public_url: the panel needs https, or http on loopback";
+        return Err(StartFault::Setting(what.to_owned()));
+    }
+    if public.matches('/').count() > 2 {
+        let what = "admin.public_url: the panel needs a URL without a path";
+        return Err(StartFault::Setting(what.to_owned()));
+    }
+    let sign_in = SignInSettings {
+        client_id: client_id.clone(),
+        client_secret: secret.clone(),
+        redirect_url: format!("{public}/panel/callback"),
+        signed_out_url: format!("{public}/panel/welcome"),
+    };
+    Ok(Some((operators(operators_settings), sign_in)))
 }
 
 pub(super) fn audit(settings: &Settings) -> AuditConfig {

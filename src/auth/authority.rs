@@ -17,9 +17,9 @@ use super::principal::Token;
 use super::verify::{check_signature, issuer_of, step_up};
 use super::{
     AuthConfig, AuthFault, Binding, Directory, FhirAdmin, IssuerConfig, IssuerReadiness,
-    LogoutFault, OperatorPermit, Permit, Principal, Right, Shape, bearer, logout,
+    LogoutFault, OperatorPermit, OperatorRank, Permit, Principal, Right, Shape, bearer, logout,
 };
-use crate::base::{Clock, Deadline, Generation, TenantId};
+use crate::base::{Clock, Deadline, Generation, TenantId, Timestamp};
 
 /// All issuers; judges tokens and gives permits. A cheap handle: clones share everything, and the
 /// background tasks end with the last of them.
@@ -70,8 +70,8 @@ impl Authority {
             starting.push(Issuer::new(issuer.clone(), None, &config)?);
         }
         if let Some(operators) = &config.operators {
-            let role = Some(operators.role.clone());
-            starting.push(Issuer::new(operators.as_issuer(), role, &config)?);
+            let roles = Some(operators.roles.clone());
+            starting.push(Issuer::new(operators.as_issuer(), roles, &config)?);
         }
         for (at, one) in starting.iter().enumerate() {
             if starting[..at].iter().any(|other| other.config.url == one.config.url) {
@@ -90,7 +90,7 @@ impl Authority {
                 retry_after_secs: 1,
             })??;
             let kept = Kept::keep(issuer);
-            if kept.issuer.rules.operator_role.is_some() {
+            if kept.issuer.rules.operator_roles.is_some() {
                 operators = Some(kept);
             } else {
                 issuers.insert(kept.issuer.rules.issuer.clone(), kept);
@@ -207,13 +207,34 @@ impl Authority {
         Ok(permit)
     }
 
-    /// The operator the request's bearer token speaks for. Every call verifies the signature.
+    /// The operator the request's bearer token speaks for, of at least [`OperatorRank::Operator`]. Every
+    /// call verifies the signature.
     pub async fn operator(
         &self,
         headers: &HeaderMap,
         deadline: Deadline,
     ) -> Result<OperatorPermit, AuthFault> {
+        self.operator_of(headers, OperatorRank::Operator, deadline).await
+    }
+
+    /// The same for whoever is of at least that rank.
+    pub async fn operator_of(
+        &self,
+        headers: &HeaderMap,
+        least: OperatorRank,
+        deadline: Deadline,
+    ) -> Result<OperatorPermit, AuthFault> {
         let text = bearer::token(headers, false)?;
+        self.operator_token(text, least, deadline).await.map(|(permit, _)| permit)
+    }
+
+    /// The operator an access token speaks for, and the token's end.
+    pub(super) async fn operator_token(
+        &self,
+        text: &str,
+        least: OperatorRank,
+        deadline: Deadline,
+    ) -> Result<(OperatorPermit, Timestamp), AuthFault> {
         let operators = self.inner.operators.as_ref().map(|kept| kept.issuer.clone());
         let find = |name: &str| operators.filter(|issuer| &*issuer.rules.issuer == name);
         let (token, issuer, _) = self.verify(text, find, deadline).await?;
@@ -223,15 +244,17 @@ impl Authority {
         if !azp.is_empty() && !azp.iter().any(|azp| **azp == *token.azp) {
             return Err(AuthFault::NoAccess("azp_is_not_an_operators_client"));
         }
-        if !token.operator {
+        let Some(rank) = token.rank.filter(|rank| *rank >= least) else {
             return Err(AuthFault::InsufficientScope {
                 reason: "role_missing",
-                scope: settings.map_or_else(String::new, |s| s.role.clone()).into(),
+                scope: settings
+                    .map_or_else(String::new, |s| s.roles.named(least).to_owned())
+                    .into(),
             });
-        }
+        };
         let wanted = settings.map_or(&[][..], |settings| &settings.acr_values);
         step_up(wanted, token.acr.as_deref())?;
-        Ok(OperatorPermit::from_token(&token))
+        Ok((OperatorPermit::from_token(&token, rank), token.expires_at))
     }
 
     /// A back-channel logout request's body, `application/x-www-form-urlencoded`. When it returns

@@ -9,7 +9,7 @@ use super::directory::is_claim_value;
 use super::json::{Json, Object, find};
 use super::jws::{Bad, Typ};
 use super::principal::{Roles, Token};
-use super::{Scopes, TokenProfile};
+use super::{OperatorRank, OperatorRoles, Scopes, TokenProfile};
 use crate::base::Timestamp;
 
 /// The longest accepted `sub`, `azp`, `sid`, `jti` and `acr`, in bytes (OpenID Connect Core
@@ -23,8 +23,8 @@ pub(super) struct Rules {
     pub tenant_claim: String,
     pub roles_claim: String,
     pub profile: TokenProfile,
-    /// The operators' role, for their issuer.
-    pub operator_role: Option<String>,
+    /// The operators' roles, for their issuer.
+    pub operator_roles: Option<OperatorRoles>,
     pub leeway: Duration,
     pub max_lifetime: Duration,
 }
@@ -59,7 +59,7 @@ impl Rules {
             Some(Json::Text(scope)) => Scopes::parse(scope),
             Some(_) => return Err("scope_malformed"),
         };
-        let (roles, operator) = self.roles(claims);
+        let (roles, rank) = self.roles(claims);
         Ok(Token {
             issuer: self.issuer.clone(),
             subject: Box::from(subject),
@@ -69,7 +69,7 @@ impl Rules {
             claim_value: self.claim_value(claims)?,
             id: token_id(&self.issuer, jti),
             roles,
-            operator,
+            rank,
             scopes,
             issued_at: times.issued_at,
             expires_at: times.expires_at,
@@ -126,18 +126,18 @@ impl Rules {
     }
 
     /// Only from an array of texts at the one configured place; anything else is no role at all.
-    fn roles(&self, claims: &Object<'_>) -> (Roles, bool) {
+    fn roles(&self, claims: &Object<'_>) -> (Roles, Option<OperatorRank>) {
         let mut roles = Roles::default();
-        let mut operator = false;
+        let mut rank = None;
         if let Some(Json::Array(names)) = find(claims, &self.roles_claim) {
             for name in names.iter().filter_map(Json::text) {
-                match &self.operator_role {
-                    Some(role) => operator |= role == name,
+                match &self.operator_roles {
+                    Some(named) => rank = rank.max(named.rank(name)),
                     None => roles.add(name),
                 }
             }
         }
-        (roles, operator)
+        (roles, rank)
     }
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::AuthFault;
+use super::{AuthFault, OperatorRoles};
 use crate::base::Timestamp;
 
 /// Who may vouch for callers, and how strictly their tokens are judged.
@@ -121,8 +121,8 @@ pub struct OperatorsConfig {
     pub audience: String,
     /// Where the roles are found.
     pub roles_claim: String,
-    /// The role an operator must hold, matched exactly.
-    pub role: String,
+    /// The roles of those who look, operate and approve.
+    pub roles: OperatorRoles,
     /// Where to connect instead of the issuer's own name.
     pub internal_url: Option<String>,
     /// The OAuth clients operators may sign in through; any of the issuer's when empty.
@@ -146,7 +146,7 @@ impl OperatorsConfig {
             issuer: issuer.into(),
             audience: audience.into(),
             roles_claim: "realm_access.roles".to_owned(),
-            role: role.into(),
+            roles: OperatorRoles { operator: role.into(), ..OperatorRoles::default() },
             internal_url: None,
             azp: Vec::new(),
             acr_values: Vec::new(),

@@ -35,7 +35,7 @@ struct Reach {
 }
 
 /// The shape `openidconnect` accepts a closure's answer in.
-type Answer = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpFault>> + Send>>;
+pub(super) type Answer = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpFault>> + Send>>;
 
 /// The body of the newest answer.
 type LastBody = Arc<Mutex<Vec<u8>>>;
@@ -50,7 +50,7 @@ pub(super) enum FetchFault {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum HttpFault {
+pub(super) enum HttpFault {
     #[error("the address is not on the issuer's host")]
     Foreign,
     #[error("the answer is too large")]
@@ -107,6 +107,15 @@ impl Fetcher {
             .await
             .map_err(|fault| discovery_fault(&fault))?;
         self.key_set(&last_body)
+    }
+
+    /// The same way to the issuer, for signing operators in.
+    pub(super) fn for_sign_in(&self) -> impl Fn(HttpRequest) -> Answer + Send + Sync + use<> {
+        let reach = self.reach.clone();
+        move |request| {
+            let reach = reach.clone();
+            Box::pin(async move { reach.send(request).await })
+        }
     }
 
     /// Keycloak's realm-wide not-before (`tokens-not-before` of the realm's public JSON), where there

@@ -20,7 +20,7 @@ use super::fetch::{FetchFault, Fetcher};
 use super::jws::Bad;
 use super::keys::{KeySet, VerifyKey};
 use super::principal::Token;
-use super::{AuthConfig, AuthFault, IssuerConfig, IssuerReadiness};
+use super::{AuthConfig, AuthFault, IssuerConfig, IssuerReadiness, OperatorRoles};
 use crate::base::{Deadline, Timestamp};
 
 /// How many key ids found absent are remembered per issuer.
@@ -71,7 +71,7 @@ pub(super) struct Found {
 impl Issuer {
     pub(super) fn new(
         config: IssuerConfig,
-        operator_role: Option<String>,
+        operator_roles: Option<OperatorRoles>,
         all: &AuthConfig,
     ) -> Result<Self, AuthFault> {
         check_issuer(&config)?;
@@ -82,7 +82,7 @@ impl Issuer {
                 tenant_claim: config.tenant_claim.clone(),
                 roles_claim: config.roles_claim.clone(),
                 profile: config.profile,
-                operator_role,
+                operator_roles,
                 leeway: all.leeway,
                 max_lifetime: all.max_lifetime,
             },
@@ -206,7 +206,7 @@ impl Issuer {
         let state = self.state.load();
         IssuerReadiness {
             issuer: self.config.url.clone(),
-            operators: self.rules.operator_role.is_some(),
+            operators: self.rules.operator_roles.is_some(),
             ready: self.usable(&state).is_ok(),
             keys: state.keys.as_ref().map_or(0, |keys| keys.len()),
             age: state.fetched.map(|at| at.elapsed()),

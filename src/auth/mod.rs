@@ -28,14 +28,16 @@ mod permit;
 mod principal;
 mod readiness;
 mod scopes;
+mod signin;
 mod verify;
 
 pub use authority::Authority;
 pub use config::{AuthConfig, IssuerConfig, OperatorsConfig, TokenProfile};
 pub use directory::{Binding, Directory, DirectoryFuture, DirectoryUnavailable, is_claim_value};
 pub use fault::{AuthFault, LogoutFault};
-pub use operator::{OperatorPermit, OperatorSource, WorkOrder};
+pub use operator::{OperatorPermit, OperatorRank, OperatorRoles, OperatorSource, WorkOrder};
 pub use permit::{FhirAdmin, FhirRead, FhirWrite, Permit, Right, Shape};
 pub use principal::{Principal, Roles};
 pub use readiness::IssuerReadiness;
 pub use scopes::{Interaction, Scopes};
+pub use signin::{Begun, Opened, SignInSettings, SignIns, Visit};

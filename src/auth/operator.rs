@@ -15,6 +15,71 @@ pub enum OperatorSource {
     Console,
 }
 
+/// How far an operator may go. Each may do all that the one before may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OperatorRank {
+    /// Looks and changes nothing.
+    Viewer,
+    /// Changes tenants and keys.
+    Operator,
+    /// Is the second person where two are asked for.
+    Approver,
+}
+
+impl OperatorRank {
+    /// In one word, for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Approver => "approver",
+        }
+    }
+}
+
+/// The issuer's roles that make an operator, matched exactly.
+#[derive(Debug, Clone)]
+pub struct OperatorRoles {
+    /// Makes a [`OperatorRank::Viewer`].
+    pub viewer: String,
+    /// Makes an [`OperatorRank::Operator`].
+    pub operator: String,
+    /// Makes an [`OperatorRank::Approver`].
+    pub approver: String,
+}
+
+impl Default for OperatorRoles {
+    fn default() -> Self {
+        Self {
+            viewer: "wardgate-viewer".to_owned(),
+            operator: "wardgate-operator".to_owned(),
+            approver: "wardgate-approver".to_owned(),
+        }
+    }
+}
+
+impl OperatorRoles {
+    pub(super) fn rank(&self, role: &str) -> Option<OperatorRank> {
+        [
+            (&self.viewer, OperatorRank::Viewer),
+            (&self.operator, OperatorRank::Operator),
+            (&self.approver, OperatorRank::Approver),
+        ]
+        .into_iter()
+        .filter(|(named, _)| *named == role)
+        .map(|(_, rank)| rank)
+        .max()
+    }
+
+    pub(super) fn named(&self, rank: OperatorRank) -> &str {
+        match rank {
+            OperatorRank::Viewer => &self.viewer,
+            OperatorRank::Operator => &self.operator,
+            OperatorRank::Approver => &self.approver,
+        }
+    }
+}
+
 /// Proof that someone operates the platform. It opens no patient's data in any tenant.
 ///
 /// ```
@@ -50,6 +115,7 @@ pub enum OperatorSource {
 ///         sid: None,
 ///         token_id: None,
 ///         source: OperatorSource::Token,
+///         rank: wardgate::auth::OperatorRank::Approver,
 ///     }
 /// }
 /// ```
@@ -60,16 +126,18 @@ pub struct OperatorPermit {
     sid: Option<Box<str>>,
     token_id: Option<Box<str>>,
     source: OperatorSource,
+    rank: OperatorRank,
 }
 
 impl OperatorPermit {
-    pub(super) fn from_token(token: &Token) -> Self {
+    pub(super) fn from_token(token: &Token, rank: OperatorRank) -> Self {
         Self {
             subject: token.subject.clone(),
             issuer: Some(token.issuer.clone()),
             sid: token.sid.clone(),
             token_id: Some(token.id.clone()),
             source: OperatorSource::Token,
+            rank,
         }
     }
 
@@ -82,6 +150,7 @@ impl OperatorPermit {
             sid: None,
             token_id: None,
             source: OperatorSource::Console,
+            rank: OperatorRank::Approver,
         }
     }
 
@@ -103,6 +172,11 @@ impl OperatorPermit {
     /// Names the token in logs and audit events; none at the console.
     pub fn token_id(&self) -> Option<&str> {
         self.token_id.as_deref()
+    }
+
+    /// How far the operator may go.
+    pub const fn rank(&self) -> OperatorRank {
+        self.rank
     }
 
     /// Where the operator stands.

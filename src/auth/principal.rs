@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Scopes;
+use super::{OperatorRank, Scopes};
 use crate::base::{Generation, TenantId, Timestamp};
 
 /// The rights' roles a token carries. Other roles of the issuer are not kept.
@@ -41,7 +41,8 @@ pub(super) struct Token {
     pub claim_value: Box<str>,
     pub id: Box<str>,
     pub roles: Roles,
-    pub operator: bool,
+    /// How far an operator may go; none at the tenants' issuers.
+    pub rank: Option<OperatorRank>,
     pub scopes: Scopes,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
@@ -142,7 +143,7 @@ impl Principal {
                 claim_value: Box::from("test"),
                 id: Box::from("00000000000000000000000000000000"),
                 roles: known,
-                operator: false,
+                rank: None,
                 scopes: Scopes::parse(scope),
                 issued_at: Timestamp::from_secs(0),
                 expires_at: Timestamp::from_secs(300),

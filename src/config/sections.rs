@@ -194,11 +194,20 @@ fn operators<'a>(root: &'a Table, f: &mut Findings<'a>) -> Option<OperatorSettin
         issuer: s.required("issuer", "the operators' realm, exactly as in `iss`"),
         audience: s.text("audience", "wardgate-admin"),
         role: s.text("role", "wardgate-operator"),
+        viewer_role: s.text("viewer_role", "wardgate-viewer"),
+        approver_role: s.text("approver_role", "wardgate-approver"),
         roles_claim: s.text("roles_claim", "realm_access.roles"),
         internal_url: s.optional("internal_url"),
         client_id: s.optional("client_id"),
         client_secret: s.secret("client_secret", "client_secret_file"),
     };
+    if operators.client_id.is_some() != operators.client_secret.is_some() {
+        s.complain(
+            "client_id",
+            "and the secret go together",
+            "give client_id and client_secret_file for the panel, or neither",
+        );
+    }
     s.finish();
     Some(operators)
 }

@@ -106,6 +106,10 @@ pub struct OperatorSettings {
     pub audience: String,
     /// The role that makes an operator.
     pub role: String,
+    /// The role of those who only look.
+    pub viewer_role: String,
+    /// The role of those who approve what needs two people.
+    pub approver_role: String,
     /// Path of the roles claim.
     pub roles_claim: String,
     /// Where to reach the issuer, when not at its own name.

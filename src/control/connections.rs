@@ -11,7 +11,7 @@ use crate::base::{
     TenantId, TlsException, TlsPolicy, attach_ca_pem, parse_connection_url,
 };
 use crate::pool::dial::{DialClass, DialFault, Opened, SessionSettings};
-use crate::registry::NewConnection;
+use crate::registry::{NewConnection, Tenant};
 use crate::tenant::seal_place;
 
 /// A connection as an operator gives it. The URL is parsed into fields and never stored.
@@ -143,6 +143,17 @@ impl Control {
     ) -> Result<TenantView, ControlFault> {
         let tenant = self.find(named).await?;
         let prepared = self.prepare(caller, &input, None).await?;
+        self.put(caller, &tenant, expected, prepared).await
+    }
+
+    /// Seals and writes with compare-and-set; in force on this gateway when it returns.
+    async fn put(
+        &self,
+        caller: &Caller,
+        tenant: &Tenant,
+        expected: Option<Generation>,
+        prepared: Prepared,
+    ) -> Result<TenantView, ControlFault> {
         let revision = ConnectionRevision(tenant.connection_revision.0 + 1);
         let new = self.seal(tenant.id, revision, prepared).await?;
         // Whoever names no generation means the tenant as it was found before it was connected to.
@@ -161,16 +172,45 @@ impl Control {
         };
         let place = seal_place(tenant.id, connection.record_id, connection.revision);
         let record = self.0.keyring.open(&place, &connection.sealed).await?;
+        Ok(self.try_record(caller, &record, connection.identity.as_ref()).await.0)
+    }
+
+    /// Tries a connection for a tenant step by step and, when every step went well and it is not only a
+    /// `trial`, seals it and puts it in force. Gives back the steps, and the tenant when it was changed.
+    pub async fn replace_connection(
+        &self,
+        caller: &Caller,
+        named: &str,
+        expected: Option<Generation>,
+        input: ConnectionInput,
+        trial: bool,
+    ) -> Result<(CheckReport, Option<TenantView>), ControlFault> {
+        let tenant = self.find(named).await?;
+        let record = input.record()?;
+        let (report, identity) = self.try_record(caller, &record, None).await;
+        if trial || !report.ok {
+            return Ok((report, None));
+        }
+        let prepared = Prepared { record, identity };
+        Ok((report, Some(self.put(caller, &tenant, expected, prepared).await?)))
+    }
+
+    async fn try_record(
+        &self,
+        caller: &Caller,
+        record: &ConnectionRecord,
+        expected: Option<&ServerIdentity>,
+    ) -> (CheckReport, Option<ServerIdentity>) {
         let begun = tokio::time::Instant::now();
-        match self.dial(caller.deadline, &record).await {
+        match self.dial(caller.deadline, record).await {
             Ok(opened) => {
-                let same = connection.identity.map(|expected| expected == opened.identity);
+                let same = expected.map(|expected| *expected == opened.identity);
                 let steps = opened.facts.steps.iter().map(|(step, took)| CheckStep {
                     step: (*step).to_owned(),
                     millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                     outcome: "ok".to_owned(),
                 });
-                Ok(CheckReport {
+                let report = CheckReport {
                     ok: same != Some(false),
                     steps: steps.collect(),
                     version: Some(opened.facts.version.clone()),
@@ -181,20 +221,24 @@ impl Control {
                          register it with set-connection"
                             .to_owned()
                     }),
-                })
+                };
+                (report, Some(opened.identity))
             }
-            Err(fault) => Ok(CheckReport {
-                ok: false,
-                steps: vec![CheckStep {
-                    step: fault.class().as_str().to_owned(),
-                    millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-                    outcome: fault.why().to_owned(),
-                }],
-                version: None,
-                tls: None,
-                same_server: None,
-                hint: Some(hint(fault.class()).to_owned()),
-            }),
+            Err(fault) => {
+                let report = CheckReport {
+                    ok: false,
+                    steps: vec![CheckStep {
+                        step: fault.class().as_str().to_owned(),
+                        millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+                        outcome: fault.why().to_owned(),
+                    }],
+                    version: None,
+                    tls: None,
+                    same_server: None,
+                    hint: Some(hint(fault.class()).to_owned()),
+                };
+                (report, None)
+            }
         }
     }
 }

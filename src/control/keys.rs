@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,8 +7,8 @@ use super::fault::ControlFault;
 use super::view::EventView;
 use super::{Caller, Control};
 use crate::base::Timestamp;
-use crate::keyring::{DataKeyId, KekId, WrappedKeys as _};
-use crate::registry::{Connection, EventFilter, Reseal};
+use crate::keyring::{DataKeyId, KekId, KeyFault, WrappedKeys as _};
+use crate::registry::{Connection, EventFilter, OperatorEvent, Reseal};
 use crate::tenant::seal_place;
 
 /// A key-encryption key.
@@ -20,6 +20,10 @@ pub struct KekView {
     pub data_keys: u64,
     /// Whether new data keys are wrapped under it.
     pub current: bool,
+    /// When the oldest data key under it was made (RFC 3339).
+    pub oldest: Option<String>,
+    /// When the newest data key under it was made (RFC 3339).
+    pub newest: Option<String>,
 }
 
 /// All key-encryption keys.
@@ -78,12 +82,31 @@ impl Control {
         ids.extend(references.keys().cloned());
         ids.sort();
         ids.dedup();
+        let ages = self.ages().await?;
         let view = |id: KekId| KekView {
             data_keys: references.get(&id).copied().unwrap_or(0),
             current: id == current,
+            oldest: ages.get(&id).map(|(oldest, _)| oldest.to_string()),
+            newest: ages.get(&id).map(|(_, newest)| newest.to_string()),
             id: id.0,
         };
         Ok(KeysView { keks: ids.into_iter().map(view).collect() })
+    }
+
+    /// When the oldest and the newest data key under each key-encryption key were made.
+    async fn ages(&self) -> Result<HashMap<KekId, (Timestamp, Timestamp)>, ControlFault> {
+        let mut ages = HashMap::new();
+        let mut after = None;
+        loop {
+            let page = self.0.key_store.list(after, PAGE).await.map_err(KeyFault::from)?;
+            let Some(last) = page.last() else { return Ok(ages) };
+            after = Some(last.id);
+            for key in page {
+                let made = key.created_at;
+                let (oldest, newest) = ages.entry(key.kek).or_insert((made, made));
+                (*oldest, *newest) = (made.min(*oldest), made.max(*newest));
+            }
+        }
     }
 
     /// Makes a new key-encryption key current and rewraps every data key under it.
@@ -208,20 +231,21 @@ impl Control {
         let filter = EventFilter { tenant: None, before, after: None };
         let found = self.0.registry.list_events(&filter, limit).await?;
         let full = found.len() == limit as usize;
-        let events: Vec<EventView> = found
-            .into_iter()
-            .map(|e| EventView {
-                id: i64::try_from(e.id).unwrap_or(i64::MAX),
-                at: e.at.to_string(),
-                actor: format!("{}:{}", e.actor.kind, e.actor.subject),
-                action: e.action,
-                tenant: e.tenant.map(|t| *t.as_uuid()),
-                generation: e.generation.map(|g| g.0),
-                detail: e.detail,
-            })
-            .collect();
+        let events: Vec<EventView> = found.into_iter().map(event_view).collect();
         let next = if full { events.last().map(|e| e.id) } else { None };
         Ok(EventPage { events, next })
+    }
+}
+
+pub(super) fn event_view(e: OperatorEvent) -> EventView {
+    EventView {
+        id: i64::try_from(e.id).unwrap_or(i64::MAX),
+        at: e.at.to_string(),
+        actor: format!("{}:{}", e.actor.kind, e.actor.subject),
+        action: e.action,
+        tenant: e.tenant.map(|t| *t.as_uuid()),
+        generation: e.generation.map(|g| g.0),
+        detail: e.detail,
     }
 }
 

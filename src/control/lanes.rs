@@ -3,9 +3,10 @@ use utoipa::ToSchema;
 
 use super::fault::ControlFault;
 use super::{Caller, Control, Serving};
+use crate::pool::{BreakerStatus, LaneStatus};
 
 /// A tenant's lane on this gateway.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct LaneView {
     /// Whether there is one; it is made by the first request.
     pub open: bool,
@@ -32,7 +33,7 @@ pub struct LaneView {
 }
 
 /// A tenant's breaker on this gateway.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct BreakerView {
     /// `closed`, `open` or `half_open`.
     pub state: String,
@@ -49,29 +50,14 @@ pub struct BreakerView {
 }
 
 impl Control {
-    fn serving(&self) -> Result<&Serving, ControlFault> {
+    pub(super) fn serving(&self) -> Result<&Serving, ControlFault> {
         self.0.serving.as_ref().ok_or(ControlFault::NotServing)
     }
 
     /// The tenant's lane.
     pub async fn lane(&self, _caller: &Caller, named: &str) -> Result<LaneView, ControlFault> {
         let tenant = self.find(named).await?;
-        let Some(status) = self.serving()?.pools.status(tenant.id) else {
-            return Ok(LaneView::default());
-        };
-        Ok(LaneView {
-            open: true,
-            max: status.max,
-            connections: status.open,
-            idle: status.idle,
-            in_use: status.leased,
-            waiting: status.waiting,
-            created_total: status.created_total,
-            failed_total: status.failed_total,
-            timeouts_total: status.timeouts_total,
-            last_error: status.last_error.as_ref().map(|(code, _)| code.to_string()),
-            last_error_at: status.last_error.as_ref().map(|(_, at)| at.to_string()),
-        })
+        Ok(lane_view(self.serving()?.pools.status(tenant.id)))
     }
 
     /// Retires the tenant's lane.
@@ -88,25 +74,7 @@ impl Control {
         named: &str,
     ) -> Result<BreakerView, ControlFault> {
         let tenant = self.find(named).await?;
-        let status = self.serving()?.pools.breaker_status(tenant.id);
-        Ok(status.map_or_else(
-            || BreakerView {
-                state: "closed".to_owned(),
-                since: None,
-                last_reason: None,
-                retry_after_secs: None,
-                opened_total: 0,
-                rejected_total: 0,
-            },
-            |status| BreakerView {
-                state: status.state.as_str().to_owned(),
-                since: Some(status.since.to_string()),
-                last_reason: status.last_reason.map(|reason| reason.to_string()),
-                retry_after_secs: status.retry_after.map(|wait| wait.as_secs()),
-                opened_total: status.opened,
-                rejected_total: status.rejected,
-            },
-        ))
+        Ok(breaker_view(self.serving()?.pools.breaker_status(tenant.id)))
     }
 
     /// Closes the tenant's breaker now.
@@ -127,4 +95,44 @@ impl Control {
         let origin = caller.origin();
         Ok(self.0.registry.record_event(action, Some(tenant.id), &detail, &origin).await?)
     }
+}
+
+/// A lane as operators see it; none is made before the first request.
+pub(super) fn lane_view(status: Option<LaneStatus>) -> LaneView {
+    let Some(status) = status else { return LaneView::default() };
+    LaneView {
+        open: true,
+        max: status.max,
+        connections: status.open,
+        idle: status.idle,
+        in_use: status.leased,
+        waiting: status.waiting,
+        created_total: status.created_total,
+        failed_total: status.failed_total,
+        timeouts_total: status.timeouts_total,
+        last_error: status.last_error.as_ref().map(|(code, _)| code.to_string()),
+        last_error_at: status.last_error.as_ref().map(|(_, at)| at.to_string()),
+    }
+}
+
+/// A breaker as operators see it; closed while nothing was ever asked of it.
+pub(super) fn breaker_view(status: Option<BreakerStatus>) -> BreakerView {
+    status.map_or_else(
+        || BreakerView {
+            state: "closed".to_owned(),
+            since: None,
+            last_reason: None,
+            retry_after_secs: None,
+            opened_total: 0,
+            rejected_total: 0,
+        },
+        |status| BreakerView {
+            state: status.state.as_str().to_owned(),
+            since: Some(status.since.to_string()),
+            last_reason: status.last_reason.map(|reason| reason.to_string()),
+            retry_after_secs: status.retry_after.map(|wait| wait.as_secs()),
+            opened_total: status.opened,
+            rejected_total: status.rejected,
+        },
+    )
 }

@@ -6,6 +6,8 @@
 
 mod connections;
 mod fault;
+mod fleet;
+mod health;
 mod keys;
 mod lanes;
 mod mappings;
@@ -20,6 +22,8 @@ use uuid::Uuid;
 
 pub use connections::ConnectionInput;
 pub use fault::ControlFault;
+pub use fleet::{FleetFilter, FleetOrder, FleetPage, FleetRow};
+pub use health::{Health, Level};
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
 pub use orders::Orders;
@@ -36,6 +40,7 @@ use crate::keyring::{Keyring, WrappedKeys as _};
 use crate::pool::Pools;
 use crate::pool::dial::Dialer;
 use crate::registry::{Actor, ActorKind, KeyStore, Origin, Registry, Tenant};
+use crate::telemetry::traffic::Traffic;
 use crate::tenant::Tenants;
 
 /// Who orders something, in which request, until when.
@@ -69,6 +74,8 @@ pub struct Serving {
     pub pools: Pools,
     /// Verified tokens.
     pub authority: Authority,
+    /// What each tenant was asked lately.
+    pub traffic: Traffic,
 }
 
 /// The control plane's verbs. Cheap to clone.

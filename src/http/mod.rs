@@ -6,6 +6,8 @@ pub mod admin;
 pub mod fhir;
 /// Accepting connections.
 pub mod listener;
+/// The operators' panel.
+pub mod panel;
 /// Routes, and who is let in at each.
 pub mod route;
 

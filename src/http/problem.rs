@@ -61,6 +61,11 @@ impl Problem {
         problem
     }
 
+    /// The status and the sentence, for a page.
+    pub(super) fn told(self) -> (StatusCode, String) {
+        (self.status, self.detail.into_owned())
+    }
+
     /// Adds the list of faults of a document.
     pub(super) fn listing(mut self, problems: serde_json::Value) -> Self {
         self.problems = Some(Box::new(problems));

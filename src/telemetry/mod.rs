@@ -9,6 +9,8 @@ mod metric;
 mod panic;
 /// Names of the metrics of lanes, breakers and admission.
 pub mod pool_metrics;
+/// What each tenant was asked in the last minutes.
+pub mod traffic;
 
 pub use log::{Format, subscriber};
 pub use metric::{MetricsPage, names};

@@ -36,6 +36,10 @@ pub struct Options {
     pub settings: String,
     /// Where its stores are; SQLite files of its own without.
     pub stores: Option<Stores>,
+    /// Whether operators can sign in to the panel, at the gateway's own address.
+    pub panel: bool,
+    /// `[operators]` in full, when it is another issuer than the test's.
+    pub operators: Option<String>,
     /// Whether those stores are to be migrated and given keys first. Its own always are.
     pub fresh: bool,
 }
@@ -138,8 +142,7 @@ fn write_settings(folder: &Path, issuer: &TestIssuer, options: &Options, stores:
 listen = "127.0.0.1:0"
 public_url = "http://gateway.test/fhir"
 [admin]
-listen = "127.0.0.1:0"
-public_url = "http://ops.test"
+{admin}
 [registry]
 url = "{registry}"
 [keys]
@@ -149,8 +152,7 @@ store = "{keys}"
 url = "{hospitals}"
 audience = "wardgate-api"
 [operators]
-issuer = "{operators}"
-audience = "wardgate-admin"
+{operators}
 [egress]
 allow = {egress:?}
 sqlite_dir = "{sqlite}"
@@ -161,11 +163,12 @@ checkpoint_dir = "{checkpoints}"
 format = "json"
 level = "trace"
 "#,
+        admin = admin_settings(options),
         registry = stores.registry,
         keys = stores.keys,
         kek = stores.kek.display(),
         hospitals = issuer.hospitals(),
-        operators = issuer.operators(),
+        operators = operators_settings(issuer, options),
         egress = options.egress,
         sqlite = folder_of("sqlite"),
         audit = folder_of("audit"),
@@ -173,6 +176,29 @@ level = "trace"
     );
     writeln!(text, "{}", options.settings).expect("write to memory");
     std::fs::write(folder.join("wardgate.toml"), text).expect("write the settings");
+}
+
+/// The panel must know its own address before it listens there.
+fn admin_settings(options: &Options) -> String {
+    if !options.panel {
+        return "listen = \"127.0.0.1:0\"\npublic_url = \"http://ops.test\"".to_owned();
+    }
+    let probe = std::net::TcpListener::bind("127.0.0.1:0").expect("find a port");
+    let address = probe.local_addr().expect("its address");
+    format!("listen = \"{address}\"\npublic_url = \"http://{address}\"")
+}
+
+fn operators_settings(issuer: &TestIssuer, options: &Options) -> String {
+    if let Some(settings) = &options.operators {
+        return settings.clone();
+    }
+    let (url, secret) = (issuer.operators(), issuer.panel_secret());
+    let mut settings = format!("issuer = \"{url}\"\naudience = \"wardgate-admin\"");
+    if options.panel {
+        let client = format!("\nclient_id = \"wardgate-panel\"\nclient_secret = \"{secret}\"");
+        settings.push_str(&client);
+    }
+    settings
 }
 
 fn program(folder: &Path) -> Command {

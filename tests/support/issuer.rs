@@ -34,6 +34,8 @@ impl TestIssuer {
     /// Starts one with these users and an operator.
     pub async fn start(mut users: Vec<DemoUser>) -> Self {
         users.push(user(OPERATOR, None, &["wardgate-operator"]));
+        users.push(user("viewer", None, &["wardgate-viewer"]));
+        users.push(user("stranger", None, &["offline_access"]));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind the issuer");
         let base = format!("http://{}", listener.local_addr().expect("the issuer's address"));
         let issuer = Issuer::new(base, users, Arc::new(SystemClock)).expect("make an issuer");
@@ -53,6 +55,11 @@ impl TestIssuer {
     /// A fresh access token.
     pub fn token(&self, user: &str) -> String {
         self.issuer.access_token(user).expect("a user of that name")
+    }
+
+    /// The secret of the panel's client.
+    pub fn panel_secret(&self) -> &str {
+        self.issuer.panel_secret()
     }
 
     /// The issuer of clinicians' tokens, as in `iss`.

@@ -50,7 +50,8 @@ pub(super) const HOSPITALS: [Hospital; 3] = [
 /// The password of every demo user; shown to everybody.
 pub(super) const PASSWORD: &str = "demo";
 
-/// Everybody who can sign in: a reader, a writer and an administrator for each hospital, and an operator.
+/// Everybody who can sign in: a reader, a writer and an administrator for each hospital, and an operator and a
+/// viewer of the platform.
 pub(super) fn users() -> Vec<DemoUser> {
     let user = |username: String, tenant: Option<&str>, roles: &[&str]| DemoUser {
         username,
@@ -66,6 +67,7 @@ pub(super) fn users() -> Vec<DemoUser> {
         users.push(user(format!("admin.{name}"), Some(name), &["fhir-admin", "fhir-read"]));
     }
     users.push(user("operator".to_owned(), None, &["wardgate-operator"]));
+    users.push(user("viewer".to_owned(), None, &["wardgate-viewer"]));
     users
 }
 

@@ -3,6 +3,8 @@
 //! Two realms, `hospitals` and `operators`, share one RSA key that is made anew at every start. Sign-in is
 //! a choice among the demo's users: there is nothing to protect here, and it listens on loopback only.
 
+mod pages;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +14,13 @@ use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
-use axum::extract::{Form, Path, Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -31,11 +33,15 @@ pub const AUDIENCE: &str = "wardgate-api";
 pub const ADMIN_AUDIENCE: &str = "wardgate-admin";
 /// The OAuth client the demo's tokens are issued to.
 pub const CLIENT: &str = "ward-app";
+/// The OAuth client of the operators' panel.
+pub const PANEL_CLIENT: &str = "wardgate-panel";
 /// How long an access token lives. Longer than a production realm's 5 minutes, so that a pasted line
 /// still works after a look around.
 const TOKEN_LIFE: Duration = Duration::from_mins(30);
 /// How long a sign-in code may be redeemed.
 const CODE_LIFE: Duration = Duration::from_mins(1);
+/// How long a refresh token may be used.
+const REFRESH_LIFE: Duration = Duration::from_hours(8);
 const KEY_ID: &str = "demo-key-1";
 
 /// One of the demo's users.
@@ -61,12 +67,23 @@ struct Inner {
     key: KeyPair,
     random: SystemRandom,
     clock: Arc<dyn Clock>,
+    panel_secret: String,
     codes: Mutex<HashMap<String, Code>>,
+    refresh: Mutex<HashMap<String, Grant>>,
+}
+
+/// A sign-in: who, through which client, in which session, when.
+#[derive(Clone)]
+struct Grant {
+    username: String,
+    realm: &'static str,
+    client: String,
+    sid: String,
+    signed_in: Timestamp,
 }
 
 struct Code {
-    username: String,
-    realm: &'static str,
+    grant: Grant,
     redirect_uri: String,
     challenge: String,
     nonce: Option<String>,
@@ -91,13 +108,26 @@ impl Issuer {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, IssuerFault> {
         let key = KeyPair::generate(KeySize::Rsa2048).map_err(|_| IssuerFault)?;
-        let codes = Mutex::new(HashMap::new());
-        Ok(Self(Arc::new(Inner { base, users, key, random: SystemRandom::new(), clock, codes })))
+        Ok(Self(Arc::new(Inner {
+            base,
+            users,
+            key,
+            random: SystemRandom::new(),
+            clock,
+            panel_secret: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
+            codes: Mutex::default(),
+            refresh: Mutex::default(),
+        })))
     }
 
     /// The issuer name of a realm, exactly as in `iss`.
     pub fn realm_url(&self, realm: &str) -> String {
         format!("{}/realms/{realm}", self.0.base)
+    }
+
+    /// The secret of [`PANEL_CLIENT`], new at every start.
+    pub fn panel_secret(&self) -> &str {
+        &self.0.panel_secret
     }
 
     /// Everybody who can sign in.
@@ -108,7 +138,7 @@ impl Issuer {
     /// An access token as a password grant gives it; `None` for an unknown user.
     pub fn access_token(&self, username: &str) -> Option<String> {
         let user = self.0.users.iter().find(|u| u.username == username)?;
-        self.sign(&self.access_claims(user)).ok()
+        self.sign(&self.access_claims(user, &self.grant(user, CLIENT))).ok()
     }
 
     /// The issuer's routes.
@@ -118,8 +148,9 @@ impl Issuer {
             .route("/realms/{realm}/.well-known/openid-configuration", get(discovery))
             .route(&format!("{OIDC}/certs"), get(keys))
             .route(&format!("{OIDC}/token"), post(token))
-            .route(&format!("{OIDC}/auth"), get(sign_in))
-            .route(&format!("{OIDC}/auth/{{username}}"), get(signed_in))
+            .route(&format!("{OIDC}/auth"), get(pages::sign_in))
+            .route(&format!("{OIDC}/auth/{{username}}"), get(pages::signed_in))
+            .route(&format!("{OIDC}/logout"), get(pages::sign_out))
             .with_state(self.clone())
     }
 
@@ -131,7 +162,18 @@ impl Issuer {
         Uuid::new_v5(&Uuid::NAMESPACE_OID, user.username.as_bytes()).to_string()
     }
 
-    fn access_claims(&self, user: &DemoUser) -> Value {
+    /// A sign-in made now.
+    fn grant(&self, user: &DemoUser, client: &str) -> Grant {
+        Grant {
+            username: user.username.clone(),
+            realm: Self::home(user),
+            client: client.to_owned(),
+            sid: Uuid::new_v4().to_string(),
+            signed_in: self.0.clock.now(),
+        }
+    }
+
+    fn access_claims(&self, user: &DemoUser, grant: &Grant) -> Value {
         let now = self.0.clock.now();
         let audience = if user.tenant.is_some() { AUDIENCE } else { ADMIN_AUDIENCE };
         let mut claims = json!({
@@ -142,8 +184,9 @@ impl Issuer {
             "aud": [audience, "account"],
             "sub": Self::subject(user),
             "typ": "Bearer",
-            "azp": CLIENT,
-            "sid": Uuid::new_v4().to_string(),
+            "azp": grant.client,
+            "sid": grant.sid,
+            "auth_time": grant.signed_in.as_secs(),
             "acr": "1",
             "realm_access": { "roles": user.roles },
             "scope": "openid profile",
@@ -167,17 +210,42 @@ impl Issuer {
         Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    fn redeem(&self, realm: &str, form: &TokenForm) -> Option<(DemoUser, Option<String>)> {
+    fn redeem(&self, realm: &str, form: &TokenForm) -> Option<(Grant, Option<String>)> {
         let mut codes = self.0.codes.lock().unwrap_or_else(PoisonError::into_inner);
         let code = codes.remove(form.code.as_deref()?)?;
         let verifier = form.code_verifier.as_deref()?;
         let hashed = digest::digest(&digest::SHA256, verifier.as_bytes());
-        let fits = code.realm == realm
+        let fits = code.grant.realm == realm
             && code.until > self.0.clock.now()
             && Some(&code.redirect_uri) == form.redirect_uri.as_ref()
             && code.challenge == URL_SAFE_NO_PAD.encode(hashed);
-        let user = self.0.users.iter().find(|u| u.username == code.username)?;
-        fits.then(|| (user.clone(), code.nonce))
+        fits.then_some((code.grant, code.nonce))
+    }
+
+    /// A refresh token counts once; with it goes the sign-in it stands for.
+    fn refresh(&self, realm: &str, form: &TokenForm) -> Option<Grant> {
+        let mut held = self.0.refresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let grant = held.remove(form.refresh_token.as_deref()?)?;
+        let lives = grant.signed_in.plus(REFRESH_LIFE) > self.0.clock.now();
+        (lives && grant.realm == realm).then_some(grant)
+    }
+
+    fn refresh_token(&self, grant: &Grant) -> String {
+        let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let mut held = self.0.refresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.0.clock.now();
+        held.retain(|_, grant| grant.signed_in.plus(REFRESH_LIFE) > now);
+        held.insert(token.clone(), grant.clone());
+        token
+    }
+
+    /// Whether the request may act as that client: the panel's has a secret.
+    fn is_client(&self, client: &str, headers: &HeaderMap) -> bool {
+        let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let pair = sent.and_then(|value| value.strip_prefix("Basic "));
+        let pair = pair.and_then(|text| STANDARD.decode(text).ok());
+        let wanted = format!("{PANEL_CLIENT}:{}", self.0.panel_secret);
+        client != PANEL_CLIENT || pair.is_some_and(|pair| pair == wanted.as_bytes())
     }
 }
 
@@ -190,8 +258,9 @@ async fn discovery(State(issuer): State<Issuer>, Path(name): Path<String>) -> Re
         "authorization_endpoint": endpoint("auth"),
         "token_endpoint": endpoint("token"),
         "jwks_uri": endpoint("certs"),
+        "end_session_endpoint": endpoint("logout"),
         "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "password"],
+        "grant_types_supported": ["authorization_code", "password", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "code_challenge_methods_supported": ["S256"],
@@ -221,12 +290,13 @@ struct TokenForm {
     code: Option<String>,
     code_verifier: Option<String>,
     redirect_uri: Option<String>,
-    client_id: Option<String>,
+    refresh_token: Option<String>,
 }
 
 async fn token(
     State(issuer): State<Issuer>,
     Path(name): Path<String>,
+    headers: HeaderMap,
     Form(form): Form<TokenForm>,
 ) -> Response {
     let refused = || {
@@ -241,16 +311,23 @@ async fn token(
             .iter()
             .find(|u| Some(&u.username) == form.username.as_ref())
             .filter(|u| Some(&u.password) == form.password.as_ref() && Issuer::home(u) == realm)
-            .map(|u| (u.clone(), None)),
+            .map(|u| (issuer.grant(u, CLIENT), None)),
         "authorization_code" => issuer.redeem(realm, &form),
+        "refresh_token" => issuer.refresh(realm, &form).map(|grant| (grant, None)),
         _ => None,
     };
-    let Some((user, nonce)) = found else { return refused() };
-    let access = issuer.access_claims(&user);
+    let Some((grant, nonce)) = found.filter(|(grant, _)| issuer.is_client(&grant.client, &headers))
+    else {
+        return refused();
+    };
+    let Some(user) = issuer.users().iter().find(|u| u.username == grant.username) else {
+        return refused();
+    };
+    let access = issuer.access_claims(user, &grant);
     let mut id = access.clone();
     if let Some(id) = id.as_object_mut() {
         id.insert("typ".to_owned(), json!("ID"));
-        id.insert("aud".to_owned(), json!(form.client_id.as_deref().unwrap_or(CLIENT)));
+        id.insert("aud".to_owned(), json!(grant.client));
         if let Some(nonce) = nonce {
             id.insert("nonce".to_owned(), json!(nonce));
         }
@@ -260,75 +337,10 @@ async fn token(
     };
     let body = json!({
         "access_token": access_token, "id_token": id_token, "token_type": "Bearer",
+        "refresh_token": issuer.refresh_token(&grant),
         "expires_in": TOKEN_LIFE.as_secs(), "scope": "openid profile",
     });
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
-}
-
-#[derive(Deserialize)]
-struct SignIn {
-    redirect_uri: String,
-    code_challenge: String,
-    code_challenge_method: String,
-    #[serde(default)]
-    state: String,
-    nonce: Option<String>,
-}
-
-/// The sign-in page: one link for each user of the realm.
-async fn sign_in(
-    State(issuer): State<Issuer>,
-    Path(name): Path<String>,
-    axum::extract::RawQuery(query): axum::extract::RawQuery,
-) -> Response {
-    let Some(realm) = realm(&name) else { return StatusCode::NOT_FOUND.into_response() };
-    let query = query.unwrap_or_default().replace('&', "&amp;").replace(['"', '<', '>'], "");
-    let mut page = String::from(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Demo sign-in</title>\
-         <h1>Demo sign-in</h1><p>Choose who you are.</p><ul>",
-    );
-    for user in issuer.users().iter().filter(|u| Issuer::home(u) == realm) {
-        let name = &user.username;
-        let _infallible = write!(page, "<li><a href=\"auth/{name}?{query}\">{name}</a>");
-    }
-    page.push_str("</ul></html>");
-    Html(page).into_response()
-}
-
-async fn signed_in(
-    State(issuer): State<Issuer>,
-    Path((name, username)): Path<(String, String)>,
-    Query(request): Query<SignIn>,
-) -> Response {
-    let user = issuer.users().iter().find(|u| u.username == username);
-    let (Some(realm), Some(user)) = (realm(&name), user) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    // Codes go to pages on this machine only, whatever the link says.
-    let loopback = ["http://127.0.0.1:", "http://localhost:"];
-    if request.code_challenge_method != "S256"
-        || Issuer::home(user) != realm
-        || !loopback.iter().any(|prefix| request.redirect_uri.starts_with(prefix))
-    {
-        return StatusCode::BAD_REQUEST.into_response();
-    }
-    let code = Uuid::new_v4().to_string();
-    let separator = if request.redirect_uri.contains('?') { '&' } else { '?' };
-    let state = query_value(&request.state);
-    let target = format!("{}{separator}code={code}&state={state}", request.redirect_uri);
-    let kept = Code {
-        username,
-        realm,
-        redirect_uri: request.redirect_uri,
-        challenge: request.code_challenge,
-        nonce: request.nonce,
-        until: issuer.0.clock.now().plus(CODE_LIFE),
-    };
-    let mut codes = issuer.0.codes.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = issuer.0.clock.now();
-    codes.retain(|_, code| code.until > now);
-    codes.insert(code, kept);
-    Redirect::to(&target).into_response()
 }
 
 /// Percent-encodes what may not stand in a query value (RFC 3986, unreserved characters).

@@ -116,7 +116,7 @@ pub async fn running_issuer_token(data_dir: &Path, user: &str) -> Result<String,
     let away = || "no demo is running on that folder".to_owned();
     let text = std::fs::read_to_string(data_dir.join(RUNNING)).map_err(|_| away())?;
     let urls: Urls = serde_json::from_str(&text).map_err(|_| away())?;
-    let realm = if user == "operator" { "operators" } else { "hospitals" };
+    let realm = if matches!(user, "operator" | "viewer") { "operators" } else { "hospitals" };
     let address = format!("{}/realms/{realm}/protocol/openid-connect/token", urls.issuer);
     issuer::password_grant(&address, user, hospital::PASSWORD).await
 }
@@ -139,6 +139,10 @@ fn settings(
     admin_port: u16,
 ) -> Result<Settings, StartFault> {
     let dir = data_dir.display();
+    // Of a client that only this machine knows, and new at every start.
+    let secret = data_dir.join("panel-secret");
+    std::fs::write(&secret, issuer.panel_secret())
+        .map_err(|e| StartFault::File(secret.display().to_string(), e.kind()))?;
     let text = format!(
         r#"# Written anew at every start of the demo.
 [fhir]
@@ -158,6 +162,8 @@ audience = "{audience}"
 [operators]
 issuer = "{operators}"
 audience = "{admin_audience}"
+client_id = "{panel_client}"
+client_secret_file = "{dir}/panel-secret"
 [egress]
 sqlite_dir = "{dir}/hospitals"
 [audit]
@@ -171,6 +177,7 @@ level = "warn"
         operators = issuer.realm_url("operators"),
         audience = issuer::AUDIENCE,
         admin_audience = issuer::ADMIN_AUDIENCE,
+        panel_client = issuer::PANEL_CLIENT,
     );
     let file = data_dir.join("wardgate.toml");
     std::fs::write(&file, &text)

@@ -21,7 +21,7 @@ pub(super) fn welcome(
         line(&format!("  {:<6} {:<17} {}", hospital.name, hospital.display_name, hospital.about));
     }
     line(&format!(
-        "\n  FHIR API   {fhir}\n  admin API  {admin}/admin/v1/tenants\n  issuer     {issuer}\n"
+        "\n  panel      {admin}/panel/   (sign in as \"operator\")\n  FHIR API   {fhir}\n  admin API  {admin}/admin/v1/tenants\n  issuer     {issuer}\n"
     ));
     line("Paste into another terminal:\n");
     line("  # a token for a reader of each hospital; every password of the demo is \"demo\"");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::ControlPlane;
-use crate::auth::OperatorPermit;
+use crate::auth::{OperatorPermit, OperatorRank};
 use crate::base::{Deadline, Generation};
 use crate::control::{Caller, ControlFault};
 use crate::http::problem::Problem;
@@ -29,8 +29,15 @@ impl FromRequestParts<ControlPlane> for Operator {
     async fn from_request_parts(parts: &mut Parts, plane: &ControlPlane) -> Result<Self, Problem> {
         let deadline = Deadline::after(PATIENCE);
         let request = parts.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
-        let permit: OperatorPermit =
-            plane.0.authority.operator(&parts.headers, deadline).await.map_err(|fault| {
+        // Whoever only looks never gets as far as a handler that changes something.
+        let least =
+            if parts.method.is_safe() { OperatorRank::Viewer } else { OperatorRank::Operator };
+        let permit: OperatorPermit = plane
+            .0
+            .authority
+            .operator_of(&parts.headers, least, deadline)
+            .await
+            .map_err(|fault| {
                 let problem = Problem::of(&fault);
                 match fault.www_authenticate().and_then(|text| HeaderValue::from_str(&text).ok()) {
                     Some(value) => problem.with(header::WWW_AUTHENTICATE, value),

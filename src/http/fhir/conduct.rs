@@ -13,9 +13,11 @@ use metrics::{Counter, Histogram, counter, histogram};
 use uuid::Uuid;
 
 use super::error::FhirError;
+use super::extract::Whose;
 use crate::http::request_id::{self, RequestId};
 use crate::http::route::Route;
 use crate::telemetry::names;
+use crate::telemetry::traffic::Traffic;
 
 /// What is counted for addresses that are none.
 const OTHER: &str = "other";
@@ -28,6 +30,7 @@ pub(super) struct Conduct(Arc<Inner>);
 struct Inner {
     patience: Duration,
     meters: Vec<Meter>,
+    traffic: Traffic,
 }
 
 /// Looked up once: finding a metric by its labels costs more than counting.
@@ -49,11 +52,12 @@ impl Meter {
 impl Conduct {
     /// Requests that take longer than `patience` are answered without waiting on; those for `routes` are
     /// counted each by itself. The metrics recorder has to be in place.
-    pub(super) fn new(patience: Duration, routes: &[Route]) -> Self {
+    pub(super) fn new(patience: Duration, routes: &[Route], traffic: Traffic) -> Self {
         let mut paths: Vec<String> = routes.iter().map(|route| route.path.clone()).collect();
         paths.dedup();
         paths.push(OTHER.to_owned());
-        Self(Arc::new(Inner { patience, meters: paths.into_iter().map(Meter::new).collect() }))
+        let meters = paths.into_iter().map(Meter::new).collect();
+        Self(Arc::new(Inner { patience, meters, traffic }))
     }
 
     /// Labels are routes and status classes, never what was asked for.
@@ -80,7 +84,9 @@ pub(super) async fn conduct(
 ) -> Response {
     let begun = Instant::now();
     let id = Uuid::now_v7();
+    let whose = Whose::default();
     request.extensions_mut().insert(RequestId(id));
+    request.extensions_mut().insert(whose.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let answered = tokio::time::timeout(conduct.0.patience, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_elapsed| {
@@ -92,6 +98,10 @@ pub(super) async fn conduct(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.append(header::VARY, HeaderValue::from_static("Authorization"));
     headers.insert(request_id::HEADER, request_id::value(id));
-    conduct.count(route.as_ref(), response.status(), begun.elapsed());
+    let (status, took) = (response.status(), begun.elapsed());
+    if let Some(tenant) = whose.tenant() {
+        conduct.0.traffic.record(tenant, status.as_u16(), took);
+    }
+    conduct.count(route.as_ref(), status, took);
     response
 }

@@ -1,6 +1,8 @@
 //! The privilege is in the handler's signature: `Clinician<FhirRead>` cannot be had without a token that
 //! gives that right.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
@@ -10,10 +12,20 @@ use super::DataPlane;
 use super::address;
 use super::error::FhirError;
 use crate::auth::{AuthFault, Permit, Principal, Right, Shape};
-use crate::base::Deadline;
+use crate::base::{Deadline, TenantId};
 use crate::http::request_id::RequestId;
 use crate::records::{Attempt, note_refused};
 use crate::telemetry::names;
+
+/// Filled in when it is known whose request it is, for what counts it afterwards.
+#[derive(Clone, Default)]
+pub(super) struct Whose(Arc<OnceLock<TenantId>>);
+
+impl Whose {
+    pub(super) fn tenant(&self) -> Option<TenantId> {
+        self.0.get().copied()
+    }
+}
 
 /// A caller who holds right `R`, with the request's id and its deadline.
 pub(super) struct Clinician<R: Right> {
@@ -34,6 +46,9 @@ impl<R: Right> FromRequestParts<DataPlane> for Clinician<R> {
             .authenticate(&parts.headers, in_query, deadline)
             .await
             .map_err(|fault| refused(&fault))?;
+        if let Some(whose) = parts.extensions.get::<Whose>() {
+            let _first = whose.0.set(principal.tenant());
+        }
         // The scopes for a type are checked where the type is known.
         match authority.permit::<R>(&principal, Shape::Any) {
             Ok(permit) => Ok(Self { permit, request, deadline }),

@@ -29,6 +29,7 @@ use super::route::{Access, Route, Routes};
 use crate::auth::{Authority, Right};
 use crate::control::Control;
 use crate::records::ServerDescription;
+use crate::telemetry::traffic::Traffic;
 use crate::tenant::{Session, Tenants};
 
 /// What the data plane needs; cheap to clone.
@@ -41,6 +42,7 @@ struct Inner {
     control: Control,
     settings: DataPlaneSettings,
     server: ServerDescription,
+    traffic: Traffic,
 }
 
 /// Settings of the data plane.
@@ -62,8 +64,9 @@ impl DataPlane {
         control: Control,
         settings: DataPlaneSettings,
         server: ServerDescription,
+        traffic: Traffic,
     ) -> Self {
-        Self(Arc::new(Inner { authority, tenants, control, settings, server }))
+        Self(Arc::new(Inner { authority, tenants, control, settings, server, traffic }))
     }
 
     /// Joins a caller's permit with her tenant.
@@ -77,10 +80,14 @@ impl DataPlane {
 /// Puts the data plane together. `/fhir` is the FHIR base.
 pub fn router(plane: DataPlane) -> Router {
     let body = plane.0.settings.body_bytes;
+    let traffic = plane.0.traffic.clone();
     // A little later than the deadline the rooms keep, so that their own answer wins.
     let patience = plane.0.settings.request_timeout + Duration::from_millis(500);
     let steps = ServiceBuilder::new()
-        .layer(middleware::from_fn_with_state(Conduct::new(patience, &routes()), conduct::conduct))
+        .layer(middleware::from_fn_with_state(
+            Conduct::new(patience, &routes(), traffic),
+            conduct::conduct,
+        ))
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(cors())
         .layer(CompressionLayer::new())

@@ -1,0 +1,224 @@
+//! The whole fleet at a glance, on this gateway.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::fault::ControlFault;
+use super::health::{self, Health, Level};
+use super::keys::event_view;
+use super::lanes::{breaker_view, lane_view};
+use super::view::EventView;
+use super::{BreakerView, Caller, Control, LaneView};
+use crate::base::TenantId;
+use crate::registry::{self, EventFilter, TenantSummary};
+use crate::telemetry::traffic::Recent;
+
+/// Tenants read from the registry at a time.
+const BATCH: u32 = 1000;
+
+/// A tenant's line in the fleet.
+#[derive(Debug, Clone)]
+pub struct FleetRow {
+    /// Immutable identity.
+    pub id: Uuid,
+    /// Slug.
+    pub name: String,
+    /// Name for people.
+    pub display_name: String,
+    /// Where it is in its life.
+    pub state: &'static str,
+    /// Its database's kind, once a connection is registered.
+    pub engine: Option<&'static str>,
+    /// Configuration generation.
+    pub generation: u64,
+    /// The mapping version in force.
+    pub mapping: Option<u64>,
+    /// Its lane on this gateway.
+    pub lane: LaneView,
+    /// Its breaker on this gateway.
+    pub breaker: BreakerView,
+    /// What it was asked lately, on this gateway.
+    pub recent: Recent,
+    /// How it is.
+    pub health: Health,
+}
+
+/// In which order. Ties are in the order of slugs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FleetOrder {
+    /// The sickest first.
+    #[default]
+    Health,
+    /// By slug.
+    Name,
+    /// The busiest first.
+    Requests,
+    /// Most errors first.
+    Errors,
+    /// The slowest first.
+    Slowest,
+}
+
+/// Which tenants to show. `None` and empty filter nothing.
+#[derive(Debug, Clone, Default)]
+pub struct FleetFilter {
+    /// Part of the slug or the display name, in any case.
+    pub text: String,
+    /// Only how they are.
+    pub level: Option<Level>,
+    /// Only in this state.
+    pub state: Option<String>,
+    /// Only of this engine.
+    pub engine: Option<String>,
+    /// In which order.
+    pub order: FleetOrder,
+    /// Which page, from 1.
+    pub page: usize,
+    /// Lines of a page, 1 to 200.
+    pub size: usize,
+}
+
+/// A page of the fleet.
+#[derive(Debug, Clone)]
+pub struct FleetPage {
+    /// The lines of this page.
+    pub rows: Vec<FleetRow>,
+    /// How many fit the filter, on all pages.
+    pub matching: usize,
+    /// How many there are, by how they are: ill, to be watched, well, off.
+    pub levels: [usize; 4],
+    /// This page, from 1.
+    pub page: usize,
+    /// How many pages there are, at least 1.
+    pub pages: usize,
+}
+
+impl Control {
+    /// The fleet as this gateway sees it now.
+    pub async fn fleet(
+        &self,
+        _caller: &Caller,
+        filter: &FleetFilter,
+    ) -> Result<FleetPage, ControlFault> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let every = registry::TenantFilter::default();
+            let batch = self.0.registry.list_tenants(&every, after.as_ref(), BATCH).await?;
+            let full = batch.len() == BATCH as usize;
+            after = batch.last().map(|last| last.tenant.name.clone());
+            all.extend(batch);
+            if !full {
+                break;
+            }
+        }
+        let serving = self.serving()?;
+        let mut lanes: HashMap<_, _> = serving.pools.statuses().into_iter().collect();
+        let rows = all.into_iter().map(|summary| {
+            let lane = lanes.remove(&summary.tenant.id);
+            let breaker = serving.pools.breaker_status(summary.tenant.id);
+            let recent = serving.traffic.recent(summary.tenant.id);
+            self.row(summary, lane_view(lane), breaker_view(breaker), recent)
+        });
+        let mut levels = [0; 4];
+        let mut rows: Vec<FleetRow> =
+            rows.inspect(|row| levels[row.health.level as usize] += 1).collect();
+        let text = filter.text.trim().to_lowercase();
+        rows.retain(|row| {
+            (text.is_empty()
+                || row.name.contains(&text)
+                || row.display_name.to_lowercase().contains(&text))
+                && filter.level.is_none_or(|level| row.health.level == level)
+                && filter.state.as_deref().is_none_or(|state| row.state == state)
+                && filter.engine.as_deref().is_none_or(|engine| row.engine == Some(engine))
+        });
+        order(&mut rows, filter.order);
+        let size = filter.size.clamp(1, 200);
+        let pages = rows.len().div_ceil(size).max(1);
+        let page = filter.page.clamp(1, pages);
+        let matching = rows.len();
+        let rows = rows.into_iter().skip((page - 1) * size).take(size).collect();
+        Ok(FleetPage { rows, matching, levels, page, pages })
+    }
+
+    /// One tenant's line.
+    pub async fn fleet_row(&self, _caller: &Caller, named: &str) -> Result<FleetRow, ControlFault> {
+        let tenant = self.find(named).await?;
+        let config =
+            self.0.registry.tenant_config(tenant.id).await?.ok_or(ControlFault::NoSuchTenant)?;
+        let summary = TenantSummary {
+            engine: config.connection.as_ref().map(|connection| connection.engine),
+            active_mapping: config.mapping.as_ref().map(|mapping| mapping.version),
+            tenant: config.tenant,
+        };
+        let serving = self.serving()?;
+        let lane = lane_view(serving.pools.status(tenant.id));
+        let breaker = breaker_view(serving.pools.breaker_status(tenant.id));
+        Ok(self.row(summary, lane, breaker, serving.traffic.recent(tenant.id)))
+    }
+
+    /// What was done to a tenant, newest first.
+    pub async fn tenant_events(
+        &self,
+        _caller: &Caller,
+        named: &str,
+        limit: u32,
+    ) -> Result<Vec<EventView>, ControlFault> {
+        let tenant = self.find(named).await?;
+        let filter = EventFilter { tenant: Some(tenant.id), before: None, after: None };
+        let found = self.0.registry.list_events(&filter, limit.clamp(1, 200)).await?;
+        Ok(found.into_iter().map(event_view).collect())
+    }
+
+    /// The slugs of tenants by their ids, as far as they are known.
+    pub async fn tenant_names(
+        &self,
+        _caller: &Caller,
+        ids: impl Iterator<Item = Uuid> + Send,
+    ) -> Result<HashMap<Uuid, String>, ControlFault> {
+        let mut names = HashMap::new();
+        for id in ids.collect::<std::collections::HashSet<_>>() {
+            if let Some(tenant) = self.0.registry.tenant(TenantId::from_uuid(id)).await? {
+                names.insert(id, tenant.name.as_str().to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    fn row(
+        &self,
+        summary: TenantSummary,
+        lane: LaneView,
+        breaker: BreakerView,
+        recent: Recent,
+    ) -> FleetRow {
+        let health = health::of(&summary, &lane, &breaker, &recent, self.0.clock.now());
+        let tenant = summary.tenant;
+        FleetRow {
+            id: *tenant.id.as_uuid(),
+            name: tenant.name.as_str().to_owned(),
+            display_name: tenant.display_name,
+            state: tenant.state.as_str(),
+            engine: summary.engine.map(crate::base::Engine::as_str),
+            generation: tenant.generation.0,
+            mapping: summary.active_mapping,
+            lane,
+            breaker,
+            recent,
+            health,
+        }
+    }
+}
+
+/// They come in the order of their slugs, and sorting keeps what is equal in place.
+fn order(rows: &mut [FleetRow], by: FleetOrder) {
+    use std::cmp::Reverse;
+    match by {
+        FleetOrder::Name => {}
+        FleetOrder::Health => rows.sort_by_key(|row| row.health.level),
+        FleetOrder::Requests => rows.sort_by_key(|row| Reverse(row.recent.total())),
+        FleetOrder::Errors => rows.sort_by_key(|row| Reverse(row.recent.failed())),
+        FleetOrder::Slowest => rows.sort_by_key(|row| Reverse(row.recent.p99)),
+    }
+}

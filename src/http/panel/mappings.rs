@@ -1,0 +1,244 @@
+//! A tenant's mapping: its versions, and an editor with the report beside the text.
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::layout::{self, Tab};
+use super::refusal::{Answer, Refusal, told};
+use super::session::{Order, Seen};
+use super::tenant::hidden;
+use super::{Panel, events, words};
+use crate::control::{ControlFault, MappingReport, MappingView, TenantView};
+
+/// Which version's text to begin with, and what was done just before.
+#[derive(Debug, Deserialize)]
+pub(super) struct From {
+    from: Option<u32>,
+    done: Option<String>,
+}
+
+/// What the editor shows.
+struct Editor {
+    text: String,
+    notice: Markup,
+    report: Option<MappingReport>,
+}
+
+/// `GET /panel/tenants/{name}/mappings`.
+pub(super) async fn show(
+    State(panel): State<Panel>,
+    seen: Seen,
+    Path(name): Path<String>,
+    Query(wanted): Query<From>,
+) -> Answer {
+    let (control, caller) = (&panel.0.control, &seen.caller);
+    let refused = Refusal::control(&seen);
+    let versions = control.mappings(caller, &name).await.map_err(&refused)?;
+    let active = versions.iter().find(|version| version.active).or(versions.first());
+    let text = match wanted.from.or(active.map(|version| version.version)) {
+        Some(version) => control.mapping_text(caller, &name, version).await.map_err(&refused)?,
+        None => String::new(),
+    };
+    let editor = Editor { text, notice: layout::done(wanted.done.as_deref()), report: None };
+    page(&panel, &seen, &name, StatusCode::OK, editor).await
+}
+
+/// `POST /panel/tenants/{name}/mappings`: checks, and stores when asked to and nothing is wrong.
+pub(super) async fn write(
+    State(panel): State<Panel>,
+    Path(name): Path<String>,
+    order: Order,
+) -> Answer {
+    let Order { seen, mut fields } = order;
+    // Browsers send line ends as CRLF; what is kept is what was typed.
+    let text = fields.take("text").replace("\r\n", "\n");
+    let (control, caller) = (&panel.0.control, &seen.caller);
+    let found = match fields.text("verb") {
+        "store" => control.store_mapping(caller, &name, &text).await,
+        _ => control.check_mapping(caller, &name, &text).await,
+    };
+    let (status, editor) = match found {
+        Ok(MappingReport { version: Some(version), .. }) => {
+            let target = format!("/panel/tenants/{name}/mappings?from={version}&done=stored");
+            return Ok(Redirect::to(&target).into_response());
+        }
+        Ok(report) => {
+            let status = if report.ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+            (status, Editor { text, notice: html! {}, report: Some(report) })
+        }
+        Err(fault) => {
+            let (status, why) = told(&fault);
+            let notice = html! { div class="notice bad" role="alert" { p { (why) } } };
+            (status, Editor { text, notice, report: None })
+        }
+    };
+    page(&panel, &seen, &name, status, editor).await
+}
+
+/// `POST /panel/tenants/{name}/mappings/{version}/publish`.
+pub(super) async fn publish(
+    State(panel): State<Panel>,
+    Path((name, version)): Path<(String, String)>,
+    order: Order,
+) -> Answer {
+    let seen = &order.seen;
+    let unknown = || Refusal::page(Some(seen), StatusCode::NOT_FOUND, "There is no such version.");
+    let version = version.parse().map_err(|_| unknown())?;
+    let expected = order.fields.generation();
+    let control = &panel.0.control;
+    let outcome = control.publish_mapping(&seen.caller, &name, version, expected).await;
+    after(&panel, seen, &name, outcome, "publish").await
+}
+
+/// `POST /panel/tenants/{name}/mappings/rollback`.
+pub(super) async fn roll_back(
+    State(panel): State<Panel>,
+    Path(name): Path<String>,
+    order: Order,
+) -> Answer {
+    let seen = &order.seen;
+    let expected = order.fields.generation();
+    let outcome = panel.0.control.rollback_mapping(&seen.caller, &name, expected).await;
+    after(&panel, seen, &name, outcome, "rollback").await
+}
+
+async fn after(
+    panel: &Panel,
+    seen: &Seen,
+    name: &str,
+    outcome: Result<TenantView, ControlFault>,
+    done: &str,
+) -> Answer {
+    let Err(fault) = outcome else {
+        let target = format!("/panel/tenants/{name}/mappings?done={done}");
+        return Ok(Redirect::to(&target).into_response());
+    };
+    let (status, why) = told(&fault);
+    let notice = html! {
+        div class="notice bad" role="alert" { p { (why) } p { "Nothing was changed. This is how it is now." } }
+    };
+    page(panel, seen, name, status, Editor { text: String::new(), notice, report: None }).await
+}
+
+async fn page(
+    panel: &Panel,
+    seen: &Seen,
+    name: &str,
+    status: StatusCode,
+    editor: Editor,
+) -> Answer {
+    let (control, caller) = (&panel.0.control, &seen.caller);
+    let refused = Refusal::control(seen);
+    let tenant = control.show(caller, name).await.map_err(&refused)?;
+    let versions = control.mappings(caller, name).await.map_err(&refused)?;
+    let body = html! {
+        p class="crumb" {
+            a href="/panel/" { "Fleet" } " / "
+            a href={ "/panel/tenants/" (tenant.name) } { (tenant.display_name) }
+        }
+        h1 { "Mapping" }
+        (editor.notice)
+        (list(panel, seen, &tenant, &versions))
+        (editing(seen, &tenant, &editor))
+    };
+    let page = layout::page(seen, Tab::Fleet, "Mapping", &body);
+    Ok((status, page).into_response())
+}
+
+fn list(panel: &Panel, seen: &Seen, tenant: &TenantView, versions: &[MappingView]) -> Markup {
+    let base = format!("/panel/tenants/{}/mappings", tenant.name);
+    html! {
+        section class="card wide" {
+            h2 { "Versions" }
+            @if versions.is_empty() { p { "None yet. Check and store one below." } }
+            @else {
+                div class="scroll" tabindex="0" role="region" aria-label="Versions" {
+                table class="versions" {
+                    thead { tr {
+                        th scope="col" class="num" { "Version" } th scope="col" { "Stored" } th scope="col" { "By" }
+                        th scope="col" { "" }
+                    } }
+                    tbody {
+                        @for version in versions {
+                            tr {
+                                th scope="row" class="num" { (version.version) }
+                                td { (words::full_moment(&version.created_at, &*panel.0.clock)) }
+                                td { (events::actor(panel, seen, &version.created_by)) }
+                                td { div class="row" {
+                                    a href={ (base) "?from=" (version.version) "#editor" }
+                                        aria-label={ "Open version " (version.version) } { "Open" }
+                                    @if version.active { span class="chip well" { "in force" } }
+                                    @else if seen.may_change() {
+                                        form method="post" action={ (base) "/" (version.version) "/publish" } {
+                                            (hidden(seen, tenant))
+                                            button class="quiet" type="submit"
+                                                aria-label={ "Publish version " (version.version) } { "Publish" }
+                                        }
+                                    }
+                                } }
+                            }
+                        }
+                    }
+                }
+                }
+            }
+            @if seen.may_change() && tenant.mapping.active.is_some() && versions.len() > 1 {
+                form method="post" action={ (base) "/rollback" } {
+                    (hidden(seen, tenant))
+                    button class="quiet" type="submit" { "Roll back to the version before" }
+                }
+            }
+        }
+    }
+}
+
+fn editing(seen: &Seen, tenant: &TenantView, editor: &Editor) -> Markup {
+    html! {
+        form id="editor" class="editor" method="post" action={ "/panel/tenants/" (tenant.name) "/mappings" } {
+            (hidden(seen, tenant))
+            div {
+                label for="text" { h2 { "Text" } }
+                textarea id="text" name="text" rows="28" spellcheck="false" autocomplete="off" wrap="off"
+                    readonly[!seen.may_change()] { "\n" (editor.text) }
+                @if seen.may_change() {
+                    div class="row" {
+                        button class="quiet" type="submit" name="verb" value="check" { "Check" }
+                        button type="submit" name="verb" value="store" { "Check and store" }
+                    }
+                }
+            }
+            aside aria-label="Report" {
+                h2 { "Report" }
+                (report(editor.report.as_ref()))
+            }
+        }
+    }
+}
+
+fn report(report: Option<&MappingReport>) -> Markup {
+    let Some(report) = report else {
+        return html! {
+            p class="soft" { "A check reads the live schema of this hospital's database and names every fault at once." }
+        };
+    };
+    html! {
+        div class={ "notice " @if report.ok { "good" } @else { "bad" } } role="status" {
+            p {
+                @if report.ok { "Nothing is wrong with it." }
+                @else { (report.problems.len()) " to look at. Nothing was stored." }
+            }
+        }
+        ol class="report" {
+            @for problem in &report.problems {
+                li class=(problem.severity) {
+                    p { strong { (problem.severity) } " at " code { (problem.pointer) } }
+                    p { (problem.message) }
+                    @if !problem.hint.is_empty() { p class="soft" { (problem.hint) } }
+                }
+            }
+        }
+    }
+}

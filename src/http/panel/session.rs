@@ -1,0 +1,201 @@
+//! Who asks, and whether a form may be believed.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::extract::{Form, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Redirect};
+use uuid::Uuid;
+
+use super::cookies::Cookie;
+use super::refusal::Refusal;
+use super::{Panel, words};
+use crate::auth::OperatorRank;
+use crate::base::{Deadline, Generation, SecretText};
+use crate::control::Caller;
+use crate::http::request_id::RequestId;
+
+/// How long a page may take; connecting to a new database is the slowest of them.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// Sent by the panel's script when it refreshes a page by itself.
+const LIVE: &str = "x-wardgate-live";
+
+/// One request of somebody who is signed in.
+pub(super) struct Seen {
+    pub(super) caller: Caller,
+    pub(super) csrf: SecretText,
+    pub(super) name: String,
+    /// Whether she showed who she is a moment ago.
+    pub(super) fresh: bool,
+}
+
+impl Seen {
+    /// Whether she may change anything.
+    pub(super) fn may_change(&self) -> bool {
+        self.caller.permit.rank() >= OperatorRank::Operator
+    }
+}
+
+impl FromRequestParts<Panel> for Seen {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, panel: &Panel) -> Result<Self, Refusal> {
+        let deadline = Deadline::after(PATIENCE);
+        let live = parts.headers.contains_key(LIVE);
+        let visit = match panel.cookie(&parts.headers, Cookie::Session) {
+            None => None,
+            Some(cookie) => {
+                let visit = panel.0.sign_ins.visit(&cookie, !live, deadline).await;
+                visit.map_err(|fault| Refusal::of(None, &fault))?
+            }
+        };
+        let Some(visit) = visit else {
+            if live {
+                return Err(Refusal::plain(StatusCode::UNAUTHORIZED));
+            }
+            let path = parts.uri.path_and_query().map_or("/panel/", |path| path.as_str());
+            let back = if parts.method == Method::GET { path } else { "/panel/" };
+            let target = format!("/panel/welcome?to={}", words::query_value(back));
+            return Err(Refusal::from(Redirect::to(&target).into_response()));
+        };
+        let request = parts.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
+        let caller = Caller { permit: visit.permit, request, deadline };
+        Ok(Self { caller, csrf: visit.csrf, name: visit.name, fresh: visit.fresh })
+    }
+}
+
+/// A form sent by one of our own pages, by somebody who may change things.
+pub(super) struct Order {
+    pub(super) seen: Seen,
+    pub(super) fields: Fields,
+}
+
+/// A form's fields; of those sent twice, the last counts.
+pub(super) struct Fields(HashMap<String, String>);
+
+impl Fields {
+    /// A field's text without white space around it, empty when it was not sent.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", |text| text.trim())
+    }
+
+    /// A field's text as it was sent, taken away.
+    pub(super) fn take(&mut self, name: &str) -> String {
+        self.0.remove(name).unwrap_or_default()
+    }
+
+    /// The generation the page was made from.
+    pub(super) fn generation(&self) -> Option<Generation> {
+        self.text("generation").parse().ok().map(Generation)
+    }
+}
+
+impl FromRequest<Panel> for Order {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, panel: &Panel) -> Result<Self, Refusal> {
+        let order = Sent::from_request(request, panel).await?;
+        if !order.seen.may_change() {
+            let why =
+                "You may look at everything here and change nothing. Ask for the operator's role.";
+            return Err(Refusal::page(Some(&order.seen), StatusCode::FORBIDDEN, why));
+        }
+        Ok(Self { seen: order.seen, fields: order.fields })
+    }
+}
+
+/// A form sent by one of our own pages, by anybody who is signed in.
+pub(super) struct Sent {
+    pub(super) seen: Seen,
+    fields: Fields,
+}
+
+impl FromRequest<Panel> for Sent {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, panel: &Panel) -> Result<Self, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let seen = Seen::from_request_parts(&mut parts, panel).await?;
+        let foreign = || {
+            let why =
+                "This form was not sent by this page. Nothing was changed. Open the page anew.";
+            Refusal::page(Some(&seen), StatusCode::FORBIDDEN, why)
+        };
+        if !is_ours(&parts.headers, &panel.0.origin) {
+            return Err(foreign());
+        }
+        let form =
+            Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), &());
+        let Ok(Form(pairs)) = form.await else {
+            let why = "The form could not be read.";
+            return Err(Refusal::page(Some(&seen), StatusCode::BAD_REQUEST, why));
+        };
+        let fields = Fields(pairs.into_iter().collect());
+        if !same(fields.0.get("csrf").map_or("", String::as_str), seen.csrf.expose()) {
+            return Err(foreign());
+        }
+        Ok(Self { seen, fields })
+    }
+}
+
+/// Browsers say where a form comes from; one that says nothing of it is not believed.
+fn is_ours(headers: &HeaderMap, origin: &str) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let site_fits = text("sec-fetch-site").is_none_or(|site| site == "same-origin");
+    match text(header::ORIGIN.as_str()) {
+        Some(sent) => sent == origin && site_fits,
+        None => text("sec-fetch-site") == Some("same-origin"),
+    }
+}
+
+/// Compares without telling by its time how far two texts agree.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours(origin: Option<&'static str>, site: Option<&'static str>) -> bool {
+        let mut headers = HeaderMap::new();
+        let mut put = |name: &'static str, value: Option<&'static str>| {
+            if let Some(value) = value {
+                headers.insert(name, value.parse().unwrap());
+            }
+        };
+        put("origin", origin);
+        put("sec-fetch-site", site);
+        is_ours(&headers, "https://ops.example.org")
+    }
+
+    #[test]
+    fn only_our_own_pages_send_forms() {
+        let our = Some("https://ops.example.org");
+        assert!(ours(our, None));
+        assert!(ours(our, Some("same-origin")));
+        assert!(ours(None, Some("same-origin")));
+        for (origin, site) in [
+            (None, None),
+            (None, Some("none")),
+            (None, Some("same-site")),
+            (our, Some("cross-site")),
+            (Some("null"), None),
+            (Some("https://ops.example.org.evil.example"), None),
+            (Some("http://ops.example.org"), Some("same-origin")),
+            (Some("https://evil.example"), Some("same-origin")),
+        ] {
+            assert!(!ours(origin, site), "{origin:?} {site:?}");
+        }
+    }
+
+    #[test]
+    fn texts_are_compared_whole() {
+        assert!(same("abc", "abc"));
+        for other in ["", "ab", "abd", "abcd"] {
+            assert!(!same("abc", other));
+        }
+    }
+}

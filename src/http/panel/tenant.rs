@@ -1,0 +1,294 @@
+//! One tenant: how it is, what it is made of, what can be done, what was done.
+
+mod cards;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::layout::{self, Tab, chip};
+use super::refusal::{Answer, Refusal, told};
+use super::session::{Order, Seen};
+use super::{Panel, connection, events, words};
+use crate::base::{Fault as _, FaultKind};
+use crate::control::{
+    CheckReport, ControlFault, EventView, FleetRow, LimitsView, TenantPatch, TenantView,
+};
+
+/// Entries of the timeline.
+const TIMELINE: u32 = 25;
+
+/// What was done just before.
+#[derive(Debug, Deserialize)]
+pub(super) struct Done {
+    pub(super) done: Option<String>,
+}
+
+/// Everything the page shows.
+struct Shown {
+    row: FleetRow,
+    tenant: TenantView,
+    events: Vec<EventView>,
+}
+
+impl Shown {
+    async fn read(panel: &Panel, seen: &Seen, name: &str) -> Result<Self, Refusal> {
+        let (control, caller) = (&panel.0.control, &seen.caller);
+        let refused = Refusal::control(seen);
+        Ok(Self {
+            row: control.fleet_row(caller, name).await.map_err(&refused)?,
+            tenant: control.show(caller, name).await.map_err(&refused)?,
+            events: control.tenant_events(caller, name, TIMELINE).await.map_err(&refused)?,
+        })
+    }
+}
+
+/// `GET /panel/tenants/{name}`.
+pub(super) async fn show(
+    State(panel): State<Panel>,
+    seen: Seen,
+    Path(name): Path<String>,
+    Query(done): Query<Done>,
+) -> Answer {
+    let shown = Shown::read(&panel, &seen, &name).await?;
+    let body = body(&panel, &seen, &shown, &layout::done(done.done.as_deref()));
+    Ok(layout::live_page(&seen, Tab::Fleet, &shown.tenant.display_name, &body).into_response())
+}
+
+/// `POST /panel/tenants/{name}/{verb}`.
+pub(super) async fn act(
+    State(panel): State<Panel>,
+    Path((name, verb)): Path<(String, String)>,
+    order: Order,
+) -> Answer {
+    let (control, caller) = (&panel.0.control, &order.seen.caller);
+    let expected = order.fields.generation();
+    if expected.is_none() {
+        let why = "The form is not complete. Open the page anew.";
+        return Err(Refusal::page(Some(&order.seen), StatusCode::BAD_REQUEST, why));
+    }
+    let outcome = match verb.as_str() {
+        "suspend" => {
+            let reason = order.fields.text("reason");
+            if reason.is_empty() {
+                let why = ControlFault::Invalid("say why; operators see it, callers do not".into());
+                return failed(&panel, &order.seen, &name, &why).await;
+            }
+            control.suspend(caller, &name, expected, reason).await.map(drop)
+        }
+        "resume" => control.resume(caller, &name, expected).await.map(drop),
+        "invalidate" => control.invalidate(caller, &name).await.map(drop),
+        "drain" => control.drain(caller, &name).await,
+        "reset-breaker" => control.reset_breaker(caller, &name).await,
+        _ => {
+            let why = "There is nothing at this address.";
+            return Err(Refusal::page(Some(&order.seen), StatusCode::NOT_FOUND, why));
+        }
+    };
+    match outcome {
+        Ok(()) => Ok(Redirect::to(&format!("/panel/tenants/{name}?done={verb}")).into_response()),
+        Err(fault) => failed(&panel, &order.seen, &name, &fault).await,
+    }
+}
+
+/// `POST /panel/tenants/{name}/limits`.
+pub(super) async fn limits(
+    State(panel): State<Panel>,
+    Path(name): Path<String>,
+    order: Order,
+) -> Answer {
+    let seen = &order.seen;
+    let number = |field: &str| match order.fields.text(field) {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            ControlFault::Invalid(
+                "a limit is a whole number, or empty for the gateway's own".into(),
+            )
+        }),
+    };
+    let read = || {
+        Ok::<_, ControlFault>(LimitsView {
+            requests_per_second: number("requests_per_second")?,
+            concurrent_requests: number("concurrent_requests")?,
+            max_connections: number("max_connections")?,
+            page_size: number("page_size")?,
+            page_size_max: number("page_size_max")?,
+        })
+    };
+    let changed = match (read(), order.fields.generation()) {
+        (Ok(limits), Some(expected)) => {
+            let patch = TenantPatch { limits: Some(limits), ..TenantPatch::default() };
+            panel.0.control.change(&seen.caller, &name, expected, patch).await.map(drop)
+        }
+        (Ok(_), None) => Err(ControlFault::Invalid("the form is not complete".into())),
+        (Err(fault), _) => Err(fault),
+    };
+    match changed {
+        Ok(()) => Ok(Redirect::to(&format!("/panel/tenants/{name}?done=limits")).into_response()),
+        Err(fault) => failed(&panel, seen, &name, &fault).await,
+    }
+}
+
+/// `POST /panel/tenants/{name}/check`: connects as it is registered and shows each step.
+pub(super) async fn check(
+    State(panel): State<Panel>,
+    Path(name): Path<String>,
+    order: Order,
+) -> Answer {
+    let seen = &order.seen;
+    let checked = panel.0.control.check(&seen.caller, &name).await;
+    let report = match checked {
+        Ok(report) => steps(&report),
+        Err(fault) => return failed(&panel, seen, &name, &fault).await,
+    };
+    let shown = Shown::read(&panel, seen, &name).await?;
+    let body = body(&panel, seen, &shown, &report);
+    Ok(layout::page(seen, Tab::Fleet, &shown.tenant.display_name, &body).into_response())
+}
+
+/// The page again, with what went wrong and, where somebody else was faster, who and what.
+async fn failed(panel: &Panel, seen: &Seen, name: &str, fault: &ControlFault) -> Answer {
+    let (status, why) = told(fault);
+    let Ok(shown) = Shown::read(panel, seen, name).await else {
+        return Err(Refusal::page(Some(seen), status, &why));
+    };
+    let other = (fault.kind() == FaultKind::Stale).then(|| shown.events.first()).flatten();
+    let notice = html! {
+        div class="notice bad" role="alert" {
+            @match other {
+                Some(event) => {
+                    p { "Somebody else changed this hospital while your page was open: "
+                        (events::action(&event.action)) " by " (events::actor(panel, seen, &event.actor)) ", "
+                        (words::moment(&event.at, &*panel.0.clock)) "." }
+                    p { "Nothing of yours was changed. This is how it is now." }
+                }
+                None => {
+                    p { (why) }
+                    @if let Some(hint) = fault.hint() { p class="soft" { (hint) } }
+                }
+            }
+        }
+    };
+    let body = body(panel, seen, &shown, &notice);
+    let page = layout::page(seen, Tab::Fleet, &shown.tenant.display_name, &body);
+    Ok((status, page).into_response())
+}
+
+fn body(panel: &Panel, seen: &Seen, shown: &Shown, notice: &Markup) -> Markup {
+    let Shown { row, tenant, events } = shown;
+    html! {
+        p class="crumb" { a href="/panel/" { "Fleet" } }
+        div class="head" {
+            h1 { (tenant.display_name) " " span class="slug" { (tenant.name) } }
+        }
+        (notice)
+        section id="verdict" class={ "notice " (layout::tone(&row.health)) } data-live aria-label="How it is" {
+            p {
+                (chip(row.health.level)) " " (row.health.sentence)
+                @if let Some(since) = &row.health.since {
+                    " Since " (words::full_moment(since, &*panel.0.clock)) "."
+                }
+            }
+        }
+        @if seen.may_change() { (actions(seen, tenant)) }
+        div class="columns" {
+            (cards::traffic(row))
+            (cards::lane(panel, seen, row))
+            (connection::facts(panel, seen, tenant))
+            (cards::mapping(tenant))
+            (cards::identities(tenant))
+            (cards::limits_form(seen, tenant))
+        }
+        (timeline(panel, seen, events))
+    }
+}
+
+fn base(tenant: &TenantView) -> String {
+    format!("/panel/tenants/{}", tenant.name)
+}
+
+/// What every form about a tenant carries.
+pub(super) fn hidden(seen: &Seen, tenant: &TenantView) -> Markup {
+    html! {
+        (layout::csrf(seen))
+        input type="hidden" name="generation" value=(tenant.generation);
+    }
+}
+
+fn actions(seen: &Seen, tenant: &TenantView) -> Markup {
+    let base = base(tenant);
+    html! {
+        section class="actions" aria-label="What can be done" {
+            @match tenant.state.as_str() {
+                "active" => {
+                    details {
+                        summary class="button danger" { "Suspend…" }
+                        form method="post" action={ (base) "/suspend" } class="inline" {
+                            (hidden(seen, tenant))
+                            label { "Why (operators see it)"
+                                input name="reason" required maxlength="64" autocomplete="off";
+                            }
+                            button class="danger" type="submit" { "Suspend " (tenant.name) }
+                        }
+                    }
+                }
+                "suspended" | "draft" => {
+                    form method="post" action={ (base) "/resume" } {
+                        (hidden(seen, tenant))
+                        button type="submit" {
+                            @if tenant.state == "draft" { "Activate" } @else { "Resume" }
+                        }
+                    }
+                }
+                _ => {}
+            }
+            form method="post" action={ (base) "/invalidate" } {
+                (hidden(seen, tenant))
+                button class="quiet" type="submit" { "Invalidate configuration" }
+            }
+        }
+    }
+}
+
+fn timeline(panel: &Panel, seen: &Seen, found: &[EventView]) -> Markup {
+    html! {
+        section id="timeline" class="card wide" data-live {
+            h2 { "What was done" }
+            @if found.is_empty() { p { "Nothing yet." } }
+            ol class="timeline" {
+                @for event in found {
+                    li {
+                        (words::full_moment(&event.at, &*panel.0.clock)) " "
+                        (events::action(&event.action)) " by " (events::actor(panel, seen, &event.actor))
+                        @if let Some(generation) = event.generation { ", generation " (generation) }
+                        (events::detail(&event.detail))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The steps of connecting, with their times.
+pub(super) fn steps(report: &CheckReport) -> Markup {
+    let tone = if report.ok { "good" } else { "bad" };
+    html! {
+        section class={ "notice " (tone) } role="status" aria-label="The check's steps" {
+            p { strong { @if report.ok { "The connection works." } @else { "The connection does not work." } }
+                @if let Some(version) = &report.version { " " (version) "." }
+                @match report.tls { Some(true) => " Encrypted.", Some(false) => " Not encrypted.", None => "" }
+            }
+            table class="steps" {
+                thead { tr { th scope="col" { "Step" } th scope="col" class="num" { "Time" } th scope="col" { "Outcome" } } }
+                tbody {
+                    @for step in &report.steps {
+                        tr { td { (step.step) } td class="num" { (step.millis) " ms" } td { (step.outcome) } }
+                    }
+                }
+            }
+            @if let Some(hint) = &report.hint { p { (hint) } }
+        }
+    }
+}

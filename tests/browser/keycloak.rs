@@ -1,0 +1,147 @@
+//! The panel with a real Keycloak: its sign-in page, its sessions, its logout.
+
+use serde_json::{Value, json};
+
+use crate::driver::{Browser, Driver, given};
+use crate::support::{Gateway, Options, TestIssuer};
+
+const USER: &str = "operator.sample";
+const VISITOR: &str = "visitor.sample";
+const PASSWORD: &str = "a password for tests";
+
+/// Keycloak's administration, as much of it as is needed.
+struct Keycloak {
+    base: String,
+    token: String,
+    http: reqwest::Client,
+}
+
+impl Keycloak {
+    async fn open() -> Self {
+        let known = given("WARDGATE_TEST_KEYCLOAK").expect("a Keycloak; run tests/run browser");
+        let known: Value = serde_json::from_str(&known).expect("JSON");
+        let part = |name: &str| known[name].as_str().expect("a text").to_owned();
+        let (base, user, password) = (part("base"), part("admin_user"), part("admin_password"));
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let form =
+            format!("grant_type=password&client_id=admin-cli&username={user}&password={password}");
+        let url = format!("{base}/realms/master/protocol/openid-connect/token");
+        let request = http.post(url).header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(form).send().await.expect("Keycloak").text().await.expect("text");
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        let token = answer["access_token"].as_str().expect("a token").to_owned();
+        Self { base, token, http }
+    }
+
+    async fn ask(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Value {
+        let url = format!("{}/admin/realms/operators/{path}", self.base);
+        let mut request = self.http.request(method, url).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await.expect("Keycloak");
+        let (status, text) = (answer.status(), answer.text().await.expect("text"));
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.ask(reqwest::Method::GET, path, None).await
+    }
+
+    async fn user(&self, name: &str) -> String {
+        let found = self.get(&format!("users?exact=true&username={name}")).await;
+        found[0]["id"].as_str().expect("a user").to_owned()
+    }
+
+    /// Lets the sample users in; gives the panel's client and its secret.
+    async fn prepare(&self) -> (Value, String) {
+        for name in [USER, VISITOR] {
+            let credential = json!({ "type": "password", "value": PASSWORD, "temporary": false });
+            let path = format!("users/{}/reset-password", self.user(name).await);
+            self.ask(reqwest::Method::PUT, &path, Some(credential)).await;
+        }
+        let client = self.get("clients?clientId=wardgate-panel").await[0].clone();
+        let id = client["id"].as_str().expect("a client").to_owned();
+        let secret = self.get(&format!("clients/{id}/client-secret")).await;
+        (client, secret["value"].as_str().expect("a secret").to_owned())
+    }
+
+    /// Tells the panel's client where the panel is.
+    async fn place(&self, mut client: Value, panel: &str) {
+        client["redirectUris"] = json!([format!("{panel}/panel/*")]);
+        client["attributes"]["backchannel.logout.url"] =
+            json!(format!("{panel}/panel/backchannel-logout"));
+        let path = format!("clients/{}", client["id"].as_str().expect("an id"));
+        self.ask(reqwest::Method::PUT, &path, Some(client)).await;
+    }
+}
+
+async fn panel(keycloak: &Keycloak) -> (TestIssuer, Gateway) {
+    let (client, secret) = keycloak.prepare().await;
+    let operators = format!(
+        "issuer = \"{}/realms/operators\"\naudience = \"wardgate-admin\"\n\
+         client_id = \"wardgate-panel\"\nclient_secret = \"{secret}\"",
+        keycloak.base
+    );
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let options = Options { panel: true, operators: Some(operators), ..Options::default() };
+    let gateway = Gateway::start(&issuer, options).await;
+    keycloak.place(client, &gateway.admin).await;
+    (issuer, gateway)
+}
+
+async fn type_in(browser: &Browser, user: Option<&str>) {
+    if let Some(user) = user {
+        browser.fill("#username", user).await;
+    }
+    browser.fill("#password", PASSWORD).await;
+    browser.click("#kc-login").await;
+}
+
+/// One test, one after the other: the panel's client has one address at a time.
+#[tokio::test]
+async fn an_operator_signs_in_confirms_is_logged_out_and_signs_out() {
+    let keycloak = Keycloak::open().await;
+    let (_issuer, gateway) = panel(&keycloak).await;
+    let driver = Driver::start();
+    let start = format!("{}/panel/", gateway.admin);
+
+    let browser = driver.open(1280, 900).await;
+    browser.go(&start).await;
+    browser.click("a.button").await;
+    type_in(&browser, Some(VISITOR)).await;
+    browser.wait_for_text("hold no role here").await;
+    browser.close().await;
+
+    let browser = driver.open(1280, 900).await;
+    browser.go(&format!("{start}keys")).await;
+    browser.click("a.button").await;
+    type_in(&browser, Some(USER)).await;
+    browser.wait_for_text("Key-encryption keys").await;
+    assert!(browser.text().await.contains(USER));
+    assert_eq!(browser.address().await, format!("{start}keys"));
+    // Keycloak asks again although it knows her, and what needs it then works.
+    browser.go(&format!("{start}confirm?to=%2Fpanel%2Fkeys")).await;
+    type_in(&browser, None).await;
+    browser.click("form[action='/panel/keys'] button").await;
+    browser.wait_for_text("Every data key is under the current key-encryption key.").await;
+    assert_eq!(browser.complaints(&gateway.admin).await, Vec::<String>::new());
+
+    // An administrator ends her session at Keycloak; the logout token ends it here.
+    let path = format!("users/{}/logout", keycloak.user(USER).await);
+    keycloak.ask(reqwest::Method::POST, &path, None).await;
+    browser.go(&start).await;
+    browser.wait_for_text("A session ends after 15 minutes without use.").await;
+
+    browser.click("a.button").await;
+    type_in(&browser, Some(USER)).await;
+    browser.wait_for_text("No hospital is registered yet.").await;
+    browser.click("form.who button").await;
+    browser.wait_for_text("A session ends after 15 minutes without use.").await;
+    // Signed out there as well: the password is asked for again.
+    browser.click("a.button").await;
+    type_in(&browser, Some(USER)).await;
+    browser.wait_for_text("No hospital is registered yet.").await;
+    browser.close().await;
+}

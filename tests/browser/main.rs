@@ -1,0 +1,16 @@
+//! The panel in a real browser: Chromium, against the demo's issuer and against a real Keycloak.
+
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod keycloak;
+#[cfg(test)]
+mod pictures;
+#[cfg(test)]
+#[expect(dead_code, unused_imports, reason = "a browser needs little of what other tests share")]
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod walk;

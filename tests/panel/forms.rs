@@ -1,0 +1,227 @@
+//! Who may send forms, from where, and what they do.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::mapping;
+use crate::visitor::{Visitor, gateway};
+
+/// Every form of the panel but signing out.
+const FORMS: [&str; 11] = [
+    "/panel/tenants/north/suspend",
+    "/panel/tenants/north/resume",
+    "/panel/tenants/north/invalidate",
+    "/panel/tenants/north/drain",
+    "/panel/tenants/north/reset-breaker",
+    "/panel/tenants/north/check",
+    "/panel/tenants/north/limits",
+    "/panel/tenants/north/connection",
+    "/panel/tenants/north/mappings",
+    "/panel/tenants/north/mappings/rollback",
+    "/panel/keys",
+];
+
+#[tokio::test]
+async fn a_form_from_elsewhere_changes_nothing() {
+    let (_issuer, gateway) = gateway().await;
+    let (visitor, other) = (Visitor::of(&gateway), Visitor::of(&gateway));
+    visitor.sign_in("operator").await;
+    other.sign_in("operator").await;
+    let (csrf, others) = (visitor.csrf().await, other.csrf().await);
+    assert_ne!(csrf, others);
+    let before = gateway.view("tenants/north").await;
+    let events = gateway.view("events").await;
+    let own = visitor.base.clone();
+    for path in FORMS {
+        for (headers, token) in [
+            (vec![("origin", own.as_str())], ""),
+            (vec![("origin", own.as_str())], others.as_str()),
+            (vec![("origin", "https://evil.example")], csrf.as_str()),
+            (vec![("origin", "null")], csrf.as_str()),
+            (vec![("origin", own.as_str()), ("sec-fetch-site", "cross-site")], csrf.as_str()),
+            (vec![], csrf.as_str()),
+        ] {
+            let fields = [("csrf", token), ("generation", "4"), ("reason", "x"), ("verb", "store")];
+            let refused = visitor.raw(path, &headers, &fields).await;
+            assert_eq!(refused.status, 403, "{path} {headers:?}");
+        }
+    }
+    assert_eq!(gateway.view("tenants/north").await, before);
+    assert_eq!(gateway.view("events").await, events);
+    let refused = visitor
+        .raw("/panel/sign-out", &[("origin", "https://evil.example")], &[("csrf", &csrf)])
+        .await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(visitor.get("/panel/").await.status, 200, "still signed in");
+}
+
+#[tokio::test]
+async fn who_only_looks_changes_nothing_here_and_over_the_api() {
+    let (issuer, gateway) = gateway().await;
+    let visitor = Visitor::of(&gateway);
+    visitor.sign_in("viewer").await;
+    let csrf = visitor.csrf().await;
+    let before = gateway.view("tenants/north").await;
+    for path in FORMS {
+        let refused = visitor.post(path, &csrf, &[("generation", "4"), ("reason", "x")]).await;
+        assert_eq!(refused.status, 403, "{path}");
+    }
+    let page = visitor.get("/panel/tenants/north").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.body.matches("method=\"post\"").count(), 1, "signing out is the only form");
+    let token = issuer.token("viewer");
+    let api = format!("{}/admin/v1/tenants", gateway.admin);
+    let ask = |method, path: &str| {
+        gateway.http.request(method, format!("{api}{path}")).bearer_auth(&token)
+    };
+    assert_eq!(ask(Method::GET, "/north").send().await.unwrap().status(), 200);
+    for (method, path) in [
+        (Method::POST, "/north/invalidate"),
+        (Method::POST, "/north/pool/drain"),
+        (Method::PUT, "/north/connection"),
+        (Method::PATCH, "/north"),
+        (Method::POST, "/north/check"),
+    ] {
+        let refused = ask(method, path).header("if-match", "\"4\"").send().await.unwrap();
+        assert_eq!(refused.status(), 403, "{path}");
+    }
+    assert_eq!(gateway.view("tenants/north").await, before);
+}
+
+#[tokio::test]
+async fn orders_count_at_once() {
+    let (issuer, gateway) = gateway().await;
+    let visitor = Visitor::of(&gateway);
+    visitor.sign_in("operator").await;
+    let (csrf, north) = (visitor.csrf().await, issuer.token("north"));
+    let act = async |verb: &str, fields: &[(&str, &str)]| {
+        let generation = visitor.generation("north").await;
+        let mut all = vec![("generation", generation.as_str())];
+        all.extend_from_slice(fields);
+        let done = visitor.post(&format!("/panel/tenants/north/{verb}"), &csrf, &all).await;
+        assert_eq!(done.status, 303, "{verb}: {done:?}");
+        assert_eq!(visitor.get(done.header("location")).await.status, 200);
+    };
+    assert_eq!(gateway.get(&north, "/Patient/1001").await.status, 200);
+    act("suspend", &[("reason", "<b>unpaid</b>")]).await;
+    assert_eq!(gateway.get(&north, "/Patient/1001").await.status, 403);
+    let page = visitor.get("/panel/tenants/north").await.body;
+    assert!(page.contains("&lt;b&gt;unpaid&lt;/b&gt;") && !page.contains("<b>unpaid"), "{page}");
+    act("resume", &[]).await;
+    assert_eq!(gateway.get(&north, "/Patient/1001").await.status, 200);
+    act("invalidate", &[]).await;
+    act("drain", &[]).await;
+    act("reset-breaker", &[]).await;
+    act("limits", &[("page_size", "3"), ("requests_per_second", "")]).await;
+    assert_eq!(gateway.get(&north, "/Patient").await.resources().len(), 3);
+    let events = gateway.view("events?limit=6").await;
+    let actions: Vec<_> = events["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["action"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "limits.set",
+        "breaker.reset",
+        "lane.drain",
+        "tenant.invalidate",
+        "tenant.state",
+        "tenant.state",
+    ];
+    assert_eq!(actions, expected);
+    let fleet = visitor.get("/panel/").await.body;
+    assert!(fleet.contains("3 requests and 0 errors in the last 15 minutes"), "{fleet}");
+}
+
+#[tokio::test]
+async fn a_stale_page_says_who_was_faster() {
+    let (_issuer, gateway) = gateway().await;
+    let visitor = Visitor::of(&gateway);
+    visitor.sign_in("operator").await;
+    let (csrf, seen) = (visitor.csrf().await, visitor.generation("north").await);
+    gateway.change(Method::POST, "north", "suspend", json!({ "reason": "first" })).await;
+    let fields = [("generation", seen.as_str()), ("page_size", "3")];
+    let stale = visitor.post("/panel/tenants/north/limits", &csrf, &fields).await;
+    assert_eq!(stale.status, 412, "{stale:?}");
+    assert!(stale.body.contains("Somebody else changed this hospital"), "{}", stale.body);
+    assert!(
+        stale.body.contains("state changed") && stale.body.contains("operator (you)"),
+        "{}",
+        stale.body
+    );
+    let unknown = visitor
+        .post("/panel/tenants/nowhere/suspend", &csrf, &[("generation", "1"), ("reason", "x")])
+        .await;
+    assert_eq!(unknown.status, 404);
+}
+
+#[tokio::test]
+async fn a_mapping_is_checked_stored_and_published() {
+    let (issuer, gateway) = gateway().await;
+    let visitor = Visitor::of(&gateway);
+    visitor.sign_in("operator").await;
+    let csrf = visitor.csrf().await;
+    let path = "/panel/tenants/north/mappings";
+    let bad = mapping("2").replace("$family_name", "$no_such_column");
+    let found = visitor.post(path, &csrf, &[("verb", "store"), ("text", &bad)]).await;
+    assert_eq!(found.status, 422);
+    assert!(
+        found.body.contains("$no_such_column\"") || found.body.contains("no_such_column"),
+        "{}",
+        found.body
+    );
+    assert!(found.body.contains("<code>/resources/0/map/name/0/family"), "{}", found.body);
+    let good = mapping("2").replace('\n', "\r\n");
+    let checked = visitor.post(path, &csrf, &[("verb", "check"), ("text", &good)]).await;
+    assert_eq!(checked.status, 200);
+    let stored = visitor.post(path, &csrf, &[("verb", "store"), ("text", &good)]).await;
+    assert_eq!(stored.header("location"), format!("{path}?from=2&done=stored"), "{stored:?}");
+    let generation = visitor.generation("north").await;
+    let publish = format!("{path}/2/publish");
+    let done = visitor.post(&publish, &csrf, &[("generation", &generation)]).await;
+    assert_eq!(done.status, 303, "{done:?}");
+    let system = async || {
+        let read = gateway.get(&issuer.token("north"), "/Patient/1001").await;
+        read.json()["identifier"][0]["system"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(system().await, "urn:mapping:2");
+    let generation = visitor.generation("north").await;
+    let back =
+        visitor.post(&format!("{path}/rollback"), &csrf, &[("generation", &generation)]).await;
+    assert_eq!(back.status, 303, "{back:?}");
+    assert_eq!(system().await, "urn:mapping:1");
+}
+
+#[tokio::test]
+async fn a_connection_is_tried_before_it_is_sealed() {
+    let (issuer, gateway) = gateway().await;
+    let visitor = Visitor::of(&gateway);
+    visitor.sign_in("operator").await;
+    let (csrf, path) = (visitor.csrf().await, "/panel/tenants/north/connection");
+    let generation = visitor.generation("north").await;
+    let fields = |file, verb| {
+        [
+            ("generation", generation.as_str()),
+            ("engine", "sqlite"),
+            ("database", file),
+            ("verb", verb),
+        ]
+    };
+    let failed = visitor.post(path, &csrf, &fields("absent.db", "replace")).await;
+    assert_eq!(failed.status, 422, "{failed:?}");
+    assert!(
+        failed.body.contains("Nothing was changed") && failed.body.contains(" ms</td>"),
+        "{}",
+        failed.body
+    );
+    assert!(failed.body.contains("value=\"absent.db\""), "what was typed stays");
+    let tried = visitor.post(path, &csrf, &fields("south.db", "try")).await;
+    assert_eq!(tried.status, 200, "{tried:?}");
+    assert!(tried.body.contains("The connection works."));
+    assert_eq!(visitor.generation("north").await, generation, "trying changes nothing");
+    let done = visitor.post(path, &csrf, &fields("south.db", "replace")).await;
+    assert_eq!(done.status, 303, "{done:?}");
+    let read = gateway.get(&issuer.token("north"), "/Patient/2001").await;
+    assert_eq!(read.json()["name"][0]["family"], "mark-south", "{read:?}");
+}
