@@ -10,6 +10,7 @@
 # `WARDGATE_TEST_STATE` names the state directory (default `target/test-servers`); each state directory
 # has its own set of servers, so several checkouts do not meet. Databases live in a temporary directory
 # that the state names, because PostgreSQL must own the path to its data and refuses to run as root.
+# `WARDGATE_TEST_POSTGRES_CONNECTIONS` is PostgreSQL's `max_connections` (400).
 # Needs Debian 12, and root or sudo only when a package is missing. Progress goes to standard error.
 set -euo pipefail
 
@@ -219,7 +220,7 @@ ssl = on
 ssl_cert_file = '$dir/tls/server.pem'
 ssl_key_file = '$dir/tls/server.key'
 password_encryption = 'scram-sha-256'
-max_connections = 400
+max_connections = ${WARDGATE_TEST_POSTGRES_CONNECTIONS:-400}
 shared_buffers = 64MB
 fsync = off
 synchronous_commit = off

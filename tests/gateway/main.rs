@@ -8,7 +8,13 @@ mod canary;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod cursors;
+#[cfg(test)]
 mod hospital;
+#[cfg(test)]
+#[expect(unused, reason = "made for the tests of tokens")]
+#[path = "../support/idp.rs"]
+mod idp;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]

@@ -16,6 +16,8 @@ mod fault_proxy;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod fleet;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod isolation;
@@ -46,3 +48,5 @@ mod store_types;
 mod support;
 #[cfg(test)]
 mod two_gateways;
+#[cfg(test)]
+mod words;

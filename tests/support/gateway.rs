@@ -42,6 +42,8 @@ pub struct Options {
     pub operators: Option<String>,
     /// Whether those stores are to be migrated and given keys first. Its own always are.
     pub fresh: bool,
+    /// `[log] level`; the most talkative one without.
+    pub log_level: Option<&'static str>,
 }
 
 /// A running gateway.
@@ -96,6 +98,11 @@ impl Gateway {
     /// Everything it wrote to standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.lock().unwrap().id()
     }
 
     /// Whether the process still runs.
@@ -161,9 +168,10 @@ dir = "{audit}"
 checkpoint_dir = "{checkpoints}"
 [log]
 format = "json"
-level = "trace"
+level = "{level}"
 "#,
         admin = admin_settings(options),
+        level = options.log_level.unwrap_or("trace"),
         registry = stores.registry,
         keys = stores.keys,
         kek = stores.kek.display(),
