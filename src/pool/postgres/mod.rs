@@ -120,9 +120,10 @@ impl PostgresSession {
         self.reply(&mut |_| ControlFlow::Continue(())).await.map(drop)
     }
 
-    /// Whether the next statement would not begin from a clean state.
-    pub const fn is_in_transaction(&self) -> bool {
-        self.status != b'I' || self.unread
+    /// Whether the next statement would not begin from a clean state. Bytes after the server's being
+    /// ready are nearly always a farewell, or a reply to nothing, which the next caller must not get.
+    pub fn is_in_transaction(&self) -> bool {
+        self.status != b'I' || self.unread || !self.input.is_empty()
     }
 
     /// Takes leave of the server.
@@ -153,14 +154,19 @@ impl PostgresSession {
 
     /// Reads what an earlier reply left.
     async fn settle(&mut self) -> Result<(), sqlx::Error> {
-        if !self.unread {
-            return Ok(());
+        // Once may not be enough: every row that is too long breaks off the reading of a reply.
+        while self.unread {
+            match self.reply(&mut |_| ControlFlow::Continue(())).await {
+                // Its end was of no interest to whoever left it. A server that hangs up after an error
+                // has not said that it is ready, and will not.
+                Err(sqlx::Error::Database(error)) if self.unread => {
+                    return Err(sqlx::Error::Database(error));
+                }
+                Ok(_) | Err(sqlx::Error::Database(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
-        match self.reply(&mut |_| ControlFlow::Continue(())).await {
-            // That statement's end was of no interest to whoever left it.
-            Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
+        Ok(())
     }
 
     /// Reads messages up to the server's being ready again, unless `each` breaks off before.

@@ -164,6 +164,29 @@ async fn a_row_beyond_all_bounds_is_not_kept() {
     assert!(session.input.capacity() < 1 << 20, "{}", session.input.capacity());
 }
 
+/// Leftover rows read as the next statement's would be another patient's.
+#[tokio::test]
+async fn nothing_of_a_reply_with_two_rows_beyond_all_bounds_answers_the_next_statement() {
+    let long = row(&[Some(&"x".repeat(18 << 20))]);
+    let foreign = row(&[Some("foreign")]);
+    let first = [message(b'2', b""), long.clone(), long, foreign, ready()].concat();
+    let (mut session, _) = session([first, one_row(), ready()].concat(), 1 << 20).await;
+    assert_eq!(select(&mut session, "SELECT").await.unwrap(), (Ended::CutShort, vec![]));
+    let (ended, rows) = select(&mut session, "SELECT 2").await.unwrap();
+    assert_eq!(ended, Ended::Complete);
+    assert_eq!(rows, [[Some("a".to_owned()), None, Some(String::new())]]);
+}
+
+/// A server one reply ahead would answer every later statement with its predecessor's rows.
+#[tokio::test]
+async fn a_session_with_a_reply_nobody_asked_for_is_not_clean() {
+    let foreign = [message(b'2', b""), row(&[Some("foreign")]), ready()].concat();
+    let answer = [one_row(), ready(), foreign].concat();
+    let (mut session, _) = session(answer, 4096).await;
+    select(&mut session, "SELECT").await.unwrap();
+    assert!(session.is_in_transaction(), "not to be given to anybody like this");
+}
+
 #[tokio::test]
 async fn hostile_replies_end_with_a_fault() {
     let lengths = |kind: u8, length: u32| [&[kind][..], &length.to_be_bytes()].concat();
