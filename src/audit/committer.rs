@@ -137,8 +137,14 @@ impl Committer {
         }
         self.order(Order::File(chunks));
         if self.spool.len() >= self.config.spool_bytes {
-            let full = self.spool.rotate().map_err(AuditFault::io(&self.config.dir))?;
-            self.order(Order::Settle(full));
+            match self.spool.rotate() {
+                Ok(full) => self.order(Order::Settle(full)),
+                // The file only grows longer than it should; the next flush tries again.
+                Err(error) => {
+                    let fault = AuditFault::io(&self.config.dir)(error);
+                    tracing::error!(target: "wardgate::audit", %fault, "the spool cannot go on in a new file");
+                }
+            }
         }
         Ok(())
     }

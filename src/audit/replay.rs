@@ -24,7 +24,7 @@ pub(super) struct Book {
     uses: u64,
     /// Written since they were last flushed.
     dirty: HashSet<Key>,
-    /// Folders in which files were made since they were last flushed.
+    /// Folders in which files were opened since they were last flushed.
     grown: HashSet<PathBuf>,
 }
 
@@ -96,9 +96,8 @@ impl Book {
         let folder = segment::chain_folder(&self.dir, key.0, &self.instance);
         let path = segment::segment_path(&folder, key.1);
         disk::make_folder(&folder)?;
-        if !path.exists() {
-            self.grown.insert(folder);
-        }
+        // Also for a file that is there already: a crash may have come before its name was durable.
+        self.grown.insert(folder);
         self.open.insert(key, (disk::open(&path)?, self.uses));
         Ok(())
     }
@@ -124,8 +123,13 @@ pub(super) fn replay(book: &mut Book, folder: &Path, closed: bool) -> Result<Rep
     for (at, (number, path)) in files.iter().enumerate() {
         let bytes = fs::read(path).map_err(AuditFault::io(path))?;
         let (frames, torn) = spool::frames(&bytes);
-        let last = at + 1 == files.len();
-        if closed && (torn > TORN_MAX || (torn > 0 && !last)) {
+        // A disk that is full when a file is full leaves the next one without events behind.
+        let last = || -> io::Result<bool> {
+            let later = files[at + 1..].iter().map(|(_, path)| fs::read(path));
+            let empty = |file: io::Result<Vec<u8>>| Ok(spool::frames(&file?).0.is_empty());
+            later.map(empty).try_fold(true, |all, one: io::Result<bool>| Ok(all && one?))
+        };
+        if closed && torn > 0 && (torn > TORN_MAX || !last().map_err(AuditFault::io(path))?) {
             return Err(AuditFault::SpoolDamaged(path.clone()));
         }
         for frame in frames {

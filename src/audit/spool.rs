@@ -78,7 +78,9 @@ pub(super) struct Frame<'a> {
 /// The whole frames of a spool file, and how many bytes of a broken-off one follow the last of them.
 pub(super) fn frames(file: &[u8]) -> (Vec<Frame<'_>>, usize) {
     let Some(mut rest) = file.strip_prefix(MAGIC) else {
-        return (Vec::new(), file.len());
+        // A file whose making broke off has lost nothing.
+        let broken_off = if MAGIC.starts_with(file) { 0 } else { file.len() };
+        return (Vec::new(), broken_off);
     };
     let mut frames = Vec::new();
     while let Some((frame, after)) = frame(rest) {

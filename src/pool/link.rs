@@ -89,7 +89,7 @@ impl Link {
     /// Whether a transaction the driver knows of was left open.
     pub(crate) fn in_transaction(&self) -> bool {
         match &self.connection {
-            TenantConnection::Postgres(session) => session.is_in_transaction(),
+            TenantConnection::Postgres(session) => session.is_unclean(),
             TenantConnection::MySql(connection) => connection.is_in_transaction(),
             TenantConnection::Sqlite(connection) => connection.is_in_transaction(),
         }

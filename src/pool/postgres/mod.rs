@@ -50,6 +50,8 @@ pub struct PostgresSession {
     skip: usize,
     /// A reply was not read to its end.
     unread: bool,
+    /// The server said that it is done with a statement.
+    done: bool,
     _alive: TaskTrackerToken,
 }
 
@@ -65,6 +67,7 @@ impl PostgresSession {
             status: b'I',
             skip: 0,
             unread: false,
+            done: false,
             _alive: alive,
         }
     }
@@ -87,7 +90,7 @@ impl PostgresSession {
         outgoing::bind(&mut self.output, place.number, parameters)?;
         outgoing::execute_and_sync(&mut self.output);
         self.send().await?;
-        let outcome = self.reply(&mut each).await;
+        let outcome = self.answer(&mut each).await;
         if let Err(error) = &outcome {
             self.statements.failed(place, error);
         }
@@ -122,7 +125,7 @@ impl PostgresSession {
 
     /// Whether the next statement would not begin from a clean state. Bytes after the server's being
     /// ready are nearly always a farewell, or a reply to nothing, which the next caller must not get.
-    pub fn is_in_transaction(&self) -> bool {
+    pub fn is_unclean(&self) -> bool {
         self.status != b'I' || self.unread || !self.input.is_empty()
     }
 
@@ -143,7 +146,22 @@ impl PostgresSession {
         self.output.clear();
         outgoing::query(&mut self.output, sql)?;
         self.send().await?;
-        self.reply(each).await
+        self.answer(each).await
+    }
+
+    /// The reply to a statement. A server that is ready without having said that the statement is done has
+    /// not answered it, and what is missing must not pass for what is not there.
+    async fn answer(
+        &mut self,
+        each: &mut (impl FnMut(Cells<'_>) -> ControlFlow<()> + Send),
+    ) -> Result<Ended, sqlx::Error> {
+        self.done = false;
+        match self.reply(each).await? {
+            Ended::Complete if !self.done => {
+                Err(sqlx::Error::Protocol("the server did not answer the statement".to_owned()))
+            }
+            ended => Ok(ended),
+        }
     }
 
     async fn send(&mut self) -> Result<(), sqlx::Error> {
@@ -198,6 +216,7 @@ impl PostgresSession {
                 Message::Error(error) => failed = failed.or(Some(error)),
                 Message::Ready(status) => (self.status, self.unread) = (status, false),
                 Message::Parsed => self.statements.parsed(),
+                Message::Done => self.done = true,
                 Message::Other => {}
             }
             self.input.advance(head.length);

@@ -51,6 +51,8 @@ pub(super) enum Message<'a> {
     /// The server is ready; the byte says in what state.
     Ready(u8),
     Parsed,
+    /// A statement was carried out, or there was none in the text.
+    Done,
     /// Nothing that matters.
     Other,
 }
@@ -65,8 +67,9 @@ pub(super) fn read(kind: u8, body: &[u8]) -> Result<Message<'_>, sqlx::Error> {
             _ => return Err(protocol("the server is in no known state")),
         },
         b'1' => Message::Parsed,
-        // Bound, closed, done, an empty statement, a description, a notice, a setting, a notification.
-        b'2' | b'3' | b'C' | b'I' | b'T' | b'n' | b't' | b'N' | b'S' | b'A' => Message::Other,
+        b'C' | b'I' => Message::Done,
+        // Bound, closed, a description, a notice, a setting, a notification.
+        b'2' | b'3' | b'T' | b'n' | b't' | b'N' | b'S' | b'A' => Message::Other,
         _ => return Err(protocol("an unexpected message")),
     })
 }

@@ -97,7 +97,7 @@ async fn rows_come_whole_however_the_bytes_are_cut() {
         let (ended, rows) = select(&mut session, "SELECT").await.unwrap();
         assert_eq!(ended, Ended::Complete);
         assert_eq!(rows, [[Some("a".to_owned()), None, Some(String::new())]]);
-        assert!(!session.is_in_transaction());
+        assert!(!session.is_unclean());
     }
 }
 
@@ -149,9 +149,9 @@ async fn what_is_not_wanted_any_more_is_passed_over() {
     let (mut session, _) = session(answer, 4096).await;
     let stop = |_: Cells<'_>| ControlFlow::Break(());
     assert_eq!(session.select("SELECT", &[], stop).await.unwrap(), Ended::CutShort);
-    assert!(session.is_in_transaction(), "not to be given to anybody like this");
+    assert!(session.is_unclean(), "not to be given to anybody like this");
     assert_eq!(select(&mut session, "SELECT 2").await.unwrap().1.len(), 1);
-    assert!(!session.is_in_transaction());
+    assert!(!session.is_unclean());
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_session_with_a_reply_nobody_asked_for_is_not_clean() {
     let answer = [one_row(), ready(), foreign].concat();
     let (mut session, _) = session(answer, 4096).await;
     select(&mut session, "SELECT").await.unwrap();
-    assert!(session.is_in_transaction(), "not to be given to anybody like this");
+    assert!(session.is_unclean(), "not to be given to anybody like this");
 }
 
 #[tokio::test]
@@ -207,10 +207,19 @@ async fn hostile_replies_end_with_a_fault() {
     ] {
         let (mut session, _) = session([answer.clone(), ready()].concat(), 4096).await;
         assert_eq!(select(&mut session, "SELECT").await.unwrap_err(), "protocol", "{answer:?}");
-        assert!(session.is_in_transaction());
+        assert!(session.is_unclean());
     }
     let (mut session, _) = session(row(&[Some("a")]), 4096).await;
     assert_eq!(select(&mut session, "SELECT").await.unwrap_err(), "io");
+}
+
+#[tokio::test]
+async fn a_statement_without_a_word_of_its_end_is_not_answered() {
+    for rows in [0, 1] {
+        let answer = [message(b'2', b""), row(&[Some("a")]).repeat(rows), ready()].concat();
+        let (mut session, _) = session(answer, 4096).await;
+        assert_eq!(select(&mut session, "SELECT").await.unwrap_err(), "protocol", "{rows}");
+    }
 }
 
 #[tokio::test]
@@ -218,9 +227,9 @@ async fn an_open_transaction_shows() {
     let answer = [message(b'C', b"BEGIN\0"), message(b'Z', b"T"), message(b'Z', b"E")].concat();
     let (mut session, _) = session(answer, 4096).await;
     session.command("BEGIN").await.unwrap();
-    assert!(session.is_in_transaction());
+    assert!(session.is_unclean());
     session.ping().await.unwrap();
-    assert!(session.is_in_transaction());
+    assert!(session.is_unclean());
     assert!(session.command("SELECT '\0'").await.is_err());
 }
 
