@@ -16,6 +16,8 @@ mod fault_proxy;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod isolation;
