@@ -30,8 +30,6 @@ mod load;
 mod omop;
 mod openmrs;
 
-
-
 struct Source(ConnectionRecord);
 
 impl RecordSource for Source {
@@ -238,7 +236,8 @@ impl Hospital {
                     wanted.sort_unstable();
                 }
                 if ids != wanted || total != wanted.len() as u64 {
-                    let head = |ids: &[&str]| ids.iter().take(8).copied().collect::<Vec<_>>().join(" ");
+                    let head =
+                        |ids: &[&str]| ids.iter().take(8).copied().collect::<Vec<_>>().join(" ");
                     wrong.push(format!(
                         "{ty}?{query} in pages of {count}: {} of {total} ({}), not {} ({}) as in {sql}",
                         ids.len(), head(&ids), wanted.len(), head(&wanted),
@@ -249,7 +248,11 @@ impl Hospital {
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         assert!(asked.len() >= 30, "only {} searches", asked.len());
         let some = wanted.iter().filter(|ids| !ids.is_empty()).count();
-        assert!(some * 4 >= asked.len() * 3, "only {some} of {} searches find anything", asked.len());
+        assert!(
+            some * 4 >= asked.len() * 3,
+            "only {some} of {} searches find anything",
+            asked.len()
+        );
     }
 
     async fn close(self) {
