@@ -338,6 +338,18 @@ pub fn number_from_env(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a whole number"))
 }
 
+/// The folder of the large fixtures.
+pub fn fixtures() -> PathBuf {
+    let folder = optional_from_env("WARDGATE_FIXTURES");
+    folder.expect("WARDGATE_FIXTURES names the folder of the fixtures").into()
+}
+
+/// What a variable says, if it is set.
+#[expect(clippy::disallowed_methods, reason = "what a test may also do is said by environment")]
+pub fn optional_from_env(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}
+
 fn from_env<T: DeserializeOwned>(variable: &str) -> T {
     serde_json::from_str(&text_from_env(variable)).expect("the variable holds the JSON it should")
 }

@@ -17,6 +17,7 @@ mod fault_proxy;
 mod faults;
 #[cfg(test)]
 mod fleet;
+mod fixtures;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
