@@ -93,7 +93,7 @@ impl Hospital {
         let pools = Pools::new(config, dialer, clock);
         let mut limits = LaneLimits::with_connections(1);
         limits.acquire_timeout = Duration::from_secs(20);
-        limits.session.statement_timeout = Duration::from_secs(60);
+        limits.session.statement_timeout = Duration::from_mins(1);
         let spec = LaneSpec {
             tenant: TenantId::random(),
             revision: ConnectionRevision(1),
@@ -125,9 +125,10 @@ impl Hospital {
             let plan = plan.unwrap_or_else(|e| panic!("{ty}?{query}: {e}"));
             if total.is_none() {
                 let counts = plan.counts.expect("counts");
-                total = Some(match counts.is_empty() {
-                    true => 0,
-                    false => fetch_counts(&mut self.lease, counts, soon()).await.unwrap(),
+                total = Some(if counts.is_empty() {
+                    0
+                } else {
+                    fetch_counts(&mut self.lease, counts, soon()).await.unwrap()
                 });
             }
             let (mut left, mut next) = (count as usize, None);
