@@ -82,7 +82,7 @@ impl Hospital {
     ) -> Self {
         let dial = DialConfig {
             connect_timeout: Duration::from_secs(20),
-            egress: EgressRules::parse(&["127.0.0.1/32:*"]).unwrap(),
+            egress: EgressRules::parse(&["127.0.0.1/32:*"]).expect("a rule"),
             socket_dir: folder.path().to_owned(),
             sqlite_dir: Some(folder.path().to_owned()),
             ..DialConfig::default()
