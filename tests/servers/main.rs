@@ -17,6 +17,7 @@ mod fault_proxy;
 mod faults;
 #[cfg(test)]
 mod fleet;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod harness;
