@@ -67,9 +67,10 @@ impl Keycloak {
         (client, secret["value"].as_str().expect("a secret").to_owned())
     }
 
-    /// Tells the panel's client where the panel is.
+    /// Tells the panel's client where the panel is, besides where it was: others use the realm as well.
     async fn place(&self, mut client: Value, panel: &str) {
-        client["redirectUris"] = json!([format!("{panel}/panel/*")]);
+        let places = client["redirectUris"].as_array_mut().expect("a list");
+        places.push(json!(format!("{panel}/panel/*")));
         client["attributes"]["backchannel.logout.url"] =
             json!(format!("{panel}/panel/backchannel-logout"));
         let path = format!("clients/{}", client["id"].as_str().expect("an id"));
