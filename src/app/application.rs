@@ -91,11 +91,11 @@ impl Application {
             control.clone(),
             data_plane(&settings),
             rooms::description(&settings),
-            traffic,
+            traffic.clone(),
         );
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
         let panel = panel(&settings, &authority, &control, Arc::clone(&clock))?;
-        let metrics = MetricsPage::install();
+        let metrics = MetricsPage::install(traffic);
         let admin_router = admin::router(authority.clone(), control, metrics.clone());
         let admin_router = match panel {
             Some(panel) => admin_router.merge(panel::router(panel)),

@@ -24,6 +24,8 @@ mod repeated;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]
+mod seeing;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]

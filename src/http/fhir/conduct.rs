@@ -17,11 +17,10 @@ use super::extract::Whose;
 use crate::http::request_id::{self, RequestId};
 use crate::http::route::Route;
 use crate::telemetry::names;
-use crate::telemetry::traffic::Traffic;
+use crate::telemetry::traffic::{CLASSES, Traffic, class};
 
 /// What is counted for addresses that are none.
 const OTHER: &str = "other";
-const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// What the step needs; cheap to clone.
 #[derive(Clone)]
@@ -65,13 +64,7 @@ impl Conduct {
         let meters = &self.0.meters;
         let named = route.and_then(|path| meters.iter().find(|m| m.route == path.as_str()));
         let Some(meter) = named.or(meters.last()) else { return };
-        let class = match status.as_u16() {
-            200..=299 => 0,
-            300..=399 => 1,
-            400..=499 => 2,
-            _ => 3,
-        };
-        meter.requests[class].increment(1);
+        meter.requests[class(status.as_u16())].increment(1);
         meter.seconds.record(took.as_secs_f64());
     }
 }
