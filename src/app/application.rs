@@ -92,6 +92,7 @@ impl Application {
             data_plane(&settings),
             rooms::description(&settings),
             traffic.clone(),
+            Arc::clone(&clock),
         );
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
         let panel = panel(&settings, &authority, &control, Arc::clone(&clock))?;

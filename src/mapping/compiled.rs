@@ -14,6 +14,7 @@ use super::plan::{
 };
 use super::render::Page;
 use super::rows::Rows;
+use super::search::Position;
 use super::tree::Source;
 
 /// A compiled mapping. Cheap to clone.
@@ -147,6 +148,20 @@ impl Compiled {
             }));
         }
         reads
+    }
+
+    /// Whether a search parameter can be asked for, of every source of the type.
+    pub fn can_search(&self, ty: &str, name: &str) -> bool {
+        self.maps(ty) && self.serves(ty, name)
+    }
+
+    /// The place right behind a resource, in a search that is not sorted.
+    pub fn position_after(&self, ty: &str, id: &str) -> Option<Position> {
+        self.of_type(ty).find_map(|(number, source)| {
+            let key = source.id.read(id).into_iter().next()?;
+            let after = key.into_iter().map(|value| Some(value.text)).collect();
+            Some(Position { source: number, after: Some(after) })
+        })
     }
 
     pub(super) fn planned(

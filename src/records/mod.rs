@@ -8,6 +8,7 @@ mod answer;
 mod cursor;
 #[cfg(test)]
 mod examples;
+mod export;
 mod fault;
 mod page;
 mod read;
@@ -18,6 +19,7 @@ mod search_model;
 
 pub use access_log::AccessLogPage;
 pub use answer::Answer;
+pub use export::{Export, ExportLevel, ExportPart, Exports};
 pub use fault::RecordsFault;
 pub use refused::{Attempt, note_refused};
 pub use search::generic_capability;

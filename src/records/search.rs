@@ -19,9 +19,9 @@ use crate::tenant::Session;
 
 /// The rows of a page, source by source, and where the next page begins.
 #[derive(Default)]
-struct Fetched {
-    parts: Vec<(PlannedSource, FetchedPage, usize)>,
-    next: Option<Position>,
+pub(super) struct Fetched {
+    pub(super) parts: Vec<(PlannedSource, FetchedPage, usize)>,
+    pub(super) next: Option<Position>,
     total: Option<u64>,
 }
 
@@ -84,7 +84,11 @@ impl Session<FhirRead> {
 
     /// Counts where a number is wanted, then fetches source after source until the page is full. One row
     /// more than the page is asked for, to know whether there is a next one.
-    async fn fetch(&self, plan: SearchPlan, size: usize) -> Result<Fetched, RecordsFault> {
+    pub(super) async fn fetch(
+        &self,
+        plan: SearchPlan,
+        size: usize,
+    ) -> Result<Fetched, RecordsFault> {
         let SearchPlan { sources, counts, .. } = plan;
         let mut page = Fetched::default();
         let nothing = counts.as_ref().is_none_or(Vec::is_empty);

@@ -80,6 +80,11 @@ async fn write_down(
         address::INSTANCE | address::VERSION => Attempt::Read(param("resource"), param("id")),
         address::TYPE | address::SEARCH_FORM => Attempt::Search(param("resource")),
         address::METADATA => Attempt::Other("capabilities"),
+        address::EXPORT
+        | address::EXPORT_PATIENTS
+        | address::EXPORT_GROUP
+        | address::EXPORT_ORDER
+        | address::EXPORT_FILE => Attempt::Other("export"),
         "/tenant/v1/access-log" => Attempt::Other("access_log.read"),
         of if of.starts_with("/tenant/v1/mappings") => Attempt::Other("mapping"),
         _ => Attempt::Other("unknown"),

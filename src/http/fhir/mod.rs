@@ -3,6 +3,7 @@
 mod address;
 mod conduct;
 mod error;
+mod export;
 mod extract;
 mod handlers;
 mod hospital;
@@ -27,8 +28,9 @@ use self::extract::Clinician;
 use super::request_id;
 use super::route::{Access, Route, Routes};
 use crate::auth::{Authority, Right};
+use crate::base::Clock;
 use crate::control::Control;
-use crate::records::ServerDescription;
+use crate::records::{Exports, ServerDescription};
 use crate::telemetry::traffic::Traffic;
 use crate::tenant::{Session, Tenants};
 
@@ -43,6 +45,8 @@ struct Inner {
     settings: DataPlaneSettings,
     server: ServerDescription,
     traffic: Traffic,
+    exports: Exports,
+    clock: Arc<dyn Clock>,
 }
 
 /// Settings of the data plane.
@@ -65,8 +69,12 @@ impl DataPlane {
         settings: DataPlaneSettings,
         server: ServerDescription,
         traffic: Traffic,
+        clock: Arc<dyn Clock>,
     ) -> Self {
-        Self(Arc::new(Inner { authority, tenants, control, settings, server, traffic }))
+        let exports = Exports::default();
+        let inner =
+            Inner { authority, tenants, control, settings, server, traffic, exports, clock };
+        Self(Arc::new(inner))
     }
 
     /// Joins a caller's permit with her tenant.
@@ -125,6 +133,12 @@ fn clinical_routes() -> Routes<DataPlane> {
         .post(address::LOGOUT, Access::Public, handlers::back_channel_logout)
         .get(address::METADATA, Access::PublicOrRead, handlers::metadata)
         .get(address::SMART, Access::Public, handlers::smart_configuration)
+        .get(address::EXPORT, Access::Read, export::system)
+        .get(address::EXPORT_PATIENTS, Access::Read, export::patients)
+        .get(address::EXPORT_GROUP, Access::Read, export::group)
+        .get(address::EXPORT_ORDER, Access::Read, export::status)
+        .delete(address::EXPORT_ORDER, Access::Read, export::cancel)
+        .get(address::EXPORT_FILE, Access::Read, export::file)
         .get(address::TYPE, Access::Read, handlers::search)
         .post(address::SEARCH_FORM, Access::Read, handlers::search_form)
         .get(address::INSTANCE, Access::Read, handlers::read)
