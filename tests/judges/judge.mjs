@@ -84,6 +84,8 @@ function judge(node, structure, path, resource, faults) {
 }
 
 function check(node, element, path, resource, faults) {
+  // A primitive has its value, which is all that is asked of it.
+  if (node === null || typeof node !== 'object') return;
   for (const constraint of element?.constraint ?? []) {
     if (constraint.severity !== 'error' || beyond.has(constraint.key) || !constraint.expression) continue;
     let holds;
