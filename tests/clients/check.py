@@ -76,17 +76,19 @@ def main() -> int:
         demo = world.Demo(Path(folder) / "demo")
         try:
             for name, reader, writer, engine in world.HOSPITALS:
-                facts = hospital.facts(gateway.databases[name])
+                database = gateway.databases[name]
                 people = {user: keycloak.password(user) for user in (reader, writer)}
                 for client in only:
                     more = {"writer": writer, "writer_password": people[writer]}
                     if name == "north":
                         machine = "ward-machine-north"
                         more |= {"machine": machine, "machine_secret": keycloak.secret(machine)}
+                    # Asked anew each time, for the client before has written.
+                    facts = hospital.facts(database)
                     count.run(client, engine, given(gateway.base, keycloak.issuer, reader, people[reader], facts, **more))
                 token = browser.post_form(f"{keycloak.issuer}/protocol/openid-connect/token", {
                     "grant_type": "password", "client_id": "ward-cli", "username": reader, "password": people[reader]})
-                traps.check(count, engine, gateway.base, token["access_token"], facts)
+                traps.check(count, engine, gateway.base, token["access_token"], hospital.facts(database))
             north = demo_facts(demo)
             for client in only:
                 count.run(client, "demo", given(demo.base, demo.issuer, "reader.north", "demo", north))

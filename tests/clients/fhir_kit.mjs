@@ -125,7 +125,7 @@ await promises.when(promises.system('batch'), 'sends a batch, to the base with a
 await promises.when(promises.system('transaction') && promises.type('Observation', 'create'), 'sends a transaction', async () => {
   const writer = await signedIn(given.writer, given.writer_password);
   const answer = await writer.transaction({ body: together().bundle });
-  const [patient, observation] = answer.entry.map((e) => e.response.location.match(/(\w+)\/([^/]+)/).slice(1, 3));
+  const [patient, observation] = answer.entry.map((e) => e.response.location.replace(`${given.base}/`, '').split('/').slice(0, 2));
   const found = await writer.read({ resourceType: observation[0], id: observation[1] });
   assert.equal(found.subject.reference, patient.join('/'));
 });

@@ -99,7 +99,7 @@ await promises.when(promises.includes('Observation', 'Observation:subject'), 'in
   const page = await client.search('Observation', `patient=${facts.patient.id}&_include=Observation:subject`);
   assert.equal(page.entry.filter((e) => e.search.mode === 'include').length, 1);
 });
-await promises.when(promises.type('Patient', 'everything') || false, 'asks for everything', async () => {
+await promises.when(promises.operation('Patient', 'everything'), 'asks for everything', async () => {
   const found = await client.readPatientEverything(facts.patient.id);
   assert.ok(found.entry.length > 1);
 });

@@ -26,6 +26,7 @@ export function offered(statement) {
   const types = new Map((rest.resource ?? []).map((r) => [r.type, r]));
   return {
     type: (kind, code) => (types.get(kind)?.interaction ?? []).some((i) => i.code === code),
+    operation: (kind, name) => (types.get(kind)?.operation ?? []).some((o) => o.name === name),
     system: (code) => (rest.interaction ?? []).some((i) => i.code === code),
     includes: (kind, include) => (types.get(kind)?.searchInclude ?? []).includes(include),
     async when(promised, name, body) {
