@@ -5,6 +5,7 @@ the packages of tests/node. Each client is a program of its own here; it gets th
 variable CLIENT and prints a line for each test.
 """
 
+import http.server
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import browser
@@ -56,6 +58,39 @@ class Count:
             self.test(f"{client} {where}", f"ended with {done.returncode} after {seen} tests: {done.stderr.strip()[-1500:]}")
 
 
+class Nonsense(http.server.BaseHTTPRequestHandler):
+    """A server that answers anything with a cheerful empty object."""
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b'{"resourceType": "Bundle", "rest": [{"resource": []}], "link": []}'
+        self.send_response(200)
+        for name, value in (("Content-Type", "text/plain"), ("Content-Length", str(len(body)))):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_OPTIONS = answer
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+class Silent(Count):
+    def test(self, name: str, problem: str = "") -> None:
+        self.names = [*getattr(self, "names", []), *([] if problem else [name])]
+
+
+def control(count: Count, facts: dict) -> None:
+    """A check that a server of nonsense passes would be none."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Nonsense)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    silent = Silent()
+    traps.check(silent, "nonsense", f"http://127.0.0.1:{server.server_port}/fhir", "token", facts)
+    server.shutdown()
+    count.test("nonsense is found by every check", ", ".join(silent.names))
+
+
 def given(base: str, issuer: str, user: str, password: str, facts: dict, **more) -> dict:
     return {
         "base": base, "issuer": issuer, "user": user, "password": password, "app": world.APP, "redirect": world.REDIRECT,
@@ -89,6 +124,7 @@ def main() -> int:
                 token = browser.post_form(f"{keycloak.issuer}/protocol/openid-connect/token", {
                     "grant_type": "password", "client_id": "ward-cli", "username": reader, "password": people[reader]})
                 traps.check(count, engine, gateway.base, token["access_token"], hospital.facts(database))
+            control(count, hospital.facts(gateway.databases["north"]))
             north = demo_facts(demo)
             for client in only:
                 count.run(client, "demo", given(demo.base, demo.issuer, "reader.north", "demo", north))
