@@ -8,6 +8,7 @@ mod cells;
 mod compare;
 mod fault;
 mod fetch;
+mod first;
 mod flavour;
 mod fold;
 mod introspect;

@@ -317,9 +317,16 @@ async fn snapshot(
         Err(fault) => return Ok(Err(fault)),
     };
     let mut left = limit.saturating_sub(size(&page));
-    let mut children = Vec::with_capacity(children_of.len());
+    let mut children: Vec<Rows> = Vec::with_capacity(children_of.len());
     for child in children_of {
-        let statement = match prepared::child(child, &page, flavour) {
+        let parents = match child.of {
+            None => &page,
+            Some(earlier) => match children.get(earlier) {
+                Some(rows) => rows,
+                None => return Ok(Err(super::WriteFault::Plan.into())),
+            },
+        };
+        let statement = match prepared::child(child, parents, flavour) {
             Ok(Some(statement)) => statement,
             Ok(None) => {
                 children.push(Rows::new(child.select.columns.len()));

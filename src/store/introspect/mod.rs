@@ -149,6 +149,7 @@ impl Draft {
             version: self.version,
             default_schema: self.default_schema,
             tables: self.tables.into_values().collect(),
+            named: Vec::new(),
         })
     }
 }
