@@ -208,7 +208,7 @@ async fn collect<R: TextRow>(
 }
 
 /// Opens a snapshot that sees one moment and changes nothing.
-const fn begin(flavour: Flavour) -> &'static str {
+pub(super) const fn begin(flavour: Flavour) -> &'static str {
     match flavour {
         Flavour::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         Flavour::MySql | Flavour::MariaDb => {
@@ -218,7 +218,7 @@ const fn begin(flavour: Flavour) -> &'static str {
     }
 }
 
-async fn command(conn: &mut TenantConn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
+pub(super) async fn command(conn: &mut TenantConn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
     match conn {
         TenantConn::Postgres(session) => session.command(sql).await,
         TenantConn::MySql(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),

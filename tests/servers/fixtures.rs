@@ -22,7 +22,7 @@ use wardgate::pool::dial::{DialConfig, Dialer, EgressRules};
 use wardgate::pool::{
     Dial, LaneLimits, LaneSpec, Lease, PoolConfig, Pools, RecordFault, RecordMark, RecordSource,
 };
-use wardgate::store::{fetch_counts, fetch_page, fetch_row, introspect};
+use wardgate::store::{catalog, fetch_counts, fetch_page, fetch_row};
 
 use crate::harness::optional_from_env;
 
@@ -104,8 +104,8 @@ impl Hospital {
             source: Arc::new(Source(record)),
         };
         let mut lease = pools.lease(&spec, soon()).await.unwrap();
-        let catalog = introspect(&mut lease, soon()).await.unwrap();
         let document = Document::parse(mapping).expect("a document");
+        let catalog = catalog(&mut lease, document.sources(), soon()).await.unwrap();
         let compiled = compile(&document, &catalog).unwrap_or_else(|problems| {
             let errors = problems.iter().filter(|p| p.severity == ProblemSeverity::Error);
             panic!("{:#?}", errors.collect::<Vec<_>>())

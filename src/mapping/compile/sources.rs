@@ -57,6 +57,12 @@ impl<'c> Compiler<'c> {
                 self.problems.error(&pointer(&at, "sql"), "source", message, hint);
                 continue;
             };
+            let found = declared.key.iter().all(|name| known.table.column(name).is_some());
+            if found && !declared.key.is_empty() && known.table.primary_key.is_empty() {
+                let message = "The key is not one: it is NULL or there twice, or the database could not tell in time.";
+                let hint = "Name columns that are together different in every row, and never NULL.";
+                self.problems.error(&pointer(&at, "key"), "key-not-unique", message, hint);
+            }
             for column in &declared.key {
                 if known.table.column(column).is_none() {
                     let names = known.table.columns.iter().map(|c| c.name.as_str());
