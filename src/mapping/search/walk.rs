@@ -219,7 +219,9 @@ impl Walk<'_> {
     fn something(&self, object: &Object) -> Found {
         let (fixed, values): (Vec<_>, Vec<_>) =
             object.members.iter().map(|m| &m.value).partition(|v| v.constant().is_some());
-        if values.is_empty() || (object.standing() && !fixed.is_empty()) {
+        // A condition of its own says that the constants are meant.
+        let stands = object.standing() || !object.when.is_empty();
+        if values.is_empty() || (stands && !fixed.is_empty()) {
             return Ok(Predicate::Always);
         }
         let found = values.into_iter().map(|v| self.present(v));
