@@ -4,6 +4,7 @@
 //! the operators' log in the same transaction as the change; and the change counts on this gateway before
 //! the method returns.
 
+mod approval;
 mod connections;
 mod fault;
 mod fleet;

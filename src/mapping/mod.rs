@@ -18,6 +18,7 @@ mod render;
 mod report;
 pub mod rows;
 mod search;
+mod sources;
 mod syntax;
 mod tree;
 
@@ -28,6 +29,7 @@ pub use fault::PlanFault;
 pub use problem::{MappingProblem, ProblemSeverity};
 pub use render::Page;
 pub use report::{RenderReport, RowOutcome, Shown};
+pub use sources::DeclaredSource;
 pub use search::{PageRequest, Position, SearchPlan};
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::base::Deadline;
+use crate::mapping::DeclaredSource;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::plan::{Count, KeyedRead, SourcePlan, Value};
 use crate::pool::dial::{ServerFlavour, TenantConnection};
 use crate::pool::{Lease, PoolFault};
 
 use super::run::{FetchedPage, MAX_TEXT, TenantConn, fetch_counts_on, fetch_page_on, fetch_row_on};
-use super::{Flavour, StoreFault, introspect_on};
+use super::{Flavour, StoreFault, catalog_on, introspect_on};
 
 impl From<PoolFault> for StoreFault {
     fn from(fault: PoolFault) -> Self {
@@ -93,6 +94,22 @@ pub async fn fetch_counts(
     lease
         .run(deadline, move |connection| {
             Box::pin(async move { fetch_counts_on(&mut connection.into(), &counts, flavour).await })
+        })
+        .await?
+}
+
+/// Reads the catalogue of the lease's database, and what a document's sources give there.
+///
+/// # Errors
+/// As [`introspect`].
+pub async fn catalog(
+    lease: &mut Lease,
+    sources: Vec<DeclaredSource>,
+    deadline: Deadline,
+) -> Result<Catalog, StoreFault> {
+    lease
+        .run(deadline, move |connection| {
+            Box::pin(async move { catalog_on(&mut connection.into(), &sources).await })
         })
         .await?
 }

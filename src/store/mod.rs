@@ -6,8 +6,10 @@
 
 mod cells;
 mod compare;
+mod describe;
 mod fault;
 mod fetch;
+mod first;
 mod flavour;
 mod fold;
 mod introspect;
@@ -27,8 +29,9 @@ mod expected;
 mod tests;
 
 pub use crate::mapping::fold::fold;
+pub use describe::{catalog_on, describe_on};
 pub use fault::{StoreFault, WriteFault};
-pub use fetch::{fetch_counts, fetch_page, fetch_row, introspect};
+pub use fetch::{catalog, fetch_counts, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;
 pub use introspect::{MAX_TABLES, introspect_on};
 pub use sql::{child_sql, count_sql, page_sql};

@@ -208,7 +208,7 @@ async fn collect<R: TextRow>(
 }
 
 /// Opens a snapshot that sees one moment and changes nothing.
-const fn begin(flavour: Flavour) -> &'static str {
+pub(super) const fn begin(flavour: Flavour) -> &'static str {
     match flavour {
         Flavour::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         Flavour::MySql | Flavour::MariaDb => {
@@ -218,7 +218,7 @@ const fn begin(flavour: Flavour) -> &'static str {
     }
 }
 
-async fn command(conn: &mut TenantConn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
+pub(super) async fn command(conn: &mut TenantConn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
     match conn {
         TenantConn::Postgres(session) => session.command(sql).await,
         TenantConn::MySql(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
@@ -317,9 +317,16 @@ async fn snapshot(
         Err(fault) => return Ok(Err(fault)),
     };
     let mut left = limit.saturating_sub(size(&page));
-    let mut children = Vec::with_capacity(children_of.len());
+    let mut children: Vec<Rows> = Vec::with_capacity(children_of.len());
     for child in children_of {
-        let statement = match prepared::child(child, &page, flavour) {
+        let parents = match child.of {
+            None => &page,
+            Some(earlier) => match children.get(earlier) {
+                Some(rows) => rows,
+                None => return Ok(Err(super::WriteFault::Plan.into())),
+            },
+        };
+        let statement = match prepared::child(child, parents, flavour) {
             Ok(Some(statement)) => statement,
             Ok(None) => {
                 children.push(Rows::new(child.select.columns.len()));
