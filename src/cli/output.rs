@@ -47,8 +47,26 @@ impl Output {
     #[expect(clippy::unused_self, reason = "one object stands for where output goes")]
     pub(super) fn refused(&self, refused: &Refused) {
         let mut error = std::io::stderr().lock();
-        let hint = refused.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        let _gone = writeln!(error, "wardgate: {}{hint}", refused.message).is_err();
+        let _gone = writeln!(error, "{}", refusal(refused)).is_err();
+    }
+}
+
+/// One line; where the reason is a list, the hint stands below it.
+fn refusal(Refused { message, hint }: &Refused) -> String {
+    match hint {
+        None => format!("wardgate: {message}"),
+        Some(hint) if message.contains('\n') => format!("wardgate: {message}\n({hint})"),
+        Some(hint) => format!("wardgate: {message} ({hint})"),
+    }
+}
+
+/// Why a file could not be read, in words for people.
+pub(super) fn io_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -72,6 +90,15 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hint_stands_behind_a_reason_and_below_a_list_of_reasons() {
+        let one = Refused::new("no").hint("do this");
+        assert_eq!(refusal(&one), "wardgate: no (do this)");
+        let list = Refused::new("these:\n  a\n  b").hint("do this");
+        assert_eq!(refusal(&list), "wardgate: these:\n  a\n  b\n(do this)");
+        assert_eq!(refusal(&Refused::new("no")), "wardgate: no");
+    }
 
     #[test]
     fn columns_line_up() {

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::args::{TenantAdd, TenantVerb, UrlSource};
-use super::output::{Output, table};
+use super::output::{Output, io_words, table};
 use super::{Done, Refused};
 use crate::app::Console;
 use crate::base::SecretText;
@@ -103,7 +103,7 @@ fn connection(
     no_check: bool,
 ) -> Result<ConnectionInput, Refused> {
     let unreadable = |what: &str, error: &std::io::Error| {
-        Refused::new(format!("{what} cannot be read: {}", error.kind()))
+        Refused::new(format!("{what} cannot be read: {}", io_words(error)))
     };
     let text = if let Some(file) = &source.url_file {
         std::fs::read_to_string(file).map_err(|e| unreadable("the file of --url-file", &e))?
