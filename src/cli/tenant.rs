@@ -70,7 +70,7 @@ async fn list(console: &Console, output: &Output) -> Done {
             let mapping = t.mapping.active.map_or_else(|| "-".to_owned(), |n| n.to_string());
             vec![
                 t.name.clone(),
-                t.state.clone(),
+                if t.damaged.is_some() { "damaged".to_owned() } else { t.state.clone() },
                 engine.to_owned(),
                 mapping,
                 t.generation.to_string(),
@@ -133,6 +133,9 @@ fn one(tenant: &TenantView) -> String {
     ];
     if let Some(reason) = &tenant.reason {
         lines.push(format!("  reason      {reason}"));
+    }
+    if let Some(damaged) = &tenant.damaged {
+        lines.push(format!("  damaged     its stored {damaged} does not read; it is not served"));
     }
     if let Some(connection) = &tenant.connection {
         let (engine, tls) = (&connection.engine, &connection.tls);

@@ -155,10 +155,9 @@ impl Control {
         let mut done = RotationView::default();
         let mut after = None;
         loop {
-            let page = self.0.registry.sealed_connections(after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.tenant);
-            for connection in page {
+            let page = self.0.registry.sealed_connections(after.as_deref(), PAGE).await?;
+            done.unreadable += page.damaged;
+            for connection in page.connections {
                 match self.renew(caller, connection).await {
                     Ok(true) => done.changed += 1,
                     Ok(false) => done.unchanged += 1,
@@ -166,8 +165,11 @@ impl Control {
                     Err(fault) => return Err(fault),
                 }
             }
+            after = page.next;
+            if after.is_none() {
+                return Ok(done);
+            }
         }
-        Ok(done)
     }
 
     async fn renew(&self, caller: &Caller, old: Connection) -> Result<bool, ControlFault> {
@@ -200,10 +202,9 @@ impl Control {
         let mut keys = HashSet::new();
         let mut after = None;
         loop {
-            let page = self.0.registry.sealed_connections(after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.tenant);
-            for connection in page {
+            let page = self.0.registry.sealed_connections(after.as_deref(), PAGE).await?;
+            report.faults += page.damaged;
+            for connection in page.connections {
                 let place =
                     seal_place(connection.tenant, connection.record_id, connection.revision);
                 match self.0.keyring.open(&place, &connection.sealed).await {
@@ -213,6 +214,10 @@ impl Control {
                     }
                     Err(_) => report.faults += 1,
                 }
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
             }
         }
         report.data_keys = keys.len() as u64;

@@ -8,7 +8,8 @@ use super::{Caller, Control};
 use crate::auth::is_claim_value;
 use crate::base::{ConnectionRevision, Generation, TenantId, TenantName};
 use crate::registry::{
-    self, Amendment, Beginnings, Ownership, Placement, StoredLimits, TenantBinding, TenantState,
+    self, Amendment, Beginnings, Connection, Ownership, Placement, RegistryFault, StoredLimits,
+    TenantBinding, TenantState,
 };
 
 /// A tenant to be registered.
@@ -74,17 +75,21 @@ impl Control {
     ) -> Result<TenantPage, ControlFault> {
         let invalid = |what: &'static str| ControlFault::Invalid(what.into());
         let state = filter.state.map(|s| s.parse::<TenantState>()).transpose()?;
-        let after = cursor
-            .map(|c| c.parse::<TenantName>().map_err(|_| invalid("the cursor is not one of ours")))
-            .transpose()?;
+        // A cursor is a slug as it is stored, which in a damaged row is no slug.
+        if cursor.is_some_and(|c| c.chars().count() > 63 || c.chars().any(char::is_control)) {
+            return Err(invalid("the cursor is not one of ours"));
+        }
         let limit = limit.clamp(1, 200);
         let filter =
             registry::TenantFilter { state, name_prefix: filter.name_prefix, engine: None };
-        let found = self.0.registry.list_tenants(&filter, after.as_ref(), limit + 1).await?;
+        let found = self.0.registry.list_tenants(&filter, cursor, limit + 1).await?;
         let more = found.len() > limit as usize;
         let mut tenants = Vec::new();
-        for summary in found.into_iter().take(limit as usize) {
-            tenants.push(self.view(summary.tenant.id).await?);
+        for listed in found.into_iter().take(limit as usize) {
+            tenants.push(match (&listed.tenant, listed.id) {
+                (Some(_), Some(id)) => self.view(id).await?,
+                _ => unreadable(&listed),
+            });
         }
         let next = if more { tenants.last().map(|t| t.name.clone()) } else { None };
         Ok(TenantPage { tenants, next })
@@ -208,40 +213,91 @@ impl Control {
     }
 
     pub(super) async fn view(&self, tenant: TenantId) -> Result<TenantView, ControlFault> {
-        let config =
-            self.0.registry.tenant_config(tenant).await?.ok_or(ControlFault::NoSuchTenant)?;
+        let config = match self.0.registry.tenant_config(tenant).await {
+            Err(RegistryFault::Damaged(what)) => return self.damaged_view(tenant, what).await,
+            config => config?.ok_or(ControlFault::NoSuchTenant)?,
+        };
         let connection = match &config.connection {
             None => None,
-            Some(connection) => Some(ConnectionView {
-                engine: connection.engine.as_str().to_owned(),
-                tls: connection.tls.clone(),
-                server_identity: connection
-                    .identity
-                    .as_ref()
-                    .map(|identity| format!("{} {}", identity.system, identity.database)),
-                sealed_at: connection.sealed_at.to_string(),
-                revision: connection.revision.0,
-                dek: connection.data_key.0,
-                kek: self.kek_of(connection.data_key).await,
-            }),
+            Some(connection) => Some(self.connection_view(connection).await),
         };
-        let row = config.tenant;
-        Ok(TenantView {
-            id: *row.id.as_uuid(),
-            name: row.name.as_str().to_owned(),
-            display_name: row.display_name,
-            state: row.state.as_str().to_owned(),
-            reason: row.state_reason,
-            ownership: row.ownership.as_str().to_owned(),
-            placement: row.placement.as_str().to_owned(),
-            identities: config.bindings.into_iter().map(identity).collect(),
-            generation: row.generation.0,
-            connection,
-            mapping: MappingPointer {
-                active: config.mapping.and_then(|m| u32::try_from(m.version).ok()),
-            },
-            limits: shown(&config.limits),
-        })
+        let mut view = bare(config.tenant);
+        view.identities = config.bindings.into_iter().map(identity).collect();
+        view.connection = connection;
+        view.mapping.active = config.mapping.and_then(|m| u32::try_from(m.version).ok());
+        view.limits = shown(&config.limits);
+        Ok(view)
+    }
+
+    /// What still reads of a tenant part of whose configuration does not.
+    async fn damaged_view(
+        &self,
+        tenant: TenantId,
+        what: &'static str,
+    ) -> Result<TenantView, ControlFault> {
+        let registry = &self.0.registry;
+        let mut view = bare(registry.tenant(tenant).await?.ok_or(ControlFault::NoSuchTenant)?);
+        view.damaged = Some(what.to_owned());
+        if let Ok(bindings) = registry.bindings(tenant).await {
+            view.identities = bindings.into_iter().map(identity).collect();
+        }
+        if let Ok(Some(connection)) = registry.connection(tenant).await {
+            view.connection = Some(self.connection_view(&connection).await);
+        }
+        Ok(view)
+    }
+
+    async fn connection_view(&self, connection: &Connection) -> ConnectionView {
+        ConnectionView {
+            engine: connection.engine.as_str().to_owned(),
+            tls: connection.tls.clone(),
+            server_identity: connection
+                .identity
+                .as_ref()
+                .map(|identity| format!("{} {}", identity.system, identity.database)),
+            sealed_at: connection.sealed_at.to_string(),
+            revision: connection.revision.0,
+            dek: connection.data_key.0,
+            kek: self.kek_of(connection.data_key).await,
+        }
+    }
+}
+
+/// A tenant's own row and nothing else of it.
+fn bare(row: registry::Tenant) -> TenantView {
+    TenantView {
+        id: *row.id.as_uuid(),
+        name: row.name.as_str().to_owned(),
+        display_name: row.display_name,
+        state: row.state.as_str().to_owned(),
+        reason: row.state_reason,
+        damaged: None,
+        ownership: row.ownership.as_str().to_owned(),
+        placement: row.placement.as_str().to_owned(),
+        identities: Vec::new(),
+        generation: row.generation.0,
+        connection: None,
+        mapping: MappingPointer::default(),
+        limits: LimitsView::default(),
+    }
+}
+
+/// A tenant whose own row does not read: nothing but what it is called.
+fn unreadable(listed: &registry::Listed) -> TenantView {
+    TenantView {
+        id: listed.id.map_or_else(uuid::Uuid::nil, |id| *id.as_uuid()),
+        name: listed.name.clone(),
+        display_name: listed.name.clone(),
+        state: "damaged".to_owned(),
+        reason: None,
+        damaged: Some(listed.summary.as_ref().err().copied().unwrap_or("row").to_owned()),
+        ownership: String::new(),
+        placement: String::new(),
+        identities: Vec::new(),
+        generation: 0,
+        connection: None,
+        mapping: MappingPointer::default(),
+        limits: LimitsView::default(),
     }
 }
 

@@ -13,10 +13,13 @@ pub struct TenantView {
     pub name: String,
     /// Name for people.
     pub display_name: String,
-    /// `draft`, `active`, `suspended`, `offboarding` or `offboarded`.
+    /// `draft`, `active`, `suspended`, `offboarding` or `offboarded`; `damaged` where the row that says
+    /// so does not read.
     pub state: String,
     /// Why, when it is suspended.
     pub reason: Option<String>,
+    /// Which part of its stored configuration does not read; such a tenant is not served.
+    pub damaged: Option<String>,
     /// `attached` or `provisioned`.
     pub ownership: String,
     /// `database`, `schema` or `shared`.

@@ -59,6 +59,12 @@ impl TenantBinding {
         json!(azp).to_string()
     }
 
+    /// The same for whoever replaces it: clients that do not read are none.
+    pub(super) fn read_to_replace(row: &Row) -> Result<Self, RegistryFault> {
+        let azp = row.json(2, "list of clients").unwrap_or_default();
+        Ok(Self { issuer: row.text(0)?, claim_value: row.text(1)?, azp })
+    }
+
     pub(super) fn read(row: &Row) -> Result<Self, RegistryFault> {
         Ok(Self {
             issuer: row.text(0)?,

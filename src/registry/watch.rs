@@ -103,8 +103,8 @@ struct Watch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Anchor {
     seq: i64,
-    tenant: TenantId,
-    generation: Generation,
+    tenant: String,
+    generation: i64,
     at: i64,
 }
 
@@ -216,7 +216,7 @@ impl Watch {
         let mut found = Vec::new();
         for row in tx.fetch(sql, binds![seq]).await? {
             let (seq, at) = (row.int(0)?, row.int(3)?);
-            let (tenant, generation) = (row.tenant(1)?, row.generation(2)?);
+            let (tenant, generation) = (row.text(1)?, row.int(2)?);
             found.push(Anchor { seq, tenant, generation, at });
         }
         let pruned = self.registry.inner.clock.now().as_millis() - KEEP_MILLIS;
@@ -297,9 +297,9 @@ impl Position {
         for row in &rows {
             let seq = row.int(0)?;
             seen.insert(seq);
-            if !self.seen.contains(&seq) {
-                changes.push((row.tenant(1)?, row.generation(2)?));
-            }
+            // An entry that does not read names nobody, and must not keep others' changes away.
+            let named = row.tenant(1).ok().zip(row.generation(2).ok());
+            changes.extend(named.filter(|_| !self.seen.contains(&seq)));
         }
         *self = Self { from: now, seen: if postgres { seen } else { HashSet::new() } };
         Ok(Reading { changes, anew, fell })
@@ -308,7 +308,8 @@ impl Position {
 
 async fn present(tx: &mut Tx) -> Result<HashMap<TenantId, Generation>, RegistryFault> {
     let rows = tx.fetch("SELECT id, generation FROM tenants", &[]).await?;
-    rows.iter().map(|row| Ok((row.tenant(0)?, row.generation(1)?))).collect()
+    // A tenant whose row does not read cannot be served, and must not keep others' changes away.
+    Ok(rows.iter().filter_map(|row| row.tenant(0).ok().zip(row.generation(1).ok())).collect())
 }
 
 /// Calls whenever PostgreSQL notifies; nothing to do on SQLite. A listening connection that ends is

@@ -79,6 +79,7 @@ impl Tenants {
         };
         self.shared.configs.get(tenant, load).await.map_err(|fault| match fault {
             LoadFault::Unknown => TenantFault::NotServed("unknown"),
+            LoadFault::Damaged => TenantFault::Damaged,
             LoadFault::Unavailable => TenantFault::Unavailable,
         })
     }
@@ -139,6 +140,10 @@ impl Shared {
                 Ok(config::build(snapshot, before.as_deref(), &self.defaults, &self.keyring))
             }
             Ok(None) | Err(RegistryFault::NotFound(_)) => Err(LoadFault::Unknown),
+            Err(fault @ RegistryFault::Damaged(_)) => {
+                tracing::error!(target: "wardgate::tenant", %tenant, reason = %fault, "a tenant cannot be served");
+                Err(LoadFault::Damaged)
+            }
             Err(fault) => {
                 tracing::warn!(target: "wardgate::tenant", %tenant, reason = %fault, "configuration not loaded");
                 Err(LoadFault::Unavailable)

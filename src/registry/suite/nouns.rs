@@ -79,9 +79,8 @@ pub async fn lists_page_and_filter(place: &impl Place) {
     registry.set_state(west.id, None, TenantState::Active, None, &by).await.unwrap();
 
     let names = async |filter: TenantFilter, after: Option<&str>, limit| {
-        let after = after.map(|name| name.parse().unwrap());
-        let list = registry.list_tenants(&filter, after.as_ref(), limit).await.unwrap();
-        list.iter().map(|s| s.tenant.name.to_string()).collect::<Vec<_>>().join(" ")
+        let list = registry.list_tenants(&filter, after, limit).await.unwrap();
+        list.into_iter().map(|listed| listed.name).collect::<Vec<_>>().join(" ")
     };
     let all = TenantFilter::default;
     assert_eq!(names(all(), None, 2).await, "north-1 north-2");
@@ -94,7 +93,8 @@ pub async fn lists_page_and_filter(place: &impl Place) {
     let mysql = TenantFilter { engine: Some(Engine::MySql), ..all() };
     assert_eq!(names(mysql, None, 9).await, "west");
     let list = registry.list_tenants(&prefix("west"), None, 9).await.unwrap();
-    assert_eq!((list[0].engine, list[0].active_mapping), (Some(Engine::MySql), None));
+    let summary = list[0].summary.as_ref().unwrap();
+    assert_eq!((summary.engine, summary.active_mapping), (Some(Engine::MySql), None));
 }
 
 pub async fn bindings_lead_to_their_tenant(place: &impl Place) {
@@ -175,10 +175,15 @@ pub async fn connections_follow_their_revisions(place: &impl Place) {
         ids.push(id);
     }
     ids.sort();
-    let page = registry.sealed_connections(None, 2).await.unwrap();
-    assert_eq!(page.iter().map(|c| c.tenant).collect::<Vec<_>>(), ids[..2]);
-    let page = registry.sealed_connections(Some(ids[1]), 2).await.unwrap();
-    assert_eq!(page.iter().map(|c| c.tenant).collect::<Vec<_>>(), ids[2..]);
+    let scan = async |after: Option<&str>| registry.sealed_connections(after, 2).await.unwrap();
+    let owners = |page: &SealedPage| page.connections.iter().map(|c| c.tenant).collect::<Vec<_>>();
+    let page = scan(None).await;
+    assert_eq!(owners(&page), ids[..2]);
+    assert_eq!(owners(&scan(page.next.as_deref()).await), ids[2..]);
+    let sql = "UPDATE connections SET server_identity = '[]' WHERE tenant = ";
+    place.plain(&format!("{sql}'{}'", ids[0])).await.unwrap();
+    let page = scan(None).await;
+    assert_eq!((owners(&page), page.damaged), (ids[1..2].to_vec(), 1));
 }
 
 pub async fn mappings_publish_and_roll_back(place: &impl Place) {
