@@ -30,6 +30,7 @@ mod readiness;
 mod scopes;
 mod signin;
 mod verify;
+mod waiting;
 
 pub use authority::Authority;
 pub use config::{AuthConfig, IssuerConfig, OperatorsConfig, TokenProfile};
