@@ -139,6 +139,7 @@ impl Application {
         upkeep.spawn(self.tenants.clone().follow(end.clone(), flush));
         upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.keyring.clone().run_maintenance(end.clone()));
+        upkeep.spawn(self.audit.clone().run_watch(end.clone()));
         upkeep.spawn(self.metrics.run_maintenance(end.clone()));
         if let Some(keep) = self.keep {
             let (audit, keyring) = (self.audit.clone(), self.keyring.clone());

@@ -104,11 +104,19 @@ impl Control {
         Self(Arc::new(parts))
     }
 
-    /// Whether the registry and the key store answer, for readiness.
+    /// Whether the registry and the key store answer, and the access log can be written, for readiness.
     pub async fn readiness(&self) -> Vec<(String, bool)> {
-        let registry = self.0.registry.ping().await.is_ok();
-        let keys = self.0.key_store.list(None, 1).await.is_ok();
-        vec![("registry".to_owned(), registry), ("keys".to_owned(), keys)]
+        let access_log = async {
+            match &self.0.serving {
+                Some(serving) => serving.tenants.audit().ready().await.is_ok(),
+                None => true,
+            }
+        };
+        let (registry, keys, access_log) =
+            tokio::join!(self.0.registry.ping(), self.0.key_store.list(None, 1), access_log);
+        let parts =
+            [("registry", registry.is_ok()), ("keys", keys.is_ok()), ("access_log", access_log)];
+        parts.map(|(name, ready)| (name.to_owned(), ready)).to_vec()
     }
 
     /// The identity of the tenant with that UUID or slug, also of one that was offboarded.

@@ -11,6 +11,7 @@ use super::db::{PATIENCE, Target, Tx};
 use super::value::binds;
 use super::{Actor, ActorKind, Origin, Registry, RegistryFault};
 use crate::base::{Generation, TenantId};
+use crate::telemetry::Recurring;
 
 /// A tenant's configuration changed; its generation is now this one. For a tenant that was deleted it
 /// is one above its last.
@@ -62,6 +63,7 @@ impl Registry {
             history: 0,
             anchor: None,
             suspect: false,
+            failing: Recurring::default(),
         };
         tokio::spawn(async move {
             tokio::select! {
@@ -96,6 +98,7 @@ struct Watch {
     anchor: Option<Anchor>,
     /// The feed went backwards or lost its anchor, and that was not yet acted upon.
     suspect: bool,
+    failing: Recurring,
 }
 
 /// The newest entry of the feed at the last reading. An entry never changes, and the newest one stays
@@ -148,6 +151,9 @@ impl Watch {
             while calls.try_recv().is_ok() {}
             match self.look().await {
                 Ok(found) => {
+                    if let Some(times) = self.failing.succeeded() {
+                        tracing::info!(times, "the registry's feed of changes can be read again");
+                    }
                     if self.announce(found.changes).await.is_err() {
                         return;
                     }
@@ -158,7 +164,9 @@ impl Watch {
                 Err(fault) => {
                     // What happens from here on may be pruned or undone before the next reading.
                     self.compared = None;
-                    tracing::warn!(%fault, "the registry's feed of changes cannot be read");
+                    if let Some(times) = self.failing.failed() {
+                        tracing::warn!(%fault, times, "the registry's feed of changes cannot be read");
+                    }
                 }
             }
         }

@@ -20,6 +20,10 @@ pub mod names {
     pub const ROWS_LEFT_OUT: &str = "wardgate_rows_left_out_total";
     /// Counter: integrity events (a seal that did not open, a server that is not the registered one).
     pub const INTEGRITY: &str = "wardgate_integrity_events_total";
+    /// Gauge: 1 while the access log can be written, 0 while it cannot and no data is given.
+    pub const ACCESS_LOG_READY: &str = "wardgate_access_log_ready";
+    /// Counter: events the access log did not take; each is a request that was answered 503.
+    pub const ACCESS_LOG_REFUSED: &str = "wardgate_access_log_refused_total";
     /// Counter: configuration loads by `outcome` (hit, loaded, stale, failed).
     pub const CONFIG_LOADS: &str = "wardgate_config_loads_total";
 }

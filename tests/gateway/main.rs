@@ -18,9 +18,13 @@ mod hospital;
 #[path = "../support/idp.rs"]
 mod idp;
 #[cfg(test)]
+mod logging;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod ready;
 #[cfg(test)]
 mod repeated;
 #[cfg(test)]
