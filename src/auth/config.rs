@@ -157,7 +157,7 @@ impl OperatorsConfig {
     }
 
     /// The same issuer in the shape the verifier works with.
-    pub(super) fn as_issuer(&self) -> IssuerConfig {
+    pub fn as_issuer(&self) -> IssuerConfig {
         IssuerConfig {
             tenant_claim: String::new(),
             roles_claim: self.roles_claim.clone(),
@@ -170,7 +170,7 @@ impl OperatorsConfig {
 }
 
 /// Checks one issuer's settings by themselves.
-pub(super) fn check_issuer(issuer: &IssuerConfig) -> Result<(), AuthFault> {
+pub fn check_issuer(issuer: &IssuerConfig) -> Result<(), AuthFault> {
     let wrong = |what| Err(AuthFault::Configuration { issuer: issuer.url.clone(), what });
     let Some(url) = plain_url(&issuer.url) else {
         return wrong("an issuer is an http(s) URL without user, query or fragment");

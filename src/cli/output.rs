@@ -1,8 +1,10 @@
 //! Writing results and refusals.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::Refused;
 
@@ -10,11 +12,13 @@ use super::Refused;
 pub(super) struct Output {
     json: bool,
     quiet: bool,
+    /// Whether standard output holds something already.
+    said: AtomicBool,
 }
 
 impl Output {
     pub(super) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+        Self { json, quiet, said: AtomicBool::new(false) }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -31,8 +35,8 @@ impl Output {
     }
 
     /// A line on standard output. A reader that has gone away is no failure of the command.
-    #[expect(clippy::unused_self, reason = "one object stands for where output goes")]
     pub(super) fn line(&self, text: &str) {
+        self.said.store(true, Ordering::Relaxed);
         let _gone = writeln!(std::io::stdout().lock(), "{text}").is_err();
     }
 
@@ -43,16 +47,24 @@ impl Output {
         }
     }
 
-    /// Why nothing came of it.
-    #[expect(clippy::unused_self, reason = "one object stands for where output goes")]
+    /// Why nothing came of it: a line on standard error, and with `--json` a document, unless the result
+    /// itself has said so.
     pub(super) fn refused(&self, refused: &Refused) {
+        if self.json && !self.said.load(Ordering::Relaxed) {
+            let Refused { message, hint, details } = refused;
+            let mut document = json!({ "ok": false, "problem": message, "hint": hint });
+            for (name, value) in details.iter().flat_map(|details| details.iter()) {
+                document[name] = value.clone();
+            }
+            self.line(&document.to_string());
+        }
         let mut error = std::io::stderr().lock();
         let _gone = writeln!(error, "{}", refusal(refused)).is_err();
     }
 }
 
 /// One line; where the reason is a list, the hint stands below it.
-fn refusal(Refused { message, hint }: &Refused) -> String {
+fn refusal(Refused { message, hint, .. }: &Refused) -> String {
     match hint {
         None => format!("wardgate: {message}"),
         Some(hint) if message.contains('\n') => format!("wardgate: {message}\n({hint})"),

@@ -111,8 +111,10 @@ pub struct CheckStep {
 pub struct CheckReport {
     /// Whether every step went well.
     pub ok: bool,
-    /// The steps in order.
+    /// The steps in order; the last is the one that failed, if one did.
     pub steps: Vec<CheckStep>,
+    /// The class of the failure: one of a closed list of words, as in the metrics.
+    pub class: Option<String>,
     /// Server version, when it was reached.
     pub version: Option<String>,
     /// Whether the link was encrypted.

@@ -70,6 +70,11 @@ impl Registry {
         Ok(Self { inner: Arc::new(Inner { db, clock }) })
     }
 
+    /// Whether the setting can name a registry. Connects to nothing.
+    pub fn check_setting(setting: &SecretText) -> Result<(), RegistryFault> {
+        url::Setting::parse(setting)?.target(false).map(drop)
+    }
+
     /// Applies pending migrations: all or none, safe to run from several processes at once.
     pub async fn migrate(&self) -> Result<MigrationStatus, RegistryFault> {
         migrate::REGISTRY.migrate(&self.inner.db.target, self.inner.clock.as_ref()).await
