@@ -54,7 +54,8 @@ fn issuers(settings: &Settings, faults: &mut Vec<SettingFault>) {
     let Some(operators) = &config.operators else { return };
     judge("operators".to_owned(), auth::check_issuer(&operators.as_issuer()));
     if config.issuers.iter().any(|issuer| issuer.url == operators.issuer) {
-        let hint = "operators need a realm of their own: no clinician's token may open the control plane";
+        let hint =
+            "operators need a realm of their own: no clinician's token may open the control plane";
         faults.push(SettingFault::new("operators.issuer", "is one of [[issuers]]", hint));
     }
     if let Err(fault) = rooms::sign_in(settings) {

@@ -143,10 +143,11 @@ fn one(tenant: &TenantView) -> String {
     }
     for identity in &tenant.identities {
         let azp = identity.azp.join(", ");
-        lines.push(format!(
-            "  identity    {} = {} for {azp}",
-            identity.issuer, identity.claim_value
-        ));
+        let issuer = &identity.issuer;
+        lines.push(match &identity.claim_value {
+            Some(value) => format!("  identity    {issuer} = {value} for {azp}"),
+            None => format!("  identity    {issuer} alone for {azp}"),
+        });
     }
     let mapping =
         tenant.mapping.active.map_or_else(|| "none".to_owned(), |n| format!("version {n}"));

@@ -13,6 +13,7 @@ mod lanes;
 mod mappings;
 mod orders;
 mod repeat;
+mod sweep;
 mod tenants;
 mod view;
 
@@ -94,8 +95,19 @@ pub struct Parts {
     pub dialer: Dialer,
     /// Wall-clock time.
     pub clock: Arc<dyn Clock>,
+    /// The issuers of the settings.
+    pub issuers: Vec<KnownIssuer>,
     /// The serving gateway, when this is one.
     pub serving: Option<Serving>,
+}
+
+/// An issuer of the settings, as far as binding tenants to it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownIssuer {
+    /// Its exact name.
+    pub url: String,
+    /// Whether a claim of its tokens names the tenant. If not, the issuer alone does.
+    pub by_claim: bool,
 }
 
 impl Control {

@@ -112,7 +112,7 @@ impl Control {
             return Err(ControlFault::Invalid("a tenant needs at least one identity".into()));
         }
         // All that can be refused without asking anybody is refused before a database is connected to.
-        let (bindings, limits) = (bindings(&new.identities)?, new.limits.as_ref().map(stored));
+        let (bindings, limits) = (self.bindings(&new.identities)?, new.limits.as_ref().map(stored));
         limits.as_ref().map_or(Ok(()), StoredLimits::check)?;
         if self.0.registry.tenant_by_name(&name).await?.is_some() {
             return Err(ControlFault::Conflict("a tenant of that name exists already"));
@@ -150,7 +150,7 @@ impl Control {
         if display_name.is_none() && identities.is_none() && limits.is_none() {
             return Err(ControlFault::Invalid("nothing was asked to be changed".into()));
         }
-        let bindings = identities.as_deref().map(bindings).transpose()?;
+        let bindings = identities.as_deref().map(|all| self.bindings(all)).transpose()?;
         let tenant = self.find(named).await?;
         let limits = limits.as_ref().map(stored);
         let amendment = Amendment { display_name, limits, bindings };
@@ -301,29 +301,52 @@ fn unreadable(listed: &registry::Listed) -> TenantView {
     }
 }
 
-/// What tokens could match: a claim value of another form is refused in every token, so a binding of it
-/// would be one that looks right and admits nobody.
-fn bindings(identities: &[IdentityView]) -> Result<Vec<TenantBinding>, ControlFault> {
-    let binding = |identity: &IdentityView| {
+impl Control {
+    /// What tokens could match: a binding of another form would be one that looks right and admits nobody.
+    fn bindings(&self, identities: &[IdentityView]) -> Result<Vec<TenantBinding>, ControlFault> {
+        identities.iter().map(|identity| self.binding(identity)).collect()
+    }
+
+    fn binding(&self, identity: &IdentityView) -> Result<TenantBinding, ControlFault> {
+        let invalid = |why: &'static str| Err(ControlFault::Invalid(why.into()));
+        let issuer = self.0.issuers.iter().find(|known| known.url == identity.issuer);
+        match (identity.claim_value.as_deref(), issuer.map(|known| known.by_claim)) {
+            (Some(value), _) if !is_claim_value(value) => {
+                return invalid(
+                    "a claim value is 1 to 128 of a-z, 0-9, -, _ and ., beginning with a letter or digit",
+                );
+            }
+            (Some(_), Some(false)) => {
+                return invalid(
+                    "that issuer names no tenant in a claim (tenant_claim = \"\"): leave the claim value out",
+                );
+            }
+            (None, Some(true)) => {
+                return invalid(
+                    "that issuer names the tenant in a claim: give its value, or set tenant_claim = \"\" for it",
+                );
+            }
+            (None, None) => {
+                return invalid(
+                    "without a claim value the issuer must be one of [[issuers]] with tenant_claim = \"\"",
+                );
+            }
+            (Some(_), _) | (None, Some(false)) => {}
+        }
         let binding = TenantBinding {
             issuer: identity.issuer.clone(),
-            claim_value: identity.claim_value.clone(),
+            claim_value: identity.claim_value.clone().unwrap_or_default(),
             azp: identity.azp.clone(),
         };
         binding.check()?;
-        if !is_claim_value(&binding.claim_value) {
-            return Err(ControlFault::Invalid(
-                "a claim value is 1 to 128 of a-z, 0-9, -, _ and ., beginning with a letter or digit"
-                    .into(),
-            ));
-        }
         Ok(binding)
-    };
-    identities.iter().map(binding).collect()
+    }
 }
 
 fn identity(binding: TenantBinding) -> IdentityView {
-    IdentityView { issuer: binding.issuer, claim_value: binding.claim_value, azp: binding.azp }
+    let value = binding.claim_value;
+    let claim_value = (!value.is_empty()).then_some(value);
+    IdentityView { issuer: binding.issuer, claim_value, azp: binding.azp }
 }
 
 fn stored(limits: &LimitsView) -> StoredLimits {

@@ -42,8 +42,10 @@ pub struct TenantView {
 pub struct IdentityView {
     /// Issuer, exactly as in `iss`.
     pub issuer: String,
-    /// Value of the tenant claim.
-    pub claim_value: String,
+    /// Value of the tenant claim; left out where the issuer alone decides, which is then bound to exactly
+    /// one tenant.
+    #[serde(default)]
+    pub claim_value: Option<String>,
     /// OAuth clients whose tokens count.
     pub azp: Vec<String>,
 }

@@ -8,6 +8,8 @@ mod canary;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod cursors;
 #[cfg(test)]
 mod damaged;

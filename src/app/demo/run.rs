@@ -228,7 +228,7 @@ async fn enrol(
     let (control, caller) = (console.control(), console.caller());
     let identity = IdentityView {
         issuer: issuer.realm_url("hospitals"),
-        claim_value: hospital.name.to_owned(),
+        claim_value: Some(hospital.name.to_owned()),
         azp: vec![issuer::CLIENT.to_owned()],
     };
     match control.show(&caller, hospital.name).await {

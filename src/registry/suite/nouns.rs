@@ -58,6 +58,21 @@ pub async fn names_and_bindings_are_unique(place: &impl Place) {
             .await
             .unwrap_err(),
     );
+    let alone = TenantBinding { claim_value: String::new(), ..binding("") };
+    conflict(registry.add_binding(b.id, None, &alone, &by).await.unwrap_err());
+    let realm =
+        |value: &str| TenantBinding { issuer: "https://own.example".to_owned(), ..binding(value) };
+    registry.add_binding(b.id, None, &realm(""), &by).await.unwrap();
+    conflict(registry.add_binding(a.id, None, &realm(""), &by).await.unwrap_err());
+    conflict(registry.add_binding(b.id, None, &realm("b"), &by).await.unwrap_err());
+    let found = registry.find_binding("https://own.example", "").await.unwrap();
+    assert_eq!(found.map(|found| found.tenant), Some(b.id));
+    for other in ["*", "b"] {
+        assert_eq!(registry.find_binding("https://own.example", other).await.unwrap(), None);
+    }
+    assert!(registry.bindings(b.id).await.unwrap().contains(&realm("")));
+    registry.remove_binding(b.id, None, "https://own.example", "", &by).await.unwrap();
+    assert_eq!(registry.find_binding("https://own.example", "").await.unwrap(), None);
     let stolen = NewTenant { bindings: vec![binding("a")], ..draft("c") };
     conflict(registry.create_tenant(&stolen, &by).await.unwrap_err());
     assert_eq!(registry.tenant(stolen.id).await.unwrap(), None, "all or nothing");
