@@ -153,6 +153,7 @@ impl World {
             keyring: keyring.clone(),
             dialer: Dialer::new(DialConfig::default(), Arc::clone(&clock)),
             clock: Arc::clone(&clock),
+            issuers: Vec::new(),
             serving: None,
         });
         let fresh = Duration::from_mins(5);

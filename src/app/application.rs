@@ -39,6 +39,7 @@ pub struct Application {
     tenants: Tenants,
     pools: Pools,
     audit: AuditLog,
+    control: Control,
     keyring: crate::keyring::Keyring,
     metrics: MetricsPage,
     clock: Arc<dyn Clock>,
@@ -83,6 +84,7 @@ impl Application {
             keyring: parts.keyring,
             dialer: parts.dialer,
             clock: Arc::clone(&clock),
+            issuers: rooms::known_issuers(&settings),
             serving: Some(serving),
         });
         let plane = DataPlane::new(
@@ -97,7 +99,7 @@ impl Application {
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
         let panel = panel(&settings, &authority, &control, Arc::clone(&clock))?;
         let metrics = MetricsPage::install(traffic);
-        let admin_router = admin::router(authority.clone(), control, metrics.clone());
+        let admin_router = admin::router(authority.clone(), control.clone(), metrics.clone());
         let admin_router = match panel {
             Some(panel) => admin_router.merge(panel::router(panel)),
             None => admin_router,
@@ -113,6 +115,7 @@ impl Application {
             tenants,
             pools,
             audit,
+            control,
             keyring,
             metrics,
             clock,
@@ -140,6 +143,8 @@ impl Application {
         upkeep.spawn(self.tenants.clone().follow(end.clone(), flush));
         upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.keyring.clone().run_maintenance(end.clone()));
+        upkeep.spawn(self.audit.clone().run_watch(end.clone()));
+        upkeep.spawn(self.control.clone().run_sweep(end.clone()));
         upkeep.spawn(self.metrics.run_maintenance(end.clone()));
         if let Some(keep) = self.keep {
             let (audit, keyring) = (self.audit.clone(), self.keyring.clone());

@@ -37,11 +37,12 @@ const HOUR: Duration = Duration::from_hours(1);
 const MONTH: Duration = Duration::from_hours(30 * 24);
 
 impl Settings {
+    /// Every setting, and what is wrong with some: those have their defaults, or are empty.
     pub(super) fn read(
         root: &Table,
         origins: &BTreeMap<String, Origin>,
         faults: Vec<SettingFault>,
-    ) -> Result<Self, Vec<SettingFault>> {
+    ) -> (Self, Vec<SettingFault>) {
         let mut findings = Findings { origins, faults, shown: Vec::new() };
         for key in root.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
             let hint = format!("sections are {}", SECTIONS.join(", "));
@@ -66,7 +67,7 @@ impl Settings {
             shown: Vec::new(),
         };
         settings.shown = findings.shown;
-        if findings.faults.is_empty() { Ok(settings) } else { Err(findings.faults) }
+        (settings, findings.faults)
     }
 }
 

@@ -28,6 +28,10 @@ pub mod names {
     pub const TENANT_SECONDS: &str = "wardgate_tenant_latency_seconds";
     /// Gauge, always 1: which `name` a `tenant` goes by.
     pub const TENANT_INFO: &str = "wardgate_tenant_info";
+    /// Gauge: 1 while the access log can be written, 0 while it cannot and no data is given.
+    pub const ACCESS_LOG_READY: &str = "wardgate_access_log_ready";
+    /// Counter: events the access log did not take; each is a request that was answered 503.
+    pub const ACCESS_LOG_REFUSED: &str = "wardgate_access_log_refused_total";
     /// Counter: configuration loads by `outcome` (hit, loaded, stale, failed).
     pub const CONFIG_LOADS: &str = "wardgate_config_loads_total";
 }

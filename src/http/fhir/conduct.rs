@@ -10,10 +10,12 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::{Counter, Histogram, counter, histogram};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::error::FhirError;
 use super::extract::Whose;
+use crate::http::logbook::{Ended, Logbook};
 use crate::http::request_id::{self, RequestId};
 use crate::http::route::Route;
 use crate::telemetry::names;
@@ -30,6 +32,7 @@ struct Inner {
     patience: Duration,
     meters: Vec<Meter>,
     traffic: Traffic,
+    logbook: Logbook,
 }
 
 /// Looked up once: finding a metric by its labels costs more than counting.
@@ -56,7 +59,8 @@ impl Conduct {
         paths.dedup();
         paths.push(OTHER.to_owned());
         let meters = paths.into_iter().map(Meter::new).collect();
-        Self(Arc::new(Inner { patience, meters, traffic }))
+        let logbook = Logbook::new("fhir");
+        Self(Arc::new(Inner { patience, meters, traffic, logbook }))
     }
 
     /// Labels are routes and status classes, never what was asked for.
@@ -81,7 +85,12 @@ pub(super) async fn conduct(
     request.extensions_mut().insert(RequestId(id));
     request.extensions_mut().insert(whose.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let answered = tokio::time::timeout(conduct.0.patience, next.run(request)).await;
+    let method = request.method().clone();
+    // Where the log is talkative every line of a request is to be found by its id. Elsewhere the span is
+    // off and costs nothing, and what the log needs to know is in the line at the end.
+    let span = tracing::debug_span!("request", request = %id, tenant = tracing::field::Empty);
+    let running = next.run(request).instrument(span);
+    let answered = tokio::time::timeout(conduct.0.patience, running).await;
     let mut response = answered.unwrap_or_else(|_elapsed| {
         let message = "The answer was not ready in time.";
         FhirError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
@@ -96,5 +105,8 @@ pub(super) async fn conduct(
         conduct.0.traffic.record(tenant, status.as_u16(), took);
     }
     conduct.count(route.as_ref(), status, took);
+    let route = route.as_ref().map_or(OTHER, MatchedPath::as_str);
+    let ended = Ended { request: id, tenant: whose.tenant(), method: &method, route, took };
+    conduct.0.logbook.note(&ended, &mut response);
     response
 }

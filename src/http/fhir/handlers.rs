@@ -13,6 +13,7 @@ use super::extract::Clinician;
 use super::negotiate::Asked;
 use crate::auth::FhirRead;
 use crate::base::{Deadline, Fault as _, FaultKind};
+use crate::http::token_in_query::has_token;
 use crate::records::Answer;
 
 type Answered = Result<Response, FhirError>;
@@ -81,8 +82,11 @@ pub(super) async fn search_form(
         let unsupported = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Err(FhirError::new(unsupported, "not-supported", message));
     }
-    let body = std::str::from_utf8(&body).map_err(|_| too_large())?;
-    if body.split('&').any(|pair| pair.split('=').next() == Some("access_token")) {
+    let body = std::str::from_utf8(&body).map_err(|_| {
+        let message = "The body is not UTF-8 text.";
+        FhirError::new(StatusCode::BAD_REQUEST, "invalid", message)
+    })?;
+    if has_token(body) {
         let message = "Send the token in the Authorization header only.";
         return Err(FhirError::new(StatusCode::BAD_REQUEST, "invalid", message));
     }
@@ -94,7 +98,7 @@ pub(super) async fn search_form(
 }
 
 fn too_large() -> FhirError {
-    let message = "The body is too large or is not text.";
+    let message = "The body is too large.";
     FhirError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", message)
 }
 
