@@ -86,9 +86,11 @@ impl Link {
         }
     }
 
-    /// Whether a transaction the driver knows of was left open.
-    pub(crate) fn in_transaction(&self) -> bool {
-        match &self.connection {
+    /// Whether the next statement would not begin from a clean state: a transaction was left open, or the
+    /// server said something nobody has read. That much is known of PostgreSQL sessions only; of the
+    /// others, what their driver knows.
+    pub(crate) fn is_unclean(&mut self) -> bool {
+        match &mut self.connection {
             TenantConnection::Postgres(session) => session.is_unclean(),
             TenantConnection::MySql(connection) => connection.is_in_transaction(),
             TenantConnection::Sqlite(connection) => connection.is_in_transaction(),

@@ -90,6 +90,7 @@ impl PostgresSession {
         outgoing::bind(&mut self.output, place.number, parameters)?;
         outgoing::execute_and_sync(&mut self.output);
         self.send().await?;
+        self.statements.sent();
         let outcome = self.answer(&mut each).await;
         if let Err(error) = &outcome {
             self.statements.failed(place, error);
@@ -124,9 +125,10 @@ impl PostgresSession {
     }
 
     /// Whether the next statement would not begin from a clean state. Bytes after the server's being
-    /// ready are nearly always a farewell, or a reply to nothing, which the next caller must not get.
-    pub fn is_unclean(&self) -> bool {
-        self.status != b'I' || self.unread || !self.input.is_empty()
+    /// ready, read or not, are nearly always a farewell, or a reply to nothing, which the next caller must
+    /// not get.
+    pub fn is_unclean(&mut self) -> bool {
+        self.status != b'I' || self.unread || !self.input.is_empty() || !self.wire.is_quiet()
     }
 
     /// Takes leave of the server.

@@ -36,6 +36,19 @@ fn error(code: &str) -> Vec<u8> {
 /// A session whose server says `answer`, `piece` bytes at a time, and then hangs up; the task gives back
 /// all that the session said.
 async fn session(answer: Vec<u8>, piece: usize) -> (PostgresSession, JoinHandle<Vec<u8>>) {
+    serve(answer, piece, true).await
+}
+
+/// The same with a server that does not hang up.
+async fn staying(answer: Vec<u8>, piece: usize) -> PostgresSession {
+    serve(answer, piece, false).await.0
+}
+
+async fn serve(
+    answer: Vec<u8>,
+    piece: usize,
+    hangs_up: bool,
+) -> (PostgresSession, JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
@@ -48,12 +61,13 @@ async fn session(answer: Vec<u8>, piece: usize) -> (PostgresSession, JoinHandle<
             }
             tokio::task::yield_now().await;
         }
-        drop(to);
+        let staying = (!hangs_up).then_some(to);
         let mut heard = Vec::new();
         let _ = from.read_to_end(&mut heard).await;
+        drop(staying);
         heard
     });
-    (PostgresSession::new(Wire::Plain(stream), b"", TaskTracker::new().token()), heard)
+    (PostgresSession::new(Wire::plain(stream), b"", TaskTracker::new().token()), heard)
 }
 
 type Row = Vec<Option<String>>;
@@ -93,7 +107,7 @@ fn one_row() -> Vec<u8> {
 #[tokio::test]
 async fn rows_come_whole_however_the_bytes_are_cut() {
     for piece in [1, 2, 3, 7, 4096] {
-        let (mut session, _) = session([one_row(), ready()].concat(), piece).await;
+        let mut session = staying([one_row(), ready()].concat(), piece).await;
         let (ended, rows) = select(&mut session, "SELECT").await.unwrap();
         assert_eq!(ended, Ended::Complete);
         assert_eq!(rows, [[Some("a".to_owned()), None, Some(String::new())]]);
@@ -146,7 +160,7 @@ async fn what_is_not_wanted_any_more_is_passed_over() {
     let many = row(&[Some("x")]).repeat(1000);
     let answer =
         [message(b'1', b""), message(b'2', b""), many, ready(), one_row(), ready()].concat();
-    let (mut session, _) = session(answer, 4096).await;
+    let mut session = staying(answer, 4096).await;
     let stop = |_: Cells<'_>| ControlFlow::Break(());
     assert_eq!(session.select("SELECT", &[], stop).await.unwrap(), Ended::CutShort);
     assert!(session.is_unclean(), "not to be given to anybody like this");
@@ -185,6 +199,45 @@ async fn a_session_with_a_reply_nobody_asked_for_is_not_clean() {
     let (mut session, _) = session(answer, 4096).await;
     select(&mut session, "SELECT").await.unwrap();
     assert!(session.is_unclean(), "not to be given to anybody like this");
+}
+
+#[tokio::test]
+async fn a_session_whose_server_speaks_or_hangs_up_between_statements_is_not_clean() {
+    let late = [message(b'2', b""), row(&[Some("foreign")]), ready()].concat();
+    for after in [Some(late), Some(message(b'N', b"SNOTICE\0\0")), None] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        let token = TaskTracker::new().token();
+        let mut session = PostgresSession::new(Wire::plain(stream), b"", token);
+        server.write_all(&[one_row(), ready()].concat()).await.unwrap();
+        select(&mut session, "SELECT").await.unwrap();
+        assert!(!session.is_unclean());
+        // Nobody reads it, and the runtime need not have heard of it.
+        match &after {
+            Some(bytes) => server.write_all(bytes).await.unwrap(),
+            None => server.shutdown().await.unwrap(),
+        }
+        assert!(session.is_unclean(), "{after:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_could_not_be_written_leaves_none_open_in_the_server() {
+    let prepared = [one_row(), ready()].concat();
+    let answer = prepared.repeat(STATEMENTS + 2);
+    let (mut session, heard) = session(answer, 1 << 20).await;
+    for number in 0..STATEMENTS {
+        select(&mut session, &format!("SELECT {number}")).await.unwrap();
+    }
+    // Makes room by closing the first statement, and cannot be written.
+    let broken = session.select("SELECT '\0'", &[], |_| ControlFlow::Continue(())).await;
+    assert!(matches!(broken, Err(sqlx::Error::Encode(_))));
+    select(&mut session, "SELECT last").await.unwrap();
+    drop(session);
+    let heard = heard.await.unwrap();
+    let closed = heard.windows(9).filter(|bytes| bytes == b"C\0\0\0\x08Ss1\0").count();
+    assert_eq!(closed, 1);
 }
 
 #[tokio::test]
