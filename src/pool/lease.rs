@@ -224,9 +224,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let dirty = self.dirty;
-        let Some(held) = &mut self.held else { return };
-        if dirty {
+        let Some(held) = &self.held else { return };
+        if self.dirty {
             self.give_up(GivenUp::Abandoned);
         } else if held.link.is_unclean() {
             self.give_up(GivenUp::Over);

@@ -86,11 +86,19 @@ impl Link {
         }
     }
 
-    /// Whether the next statement would not begin from a clean state: a transaction was left open, or the
-    /// server said something nobody has read. That much is known of PostgreSQL sessions only; of the
-    /// others, what their driver knows.
-    pub(crate) fn is_unclean(&mut self) -> bool {
+    /// Whether the server has said nothing since the last statement, and not hung up. Known of PostgreSQL
+    /// sessions only: the other drivers keep their sockets to themselves.
+    pub(crate) fn is_quiet(&mut self) -> bool {
         match &mut self.connection {
+            TenantConnection::Postgres(session) => session.is_quiet(),
+            TenantConnection::MySql(_) | TenantConnection::Sqlite(_) => true,
+        }
+    }
+
+    /// Whether the next statement would not begin from a clean state: a transaction was left open that the
+    /// driver knows of, or a reply was not read to its end.
+    pub(crate) fn is_unclean(&self) -> bool {
+        match &self.connection {
             TenantConnection::Postgres(session) => session.is_unclean(),
             TenantConnection::MySql(connection) => connection.is_in_transaction(),
             TenantConnection::Sqlite(connection) => connection.is_in_transaction(),

@@ -154,8 +154,8 @@ impl Pools {
         }
         let inner = &self.inner;
         while let Some(mut link) = lane.take() {
-            if link.is_unclean() {
-                // The server hung up, or said what nobody asked for.
+            if !link.is_quiet() {
+                // A reply nobody asked for would be read as the next one; a farewell is for all.
                 lane.distrust();
                 continue;
             }

@@ -125,10 +125,14 @@ impl PostgresSession {
     }
 
     /// Whether the next statement would not begin from a clean state. Bytes after the server's being
-    /// ready, read or not, are nearly always a farewell, or a reply to nothing, which the next caller must
-    /// not get.
-    pub fn is_unclean(&mut self) -> bool {
-        self.status != b'I' || self.unread || !self.input.is_empty() || !self.wire.is_quiet()
+    /// ready are nearly always a farewell, or a reply to nothing, which the next caller must not get.
+    pub fn is_unclean(&self) -> bool {
+        self.status != b'I' || self.unread || !self.input.is_empty()
+    }
+
+    /// Whether the server has said nothing since, and not hung up. Asks the system: one call.
+    pub fn is_quiet(&mut self) -> bool {
+        self.wire.is_quiet()
     }
 
     /// Takes leave of the server.

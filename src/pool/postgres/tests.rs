@@ -36,19 +36,6 @@ fn error(code: &str) -> Vec<u8> {
 /// A session whose server says `answer`, `piece` bytes at a time, and then hangs up; the task gives back
 /// all that the session said.
 async fn session(answer: Vec<u8>, piece: usize) -> (PostgresSession, JoinHandle<Vec<u8>>) {
-    serve(answer, piece, true).await
-}
-
-/// The same with a server that does not hang up.
-async fn staying(answer: Vec<u8>, piece: usize) -> PostgresSession {
-    serve(answer, piece, false).await.0
-}
-
-async fn serve(
-    answer: Vec<u8>,
-    piece: usize,
-    hangs_up: bool,
-) -> (PostgresSession, JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
@@ -61,10 +48,9 @@ async fn serve(
             }
             tokio::task::yield_now().await;
         }
-        let staying = (!hangs_up).then_some(to);
+        drop(to);
         let mut heard = Vec::new();
         let _ = from.read_to_end(&mut heard).await;
-        drop(staying);
         heard
     });
     (PostgresSession::new(Wire::plain(stream), b"", TaskTracker::new().token()), heard)
@@ -107,7 +93,7 @@ fn one_row() -> Vec<u8> {
 #[tokio::test]
 async fn rows_come_whole_however_the_bytes_are_cut() {
     for piece in [1, 2, 3, 7, 4096] {
-        let mut session = staying([one_row(), ready()].concat(), piece).await;
+        let (mut session, _) = session([one_row(), ready()].concat(), piece).await;
         let (ended, rows) = select(&mut session, "SELECT").await.unwrap();
         assert_eq!(ended, Ended::Complete);
         assert_eq!(rows, [[Some("a".to_owned()), None, Some(String::new())]]);
@@ -160,7 +146,7 @@ async fn what_is_not_wanted_any_more_is_passed_over() {
     let many = row(&[Some("x")]).repeat(1000);
     let answer =
         [message(b'1', b""), message(b'2', b""), many, ready(), one_row(), ready()].concat();
-    let mut session = staying(answer, 4096).await;
+    let (mut session, _) = session(answer, 4096).await;
     let stop = |_: Cells<'_>| ControlFlow::Break(());
     assert_eq!(session.select("SELECT", &[], stop).await.unwrap(), Ended::CutShort);
     assert!(session.is_unclean(), "not to be given to anybody like this");
@@ -202,7 +188,7 @@ async fn a_session_with_a_reply_nobody_asked_for_is_not_clean() {
 }
 
 #[tokio::test]
-async fn a_session_whose_server_speaks_or_hangs_up_between_statements_is_not_clean() {
+async fn a_server_that_speaks_or_hangs_up_between_statements_is_not_quiet() {
     let late = [message(b'2', b""), row(&[Some("foreign")]), ready()].concat();
     for after in [Some(late), Some(message(b'N', b"SNOTICE\0\0")), None] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -212,13 +198,13 @@ async fn a_session_whose_server_speaks_or_hangs_up_between_statements_is_not_cle
         let mut session = PostgresSession::new(Wire::plain(stream), b"", token);
         server.write_all(&[one_row(), ready()].concat()).await.unwrap();
         select(&mut session, "SELECT").await.unwrap();
-        assert!(!session.is_unclean());
+        assert!(session.is_quiet() && !session.is_unclean());
         // Nobody reads it, and the runtime need not have heard of it.
         match &after {
             Some(bytes) => server.write_all(bytes).await.unwrap(),
             None => server.shutdown().await.unwrap(),
         }
-        assert!(session.is_unclean(), "{after:?}");
+        assert!(!session.is_quiet(), "{after:?}");
     }
 }
 
