@@ -243,11 +243,11 @@ fn config_cache<'a>(root: &'a Table, f: &mut Findings<'a>) -> Duration {
 
 fn breaker<'a>(root: &'a Table, f: &mut Findings<'a>) -> BreakerSettings {
     let mut s = Section::new(root, "breaker", f);
-    let breaker = BreakerSettings {
-        failures: s.number("failures", 5, 1, 1000),
-        open_for: s.duration("open_for", Duration::from_secs(5), HOUR),
-        open_at_most: s.duration("open_at_most", Duration::from_mins(1), HOUR),
-    };
+    let failures = s.number("failures", 5, 1, 1000);
+    let open_for = s.duration("open_for", Duration::from_secs(5), HOUR);
+    let at_most = open_for.max(Duration::from_secs(6));
+    let open_at_most = s.duration("open_at_most", at_most, HOUR);
+    let breaker = BreakerSettings { failures, open_for, open_at_most };
     if breaker.open_for < Duration::from_secs(2) || breaker.open_for > breaker.open_at_most {
         s.complain("open_for", "is out of bounds", "at least 2s and at most open_at_most");
     }

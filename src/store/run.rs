@@ -292,13 +292,18 @@ async fn fetch(
             undecodable: fetched.undecodable,
         }));
     }
-    command(conn, begin(flavour)).await?;
-    let outcome = snapshot(conn, children, page, flavour, limit).await;
-    let end = command(conn, "ROLLBACK").await;
-    // What went wrong first says more than a failed end of it.
-    let outcome = outcome?;
-    end?;
-    Ok(outcome)
+    let outcome = match command(conn, begin(flavour)).await {
+        Ok(()) => snapshot(conn, children, page, flavour, limit).await,
+        Err(error) => Err(error),
+    };
+    // A transaction may have begun also where the server did not say so.
+    match (command(conn, "ROLLBACK").await, outcome) {
+        (Ok(()), outcome) => outcome,
+        // It broke off beneath the protocol, which says more than what followed from it.
+        (Err(_), Err(first)) if !matches!(first, sqlx::Error::Database(_)) => Err(first),
+        // Whoever has the connection next would read inside this snapshot. This error closes it.
+        (Err(_), _) => Err(sqlx::Error::BeginFailed),
+    }
 }
 
 fn size(rows: &Rows) -> usize {

@@ -32,7 +32,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-pub use cancel::Canceller;
+pub use cancel::{Canceller, Found};
 pub use egress::{EgressFault, EgressRules};
 pub use fault::{DialClass, DialFault};
 pub use progress::Progress;
@@ -55,7 +55,7 @@ struct Inner {
     resolver: Resolver,
     tls: Result<tls::Tls, DialFault>,
     permits: Semaphore,
-    relays: TaskTracker,
+    sessions: TaskTracker,
 }
 
 /// A TCP connection to an address the egress rules allow.
@@ -99,8 +99,8 @@ impl Dialer {
     /// A dialer that asks `resolver`.
     pub fn with_resolver(config: DialConfig, clock: Arc<dyn Clock>, resolver: Resolver) -> Self {
         let permits = Semaphore::new(config.cold_starts.clamp(1, Semaphore::MAX_PERMITS));
-        let (tls, relays) = (tls::Tls::new(), TaskTracker::new());
-        Self { inner: Arc::new(Inner { config, clock, resolver, tls, permits, relays }) }
+        let (tls, sessions) = (tls::Tls::new(), TaskTracker::new());
+        Self { inner: Arc::new(Inner { config, clock, resolver, tls, permits, sessions }) }
     }
 
     /// Opens one connection, within `deadline` and the configured `connect_timeout`. Dropping the
@@ -130,9 +130,9 @@ impl Dialer {
             .unwrap_or_else(|_| Err(DialFault::timeout("opening took too long")))
     }
 
-    /// How many server connections stand, counted by their relays.
+    /// How many sessions with servers stand.
     pub fn open_connections(&self) -> usize {
-        self.inner.relays.len()
+        self.inner.sessions.len()
     }
 
     async fn open_in_time(

@@ -93,6 +93,7 @@ impl PostgresSession {
         outgoing::bind(&mut self.output, place.number, parameters)?;
         outgoing::execute_and_sync(&mut self.output);
         self.send().await?;
+        self.statements.sent();
         let outcome = self.answer(&mut each).await;
         if let Err(error) = &outcome {
             self.statements.failed(place, error);
@@ -150,6 +151,11 @@ impl PostgresSession {
     /// ready are nearly always a farewell, or a reply to nothing, which the next caller must not get.
     pub fn is_unclean(&self) -> bool {
         self.status != b'I' || self.unread || !self.input.is_empty()
+    }
+
+    /// Whether the server has said nothing since, and not hung up. Asks the system: one call.
+    pub fn is_quiet(&mut self) -> bool {
+        self.wire.is_quiet()
     }
 
     /// Takes leave of the server.
