@@ -12,7 +12,7 @@ use crate::audit::AuditLog;
 use crate::auth::{Authority, SignIns};
 use crate::base::{Clock, Deadline, TenantId};
 use crate::config::Settings;
-use crate::control::{Control, Serving};
+use crate::control::{Control, Serving, Work};
 use crate::http::admin;
 use crate::http::fhir::{self, DataPlane, DataPlaneSettings};
 use crate::http::listener::{ListenFault, Listener};
@@ -40,6 +40,7 @@ pub struct Application {
     pools: Pools,
     audit: AuditLog,
     keyring: crate::keyring::Keyring,
+    control: Control,
     metrics: MetricsPage,
     clock: Arc<dyn Clock>,
     keep: Option<Duration>,
@@ -84,6 +85,7 @@ impl Application {
             dialer: parts.dialer,
             clock: Arc::clone(&clock),
             serving: Some(serving),
+            work: Work::new(format!("{} {}", settings.audit.instance, uuid::Uuid::new_v4())),
         });
         let plane = DataPlane::new(
             authority.clone(),
@@ -96,7 +98,7 @@ impl Application {
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
         let panel = panel(&settings, &authority, &control, Arc::clone(&clock))?;
         let metrics = MetricsPage::install(traffic);
-        let admin_router = admin::router(authority.clone(), control, metrics.clone());
+        let admin_router = admin::router(authority.clone(), control.clone(), metrics.clone());
         let admin_router = match panel {
             Some(panel) => admin_router.merge(panel::router(panel)),
             None => admin_router,
@@ -113,6 +115,7 @@ impl Application {
             pools,
             audit,
             keyring,
+            control,
             metrics,
             clock,
             keep: settings.audit.keep,
@@ -140,6 +143,7 @@ impl Application {
         upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.keyring.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.metrics.run_maintenance(end.clone()));
+        upkeep.spawn(self.control.run_operations(end.clone()));
         if let Some(keep) = self.keep {
             let (audit, keyring) = (self.audit.clone(), self.keyring.clone());
             upkeep.spawn(audit.run_retention(keep, keyring, self.clock, end.clone()));

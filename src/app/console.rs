@@ -10,7 +10,7 @@ use crate::audit::{self, AuditPlace, ChainReport, Export};
 use crate::auth::OperatorPermit;
 use crate::base::{Deadline, Timestamp};
 use crate::config::Settings;
-use crate::control::{Caller, Control, ControlFault};
+use crate::control::{Caller, Control, ControlFault, Work};
 use crate::keyring::VerifyingKey;
 
 /// How long one command may take.
@@ -68,6 +68,7 @@ impl Console {
             dialer: parts.dialer,
             clock: parts.clock,
             serving: None,
+            work: Work::new(format!("console {}", Uuid::new_v4())),
         });
         let user = format!("uid-{}", rustix::process::getuid().as_raw());
         Ok(Self { control, user, access_log, verifying_key })

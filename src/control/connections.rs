@@ -48,7 +48,7 @@ impl ConnectionInput {
         Self { url, ca_pem, tls_exception: None, check }
     }
 
-    fn record(&self) -> Result<ConnectionRecord, ControlFault> {
+    pub(super) fn record(&self) -> Result<ConnectionRecord, ControlFault> {
         let invalid = |fault: crate::base::UrlFault| {
             ControlFault::Invalid(format!("{fault}; {}", fault.hint()).into())
         };
@@ -67,8 +67,8 @@ impl ConnectionInput {
 
 /// A connection record on its way to being sealed.
 pub(super) struct Prepared {
-    record: ConnectionRecord,
-    identity: Option<ServerIdentity>,
+    pub(super) record: ConnectionRecord,
+    pub(super) identity: Option<ServerIdentity>,
 }
 
 impl Prepared {
@@ -243,7 +243,7 @@ impl Control {
     }
 }
 
-const fn transport(record: &ConnectionRecord) -> &'static str {
+pub(super) const fn transport(record: &ConnectionRecord) -> &'static str {
     match record {
         ConnectionRecord::Sqlite(_) => "none",
         ConnectionRecord::Server(server) => match server.tls.policy {

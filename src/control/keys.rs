@@ -167,6 +167,7 @@ impl Control {
                 }
             }
         }
+        done.changed += self.renew_server_keys(caller).await?;
         Ok(done)
     }
 

@@ -11,8 +11,14 @@ mod health;
 mod keys;
 mod lanes;
 mod mappings;
+mod migrate;
+mod offboard;
+mod operations;
 mod orders;
+mod provision;
 mod repeat;
+mod rotate;
+mod servers;
 mod tenants;
 mod view;
 
@@ -26,8 +32,14 @@ pub use fleet::{FleetFilter, FleetOrder, FleetPage, FleetRow};
 pub use health::{Health, Level};
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
+pub use migrate::{MigrationPlan, NewMigration, PlannedMigration, SchemaReport, SchemaView};
+pub use operations::{
+    OperationFault, OperationPage, OperationQuery, OperationStepView, OperationView, Work,
+};
 pub use orders::Orders;
+pub use provision::NewProvision;
 pub use repeat::{Repeat, Repeatable};
+pub use servers::{NewServer, ServerView};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use view::{
     CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView, MappingPointer,
@@ -96,6 +108,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The serving gateway, when this is one.
     pub serving: Option<Serving>,
+    /// How long-running work is carried out.
+    pub work: Work,
 }
 
 impl Control {

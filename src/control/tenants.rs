@@ -247,7 +247,7 @@ impl Control {
 
 /// What tokens could match: a claim value of another form is refused in every token, so a binding of it
 /// would be one that looks right and admits nobody.
-fn bindings(identities: &[IdentityView]) -> Result<Vec<TenantBinding>, ControlFault> {
+pub(super) fn bindings(identities: &[IdentityView]) -> Result<Vec<TenantBinding>, ControlFault> {
     let binding = |identity: &IdentityView| {
         let binding = TenantBinding {
             issuer: identity.issuer.clone(),
@@ -270,7 +270,7 @@ fn identity(binding: TenantBinding) -> IdentityView {
     IdentityView { issuer: binding.issuer, claim_value: binding.claim_value, azp: binding.azp }
 }
 
-fn stored(limits: &LimitsView) -> StoredLimits {
+pub(super) fn stored(limits: &LimitsView) -> StoredLimits {
     StoredLimits {
         requests_per_second: limits.requests_per_second,
         concurrent_requests: limits.concurrent_requests,

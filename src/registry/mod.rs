@@ -18,6 +18,8 @@ mod keystore;
 mod limits;
 mod mappings;
 mod migrate;
+mod operations;
+mod servers;
 mod snapshot;
 mod tenants;
 mod url;
@@ -37,6 +39,10 @@ pub use keystore::KeyStore;
 pub use limits::StoredLimits;
 pub use mappings::{ActiveMapping, Mapping, MappingSummary, NewMapping, Publication};
 pub use migrate::MigrationStatus;
+pub use operations::{
+    Claim, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Settled,
+};
+pub use servers::{Server, TenantSchema};
 pub use snapshot::TenantConfig;
 pub use tenants::{
     NewTenant, Ownership, Placement, Tenant, TenantFilter, TenantPatch, TenantState, TenantSummary,

@@ -10,6 +10,8 @@
 #[path = "../support/directory.rs"]
 mod bindings;
 #[cfg(test)]
+mod control_bed;
+#[cfg(test)]
 mod dial;
 #[cfg(test)]
 mod fault_proxy;
@@ -29,6 +31,8 @@ mod isolation_model;
 mod keycloak_tokens;
 #[cfg(test)]
 mod lanes;
+#[cfg(test)]
+mod provisioning;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod resolve;
 mod sqlite;
 mod tls;
 mod types;
+mod verifier;
 pub(in crate::pool) mod wire;
 
 use std::future::Future;
@@ -35,6 +36,7 @@ pub use cancel::Canceller;
 pub use egress::{EgressFault, EgressRules};
 pub use fault::{DialClass, DialFault};
 pub use resolve::Resolver;
+pub use verifier::{native_hash, scram_verifier};
 pub use types::{
     DialConfig, Opened, ServerFacts, ServerFlavour, SessionSettings, TenantConnection,
 };
@@ -110,6 +112,11 @@ impl Dialer {
         timeout_at(deadline.at(), opening)
             .await
             .unwrap_or_else(|_| Err(DialFault::timeout("opening took too long")))
+    }
+
+    /// The folder tenants' SQLite files lie in, when there is one.
+    pub fn sqlite_dir(&self) -> Option<&std::path::Path> {
+        self.inner.config.sqlite_dir.as_deref()
     }
 
     /// How many server connections stand, counted by their relays.
