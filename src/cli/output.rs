@@ -43,6 +43,11 @@ impl Output {
         }
     }
 
+    /// How far something is, on standard error.
+    pub(super) fn progress(&self, text: &str) {
+        self.note(text);
+    }
+
     /// Why nothing came of it.
     #[expect(clippy::unused_self, reason = "one object stands for where output goes")]
     pub(super) fn refused(&self, refused: &Refused) {

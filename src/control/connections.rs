@@ -4,7 +4,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::fault::ControlFault;
-use super::view::{CheckReport, CheckStep, TenantView};
+use super::view::{CheckFinding, CheckReport, CheckStep, TenantView};
 use super::{Caller, Control};
 use crate::base::{
     ConnectionRecord, ConnectionRevision, Deadline, Generation, SecretText, ServerIdentity,
@@ -12,6 +12,7 @@ use crate::base::{
 };
 use crate::pool::dial::{DialClass, DialFault, Opened, SessionSettings};
 use crate::registry::{NewConnection, Tenant};
+use crate::store::admin::{Admin, Finding, preflight};
 use crate::tenant::seal_place;
 
 /// A connection as an operator gives it. The URL is parsed into fields and never stored.
@@ -33,6 +34,9 @@ pub struct ConnectionInput {
     #[serde(default = "yes")]
     check: bool,
 }
+
+/// How long one question of the preflight may take.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
 
 const fn yes() -> bool {
     true
@@ -221,8 +225,10 @@ impl Control {
                          register it with set-connection"
                             .to_owned()
                     }),
+                    findings: Vec::new(),
                 };
-                (report, Some(opened.identity))
+                let identity = opened.identity.clone();
+                (CheckReport { findings: look(opened).await, ..report }, Some(identity))
             }
             Err(fault) => {
                 let report = CheckReport {
@@ -236,11 +242,25 @@ impl Control {
                     tls: None,
                     same_server: None,
                     hint: Some(hint(fault.class()).to_owned()),
+                    findings: Vec::new(),
                 };
                 (report, None)
             }
         }
     }
+}
+
+/// What there is to know of the database, as far as its role may ask; over the read-only session.
+async fn look(opened: Opened) -> Vec<CheckFinding> {
+    let mut conn = Admin::new(opened, LOOK);
+    let found = preflight(&mut conn).await.unwrap_or_default();
+    conn.close().await;
+    let view = |finding: Finding| CheckFinding {
+        what: finding.what.to_owned(),
+        found: finding.found,
+        warning: finding.warning.map(str::to_owned),
+    };
+    found.into_iter().map(view).collect()
 }
 
 pub(super) const fn transport(record: &ConnectionRecord) -> &'static str {

@@ -42,7 +42,7 @@ pub use repeat::{Repeat, Repeatable};
 pub use servers::{NewServer, ServerView};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use view::{
-    CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView, MappingPointer,
+    CheckFinding, CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView, MappingPointer,
     MappingProblemView, MappingReport, MappingView, TenantView,
 };
 

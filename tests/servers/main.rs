@@ -20,6 +20,8 @@ mod faults;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
+mod fleet_migration;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod harness;

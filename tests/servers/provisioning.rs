@@ -1,14 +1,15 @@
 //! Tenants with databases of their own, made on real servers: whole, apart from each other, and with
 //! nothing left over when making them is killed or cancelled.
 
-use std::time::Duration;
-
 use sqlx::{Connection as _, Row as _};
 use tokio::time::sleep;
 use wardgate::registry::TenantState;
 
 use crate::control_bed::{Bed, LEASE, caller, finish, hospital, provision};
 use crate::harness::{MariaDb, Postgres};
+
+/// Rights of everybody on a whole server are everybody's: a test that grants some has the servers to itself.
+pub static SERVERS: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
 /// Databases and roles of the gateway's making on both servers and files in the folder, whose names hold
 /// `part`.
@@ -38,6 +39,7 @@ fn short(tenant: Option<uuid::Uuid>) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_is_made_on_every_engine_and_taken_away_again() {
+    let _shared = SERVERS.read().await;
     let bed = Bed::new().await;
     let control = bed.with_servers().await;
     for (server, own) in [("postgres", (1, 1, 0)), ("mysql", (1, 1, 0)), ("sqlite", (0, 0, 1))] {
@@ -72,6 +74,7 @@ async fn a_tenant_is_made_on_every_engine_and_taken_away_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_step_it_converges() {
+    let _shared = SERVERS.read().await;
     let bed = Bed::new().await;
     let control = bed.with_servers().await;
     for server in ["postgres", "mysql", "sqlite"] {
@@ -94,6 +97,8 @@ async fn kill_at(bed: &Bed, control: &wardgate::control::Control, id: uuid::Uuid
     let victim = control.clone();
     let work = tokio::spawn(async move { victim.drive(id, |_| {}).await });
     loop {
+        let now = bed.registry.operation(id).await.unwrap().unwrap();
+        assert!(!now.state.is_over() || step == 9, "it ended before step {step}: {now:?}");
         let steps = bed.registry.operation_steps(id).await.unwrap();
         if steps.iter().any(|s| s.number >= step) {
             break;
@@ -107,6 +112,7 @@ async fn kill_at(bed: &Bed, control: &wardgate::control::Control, id: uuid::Uuid
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cancelled_at_any_step_nothing_is_left() {
+    let _shared = SERVERS.read().await;
     let bed = Bed::new().await;
     let control = bed.with_servers().await;
     for server in ["postgres", "mysql", "sqlite"] {
@@ -135,6 +141,7 @@ async fn cancelled_at_any_step_nothing_is_left() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_is_rotated_and_the_old_one_refused() {
+    let _shared = SERVERS.read().await;
     let bed = Bed::new().await;
     let control = bed.with_servers().await;
     for server in ["postgres", "mysql"] {
@@ -171,6 +178,7 @@ async fn a_password_is_rotated_and_the_old_one_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_breach_is_found_before_anything_is_served() {
+    let _alone = SERVERS.write().await;
     let bed = Bed::new().await;
     let control = bed.with_servers().await;
     // Somebody gave every role the right to read another hospital's tables.
@@ -209,5 +217,4 @@ async fn a_breach_is_found_before_anything_is_served() {
     control.cancel_operation(&caller(), failed.id).await.unwrap();
     let done = finish(&control, failed.id).await;
     assert_eq!(done.state, "cancelled", "{done:#?}");
-    sleep(Duration::ZERO).await;
 }
