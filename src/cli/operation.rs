@@ -68,7 +68,10 @@ pub(super) async fn follow(console: &Console, view: OperationView, output: &Outp
         .drive(view.id, |now| {
             let tenants = now.progress.get("tenants");
             let figures = tenants.map(|t| format!("  {t}")).unwrap_or_default();
-            output.progress(&format!("{} {}: step {} of {names}{figures}", now.kind, now.state, now.step));
+            output.progress(&format!(
+                "{} {}: step {} of {names}{figures}",
+                now.kind, now.state, now.step
+            ));
         })
         .await?;
     let ended = control.operation(&console.caller(), view.id).await?;
@@ -77,7 +80,10 @@ pub(super) async fn follow(console: &Console, view: OperationView, output: &Outp
         ("succeeded" | "cancelled", _) | (_, true) => Ok(()),
         _ => {
             let text = ended.error.as_ref().map_or("it failed", |error| error.message.as_str());
-            let hint = format!("`wardgate operation retry {0}` goes on, `operation cancel {0}` takes it back", ended.id);
+            let hint = format!(
+                "`wardgate operation retry {0}` goes on, `operation cancel {0}` takes it back",
+                ended.id
+            );
             Err(Refused::new(text).hint(hint))
         }
     }
@@ -85,7 +91,8 @@ pub(super) async fn follow(console: &Console, view: OperationView, output: &Outp
 
 fn id_of(text: &str) -> Result<Uuid, Refused> {
     text.parse().map_err(|_| {
-        Refused::new("an operation is named by its UUID").hint("`wardgate operation list` shows all")
+        Refused::new("an operation is named by its UUID")
+            .hint("`wardgate operation list` shows all")
     })
 }
 
@@ -131,7 +138,8 @@ pub(super) async fn servers(verb: &ServerVerb, settings: Settings, output: &Outp
             let connection = if *sqlite_folder {
                 None
             } else {
-                let url = super::args::UrlSource { url_file: url_file.clone(), stdin: stdin.clone() };
+                let url =
+                    super::args::UrlSource { url_file: url_file.clone(), stdin: stdin.clone() };
                 Some(connection(&url, ca_file.as_deref(), false)?)
             };
             let new = NewServer { name: name.clone(), connection };

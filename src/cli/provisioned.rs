@@ -6,7 +6,8 @@ use super::output::{Output, table};
 use super::{Done, Refused};
 use crate::app::Console;
 use crate::control::{
-    IdentityView, MigrationPlan, NewMigration, NewProvision, OperationView, SchemaReport, SchemaView,
+    IdentityView, MigrationPlan, NewMigration, NewProvision, OperationView, SchemaReport,
+    SchemaView,
 };
 
 pub(super) async fn provision(console: &Console, new: &TenantProvision, output: &Output) -> Done {
@@ -34,12 +35,7 @@ async fn ordered(console: &Console, view: OperationView, only: bool, output: &Ou
     follow(console, view, output).await
 }
 
-pub(super) async fn rotate(
-    console: &Console,
-    named: &str,
-    no_wait: bool,
-    output: &Output,
-) -> Done {
+pub(super) async fn rotate(console: &Console, named: &str, no_wait: bool, output: &Output) -> Done {
     let view = console.control().rotate_password(&console.caller(), named).await?;
     ordered(console, view, no_wait, output).await
 }

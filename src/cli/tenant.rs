@@ -1,5 +1,6 @@
 //! `wardgate tenant …`.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::path::Path;
 
@@ -170,9 +171,9 @@ fn steps(report: &CheckReport) -> String {
         text.push_str(version);
     }
     for finding in &report.findings {
-        text.push_str(&format!("\n{}: {}", finding.what, finding.found));
+        let _infallible = write!(text, "\n{}: {}", finding.what, finding.found);
         if let Some(warning) = &finding.warning {
-            text.push_str(&format!("  (warning: {warning})"));
+            let _infallible = write!(text, "  (warning: {warning})");
         }
     }
     text

@@ -11,7 +11,7 @@ use crate::base::{
     TenantId, TlsException, TlsPolicy, attach_ca_pem, parse_connection_url,
 };
 use crate::pool::dial::{DialClass, DialFault, Opened, SessionSettings};
-use crate::registry::{NewConnection, Tenant};
+use crate::registry::{NewConnection, Ownership, Tenant};
 use crate::store::admin::{Admin, Finding, preflight};
 use crate::tenant::seal_place;
 
@@ -146,6 +146,7 @@ impl Control {
         input: ConnectionInput,
     ) -> Result<TenantView, ControlFault> {
         let tenant = self.find(named).await?;
+        attached(&tenant)?;
         let prepared = self.prepare(caller, &input, None).await?;
         self.put(caller, &tenant, expected, prepared).await
     }
@@ -190,6 +191,7 @@ impl Control {
         trial: bool,
     ) -> Result<(CheckReport, Option<TenantView>), ControlFault> {
         let tenant = self.find(named).await?;
+        attached(&tenant)?;
         let record = input.record()?;
         let (report, identity) = self.try_record(caller, &record, None).await;
         if trial || !report.ok {
@@ -247,6 +249,16 @@ impl Control {
                 (report, None)
             }
         }
+    }
+}
+
+/// Only an attached hospital's connection is an operator's to replace.
+fn attached(tenant: &Tenant) -> Result<(), ControlFault> {
+    match tenant.ownership {
+        Ownership::Attached => Ok(()),
+        Ownership::Provisioned => Err(ControlFault::Conflict(
+            "its database was made here and so is its connection; `tenant rotate-password` renews it",
+        )),
     }
 }
 

@@ -42,8 +42,8 @@ pub use repeat::{Repeat, Repeatable};
 pub use servers::{NewServer, ServerView};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use view::{
-    CheckFinding, CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView, MappingPointer,
-    MappingProblemView, MappingReport, MappingView, TenantView,
+    CheckFinding, CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView,
+    MappingPointer, MappingProblemView, MappingReport, MappingView, TenantView,
 };
 
 use crate::auth::{Authority, OperatorPermit, OperatorSource};

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::operations::{Ended, Kind, Maintenance, OperationView, Running, Step, StepFault};
 use super::provision;
 use super::{Caller, Control, ControlFault};
-use crate::base::{Generation, Timestamp};
+use crate::base::Generation;
 use crate::keyring::{Sealed, WrappedKeys as _};
 use crate::registry::{Amendment, NewOperation, Ownership, RegistryFault, TenantState};
 use crate::tenant::seal_place;
@@ -30,7 +30,7 @@ struct Order {
 /// What the sealed record was, to prove that it no longer opens.
 #[derive(Serialize, Deserialize)]
 struct Record {
-    record_id: uuid::Uuid,
+    id: uuid::Uuid,
     revision: u64,
     sealed: String,
     data_key: String,
@@ -53,6 +53,10 @@ impl Control {
         if tenant.state == TenantState::Offboarded {
             return Err(ControlFault::Conflict("it is offboarded already"));
         }
+        if tenant.ownership == Ownership::Provisioned && tenant.state == TenantState::Draft {
+            let text = "it was not made to its end: cancel its provisioning, which takes all back";
+            return Err(ControlFault::Conflict(text));
+        }
         if confirm.is_some_and(|confirm| confirm != tenant.name.as_str()) {
             return Err(ControlFault::Invalid("the confirmation is not the tenant's name".into()));
         }
@@ -73,11 +77,12 @@ pub(super) async fn carry_out(step: &'static str, at: &mut Running<'_>) -> Step 
     let provisioned = order.ownership == Ownership::Provisioned;
     match step {
         "stop serving" => stop(at).await,
-        "let gateways follow" => follow(at),
+        "let gateways follow" => Ok(at.followed("stopped_at")),
         "check whose database it is" if provisioned => check(at).await,
-        "check whose database it is" => Ok(Ended::with("the hospital's own; it is not touched")),
         "destroy database" if provisioned => destroy(at).await,
-        "destroy database" => Ok(Ended::with("the hospital's own; it is not touched")),
+        "check whose database it is" | "destroy database" => {
+            Ok(Ended::with("the hospital's own; it is not touched"))
+        }
         "destroy record and keys" => forget(at).await,
         "certify" => certify(at, provisioned).await,
         _ => Err(StepFault::defect("there is no such step")),
@@ -87,7 +92,8 @@ pub(super) async fn carry_out(step: &'static str, at: &mut Running<'_>) -> Step 
 async fn stop(at: &mut Running<'_>) -> Step {
     let (registry, id) = (&at.control.0.registry, at.order.tenant()?);
     let tenant = registry.tenant(id).await?;
-    let tenant = tenant.ok_or_else(|| StepFault::lasting("not_found", "there is no such tenant"))?;
+    let tenant =
+        tenant.ok_or_else(|| StepFault::lasting("not_found", "there is no such tenant"))?;
     if tenant.state != TenantState::Offboarding {
         let (to, origin) = (TenantState::Offboarding, at.order.origin());
         let generation = registry.set_state(id, None, to, None, &origin).await?;
@@ -95,15 +101,6 @@ async fn stop(at: &mut Running<'_>) -> Step {
     }
     at.note("stopped_at", at.control.0.clock.now());
     Ok(Ended::with("its callers get 403"))
-}
-
-fn follow(at: &Running<'_>) -> Step {
-    let stopped: Timestamp = at.noted("stopped_at").unwrap_or(Timestamp::from_millis(0));
-    let passed = at.control.0.clock.now().since(stopped);
-    match at.control.0.work.spread.checked_sub(passed) {
-        Some(rest) if !rest.is_zero() => Ok(Ended::Wait(rest)),
-        _ => Ok(Ended::Done(None)),
-    }
 }
 
 /// Before anything is destroyed: the server is the registered one, and the database bears this tenant's
@@ -161,9 +158,9 @@ async fn forget(at: &mut Running<'_>) -> Step {
     {
         // Put off once, so that it is noted before the record goes.
         let sealed = stored.sealed.as_str().to_owned();
-        let (record_id, revision) = (stored.record_id, stored.revision.0);
+        let (id, revision) = (stored.record_id, stored.revision.0);
         let data_key = stored.data_key.to_string();
-        at.note("record", Record { record_id, revision, sealed, data_key });
+        at.note("record", Record { id, revision, sealed, data_key });
         return Ok(Ended::Wait(std::time::Duration::ZERO));
     }
     match registry.remove_connection(id, None, &at.order.origin()).await {
@@ -183,11 +180,18 @@ async fn certify(at: &mut Running<'_>, provisioned: bool) -> Step {
         return Err(StepFault::defect("the connection record is still there"));
     }
     if let Some(record) = &record {
-        let place = seal_place(id, record.record_id, crate::base::ConnectionRevision(record.revision));
+        let place = seal_place(id, record.id, crate::base::ConnectionRevision(record.revision));
         let sealed = Sealed::from_stored(record.sealed.clone());
         let key = sealed.data_key_id();
         if let Some(key) = key
-            && at.control.0.key_store.get(key).await.map_err(|f| StepFault::passing("keys", f.to_string()))?.is_some()
+            && at
+                .control
+                .0
+                .key_store
+                .get(key)
+                .await
+                .map_err(|f| StepFault::passing("keys", f.to_string()))?
+                .is_some()
         {
             return Err(StepFault::defect("the data key is still in the key store"));
         }
@@ -198,10 +202,13 @@ async fn certify(at: &mut Running<'_>, provisioned: bool) -> Step {
         checked.push("the sealed record, as it was, was tried and does not open".to_owned());
     }
     if provisioned {
-        checked.push("the server was asked and holds no database and no role of the tenant".to_owned());
+        checked.push(
+            "the server was asked and holds no database and no role of the tenant".to_owned(),
+        );
     }
     let tenant = registry.tenant(id).await?;
-    let tenant = tenant.ok_or_else(|| StepFault::lasting("not_found", "there is no such tenant"))?;
+    let tenant =
+        tenant.ok_or_else(|| StepFault::lasting("not_found", "there is no such tenant"))?;
     if tenant.state == TenantState::Offboarding {
         let origin = at.order.origin();
         let free = Amendment { bindings: Some(Vec::new()), ..Amendment::default() };
@@ -252,8 +259,10 @@ fn remains(provisioned: bool) -> Vec<&'static str> {
     if provisioned {
         all.push("backups and logs of the database server itself, which the gateway does not know");
     } else {
-        all.push("the hospital's own database, untouched, and the account that was used, which the \
-                  hospital may now take away");
+        all.push(
+            "the hospital's own database, untouched, and the account that was used, which the \
+                  hospital may now take away",
+        );
     }
     all
 }

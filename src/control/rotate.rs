@@ -9,10 +9,10 @@ use super::connections::Prepared;
 use super::operations::{Ended, Kind, Maintenance, OperationView, Running, Step, StepFault};
 use super::provision;
 use super::{Caller, Control, ControlFault};
-use crate::base::{ConnectionRecord, ConnectionRevision, Engine, Timestamp};
+use crate::base::{ConnectionRecord, ConnectionRevision, Engine};
 use crate::keyring::{SealPlace, Sealed, random_password};
 use crate::pool::dial::DialClass;
-use crate::registry::{NewOperation, Ownership};
+use crate::registry::{NewOperation, Ownership, TenantState};
 use crate::store::admin::{Names, seen_by_role};
 use crate::tenant::seal_place;
 
@@ -51,6 +51,9 @@ impl Control {
                         `tenant set-connection`";
             return Err(ControlFault::Conflict(text));
         }
+        if !matches!(tenant.state, TenantState::Active | TenantState::Suspended) {
+            return Err(ControlFault::Conflict("it is not served"));
+        }
         let stored = self.0.registry.connection(tenant.id).await?;
         match stored.map(|stored| stored.engine) {
             None => return Err(ControlFault::Conflict("the tenant has no connection yet")),
@@ -85,7 +88,8 @@ pub(super) async fn carry_out(step: &'static str, at: &mut Running<'_>) -> Step 
         "make role" => make_role(at, &place).await,
         "try new role" => try_new(at, &place).await,
         "switch" => switch(at, &place).await,
-        "let gateways follow" => follow(at),
+        // Until then others may still open connections as the old role.
+        "let gateways follow" => Ok(at.followed("switched_at")),
         "take old role away" => take_away(&place, old(at)?.role).await,
         "prove old password refused" => prove(at, &place).await,
         "take new role away" => match at.noted::<Old>("old") {
@@ -191,17 +195,6 @@ async fn switch(at: &mut Running<'_>, place: &Maintenance<'_>) -> Step {
     Ok(Ended::with("new lanes log in as the new role"))
 }
 
-/// Other gateways hear of the change within seconds; until then they may still open connections as the old
-/// role.
-fn follow(at: &Running<'_>) -> Step {
-    let switched: Timestamp = at.noted("switched_at").unwrap_or(Timestamp::from_millis(0));
-    let passed = at.control.0.clock.now().since(switched);
-    match at.control.0.work.spread.checked_sub(passed) {
-        Some(rest) if !rest.is_zero() => Ok(Ended::Wait(rest)),
-        _ => Ok(Ended::Done(None)),
-    }
-}
-
 async fn take_away(place: &Maintenance<'_>, role: u64) -> Step {
     let names = Names::of(place.tenant, role);
     let (_, present) = place.own().await?;
@@ -223,12 +216,18 @@ async fn prove(at: &mut Running<'_>, place: &Maintenance<'_>) -> Step {
     let old = old(at)?;
     let seal = seal_place(place.tenant, old.record_id, ConnectionRevision(old.revision));
     let record = at.control.0.keyring.open(&seal, &Sealed::from_stored(old.sealed)).await?;
-    match at.control.dial(crate::base::Deadline::after(std::time::Duration::from_secs(5)), &record).await
+    match at
+        .control
+        .dial(crate::base::Deadline::after(std::time::Duration::from_secs(5)), &record)
+        .await
     {
         Err(fault) if fault.class() == DialClass::Auth => {}
         Err(fault) => return Err(fault.into()),
         Ok(_) => {
-            return Err(StepFault::lasting("old_password", "the old password still opens the database"));
+            return Err(StepFault::lasting(
+                "old_password",
+                "the old password still opens the database",
+            ));
         }
     }
     let names = Names::of(place.tenant, old.role + 1);

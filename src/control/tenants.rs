@@ -177,6 +177,10 @@ impl Control {
         if self.0.registry.connection(tenant.id).await?.is_none() {
             return Err(ControlFault::Conflict("a tenant without a connection cannot be served"));
         }
+        if tenant.ownership == Ownership::Provisioned && tenant.state == TenantState::Draft {
+            let text = "it is still being made, and served when that has ended; see its operation";
+            return Err(ControlFault::Conflict(text));
+        }
         self.set_state(caller, named, expected, TenantState::Active, None).await
     }
 

@@ -7,9 +7,7 @@ use uuid::Uuid;
 use super::change::{check_origin, write_event};
 use super::value::{Row, binds};
 use super::{Origin, Registry, RegistryFault};
-use crate::base::{
-    ConnectionRevision, Engine, ServerIdentity, TenantId, TenantName, Timestamp,
-};
+use crate::base::{ConnectionRevision, Engine, ServerIdentity, TenantId, TenantName, Timestamp};
 use crate::keyring::{DataKeyId, Sealed};
 
 /// A server on which the gateway makes databases. For SQLite, the gateway's own folder.
@@ -220,7 +218,11 @@ impl Registry {
 
     /// Removes a tenant that was never served, as the cancelling of its provisioning does. Its name is
     /// free again.
-    pub async fn remove_draft(&self, tenant: TenantId, origin: &Origin) -> Result<(), RegistryFault> {
+    pub async fn remove_draft(
+        &self,
+        tenant: TenantId,
+        origin: &Origin,
+    ) -> Result<(), RegistryFault> {
         let change = match self.change(tenant, None, origin).await {
             Err(RegistryFault::NotFound(_)) => return Ok(()),
             other => other?,

@@ -88,9 +88,11 @@ impl Bed {
     /// Registers the three servers, called `postgres`, `mysql` and `sqlite`.
     pub async fn with_servers(&self) -> Control {
         let control = self.gateway("first");
-        for (engine, server) in
-            [(Engine::Postgres, Some(Postgres::server())), (Engine::MySql, Some(MariaDb::server())), (Engine::Sqlite, None)]
-        {
+        for (engine, server) in [
+            (Engine::Postgres, Some(Postgres::server())),
+            (Engine::MySql, Some(MariaDb::server())),
+            (Engine::Sqlite, None),
+        ] {
             let connection = server.map(|server| admin(engine, &server));
             let new = NewServer { name: engine.as_str().to_owned(), connection };
             control.add_server(&caller(), &new).await.unwrap();

@@ -243,6 +243,7 @@ async fn a_canary_that_fails_stops_it_and_what_is_frozen_rests() {
     assert_eq!(done.state, "succeeded", "{done:#?}");
 
     // An attached hospital is never migrated.
-    let attached = NewMigration { tenants: Some(vec!["nobody".to_owned()]), ..NewMigration::default() };
+    let attached =
+        NewMigration { tenants: Some(vec!["nobody".to_owned()]), ..NewMigration::default() };
     assert!(control.migrate(&caller(), &attached).await.is_err());
 }

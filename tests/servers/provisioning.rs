@@ -129,7 +129,8 @@ async fn cancelled_at_any_step_nothing_is_left() {
             let stored = wardgate::keyring::WrappedKeys::list(&*bed.key_store, None, 100);
             let orphans = stored.await.unwrap().into_iter().filter(|stored| {
                 *stored.tenant.as_uuid() == done.tenant.unwrap()
-                    || !keys.iter().any(|(key, _)| *key == stored.id) && !stored.tenant.as_uuid().is_nil()
+                    || !keys.iter().any(|(key, _)| *key == stored.id)
+                        && !stored.tenant.as_uuid().is_nil()
             });
             assert_eq!(orphans.count(), 0, "{name}: a data key is left");
             // The name is free again.
@@ -188,7 +189,10 @@ async fn a_breach_is_found_before_anything_is_served() {
     let open = format!("GRANT CONNECT ON DATABASE {} TO PUBLIC", other.name);
     sqlx::raw_sql(&open).execute(&mut admin).await.unwrap();
     let failed = provision(&control, hospital("breach", "postgres")).await;
-    assert_eq!((failed.state.as_str(), failed.step.as_deref()), ("failed", Some("prove isolation")));
+    assert_eq!(
+        (failed.state.as_str(), failed.step.as_deref()),
+        ("failed", Some("prove isolation"))
+    );
     assert_eq!(failed.error.unwrap().code, "isolation");
     let tenant = control.show(&caller(), "breach").await.unwrap();
     assert_eq!(tenant.state, TenantState::Draft.as_str());
@@ -212,7 +216,10 @@ async fn a_breach_is_found_before_anything_is_served() {
     }
     let failed = provision(&control, hospital("pattern", "mysql")).await;
     sqlx::raw_sql(&format!("DROP USER {role}@'%'")).execute(&mut admin).await.unwrap();
-    assert_eq!((failed.state.as_str(), failed.step.as_deref()), ("failed", Some("prove isolation")));
+    assert_eq!(
+        (failed.state.as_str(), failed.step.as_deref()),
+        ("failed", Some("prove isolation"))
+    );
     assert!(failed.error.unwrap().message.contains("nosy"));
     control.cancel_operation(&caller(), failed.id).await.unwrap();
     let done = finish(&control, failed.id).await;

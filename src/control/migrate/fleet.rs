@@ -156,8 +156,10 @@ async fn others(at: &mut Running<'_>, order: &Order, parts: &[Operation]) -> Ste
         return Ok(Ended::Wait(LOOK));
     }
     if tally.failed > 0 {
-        let text =
-            format!("{} tenants are at release {}, {} failed", tally.succeeded, order.release, tally.failed);
+        let text = format!(
+            "{} tenants are at release {}, {} failed",
+            tally.succeeded, order.release, tally.failed
+        );
         return Err(StepFault::lasting("some_failed", text)
             .hint("see each cause; retry goes on with those that failed")
             .with(report(order, parts)));

@@ -119,7 +119,8 @@ pub(super) fn migrations(tenants: &[TenantSchema], release: u64) -> Vec<PlannedM
     let mut planned = Vec::new();
     for engine in [Engine::Postgres, Engine::MySql, Engine::Sqlite] {
         for migration in Schema::of(engine).all().iter().filter(|m| m.release() <= release) {
-            let lacks = |t: &&TenantSchema| t.engine == engine && t.migration.as_str() < migration.name;
+            let lacks =
+                |t: &&TenantSchema| t.engine == engine && t.migration.as_str() < migration.name;
             let count = tenants.iter().filter(lacks).count() as u64;
             if count > 0 {
                 planned.push(PlannedMigration {

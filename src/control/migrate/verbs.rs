@@ -80,10 +80,8 @@ impl Control {
         if earlier.iter().any(|operation| !operation.state.is_over()) {
             return Err(ControlFault::Conflict("another migration of the fleet is under way"));
         }
-        let target = |schema: &TenantSchema| Target {
-            id: schema.tenant,
-            name: schema.name.to_string(),
-        };
+        let target =
+            |schema: &TenantSchema| Target { id: schema.tenant, name: schema.name.to_string() };
         let subject = match chosen.as_slice() {
             [one] => format!("{} to release {release}", one.name),
             many => format!("{} tenants to release {release}, {already} there already", many.len()),
@@ -159,6 +157,9 @@ impl Control {
             if tenant.ownership != Ownership::Provisioned {
                 let text = "an attached hospital's schema is its own and is never changed";
                 return Err(ControlFault::Conflict(text));
+            }
+            if !matches!(tenant.state, TenantState::Active | TenantState::Suspended) {
+                return Err(ControlFault::Conflict("a tenant that is not served is not migrated"));
             }
             let schema = known.iter().find(|schema| schema.tenant == tenant.id);
             let Some(schema) = schema else {

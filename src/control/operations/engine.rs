@@ -146,7 +146,11 @@ impl Control {
             let at = usize::try_from(operation.step).unwrap_or(usize::MAX);
             let Some(&name) = steps.get(at) else {
                 let result = serde_json::json!({});
-                let over = if undo { Settled::Cancelled { result } } else { Settled::Succeeded { result } };
+                let over = if undo {
+                    Settled::Cancelled { result }
+                } else {
+                    Settled::Succeeded { result }
+                };
                 return Ok(self.settle(&operation, undo, &over).await?.state);
             };
             if !registry.begin_step(&operation, undo, operation.step, name).await? {

@@ -15,7 +15,7 @@ pub(in crate::control) struct StepFault {
     message: String,
     hint: Option<&'static str>,
     passing: bool,
-    more: Option<Json>,
+    more: Option<Box<Json>>,
 }
 
 impl StepFault {
@@ -50,7 +50,7 @@ impl StepFault {
     /// Adds figures or names.
     #[must_use]
     pub(in crate::control) fn with(mut self, more: Json) -> Self {
-        self.more = Some(more);
+        self.more = Some(Box::new(more));
         self
     }
 

@@ -1,9 +1,7 @@
 use std::time::Duration;
 
 use super::{Running, StepFault, WorkOrder};
-use crate::base::{
-    ConnectionRecord, ConnectionRevision, Deadline, SqliteRecord, TenantId,
-};
+use crate::base::{ConnectionRecord, ConnectionRevision, Deadline, SqliteRecord, TenantId};
 use crate::control::{Control, servers};
 use crate::pool::dial::{Opened, SessionSettings};
 use crate::registry::{Server, Tenant};
@@ -28,10 +26,7 @@ pub(in crate::control) struct Maintenance<'a> {
 
 impl<'a> Maintenance<'a> {
     /// Of the order's tenant, on that server.
-    pub(in crate::control) async fn on(
-        at: &Running<'a>,
-        server: &str,
-    ) -> Result<Self, StepFault> {
+    pub(in crate::control) async fn on(at: &Running<'a>, server: &str) -> Result<Self, StepFault> {
         let tenant = WorkOrder::tenant(at.order)?;
         let found = at.control.0.registry.server(server).await?;
         let gone = || StepFault::lasting("no_such_server", "the server is no longer registered");
@@ -42,7 +37,8 @@ impl<'a> Maintenance<'a> {
     pub(in crate::control) async fn of(at: &Running<'a>) -> Result<Self, StepFault> {
         let tenant = WorkOrder::tenant(at.order)?;
         let known = at.control.0.registry.schemas(Some(tenant)).await?;
-        let unknown = || StepFault::lasting("no_schema", "it is not known where its database was made");
+        let unknown =
+            || StepFault::lasting("no_schema", "it is not known where its database was made");
         let server = known.first().ok_or_else(unknown)?.server.to_string();
         Self::on(at, &server).await
     }
@@ -62,7 +58,7 @@ impl<'a> Maintenance<'a> {
                     names.database().clone_into(&mut server.database);
                     ConnectionRecord::Server(server)
                 }
-                other => other,
+                file @ ConnectionRecord::Sqlite(_) => file,
             },
         };
         self.open(&record).await

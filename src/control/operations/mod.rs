@@ -25,7 +25,7 @@ pub use verbs::OperationQuery;
 pub use view::{OperationFault, OperationPage, OperationStepView, OperationView};
 
 use super::Control;
-use crate::base::TenantId;
+use crate::base::{TenantId, Timestamp};
 use crate::registry::{Actor, ActorKind, Operation, Origin};
 
 /// How operations are carried out.
@@ -100,6 +100,17 @@ impl Running<'_> {
     /// What an earlier step noted.
     pub(super) fn noted<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_value(self.progress.get(name)?.clone()).ok()
+    }
+
+    /// Other gateways hear of a change within seconds: done when so long has passed since the moment that was
+    /// noted.
+    pub(super) fn followed(&self, since: &str) -> Ended {
+        let since: Timestamp = self.noted(since).unwrap_or(Timestamp::from_millis(0));
+        let passed = self.control.0.clock.now().since(since);
+        match self.control.0.work.spread.checked_sub(passed) {
+            Some(rest) if !rest.is_zero() => Ended::Wait(rest),
+            _ => Ended::Done(None),
+        }
     }
 
     /// Notes something for later steps.

@@ -94,7 +94,9 @@ impl Control {
     ) -> Result<OperationView, ControlFault> {
         let now = self.shown(id).await?;
         if !now.can_cancel && !["succeeded", "cancelled", "undoing"].contains(&now.state.as_str()) {
-            return Err(ControlFault::Conflict("it is past the point from which there is a way back"));
+            return Err(ControlFault::Conflict(
+                "it is past the point from which there is a way back",
+            ));
         }
         self.0.registry.cancel_operation(id, &caller.origin()).await?;
         self.ring(id).await

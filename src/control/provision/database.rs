@@ -3,16 +3,12 @@
 use serde_json::json;
 
 use super::Order;
-use crate::base::{
-    ConnectionRecord, ConnectionRevision, SecretText, ServerRecord, SqliteRecord,
-};
+use crate::base::{ConnectionRecord, ConnectionRevision, SecretText, ServerRecord, SqliteRecord};
 use crate::control::connections::Prepared;
 use crate::control::operations::{Ended, Maintenance, Running, Step, StepFault};
 use crate::control::{servers, tenants};
 use crate::keyring::random_password;
-use crate::registry::{
-    self, Beginnings, Ownership, Placement, TenantSchema, TenantState,
-};
+use crate::registry::{self, Beginnings, Ownership, Placement, TenantSchema, TenantState};
 use crate::store::admin::{self, Names, Schema};
 
 /// The connection record of a tenant's own role on a server.
@@ -167,8 +163,7 @@ pub(super) async fn seal(at: &Running<'_>, place: &Maintenance<'_>) -> Step {
     own.close().await;
     let shown = identity.system.clone();
     let prepared = Prepared { record, identity: Some(identity) };
-    let connection =
-        at.control.seal(place.tenant, place.next_revision().await?, prepared).await?;
+    let connection = at.control.seal(place.tenant, place.next_revision().await?, prepared).await?;
     let (registry, origin) = (&at.control.0.registry, at.order.origin());
     let now = registry.put_connection(place.tenant, None, &connection, &origin).await?;
     at.control.announce(place.tenant, now).await;

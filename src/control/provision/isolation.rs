@@ -102,9 +102,10 @@ async fn try_others(
         to_theirs.database.clone_from(&theirs.database);
         let mut to_ours = theirs;
         to_ours.database.clone_from(&own.database);
-        for (record, who) in
-            [(to_theirs, "the role enters another tenant's"), (to_ours, "another tenant enters the new")]
-        {
+        for (record, who) in [
+            (to_theirs, "the role enters another tenant's"),
+            (to_ours, "another tenant enters the new"),
+        ] {
             if let Ok(opened) = place.open(&ConnectionRecord::Server(record)).await {
                 Admin::close(opened).await;
                 return Err(breach(format!("{who} database")));

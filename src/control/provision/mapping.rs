@@ -28,10 +28,7 @@ pub(super) async fn publish(at: &Running<'_>, place: &Maintenance<'_>) -> Step {
 }
 
 /// Checks the shipped mapping against the live schema, as any other, and puts it in force.
-async fn publish_shipped(
-    at: &Running<'_>,
-    place: &Maintenance<'_>,
-) -> Result<u64, StepFault> {
+async fn publish_shipped(at: &Running<'_>, place: &Maintenance<'_>) -> Result<u64, StepFault> {
     let text = shipped(place.server.engine);
     let unfit = |problems: &[mapping::MappingProblem]| {
         let first = problems.first().map(|p| format!("{} {}", p.pointer, p.message));

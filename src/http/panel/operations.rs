@@ -104,22 +104,13 @@ fn chip(one: &OperationView) -> Markup {
 }
 
 /// `GET /panel/operations/{id}`.
-pub(super) async fn show(
-    State(panel): State<Panel>,
-    seen: Seen,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn show(State(panel): State<Panel>, seen: Seen, Path(id): Path<String>) -> Answer {
     page(&panel, &seen, &id, StatusCode::OK, &html! {}).await
 }
 
-async fn page(
-    panel: &Panel,
-    seen: &Seen,
-    id: &str,
-    status: StatusCode,
-    notice: &Markup,
-) -> Answer {
-    let unknown = || Refusal::page(Some(seen), StatusCode::NOT_FOUND, "There is no such operation.");
+async fn page(panel: &Panel, seen: &Seen, id: &str, status: StatusCode, notice: &Markup) -> Answer {
+    let unknown =
+        || Refusal::page(Some(seen), StatusCode::NOT_FOUND, "There is no such operation.");
     let id: Uuid = id.parse().map_err(|_| unknown())?;
     let (control, caller) = (&panel.0.control, &seen.caller);
     let refused = Refusal::control(seen);
@@ -255,7 +246,8 @@ pub(super) async fn act(
     order: Order,
 ) -> Answer {
     let seen = &order.seen;
-    let unknown = || Refusal::page(Some(seen), StatusCode::NOT_FOUND, "There is nothing at this address.");
+    let unknown =
+        || Refusal::page(Some(seen), StatusCode::NOT_FOUND, "There is nothing at this address.");
     let known: Uuid = id.parse().map_err(|_| unknown())?;
     let (control, caller) = (&panel.0.control, &seen.caller);
     let done = match verb.as_str() {

@@ -36,10 +36,10 @@ pub use cancel::Canceller;
 pub use egress::{EgressFault, EgressRules};
 pub use fault::{DialClass, DialFault};
 pub use resolve::Resolver;
-pub use verifier::{native_hash, scram_verifier};
 pub use types::{
     DialConfig, Opened, ServerFacts, ServerFlavour, SessionSettings, TenantConnection,
 };
+pub use verifier::{native_hash, scram_verifier};
 
 use crate::base::{Clock, ConnectionRecord, Deadline, Engine, ServerRecord};
 

@@ -173,8 +173,7 @@ impl Registry {
             _ => None,
         };
         if let Some((state, note)) = ended {
-            let values =
-                binds![held.id, i64::from(undo), held.step, state, note.as_deref(), now];
+            let values = binds![held.id, i64::from(undo), held.step, state, note.as_deref(), now];
             tx.execute(END, values).await?;
         }
         self.write_settled(&mut tx, held, settled, now).await?;

@@ -122,8 +122,7 @@ macro_rules! operation_columns {
     };
 }
 
-const BY_ID: &str =
-    concat!("SELECT ", operation_columns!(), " FROM operations o WHERE o.id = $1");
+const BY_ID: &str = concat!("SELECT ", operation_columns!(), " FROM operations o WHERE o.id = $1");
 const STEPS: &str = "SELECT undo, number, name, state, attempts, fence, note, started_at, ended_at \
                      FROM operation_steps WHERE operation = $1 ORDER BY undo, number";
 const LIST: &str = concat!(

@@ -60,7 +60,9 @@ impl Registry {
     ) -> Result<Operation, RegistryFault> {
         check_origin(origin)?;
         if !(1..=200).contains(&new.subject.chars().count()) {
-            return Err(RegistryFault::Invalid("what an operation is about has 1 to 200 characters"));
+            return Err(RegistryFault::Invalid(
+                "what an operation is about has 1 to 200 characters",
+            ));
         }
         let mut tx = self.write().await?;
         let made = insert(&mut tx, new, origin, self.inner.clock.now()).await?;

@@ -34,8 +34,13 @@ pub async fn seen_by_role(conn: &mut Admin, names: &Names) -> Result<Sees, Admin
         ServerFlavour::Sqlite => {}
         ServerFlavour::Postgres => {
             let row = conn.rows(PG_SELF).await?.into_iter().next().unwrap_or_default();
-            let words = ["is a superuser", "may make databases", "may make roles",
-                "may replicate", "passes row policies"];
+            let words = [
+                "is a superuser",
+                "may make databases",
+                "may make roles",
+                "may replicate",
+                "passes row policies",
+            ];
             for (word, cell) in words.iter().zip(&row) {
                 if cell.as_deref() != Some("false") {
                     sees.faults.push(format!("the role {word}"));
@@ -47,7 +52,8 @@ pub async fn seen_by_role(conn: &mut Admin, names: &Names) -> Result<Sees, Admin
             sees.enters = conn.rows(PG_ENTERS).await?.into_iter().flatten().flatten().collect();
         }
         ServerFlavour::MySql | ServerFlavour::MariaDb => {
-            let seen: Vec<String> = conn.rows(MY_SCHEMAS).await?.into_iter().flatten().flatten().collect();
+            let seen: Vec<String> =
+                conn.rows(MY_SCHEMAS).await?.into_iter().flatten().flatten().collect();
             for other in seen.iter().filter(|name| *name != names.database()) {
                 sees.faults.push(format!("the role sees the database {}", shown(other)));
             }
@@ -93,5 +99,5 @@ pub async fn seen_by_others(admin: &mut Admin, names: &Names) -> Result<Sees, Ad
 
 /// A name of the server's for people: short and without anything odd.
 fn shown(name: &str) -> String {
-    name.chars().filter(|c| c.is_ascii_graphic()).take(64).collect()
+    name.chars().filter(char::is_ascii_graphic).take(64).collect()
 }

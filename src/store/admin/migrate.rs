@@ -3,6 +3,8 @@
 //! A migration's number is its release and two digits; a release is whole when all its migrations are
 //! applied. Releases only add, so that programs and mappings of the release before go on working.
 
+use std::fmt::Write as _;
+
 use sqlx::migrate::{Migration as Hashed, MigrationType};
 
 use super::{Admin, AdminFault};
@@ -130,7 +132,11 @@ impl Migration {
     fn checksum(&self) -> String {
         let (version, name) = (i64::try_from(self.version).unwrap_or(0), self.name.into());
         let hashed = Hashed::new(version, name, MigrationType::Simple, self.sql.into(), false);
-        hashed.checksum.iter().take(32).map(|byte| format!("{byte:02x}")).collect()
+        let mut text = String::with_capacity(64);
+        for byte in hashed.checksum.iter().take(32) {
+            let _infallible = write!(text, "{byte:02x}");
+        }
+        text
     }
 
     /// What to ask a MySQL database to learn whether the migration's one statement was carried out.
@@ -220,7 +226,9 @@ impl Admin {
     /// `(name, checksum, state)`
     async fn ledger(&mut self) -> Result<Vec<(String, String, String)>, AdminFault> {
         let there = match self.opened().identity.engine {
-            Engine::Postgres => "SELECT count(*) FROM pg_class WHERE oid = to_regclass('wardgate_migrations')",
+            Engine::Postgres => {
+                "SELECT count(*) FROM pg_class WHERE oid = to_regclass('wardgate_migrations')"
+            }
             Engine::MySql => {
                 "SELECT count(*) FROM information_schema.tables \
                  WHERE table_schema = DATABASE() AND table_name = 'wardgate_migrations'"
@@ -232,7 +240,9 @@ impl Admin {
         if self.count(there).await? == 0 {
             return Ok(Vec::new());
         }
-        let rows = self.rows("SELECT name, checksum, state FROM wardgate_migrations ORDER BY version").await?;
+        let rows = self
+            .rows("SELECT name, checksum, state FROM wardgate_migrations ORDER BY version")
+            .await?;
         let text = |cell: Option<&Option<String>>| cell.cloned().flatten().unwrap_or_default();
         Ok(rows.iter().map(|r| (text(r.first()), text(r.get(1)), text(r.get(2)))).collect())
     }
@@ -263,17 +273,24 @@ impl Admin {
     }
 
     /// Applies one migration: once, however often it is begun. `operation` is noted beside it.
-    pub async fn apply(&mut self, migration: &Migration, operation: &str) -> Result<(), AdminFault> {
+    pub async fn apply(
+        &mut self,
+        migration: &Migration,
+        operation: &str,
+    ) -> Result<(), AdminFault> {
         debug_assert!(operation.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
         let row = |state: &str| {
-            let (version, name, checksum) = (migration.version, migration.name, migration.checksum());
+            let (version, name, checksum) =
+                (migration.version, migration.name, migration.checksum());
             format!(
                 "INSERT INTO wardgate_migrations (version, name, checksum, state, operation) \
                  VALUES ({version}, '{name}', '{checksum}', '{state}', '{operation}')"
             )
         };
         let begin = match self.opened().identity.engine {
-            Engine::MySql => return self.apply_without_transaction(migration, &row("applying")).await,
+            Engine::MySql => {
+                return self.apply_without_transaction(migration, &row("applying")).await;
+            }
             Engine::Postgres => "BEGIN",
             Engine::Sqlite => "BEGIN EXCLUSIVE",
         };
@@ -330,14 +347,16 @@ impl Admin {
                 if let Err(fault) = self.command(migration.sql).await {
                     // Refused means not carried out; anything else is found out by the next run.
                     if matches!(fault, AdminFault::Refused { .. }) {
-                        let undo = format!("DELETE FROM wardgate_migrations WHERE version = {version}");
+                        let undo =
+                            format!("DELETE FROM wardgate_migrations WHERE version = {version}");
                         self.command(&undo).await?;
                     }
                     return Err(fault);
                 }
             }
         }
-        let sql = format!("UPDATE wardgate_migrations SET state = 'applied' WHERE version = {version}");
+        let sql =
+            format!("UPDATE wardgate_migrations SET state = 'applied' WHERE version = {version}");
         self.command(&sql).await
     }
 }
@@ -358,7 +377,8 @@ mod tests {
                 .collect();
             files.sort();
             let schema = Schema::of(engine);
-            let known: Vec<String> = schema.all().iter().map(|m| format!("{}.sql", m.name)).collect();
+            let known: Vec<String> =
+                schema.all().iter().map(|m| format!("{}.sql", m.name)).collect();
             assert_eq!(files, known);
             assert_eq!(schema.release(), 2);
             assert!(schema.all().windows(2).all(|two| two[0].version < two[1].version));

@@ -181,7 +181,12 @@ impl Admin {
 
     /// The first cell of the first row.
     pub(super) async fn cell(&mut self, sql: &str) -> Result<Option<String>, AdminFault> {
-        Ok(self.rows(sql).await?.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+        Ok(self
+            .rows(sql)
+            .await?
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next().flatten()))
     }
 
     /// A count.
@@ -204,7 +209,11 @@ impl Admin {
     }
 
     /// Makes the database, when it is not there yet, which nobody but its administrator may enter.
-    pub async fn make_database(&mut self, names: &Names, tenant: TenantId) -> Result<(), AdminFault> {
+    pub async fn make_database(
+        &mut self,
+        names: &Names,
+        tenant: TenantId,
+    ) -> Result<(), AdminFault> {
         match self.opened.facts.flavour {
             ServerFlavour::Postgres => postgres::make_database(self, names, tenant).await,
             ServerFlavour::Sqlite => Ok(()),
@@ -268,7 +277,9 @@ impl Admin {
             ServerFlavour::Postgres => {
                 format!("SELECT rolname FROM pg_roles WHERE rolname LIKE '{like}' ESCAPE '!'")
             }
-            _ => format!("SELECT CAST(user AS CHAR) FROM mysql.user WHERE user LIKE '{like}' ESCAPE '!'"),
+            _ => format!(
+                "SELECT CAST(user AS CHAR) FROM mysql.user WHERE user LIKE '{like}' ESCAPE '!'"
+            ),
         };
         let found = self.rows(&sql).await?.into_iter().flatten().flatten();
         Ok(found.filter_map(|role| names.sibling(&role)).collect())

@@ -71,7 +71,8 @@ pub(super) async fn drop_role(admin: &mut Admin, names: &Names) -> Result<(), Ad
     }
     let role = names.role();
     admin.command(&format!("ALTER ROLE {role} NOLOGIN")).await?;
-    let ended = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'");
+    let ended =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'");
     admin.rows(&ended).await?;
     // What it was granted on databases goes with them, or here when they stay.
     if database_exists(admin, names).await? {
@@ -99,8 +100,9 @@ pub(super) async fn drop_database(admin: &mut Admin, names: &Names) -> Result<()
     }
     let database = names.database();
     admin.command(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await?;
-    let ended =
-        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'");
+    let ended = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+    );
     admin.rows(&ended).await?;
     admin.command(&format!("DROP DATABASE IF EXISTS {database}")).await
 }

@@ -58,14 +58,21 @@ pub async fn preflight(conn: &mut Admin) -> Result<Vec<Finding>, AdminFault> {
     }
     let zone = cell(2);
     let utc = ["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str());
-    let sets = "times without a zone are read as the mapping's database.timezone says; set it there";
+    let sets =
+        "times without a zone are read as the mapping's database.timezone says; set it there";
     found.push(Finding { what: "time zone", found: short(zone), warning: (!utc).then_some(sets) });
     let all = flavour == ServerFlavour::Postgres && cell(3) != "false"
         || flavour != ServerFlavour::Postgres && cell(3) != "0";
     let writes = cell(4) != "0";
     let rights = match (all, writes) {
-        (true, _) => ("superuser", Some("the role may do anything on the server: use one that may only read")),
-        (_, true) => ("reads and writes", Some("the role may write; unless writing back is wanted, use one that may only read")),
+        (true, _) => (
+            "superuser",
+            Some("the role may do anything on the server: use one that may only read"),
+        ),
+        (_, true) => (
+            "reads and writes",
+            Some("the role may write; unless writing back is wanted, use one that may only read"),
+        ),
         _ => ("reads", None),
     };
     found.push(Finding { what: "rights", found: rights.0.to_owned(), warning: rights.1 });
