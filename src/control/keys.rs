@@ -216,6 +216,16 @@ impl Control {
                 }
             }
         }
+        for server in self.0.registry.servers().await? {
+            let Some((_, key)) = &server.sealed else { continue };
+            match super::servers::record(self, &server).await {
+                Ok(_) => {
+                    report.records += 1;
+                    keys.insert(*key);
+                }
+                Err(_) => report.faults += 1,
+            }
+        }
         report.data_keys = keys.len() as u64;
         Ok(report)
     }

@@ -17,7 +17,7 @@ use wardgate::keyring::{KekLocation, Keyring, KeyringConfig};
 use wardgate::pool::dial::{DialConfig, Dialer, EgressRules};
 use wardgate::registry::{KeyStore, Registry};
 
-use crate::harness::{MariaDb, Postgres, Server};
+use crate::harness::{Database, MariaDb, Postgres, Server};
 
 /// Registry, keys, and a folder for SQLite hospitals.
 pub struct Bed {
@@ -52,6 +52,14 @@ impl Bed {
         let config = KeyringConfig::new(KekLocation::File(at("kek")));
         let keyring = Keyring::init(config, key_store.clone(), clock).await.unwrap();
         Self { registry, key_store, keyring, folder }
+    }
+
+    /// Over a PostgreSQL database of its own, as several gateways have it.
+    pub async fn on_postgres(registry: &Database) -> Self {
+        let Database { server, user, password, name, .. } = registry;
+        let (host, port, ca) = (&server.host, server.port, server.ca_file.display());
+        let url = format!("postgres://{user}:{password}@{host}:{port}/{name}?sslrootcert={ca}");
+        Self::over(url, tempfile::tempdir().unwrap()).await
     }
 
     /// Another gateway over them.

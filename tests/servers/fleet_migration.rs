@@ -159,7 +159,8 @@ async fn work_until(bed: &Bed, name: &str, id: uuid::Uuid, ended: usize) {
 async fn a_fleet_is_migrated_once_though_gateways_die() {
     let _shared = crate::provisioning::SERVERS.read().await;
     let count = number_from_env("WARDGATE_TEST_FLEET", 20).max(12);
-    let bed = Bed::new().await;
+    let registry = Postgres::database().await;
+    let bed = Bed::on_postgres(&registry).await;
     let control = bed.with_servers().await;
     let begun = Instant::now();
     let made = make(&bed, &control, count).await;
@@ -246,4 +247,49 @@ async fn a_canary_that_fails_stops_it_and_what_is_frozen_rests() {
     let attached =
         NewMigration { tenants: Some(vec!["nobody".to_owned()]), ..NewMigration::default() };
     assert!(control.migrate(&caller(), &attached).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_somebody_migrates_is_waited_for() {
+    use sqlx::{ConnectOptions as _, Executor as _};
+    let _shared = crate::provisioning::SERVERS.read().await;
+    let registry = Postgres::database().await;
+    let bed = Bed::on_postgres(&registry).await;
+    let control = bed.with_servers().await;
+    let made = make(&bed, &control, 3).await;
+    let mut admin = MariaDb::admin().await;
+    let name = format!("wardgate {}", database(&made[1]));
+    let lock = format!("SELECT GET_LOCK('{name}', 0)");
+    admin.execute(sqlx::raw_sql(&lock)).await.unwrap();
+    let server = Postgres::server();
+    let options = sqlx::postgres::PgConnectOptions::new()
+        .host(&server.host)
+        .port(server.port)
+        .username(&server.user)
+        .password(&server.password)
+        .database(&database(&made[0]));
+    let mut holder = options.connect().await.unwrap();
+    holder.execute("SELECT pg_advisory_lock(6292771741193)").await.unwrap();
+
+    let ordered = control.migrate(&caller(), &NewMigration::default()).await.unwrap();
+    let stop = CancellationToken::new();
+    let work = tokio::spawn(bed.gateway("one").run_operations(stop.clone()));
+    let held = async |subject: &str| loop {
+        let parts = control.operation_parts(&caller(), ordered.id).await.unwrap();
+        let part = parts.into_iter().find(|part| part.subject == subject);
+        if part.is_some_and(|part| part.error.is_some_and(|error| error.code == "held")) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    held(&made[0].subject).await;
+    held(&made[1].subject).await;
+    drop((admin, holder));
+    let done = ended(&control, ordered.id).await;
+    stop.cancel();
+    work.await.unwrap();
+    assert_eq!(done.state, "succeeded", "{done:#?}");
+    for view in &made {
+        assert!(applied_once(&bed, view).await, "{}", view.subject);
+    }
 }

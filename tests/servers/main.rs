@@ -34,6 +34,8 @@ mod keycloak_tokens;
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod provisioned;
 #[cfg(test)]
 mod provisioning;

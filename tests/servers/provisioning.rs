@@ -3,10 +3,12 @@
 
 use sqlx::{Connection as _, Row as _};
 use tokio::time::sleep;
+use wardgate::base::Engine;
+use wardgate::control::NewServer;
 use wardgate::registry::TenantState;
 
-use crate::control_bed::{Bed, LEASE, caller, finish, hospital, provision};
-use crate::harness::{MariaDb, Postgres};
+use crate::control_bed::{Bed, LEASE, admin, caller, finish, hospital, provision};
+use crate::harness::{MariaDb, Postgres, Server};
 
 /// Rights of everybody on a whole server are everybody's: a test that grants some has the servers to itself.
 pub static SERVERS: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
@@ -224,4 +226,56 @@ async fn a_breach_is_found_before_anything_is_served() {
     control.cancel_operation(&caller(), failed.id).await.unwrap();
     let done = finish(&control, failed.id).await;
     assert_eq!(done.state, "cancelled", "{done:#?}");
+}
+
+/// The rights the documentation asks for are enough, for everything from making to ending.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_administrator_who_is_no_superuser_suffices() {
+    let _shared = SERVERS.read().await;
+    let bed = Bed::new().await;
+    let control = bed.gateway("first");
+    let name = format!("plain{}", std::process::id());
+    let mut postgres = Postgres::admin().await;
+    let sql = format!("CREATE ROLE {name} LOGIN CREATEDB CREATEROLE PASSWORD 'plain'");
+    sqlx::raw_sql(&sql).execute(&mut postgres).await.unwrap();
+    let mut mariadb = MariaDb::admin().await;
+    let rights =
+        "CREATE, DROP, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE, CREATE USER";
+    let weak = format!("{name}weak");
+    for sql in [
+        format!("CREATE USER {name}@'%' IDENTIFIED BY 'plain'"),
+        format!("GRANT {rights} ON *.* TO {name}@'%' WITH GRANT OPTION"),
+        format!("CREATE USER {weak}@'%' IDENTIFIED BY 'plain'"),
+        format!("GRANT SELECT ON *.* TO {weak}@'%'"),
+    ] {
+        sqlx::raw_sql(&sql).execute(&mut mariadb).await.unwrap();
+    }
+    let plain = |user: &str, mut server: Server| {
+        (server.user, server.password) = (user.to_owned(), "plain".to_owned());
+        server
+    };
+    let add = async |engine: Engine, server: Server| {
+        let connection = Some(admin(engine, &server));
+        let new = NewServer { name: engine.as_str().to_owned(), connection };
+        control.add_server(&caller(), &new).await
+    };
+    let lacking = add(Engine::MySql, plain(&weak, MariaDb::server())).await.unwrap_err();
+    assert!(lacking.to_string().contains("CREATE USER"), "{lacking}");
+    add(Engine::MySql, plain(&name, MariaDb::server())).await.unwrap();
+    add(Engine::Postgres, plain(&name, Postgres::server())).await.unwrap();
+    for server in ["postgres", "mysql"] {
+        let made = provision(&control, hospital(server, server)).await;
+        assert_eq!(made.state, "succeeded", "{made:#?}");
+        let ordered = control.rotate_password(&caller(), server).await.unwrap();
+        let done = finish(&control, ordered.id).await;
+        assert_eq!(done.state, "succeeded", "{done:#?}");
+        let ordered = control.offboard(&caller(), server, None, Some(server)).await.unwrap();
+        let done = finish(&control, ordered.id).await;
+        assert_eq!(done.state, "succeeded", "{done:#?}");
+        assert_eq!(traces(&bed, &short(made.tenant)).await, (0, 0, 0), "{server}");
+    }
+    sqlx::raw_sql(&format!("DROP ROLE {name}")).execute(&mut postgres).await.unwrap();
+    for user in [&name, &weak] {
+        sqlx::raw_sql(&format!("DROP USER {user}@'%'")).execute(&mut mariadb).await.unwrap();
+    }
 }

@@ -59,6 +59,8 @@ pub enum Settled {
     CancelRefused,
 }
 
+const ANY: &str =
+    "SELECT id FROM operations WHERE state IN ('pending', 'running', 'undoing') LIMIT 1";
 const OPEN: &str = "SELECT id FROM operations WHERE state IN ('pending', 'running', 'undoing') \
      AND lease_until <= $1 AND due_at <= $1 AND (frozen = 0 OR cancel_asked = 1) \
      AND ($2 = '' OR id = $2 OR parent = $2) \
@@ -87,6 +89,13 @@ impl Registry {
         claim: Claim,
         lease: Duration,
     ) -> Result<Option<Operation>, RegistryFault> {
+        // Looked at first, so that gateways without work do not stand in the way of writers.
+        let mut look = self.read().await?;
+        let any = look.fetch_one(ANY, &[]).await?;
+        look.commit().await?;
+        if any.is_none() {
+            return Ok(None);
+        }
         let mut tx = self.write().await?;
         let now = self.lease_now(&mut tx).await?;
         let only = claim.only.map(|id| id.to_string()).unwrap_or_default();

@@ -295,11 +295,11 @@ impl Admin {
                 &["CREATEDB", "CREATEROLE"],
             ),
             _ => (
-                "SELECT (SELECT count(*) > 0 FROM information_schema.user_privileges \
-                 WHERE privilege_type = 'CREATE'), (SELECT count(*) > 0 FROM \
-                 information_schema.user_privileges WHERE privilege_type = 'CREATE USER'), \
-                 (SELECT count(*) > 0 FROM information_schema.user_privileges \
-                 WHERE privilege_type = 'CREATE' AND is_grantable = 'YES')",
+                "SELECT COALESCE(MAX(privilege_type = 'CREATE'), 0), \
+                 COALESCE(MAX(privilege_type = 'CREATE USER'), 0), \
+                 COALESCE(MAX(privilege_type = 'CREATE' AND is_grantable = 'YES'), 0) \
+                 FROM information_schema.user_privileges \
+                 WHERE grantee = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')",
                 &["CREATE", "CREATE USER", "GRANT OPTION"],
             ),
         };

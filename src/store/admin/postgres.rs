@@ -65,21 +65,30 @@ pub(super) async fn grant(admin: &mut Admin, names: &Names) -> Result<(), AdminF
     done
 }
 
+/// Sessions that may not be ended keep what is dropped next in use, which says so itself.
+async fn end_sessions(admin: &mut Admin, sql: &str) -> Result<(), AdminFault> {
+    match admin.rows(sql).await {
+        Ok(_) | Err(AdminFault::Refused { .. }) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
 pub(super) async fn drop_role(admin: &mut Admin, names: &Names) -> Result<(), AdminFault> {
     if !role_exists(admin, names).await? {
         return Ok(());
     }
     let role = names.role();
-    admin.command(&format!("ALTER ROLE {role} NOLOGIN")).await?;
+    // An administrator who is no superuser may end sessions of roles she is a member of.
+    admin.command(&format!("ALTER ROLE {role} NOLOGIN; GRANT {role} TO CURRENT_USER")).await?;
     let ended =
         format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'");
-    admin.rows(&ended).await?;
+    end_sessions(admin, &ended).await?;
     // What it was granted on databases goes with them, or here when they stay.
     if database_exists(admin, names).await? {
         let sql = format!("REVOKE ALL ON DATABASE {} FROM {role}", names.database());
         admin.command(&sql).await?;
     }
-    admin.command(&format!("DROP ROLE {role}")).await
+    admin.command(&format!("DROP ROLE IF EXISTS {role}")).await
 }
 
 /// Takes away what the role was granted inside the database this connection is to.
@@ -103,7 +112,7 @@ pub(super) async fn drop_database(admin: &mut Admin, names: &Names) -> Result<()
     let ended = format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
     );
-    admin.rows(&ended).await?;
+    end_sessions(admin, &ended).await?;
     admin.command(&format!("DROP DATABASE IF EXISTS {database}")).await
 }
 
