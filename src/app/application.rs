@@ -12,7 +12,7 @@ use crate::audit::AuditLog;
 use crate::auth::{Authority, SignIns};
 use crate::base::{Clock, Deadline, TenantId};
 use crate::config::Settings;
-use crate::control::{Control, Serving};
+use crate::control::{Control, Serving, Work};
 use crate::http::admin;
 use crate::http::fhir::{self, DataPlane, DataPlaneSettings};
 use crate::http::listener::{ListenFault, Listener};
@@ -86,6 +86,7 @@ impl Application {
             clock: Arc::clone(&clock),
             issuers: rooms::known_issuers(&settings),
             serving: Some(serving),
+            work: Work::new(format!("{} {}", settings.audit.instance, uuid::Uuid::new_v4())),
         });
         let plane = DataPlane::new(
             authority.clone(),
@@ -146,6 +147,7 @@ impl Application {
         upkeep.spawn(self.audit.clone().run_watch(end.clone()));
         upkeep.spawn(self.control.clone().run_sweep(end.clone()));
         upkeep.spawn(self.metrics.run_maintenance(end.clone()));
+        upkeep.spawn(self.control.run_operations(end.clone()));
         if let Some(keep) = self.keep {
             let (audit, keyring) = (self.audit.clone(), self.keyring.clone());
             upkeep.spawn(audit.run_retention(keep, keyring, self.clock, end.clone()));

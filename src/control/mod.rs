@@ -12,8 +12,14 @@ mod health;
 mod keys;
 mod lanes;
 mod mappings;
+mod migrate;
+mod offboard;
+mod operations;
 mod orders;
+mod provision;
 mod repeat;
+mod rotate;
+mod servers;
 mod sweep;
 mod tenants;
 mod view;
@@ -28,12 +34,18 @@ pub use fleet::{FleetFilter, FleetOrder, FleetPage, FleetRow};
 pub use health::{Health, Level};
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
+pub use migrate::{MigrationPlan, NewMigration, PlannedMigration, SchemaReport, SchemaView};
+pub use operations::{
+    OperationFault, OperationPage, OperationQuery, OperationStepView, OperationView, Work,
+};
 pub use orders::Orders;
+pub use provision::NewProvision;
 pub use repeat::{Repeat, Repeatable};
+pub use servers::{NewServer, ServerView};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use view::{
-    CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView, MappingPointer,
-    MappingProblemView, MappingReport, MappingView, TenantView,
+    CheckFinding, CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView,
+    MappingPointer, MappingProblemView, MappingReport, MappingView, TenantView,
 };
 
 use crate::auth::{Authority, OperatorPermit, OperatorSource};
@@ -100,6 +112,8 @@ pub struct Parts {
     pub issuers: Vec<KnownIssuer>,
     /// The serving gateway, when this is one.
     pub serving: Option<Serving>,
+    /// How long-running work is carried out.
+    pub work: Work,
 }
 
 /// An issuer of the settings, as far as binding tenants to it goes.

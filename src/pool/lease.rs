@@ -9,7 +9,6 @@ use metrics::counter;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
-
 use super::PoolFault;
 use super::breaker::Pass;
 use super::dial::{DialClass, DialFault, ServerFacts, TenantConnection};

@@ -15,8 +15,8 @@ use wardgate::base::{
 };
 use wardgate::fhir::SearchQuery;
 use wardgate::mapping::{
-    Compiled, Document, PageRequest, PlanFault, Position, ProblemSeverity, RenderReport, RowOutcome, Shown,
-    compile,
+    Compiled, Document, PageRequest, PlanFault, Position, ProblemSeverity, RenderReport,
+    RowOutcome, Shown, compile,
 };
 use wardgate::pool::dial::{DialConfig, Dialer, EgressRules};
 use wardgate::pool::{
