@@ -20,6 +20,7 @@ pub mod rows;
 mod search;
 mod syntax;
 mod tree;
+mod write;
 
 pub use compile::compile;
 pub use compiled::{Compiled, PlannedRead, PlannedSource};
@@ -29,6 +30,10 @@ pub use problem::{MappingProblem, ProblemSeverity};
 pub use render::Page;
 pub use report::{RenderReport, RowOutcome, Shown};
 pub use search::{PageRequest, Position, SearchPlan};
+pub use write::{
+    Change, ChangeKind, Confirmed, Creation, Fresh, MAX_CHILD_ROWS, Powers, Promises, Set, Target,
+    Update, shows,
+};
 
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,8 @@ pub(super) struct Source {
     pub modified: Option<Lens>,
     /// The rows whose resource is written at all, where that can be asked.
     pub shown: Option<Predicate>,
+    /// How its rows are written, where the mapping says that they are.
+    pub write: Option<super::write::Rules>,
 }
 
 /// One-to-many rows of a source.
@@ -54,6 +56,8 @@ pub(super) struct ChildRows {
     pub own: Vec<Slot>,
     /// The parent's columns, in the same order.
     pub parent: Vec<Slot>,
+    /// What `filter` is made of.
+    pub conditions: Vec<(ColumnRef, Test)>,
 }
 
 /// A part of a template.

@@ -10,6 +10,8 @@ mod settings;
 mod template;
 mod transforms;
 mod warnings;
+mod write;
+mod write_children;
 
 use std::collections::HashMap;
 use std::sync::Arc;

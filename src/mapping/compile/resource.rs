@@ -11,7 +11,7 @@ use crate::mapping::lens::{Lens, Target};
 use crate::mapping::plan::{Child, ColumnRef, Join, KeyedRead, Predicate, Select, Written};
 use crate::mapping::problem::{did_you_mean, pointer};
 use crate::mapping::search;
-use crate::mapping::tree::{ChildRows, Member, Object, Source, Tree};
+use crate::mapping::tree::{ChildRows, Member, Object, Source, Test, Tree};
 
 use super::scope::{Scope, relation, stored};
 use super::{Builder, Compiler};
@@ -23,6 +23,8 @@ pub(super) struct Head<'c> {
     pub at: String,
     pub scope: Scope<'c>,
     pub filter: Predicate,
+    /// What the filter is made of.
+    pub conditions: Vec<(ColumnRef, Test)>,
     pub target: Arc<Target>,
 }
 
@@ -35,7 +37,7 @@ fn meta_lens(root: &Object, name: &str) -> Option<Lens> {
     }
 }
 
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "name",
     "type",
     "from",
@@ -46,6 +48,7 @@ const PARTS: [&str; 11] = [
     "last_updated",
     "map",
     "search",
+    "write",
     "description",
 ];
 
@@ -82,12 +85,13 @@ impl<'c> Compiler<'c> {
         };
         self.joins(&mut scope, node.get("join"), at);
         let found = self.conditions(&scope, from.get("filter"), &pointer(&from_at, "filter"));
-        let filter = stored(&scope, found, &self.reading);
+        let filter = stored(&scope, found.clone(), &self.reading);
         let key = self.key(&scope, node.get("key"), at)?;
         let id = self.id(node.get("id"), &key, at)?;
         let resource_type = known?.name.to_owned();
         let target = Arc::new(Target { resource_type, id });
-        Some(Head { name: name?, node, at: at.to_owned(), scope, filter, target })
+        let (at, conditions) = (at.to_owned(), found);
+        Some(Head { name: name?, node, at, scope, filter, conditions, target })
     }
 
     fn required_text(&mut self, node: &Node, name: &str, at: &str, what: &str) -> Option<String> {
@@ -128,7 +132,7 @@ impl<'c> Compiler<'c> {
 
     /// Compiles the rest of an entry.
     pub(super) fn source(&mut self, head: Head<'c>) -> Option<Source> {
-        let Head { node, at, mut scope, filter, target, .. } = head;
+        let Head { node, at, mut scope, filter, conditions, target, .. } = head;
         let ty = self.elements.resource(&target.resource_type)?;
         let mut builder = Builder::default();
         let key = target.id.key.iter().map(|c| scope.slot(c.clone())).collect();
@@ -180,10 +184,14 @@ impl<'c> Compiler<'c> {
             params,
             served: Vec::new(),
             shown: None,
+            write: None,
         };
         source.shown = search::shown(&source, &self.reading);
         source.served = search::served(&source, &self.reading);
         self.warn_unindexed(&source, &scope, &at);
+        if let Some(write) = node.get("write") {
+            source.write = self.write(&source, &scope, &conditions, write, &at);
+        }
         Some(source)
     }
 

@@ -313,7 +313,7 @@ impl<'c> Compiler<'c> {
             self.problems.warn(&each_at, "unindexed", message, hint);
         }
         let found = self.conditions(&inner, each.get("filter"), &pointer(&each_at, "filter"));
-        let filter = stored(&inner, found, &self.reading);
+        let filter = stored(&inner, found.clone(), &self.reading);
         let order = self.order(&inner, each.get("order"), &each_at);
         let max = self.max(each.get("max"), &each_at, most);
         let Some(item) = node.get("item") else {
@@ -331,6 +331,7 @@ impl<'c> Compiler<'c> {
             columns: inner.columns.into(),
             own,
             parent,
+            conditions: found,
         });
         Some(Tree::Each(Box::new(Each { child: b.children.len() - 1, max, item })))
     }
