@@ -1,3 +1,5 @@
+//! What is wrong with which element of what was sent.
+
 use std::borrow::Cow;
 
 use serde_json::{Value, json};

@@ -17,7 +17,7 @@ use super::open;
 use super::{
     Admission, BreakerStatus, Dial, LaneSpec, LaneStatus, PoolConfig, PoolFault, TenantLimits,
 };
-use crate::base::{Clock, Deadline, TenantId};
+use crate::base::{Clock, Deadline, TenantId, Timestamp};
 use crate::telemetry::pool_metrics as names;
 
 /// Every tenant's lane, breaker and admission. Cheap to clone.
@@ -113,6 +113,33 @@ impl Pools {
     /// [`PoolFault::Connect`], [`PoolFault::Record`], [`PoolFault::WrongServer`]. By `deadline`:
     /// [`PoolFault::Timeout`].
     pub async fn lease(&self, spec: &LaneSpec, deadline: Deadline) -> Result<Lease, PoolFault> {
+        self.lend(spec, false, deadline).await
+    }
+
+    /// Borrows a connection to write with. A SQLite file has one such connection, and callers wait for it
+    /// in turn; on servers every transaction says for itself that it writes.
+    ///
+    /// # Errors
+    /// As [`Self::lease`].
+    pub async fn lease_writer(
+        &self,
+        spec: &LaneSpec,
+        deadline: Deadline,
+    ) -> Result<Lease, PoolFault> {
+        self.lend(spec, true, deadline).await
+    }
+
+    /// The time, by the clock of the lanes.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    async fn lend(
+        &self,
+        spec: &LaneSpec,
+        writes: bool,
+        deadline: Deadline,
+    ) -> Result<Lease, PoolFault> {
         let tenant = self.inner.tenant(spec.tenant);
         if tenant.revision.fetch_max(spec.revision.0, Ordering::Relaxed) < spec.revision.0 {
             tenant.breaker.reset();
@@ -120,7 +147,7 @@ impl Pools {
         // A lane can be retired between being found and being used; its successor is one step away.
         for _ in 0..4 {
             let lane = self.inner.lane(spec)?;
-            match self.lease_from(&lane, spec, &tenant.breaker, deadline).await {
+            match self.lease_from(&lane, spec, &tenant.breaker, writes, deadline).await {
                 Err(PoolFault::Retired) => {}
                 outcome => return outcome,
             }
@@ -133,10 +160,13 @@ impl Pools {
         lane: &Arc<Lane>,
         spec: &LaneSpec,
         breaker: &Arc<Breaker>,
+        writes: bool,
         deadline: Deadline,
     ) -> Result<Lease, PoolFault> {
         let mut pass = breaker.enter()?;
-        let permit = lane.permit(deadline).await?;
+        let writer = if writes { lane.writing(deadline).await? } else { None };
+        let writes = writer.is_some();
+        let permits = (lane.permit(deadline).await?, writer);
         if !pass.counts() {
             // The breaker changed its mind while this caller waited.
             drop(pass);
@@ -146,14 +176,14 @@ impl Pools {
             return Err(PoolFault::WrongServer);
         }
         let inner = &self.inner;
-        if let Some(mut link) = lane.take() {
+        if let Some(mut link) = lane.take(writes) {
             let config = &inner.config;
             if !link.suspect && link.idle_since.elapsed() < config.check_after_idle {
-                return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permit, pass));
+                return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permits, pass));
             }
             if link.answers(config.check_timeout.min(deadline.remaining())).await {
                 link.suspect = false;
-                return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permit, pass));
+                return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permits, pass));
             }
             // The others on the shelf are older still. A fresh attempt tells what is wrong.
             drop(link);
@@ -161,7 +191,7 @@ impl Pools {
         }
         // The caller's own source: the lane may be older than a reseal of its record.
         let source = Arc::clone(&spec.source);
-        let opened = open::spawn(Arc::clone(inner), Arc::clone(lane), source, permit, pass);
+        let opened = open::spawn(Arc::clone(inner), Arc::clone(lane), source, permits, pass);
         match timeout_at(deadline.at(), opened).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_ended)) => Err(PoolFault::Internal),

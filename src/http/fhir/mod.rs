@@ -1,12 +1,14 @@
 //! The data plane: FHIR R4 for clinicians' applications.
 
 mod address;
+mod bundle;
 mod conduct;
 mod error;
 mod extract;
 mod handlers;
 mod hospital;
 mod negotiate;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,7 @@ use super::request_id;
 use super::route::{Access, Route, Routes};
 use crate::auth::{Authority, Right};
 use crate::control::Control;
+use crate::fhir::elements::Elements;
 use crate::records::ServerDescription;
 use crate::telemetry::traffic::Traffic;
 use crate::tenant::{Session, Tenants};
@@ -43,6 +46,7 @@ struct Inner {
     settings: DataPlaneSettings,
     server: ServerDescription,
     traffic: Traffic,
+    elements: Arc<Elements>,
 }
 
 /// Settings of the data plane.
@@ -66,7 +70,9 @@ impl DataPlane {
         server: ServerDescription,
         traffic: Traffic,
     ) -> Self {
-        Self(Arc::new(Inner { authority, tenants, control, settings, server, traffic }))
+        let elements = Arc::new(Elements::r4());
+        let inner = Inner { authority, tenants, control, settings, server, traffic, elements };
+        Self(Arc::new(inner))
     }
 
     /// Joins a caller's permit with her tenant.
@@ -129,6 +135,15 @@ fn clinical_routes() -> Routes<DataPlane> {
         .post(address::SEARCH_FORM, Access::Read, handlers::search_form)
         .get(address::INSTANCE, Access::Read, handlers::read)
         .get(address::VERSION, Access::Read, handlers::vread)
+        .post(address::TYPE, Access::Write, write::create)
+        .put(address::TYPE, Access::Write, write::update_one)
+        .patch(address::TYPE, Access::Write, write::patch_one)
+        .delete(address::TYPE, Access::Write, write::delete_one)
+        .put(address::INSTANCE, Access::Write, write::update)
+        .patch(address::INSTANCE, Access::Write, write::patch)
+        .delete(address::INSTANCE, Access::Write, write::delete)
+        .post(address::BASE, Access::ReadOrWrite, bundle::bundle)
+        .post(address::BASE_SLASH, Access::ReadOrWrite, bundle::bundle)
 }
 
 /// The data plane's routes.
@@ -141,7 +156,7 @@ pub(super) fn routes() -> Vec<Route> {
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         // `*` would not cover Authorization (Fetch standard, CORS-preflight).
         .allow_headers([
             header::AUTHORIZATION,
@@ -149,6 +164,7 @@ fn cors() -> CorsLayer {
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
             header::IF_MATCH,
+            HeaderName::from_static("if-none-exist"),
             HeaderName::from_static("prefer"),
         ])
         .expose_headers([

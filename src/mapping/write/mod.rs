@@ -43,7 +43,7 @@ pub struct Fresh {
 }
 
 /// Rows that one request may make or take away beside the resource's own.
-pub const MAX_CHILD_ROWS: usize = 500;
+pub const MAX_CHILD_ROWS: usize = 200;
 
 /// A value for a column.
 #[derive(Debug, Clone, PartialEq, Eq)]

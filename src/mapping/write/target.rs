@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::fhir::{Issue, Json};
 use crate::mapping::Compiled;
 use crate::mapping::lens::Reading;
-use crate::mapping::plan::{KeyedRead, Value};
+use crate::mapping::plan::{ColumnRef, KeyedRead, Relation, Value};
 use crate::mapping::render::Page;
 use crate::mapping::rows::Rows;
 use crate::mapping::tree::Source;
@@ -44,7 +44,7 @@ pub struct Creation {
     /// The row.
     pub insert: Change,
     /// The column whose value the database gives; the key is complete with it.
-    pub generated: Option<crate::mapping::plan::ColumnRef>,
+    pub generated: Option<ColumnRef>,
     key: Vec<Option<Value>>,
 }
 
@@ -67,6 +67,11 @@ impl Compiled {
             powers.delete |= rules.delete.is_some();
         }
         powers
+    }
+
+    /// Whether some source of a type fills an element of the resource itself.
+    pub fn fills(&self, ty: &str, element: &str) -> bool {
+        self.of_type(ty).any(|(_, source)| source.root.member(element).is_some())
     }
 
     /// The row a new resource becomes, in the first source that can take all of it; everything that is
@@ -111,6 +116,17 @@ impl Compiled {
 }
 
 impl Target {
+    /// The table its row is in.
+    pub fn table(&self) -> &Relation {
+        &self.source.from
+    }
+
+    /// Its key's columns with their values.
+    pub fn key(&self) -> Vec<(ColumnRef, Value)> {
+        let columns = self.source.key.iter().map(|slot| slot.column.clone());
+        columns.zip(self.key.iter().cloned()).collect()
+    }
+
     fn rules(&self) -> Option<&Rules> {
         self.source.write.as_ref()
     }
@@ -238,7 +254,7 @@ impl Target {
     }
 
     /// The key as the row itself has it, letter by letter.
-    fn row_key(&self, rows: &Rows) -> Vec<(crate::mapping::plan::ColumnRef, Value)> {
+    fn row_key(&self, rows: &Rows) -> Vec<(ColumnRef, Value)> {
         let row = rows.row(0);
         let cell = |slot: &crate::mapping::lens::Slot| {
             let text = row.and_then(|row| row.get(slot.cell)).unwrap_or_default().to_owned();
