@@ -131,6 +131,9 @@ impl fmt::Debug for Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
+    /// A change is about to be made last; what came of it stands in a later event of the same request, and
+    /// where there is none, nobody knows.
+    Begun,
     /// Answered.
     Success,
     /// Refused: not permitted.

@@ -12,12 +12,16 @@ pub enum FaultKind {
     Forbidden,
     /// There is no such thing, or none the caller may know of. 404.
     NotFound,
+    /// There is such a thing, and this cannot be done to it. 405.
+    NotAllowed,
     /// The change collides with the present state. 409.
     Conflict,
     /// `If-Match` names another state. 412.
     Stale,
     /// The request is larger than allowed. 413.
     TooLarge,
+    /// Well-formed, and not something the tenant's database or mapping can take. 422.
+    Unprocessable,
     /// The caller's own tenant is over its rate or concurrency limit. 429.
     Throttled,
     /// The tenant's mapping does not fit its database (table, column or right missing). 500.
@@ -40,9 +44,11 @@ impl FaultKind {
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::NotAllowed => "not_allowed",
             Self::Conflict => "conflict",
             Self::Stale => "stale",
             Self::TooLarge => "too_large",
+            Self::Unprocessable => "unprocessable",
             Self::Throttled => "throttled",
             Self::Mapping => "mapping",
             Self::Integrity => "integrity",

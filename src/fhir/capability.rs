@@ -41,6 +41,19 @@ pub struct TypeCapability {
     pub search_params: Vec<SearchParamCapability>,
     /// `no-version`, `versioned` or `versioned-update`.
     pub versioning: &'static str,
+    /// Whether new resources, changes and deletions may depend on a search.
+    pub conditional: Conditional,
+}
+
+/// Which interactions may depend on a search.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Conditional {
+    /// `If-None-Exist`.
+    pub create: bool,
+    /// `PUT` to a type.
+    pub update: bool,
+    /// `DELETE` of a type; of one match only.
+    pub delete: bool,
 }
 
 /// One search parameter.
@@ -66,8 +79,15 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
             "type": ty.resource_type,
             "interaction": interactions,
             "versioning": ty.versioning,
-            "searchParam": params,
         });
+        let Conditional { create, update, delete } = ty.conditional;
+        if create || update || delete {
+            resource["updateCreate"] = json!(false);
+            resource["conditionalCreate"] = json!(create);
+            resource["conditionalUpdate"] = json!(update);
+            resource["conditionalDelete"] = json!(if delete { "single" } else { "not-supported" });
+        }
+        resource["searchParam"] = json!(params);
         match ty.resource_type.as_str() {
             "Patient" => resource["operation"] = json!([export("patient-export")]),
             "Group" => resource["operation"] = json!([export("group-export")]),
@@ -95,6 +115,7 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
     if !types.is_empty() {
         rest["resource"] = types.iter().map(resource).collect();
         rest["operation"] = json!([export("export")]);
+        rest["interaction"] = json!([{ "code": "batch" }, { "code": "transaction" }]);
     }
     json!({
         "resourceType": "CapabilityStatement",
@@ -136,6 +157,7 @@ mod tests {
                 kind: ParamKind::Date,
             }],
             versioning: "no-version",
+            conditional: Conditional::default(),
         }];
         for types in [&types[..], &[]] {
             let json: Value = serde_json::from_str(&statement(&server, types)).unwrap();

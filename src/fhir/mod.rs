@@ -6,10 +6,15 @@ pub mod capability;
 pub mod compartment;
 pub mod elements;
 mod fault;
+pub mod issue;
 pub mod json;
+pub mod judge;
 pub mod params;
 pub mod primitive;
 pub mod query;
+pub mod tree;
 
 pub use fault::QueryFault;
+pub use issue::Issue;
 pub use query::SearchQuery;
+pub use tree::Json;

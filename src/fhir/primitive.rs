@@ -63,6 +63,32 @@ pub fn decimal(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(out))
 }
 
+/// The digits of a JSON number written out: an exponent is carried out, trailing zeros are kept. `None`
+/// for one of more than 60 characters.
+pub fn plain_decimal(text: &str) -> Option<Cow<'_, str>> {
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return decimal(text) };
+    let exponent: i32 = exponent.parse().ok().filter(|e: &i32| e.abs() <= 60)?;
+    let (sign, digits) = match mantissa.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", mantissa),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all = format!("{whole}{fraction}");
+    let point = i32::try_from(whole.len()).ok()?.checked_add(exponent)?;
+    let length = i32::try_from(all.len()).ok()?;
+    let plain = if point <= 0 {
+        let zeros = usize::try_from(-point).ok()?;
+        format!("{sign}0.{}{all}", "0".repeat(zeros))
+    } else if point >= length {
+        let zeros = usize::try_from(point - length).ok()?;
+        format!("{sign}{all}{}", "0".repeat(zeros))
+    } else {
+        let (whole, fraction) = all.split_at_checked(usize::try_from(point).ok()?)?;
+        format!("{sign}{whole}.{fraction}")
+    };
+    decimal(&plain).map(|text| Cow::Owned(text.into_owned()))
+}
+
 /// A whole number without needless zeros or a plus sign, of at most 64 bits.
 pub fn integer(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -235,6 +261,20 @@ mod tests {
             ("1,5", None),
         ] {
             assert_eq!(decimal(given).as_deref(), want, "{given}");
+        }
+    }
+
+    #[test]
+    fn exponents_are_carried_out() {
+        for (given, want) in [
+            ("1.50", Some("1.50")),
+            ("1e3", Some("1000")),
+            ("-1.25E-2", Some("-0.0125")),
+            ("12.345e1", Some("123.45")),
+            ("1e99", None),
+            ("1e", None),
+        ] {
+            assert_eq!(plain_decimal(given).as_deref(), want, "{given}");
         }
     }
 

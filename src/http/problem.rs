@@ -93,6 +93,8 @@ fn status(kind: FaultKind) -> StatusCode {
         FaultKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         FaultKind::Forbidden => StatusCode::FORBIDDEN,
         FaultKind::NotFound => StatusCode::NOT_FOUND,
+        FaultKind::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        FaultKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
         FaultKind::Conflict => StatusCode::CONFLICT,
         FaultKind::Stale => StatusCode::PRECONDITION_FAILED,
         FaultKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

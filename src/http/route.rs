@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post, put};
 
 use super::{admin, fhir};
 
@@ -17,6 +17,10 @@ pub enum Access {
     PublicOrRead,
     /// Clinicians who may read.
     Read,
+    /// Clinicians who may write.
+    Write,
+    /// Clinicians who may read or write.
+    ReadOrWrite,
     /// A hospital's own administrator.
     HospitalAdmin,
     /// The platform's operators.
@@ -35,6 +39,8 @@ impl Access {
             Self::Public => ["in"; 6],
             Self::PublicOrRead => ["in", "in", "403", "403", "401", "401"],
             Self::Read => ["401", "in", "403", "403", "401", "401"],
+            Self::Write => ["401", "403", "in", "403", "401", "401"],
+            Self::ReadOrWrite => ["401", "in", "in", "403", "401", "401"],
             Self::HospitalAdmin => ["401", "403", "403", "in", "401", "401"],
             Self::Operator => ["401", "401", "401", "401", "in", "401"],
         }
@@ -105,6 +111,28 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     ) -> Self {
         self.row("POST", path, access);
         self.router = self.router.route(path, post(handler));
+        self
+    }
+
+    pub(super) fn put<H: Handler<T, S>, T: 'static>(
+        mut self,
+        path: &str,
+        access: Access,
+        handler: H,
+    ) -> Self {
+        self.row("PUT", path, access);
+        self.router = self.router.route(path, put(handler));
+        self
+    }
+
+    pub(super) fn patch<H: Handler<T, S>, T: 'static>(
+        mut self,
+        path: &str,
+        access: Access,
+        handler: H,
+    ) -> Self {
+        self.row("PATCH", path, access);
+        self.router = self.router.route(path, patch(handler));
         self
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::{Clock, SystemClock};
-use crate::fhir::capability::{SearchParamCapability, TypeCapability};
+use crate::fhir::capability::{Conditional, SearchParamCapability, TypeCapability};
 
 use super::MappingProblem;
 use super::catalog::{Catalog, Table};
@@ -132,11 +132,25 @@ impl Compiled {
                 let versioned = self.versioned(ty);
                 let mut interactions = vec!["read", "search-type"];
                 interactions.extend(versioned.then_some("vread"));
+                let powers = self.powers(ty);
+                interactions.extend(powers.create.then_some("create"));
+                interactions
+                    .extend(powers.update.then_some(["update", "patch"]).into_iter().flatten());
+                interactions.extend(powers.delete.then_some("delete"));
                 TypeCapability {
                     resource_type: ty.to_owned(),
                     interactions,
                     search_params,
-                    versioning: if versioned { "versioned" } else { "no-version" },
+                    versioning: match (versioned, powers.update) {
+                        (true, true) => "versioned-update",
+                        (true, false) => "versioned",
+                        (false, _) => "no-version",
+                    },
+                    conditional: Conditional {
+                        create: powers.create,
+                        update: powers.create && powers.update,
+                        delete: powers.delete,
+                    },
                 }
             })
             .collect()

@@ -21,6 +21,7 @@ mod search;
 mod sources;
 mod syntax;
 mod tree;
+mod write;
 
 pub use compile::compile;
 pub use compiled::{Compiled, PlannedRead, PlannedSource};
@@ -31,6 +32,10 @@ pub use render::Page;
 pub use report::{RenderReport, RowOutcome, Shown};
 pub use search::{PageRequest, Position, SearchPlan};
 pub use sources::DeclaredSource;
+pub use write::{
+    Change, ChangeKind, Confirmed, Creation, Fresh, MAX_CHILD_ROWS, Powers, Promises, Set, Target,
+    Update, shows,
+};
 
 #[cfg(test)]
 mod tests;

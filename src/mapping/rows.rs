@@ -74,6 +74,11 @@ impl Rows {
         Some(Row { text: &self.text, cells })
     }
 
+    /// A row in which every cell is NULL.
+    pub fn nothing(&self) -> Row<'_> {
+        Row { text: &self.text, cells: &[] }
+    }
+
     /// All rows in order.
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.len()).filter_map(|index| self.row(index))

@@ -51,6 +51,8 @@ pub(super) struct Source {
     pub shown: Option<Predicate>,
     /// Whether what it shows depends on the present time.
     pub timed: bool,
+    /// How its rows are written, where the mapping says that they are.
+    pub write: Option<super::write::Rules>,
 }
 
 /// One-to-many rows of a source.
@@ -67,6 +69,8 @@ pub(super) struct ChildRows {
     pub own: Vec<Slot>,
     /// The parent's columns, in the same order.
     pub parent: Vec<Slot>,
+    /// What `filter` is made of.
+    pub conditions: Vec<(ColumnRef, Test)>,
 }
 
 /// A part of a template.
@@ -131,6 +135,16 @@ pub(super) struct Each {
     pub rows: EachRows,
     pub max: usize,
     pub item: Tree,
+}
+
+impl Each {
+    /// Which of [`Source::children`] its items come from, if they come from one-to-many rows.
+    pub fn child(&self) -> Option<usize> {
+        match self.rows {
+            EachRows::Child(child) => Some(child),
+            EachRows::Parts { .. } => None,
+        }
+    }
 }
 
 /// Where the items of an [`Each`] come from.

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::link::{Counters, Link};
 use super::{LaneSpec, LaneStatus, PoolFault, RecordMark};
-use crate::base::{Deadline, ServerIdentity, Timestamp};
+use crate::base::{Deadline, Engine, ServerIdentity, Timestamp};
 use crate::telemetry::pool_metrics as names;
 
 /// One tenant's connections.
@@ -22,6 +22,8 @@ use crate::telemetry::pool_metrics as names;
 pub(crate) struct Lane {
     pub(crate) spec: LaneSpec,
     pub(crate) permits: Arc<Semaphore>,
+    /// The one who writes to a SQLite file. Its connection comes on top of the readers' limit.
+    pub(crate) writer: Arc<Semaphore>,
     pub(crate) counters: Arc<Counters>,
     /// Lives in every connection and every attempt; a retired lane ends when all are gone.
     pub(crate) tracker: TaskTracker,
@@ -62,6 +64,7 @@ impl Lane {
         Self {
             spec,
             permits: Arc::new(Semaphore::new(max)),
+            writer: Arc::new(Semaphore::new(1)),
             counters: Arc::default(),
             tracker: TaskTracker::new(),
             killed: CancellationToken::new(),
@@ -129,16 +132,36 @@ impl Lane {
         self.silent.load(Relaxed)
     }
 
+    /// Waits to be the one who writes, in turn, where there can be one only.
+    pub(crate) async fn writing(
+        &self,
+        deadline: Deadline,
+    ) -> Result<Option<OwnedSemaphorePermit>, PoolFault> {
+        if self.spec.engine != Engine::Sqlite {
+            return Ok(None);
+        }
+        let until = deadline.within(self.spec.limits.acquire_timeout).at();
+        match timeout_at(until, Arc::clone(&self.writer).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Some(permit)),
+            Ok(Err(_closed)) => Err(PoolFault::Retired),
+            Err(_elapsed) => {
+                self.saturated();
+                Err(PoolFault::AcquireTimeout)
+            }
+        }
+    }
+
     fn saturated(&self) {
         self.counters.saturated.fetch_add(1, Relaxed);
         counter!(names::SATURATED, names::TENANT => self.spec.tenant.to_string()).increment(1);
     }
 
-    /// The connection put back last. For holders of a permit.
-    pub(crate) fn take(&self) -> Option<Link> {
+    /// The connection put back last that can write, or that only reads. For holders of a permit.
+    pub(crate) fn take(&self, writes: bool) -> Option<Link> {
         let mut shelf = self.shelf();
         shelf.used = Instant::now();
-        shelf.idle.pop()
+        let at = shelf.idle.iter().rposition(|link| link.writes == writes)?;
+        Some(shelf.idle.remove(at))
     }
 
     /// Puts a clean connection back; returns it when the lane takes none.
@@ -176,6 +199,7 @@ impl Lane {
             return None;
         }
         self.permits.close();
+        self.writer.close();
         self.tracker.close();
         Some(std::mem::take(&mut shelf.idle))
     }

@@ -33,10 +33,15 @@ pub struct Lease {
     dirty: bool,
 }
 
+/// The right to a connection, and where it is wanted the right to be the one who writes.
+pub(crate) type Permits = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
 /// What is given back.
 struct Held {
     link: Link,
     permit: OwnedSemaphorePermit,
+    /// The right to be the one who writes, where there can be one only.
+    writer: Option<OwnedSemaphorePermit>,
     pass: Pass,
 }
 
@@ -66,11 +71,11 @@ impl Lease {
         pools: Arc<Inner>,
         lane: Arc<Lane>,
         link: Link,
-        permit: OwnedSemaphorePermit,
+        (permit, writer): Permits,
         pass: Pass,
     ) -> Self {
         let (identity, facts) = (Arc::clone(&link.identity), Arc::clone(&link.facts));
-        let held = Some(Held { link, permit, pass });
+        let held = Some(Held { link, permit, writer, pass });
         Self { pools, lane, identity, facts, held, dirty: false }
     }
 
@@ -206,7 +211,7 @@ impl Lease {
 
     /// Puts a clean connection back, unless something speaks against it.
     fn give_back(&mut self) {
-        let Some(Held { link, permit, pass }) = self.held.take() else { return };
+        let Some(Held { link, permit, writer, pass }) = self.held.take() else { return };
         drop(pass);
         let config = &self.pools.config;
         let keep = link.opened_at.elapsed() < config.max_age && !self.pools.budget_is_wanted();
@@ -215,7 +220,7 @@ impl Lease {
             let limit = config.close_timeout;
             background(async move {
                 link.close(limit).await;
-                drop(permit);
+                drop((permit, writer));
             });
         }
     }
@@ -245,7 +250,7 @@ pub(crate) fn background(work: impl Future<Output = ()> + Send + 'static) {
 /// and closes the connection. Keeps the permit meanwhile, so that the tenant's database never sees more
 /// connections than the lane may hold.
 async fn clear_away(pools: &Inner, lane: &Lane, held: Held, why: GivenUp) {
-    let Held { mut link, permit, mut pass } = held;
+    let Held { mut link, permit, writer, mut pass } = held;
     let config = &pools.config;
     let cancelled = match why {
         GivenUp::Over | GivenUp::Silent => Ok(()),
@@ -276,5 +281,5 @@ async fn clear_away(pools: &Inner, lane: &Lane, held: Held, why: GivenUp) {
     } else {
         link.close_hard(config.close_timeout).await;
     }
-    drop(permit);
+    drop((permit, writer));
 }

@@ -60,6 +60,8 @@ pub(crate) struct Link {
     pub(crate) facts: Arc<ServerFacts>,
     pub(crate) opened_at: Instant,
     pub(crate) idle_since: Instant,
+    /// A SQLite file opened for writing; servers' connections serve both.
+    pub(crate) writes: bool,
     /// Check it before the next use, however short it sat.
     pub(crate) suspect: bool,
     pub(crate) tally: Tally,

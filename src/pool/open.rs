@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::FutureExt as _;
 use metrics::counter;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::breaker::Pass;
-use super::dial::{DialClass, DialFault};
+use super::dial::{DialClass, DialFault, SessionSettings};
 use super::fault::dial_code;
 use super::lane::Lane;
-use super::lease::Lease;
+use super::lease::{Lease, Permits};
 use super::link::{Link, Tally};
 use super::pools::Inner;
 use super::verdict::Verdict;
@@ -36,23 +36,24 @@ pub(crate) fn spawn(
     pools: Arc<Inner>,
     lane: Arc<Lane>,
     source: Arc<dyn RecordSource>,
-    permit: OwnedSemaphorePermit,
+    permits: Permits,
     mut pass: Pass,
     patience: Deadline,
 ) -> oneshot::Receiver<Result<Lease, PoolFault>> {
     let (sender, receiver) = oneshot::channel();
     let alive = lane.tracker.token();
     tokio::spawn(async move {
-        let outcome = connect(&pools, &lane, &*source, &mut pass, patience).await;
+        let writes = permits.1.is_some();
+        let outcome = connect(&pools, &lane, &*source, writes, &mut pass, patience).await;
         let answer = match outcome {
             Ok(link) if lane.is_retired() => {
                 link.close(pools.config.close_timeout).await;
                 Err(PoolFault::Retired)
             }
-            Ok(link) => Ok(Lease::new(pools, lane, link, permit, pass)),
+            Ok(link) => Ok(Lease::new(pools, lane, link, permits, pass)),
             Err(fault) => {
                 // The permit and the pass are free before the caller hears of it.
-                drop((permit, pass));
+                drop((permits, pass));
                 Err(fault)
             }
         };
@@ -67,6 +68,7 @@ async fn connect(
     pools: &Inner,
     lane: &Lane,
     source: &dyn RecordSource,
+    writes: bool,
     pass: &mut Pass,
     patience: Deadline,
 ) -> Result<Link, PoolFault> {
@@ -76,11 +78,11 @@ async fn connect(
     let tenant = lane.spec.tenant;
     let budget = pools.budget_permit(patience).await?;
     let deadline = Deadline::after(pools.config.connect_timeout);
-    match dial(pools, lane, source, deadline).await {
+    match dial(pools, lane, source, writes, deadline).await {
         Ok(dialled) => {
             let alive = lane.tracker.token();
             let tally = Tally::new(Arc::clone(&lane.counters), budget, alive);
-            accept(pools, lane, dialled, tally).await
+            accept(pools, lane, dialled, writes, tally).await
         }
         Err(fault) => {
             let code = fault.code();
@@ -101,13 +103,15 @@ async fn dial(
     pools: &Inner,
     lane: &Lane,
     source: &dyn RecordSource,
+    writes: bool,
     deadline: Deadline,
 ) -> Result<Dialled, PoolFault> {
     let record = timeout_at(deadline.at(), source.record()).await.map_err(|_| {
         PoolFault::Record(RecordFault::new(FaultKind::Unavailable, "it took too long"))
     })??;
-    let session = &lane.spec.limits.session;
-    let open = AssertUnwindSafe(pools.dialer.open(&record, session, deadline)).catch_unwind();
+    let session = lane.spec.limits.session.clone();
+    let session = SessionSettings { read_only: session.read_only && !writes, ..session };
+    let open = AssertUnwindSafe(pools.dialer.open(&record, &session, deadline)).catch_unwind();
     match timeout_at(deadline.at(), open).await {
         Ok(Ok(opened)) => Ok(opened?),
         Ok(Err(_panic)) => Err(DialFault::hostile("opening it made the driver panic").into()),
@@ -120,6 +124,7 @@ async fn accept(
     pools: &Inner,
     lane: &Lane,
     dialled: Dialled,
+    writes: bool,
     tally: Tally,
 ) -> Result<Link, PoolFault> {
     let now = Instant::now();
@@ -130,6 +135,7 @@ async fn accept(
         facts: Arc::new(dialled.facts),
         opened_at: now,
         idle_since: now,
+        writes,
         suspect: false,
         tally,
     };

@@ -17,7 +17,7 @@ use super::open;
 use super::{
     Admission, BreakerStatus, Dial, LaneSpec, LaneStatus, PoolConfig, PoolFault, TenantLimits,
 };
-use crate::base::{Clock, Deadline, TenantId};
+use crate::base::{Clock, Deadline, TenantId, Timestamp};
 use crate::telemetry::pool_metrics as names;
 
 /// Every tenant's lane, breaker and admission. Cheap to clone.
@@ -116,6 +116,33 @@ impl Pools {
     /// [`PoolFault::Connect`], [`PoolFault::Record`], [`PoolFault::WrongServer`]. By an earlier `deadline`:
     /// [`PoolFault::Timeout`].
     pub async fn lease(&self, spec: &LaneSpec, deadline: Deadline) -> Result<Lease, PoolFault> {
+        self.lend(spec, false, deadline).await
+    }
+
+    /// Borrows a connection to write with. A SQLite file has one such connection, and callers wait for it
+    /// in turn; on servers every transaction says for itself that it writes.
+    ///
+    /// # Errors
+    /// As [`Self::lease`].
+    pub async fn lease_writer(
+        &self,
+        spec: &LaneSpec,
+        deadline: Deadline,
+    ) -> Result<Lease, PoolFault> {
+        self.lend(spec, true, deadline).await
+    }
+
+    /// The time, by the clock of the lanes.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    async fn lend(
+        &self,
+        spec: &LaneSpec,
+        writes: bool,
+        deadline: Deadline,
+    ) -> Result<Lease, PoolFault> {
         let tenant = self.inner.tenant(spec.tenant);
         if tenant.revision.fetch_max(spec.revision.0, Ordering::Relaxed) < spec.revision.0 {
             tenant.breaker.reset();
@@ -124,7 +151,7 @@ impl Pools {
         // A lane can be retired between being found and being used; its successor is one step away.
         for _ in 0..4 {
             let lane = self.inner.lane(spec)?;
-            match self.lease_from(&lane, spec, &tenant.breaker, patience).await {
+            match self.lease_from(&lane, spec, &tenant.breaker, writes, patience).await {
                 Err(PoolFault::Retired) => {}
                 Err(PoolFault::AcquireTimeout) if deadline.passed() => {
                     return Err(PoolFault::Timeout);
@@ -140,10 +167,13 @@ impl Pools {
         lane: &Arc<Lane>,
         spec: &LaneSpec,
         breaker: &Arc<Breaker>,
+        writes: bool,
         patience: Deadline,
     ) -> Result<Lease, PoolFault> {
         let mut pass = breaker.enter()?;
-        let permit = lane.permit(patience).await?;
+        let writer = if writes { lane.writing(patience).await? } else { None };
+        let writes = writer.is_some();
+        let permits = (lane.permit(patience).await?, writer);
         if !pass.counts() {
             // The breaker changed its mind while this caller waited.
             drop(pass);
@@ -153,7 +183,7 @@ impl Pools {
             return Err(PoolFault::WrongServer);
         }
         let inner = &self.inner;
-        while let Some(mut link) = lane.take() {
+        while let Some(mut link) = lane.take(writes) {
             if !link.is_quiet() {
                 // A reply nobody asked for would be read as the next one; a farewell is for all.
                 lane.distrust();
@@ -161,11 +191,11 @@ impl Pools {
             }
             let config = &inner.config;
             if !link.suspect && link.idle_since.elapsed() < config.check_after_idle {
-                return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permit, pass));
+                return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permits, pass));
             }
             if link.answers(config.check_timeout.min(patience.remaining())).await {
                 link.suspect = false;
-                return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permit, pass));
+                return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permits, pass));
             }
             // The others on the shelf are older still. A fresh attempt tells what is wrong.
             drop(link);
@@ -174,7 +204,7 @@ impl Pools {
         // The caller's own source: the lane may be older than a reseal of its record.
         let source = Arc::clone(&spec.source);
         let opened =
-            open::spawn(Arc::clone(inner), Arc::clone(lane), source, permit, pass, patience);
+            open::spawn(Arc::clone(inner), Arc::clone(lane), source, permits, pass, patience);
         // The attempt knows better than the clock what it waited for.
         let until = patience.at() + WORD;
         tokio::select! {

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use crate::audit::{AccessEvent, Action, Actor, ActorKind, Outcome, Receipt, Target};
-use crate::auth::{FhirRead, Principal};
+use crate::auth::{Principal, Right};
 use crate::tenant::{Session, TenantFault};
 
 /// Bytes that may leave: the access they came from is on disk.
@@ -48,7 +48,7 @@ impl Unreleased {
 }
 
 /// A FHIR instant as HTTP spells it.
-fn http_date(instant: &str) -> Option<String> {
+pub(super) fn http_date(instant: &str) -> Option<String> {
     let at: jiff::Timestamp = instant.parse().ok()?;
     Some(at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
@@ -61,8 +61,8 @@ pub(super) struct Access<'a> {
 }
 
 /// Writes a successful access down and releases what it found.
-pub(super) async fn release(
-    session: &Session<FhirRead>,
+pub(super) async fn release<R: Right>(
+    session: &Session<R>,
     access: Access<'_>,
     found: Unreleased,
 ) -> Result<Answer, TenantFault> {
@@ -71,8 +71,8 @@ pub(super) async fn release(
 }
 
 /// Writes an access down that gave nothing.
-pub(super) async fn write_down(
-    session: &Session<FhirRead>,
+pub(super) async fn write_down<R: Right>(
+    session: &Session<R>,
     access: Access<'_>,
     outcome: Outcome,
     status: u16,
@@ -80,8 +80,8 @@ pub(super) async fn write_down(
     session.record(event(session, access, outcome, status)).await.map(drop)
 }
 
-fn event(
-    session: &Session<FhirRead>,
+pub(super) fn event<R: Right>(
+    session: &Session<R>,
     access: Access<'_>,
     outcome: Outcome,
     status: u16,

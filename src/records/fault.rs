@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use crate::base::{Fault, FaultKind};
-use crate::fhir::QueryFault;
+use crate::fhir::{Issue, QueryFault};
 use crate::mapping::PlanFault;
 use crate::pool::PoolFault;
 use crate::store::StoreFault;
@@ -34,6 +34,42 @@ pub enum RecordsFault {
     /// A page ended at a row whose key cannot be found again, so that the next page would be lost.
     #[error("a page ended at a row whose key cannot be found again")]
     NoKey,
+    /// A body is no JSON, or not strictly.
+    #[error(transparent)]
+    Body(#[from] crate::fhir::tree::Malformed),
+    /// A body is no resource of FHIR R4.
+    #[error("the body is no resource of FHIR R4")]
+    Invalid(Vec<Issue>),
+    /// A resource cannot be stored as it was sent.
+    #[error("the resource cannot be stored as it was sent")]
+    Refused(Vec<Issue>),
+    /// Something is there already, or still pointed to.
+    #[error("the change collides with what is there")]
+    Collides(Vec<Issue>),
+    /// The mapping does not let such resources be written in that way.
+    #[error("the mapping does not let it be written")]
+    NotWritable(&'static str),
+    /// An update of what is not there; ids are the hospital's to give.
+    #[error("an update of what is not there")]
+    NothingToUpdate,
+    /// `If-Match` names another version.
+    #[error("the version is another one")]
+    Stale,
+    /// A condition matches several resources.
+    #[error("the condition matches several resources")]
+    Several,
+    /// The connection was lost while the change was made last.
+    #[error("the connection was lost at COMMIT; whether the change was stored is unknown")]
+    Unknown,
+    /// A task of ours ended without an answer.
+    #[error("a write ended without an answer")]
+    Internal,
+    /// A fault of one entry of a transaction, counted from 0.
+    #[error("entry {0}: {1}")]
+    Entry(usize, Box<RecordsFault>),
+    /// A request that contradicts itself.
+    #[error("the request contradicts itself")]
+    Request(&'static str),
     /// The query cannot be understood.
     #[error(transparent)]
     Query(#[from] QueryFault),
@@ -52,6 +88,14 @@ pub enum RecordsFault {
 }
 
 impl RecordsFault {
+    /// What is wrong with which element, where that is known.
+    pub fn issues(&self) -> &[Issue] {
+        match self {
+            Self::Invalid(issues) | Self::Refused(issues) | Self::Collides(issues) => issues,
+            _ => &[],
+        }
+    }
+
     fn inner(&self) -> Option<&dyn Fault> {
         Some(match self {
             Self::Query(fault) => fault,
@@ -59,6 +103,7 @@ impl RecordsFault {
             Self::Tenant(fault) => fault,
             Self::Store(fault) => fault,
             Self::Pool(fault) => fault,
+            Self::Entry(_, fault) => &**fault,
             _ => return None,
         })
     }
@@ -71,6 +116,12 @@ impl Fault for RecordsFault {
             Self::Cursor | Self::NotByPatient(_) => FaultKind::Invalid,
             Self::Exporting => FaultKind::Throttled,
             Self::Scope => FaultKind::Forbidden,
+            Self::Body(_) | Self::Invalid(_) | Self::Request(_) => FaultKind::Invalid,
+            Self::Refused(_) => FaultKind::Unprocessable,
+            Self::Collides(_) => FaultKind::Conflict,
+            Self::NotWritable(_) | Self::NothingToUpdate => FaultKind::NotAllowed,
+            Self::Stale | Self::Several => FaultKind::Stale,
+            Self::Unknown | Self::Internal => FaultKind::Internal,
             Self::Unrenderable | Self::NoKey => FaultKind::Mapping,
             other => other.inner().map_or(FaultKind::Internal, Fault::kind),
         }
@@ -89,6 +140,24 @@ impl Fault for RecordsFault {
             Self::Exporting => "Other exports of this hospital are under way; come again.".into(),
             Self::Scope => crate::tenant::FORBIDDEN_MESSAGE.into(),
             Self::Unrenderable => "The record lacks an element that FHIR demands.".into(),
+            Self::Body(malformed) => malformed.to_string().into(),
+            Self::Invalid(_) => "The body is no resource of FHIR R4.".into(),
+            Self::Refused(_) => "The resource cannot be stored as it was sent.".into(),
+            Self::Collides(_) => "The change collides with what is there.".into(),
+            Self::NotWritable(what) => {
+                format!("This organisation does not take {what} of this type.").into()
+            }
+            Self::NothingToUpdate => {
+                "There is no such resource, and ids are given by the organisation's database.".into()
+            }
+            Self::Stale => "The resource has another version by now; read it again.".into(),
+            Self::Several => "The condition matches several resources; nothing was done.".into(),
+            Self::Unknown => {
+                "The connection was lost while the change was being stored. Nobody knows whether it was; read before you try again.".into()
+            }
+            Self::Internal => "the request cannot be answered".into(),
+            Self::Request(what) => (*what).into(),
+            Self::Entry(at, fault) => format!("Entry {at}: {}", fault.client_message()).into(),
             Self::NoKey => {
                 "The records cannot be given page by page: one of them has no usable key.".into()
             }

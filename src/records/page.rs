@@ -1,7 +1,7 @@
 //! What is wanted of each resource, and counting what could not be rendered.
 
 use super::fault::RecordsFault;
-use crate::auth::FhirRead;
+use crate::auth::Right;
 use crate::fhir::query::Summary;
 use crate::fhir::{QueryFault, SearchQuery};
 use crate::mapping::{RenderReport, Shown};
@@ -22,7 +22,7 @@ pub(super) fn shown(query: &SearchQuery) -> Result<Shown, RecordsFault> {
 }
 
 /// Counts cells and rows that could not be rendered; the log names elements, never values.
-pub(super) fn count(session: &Session<FhirRead>, report: &RenderReport) {
+pub(super) fn count<R: Right>(session: &Session<R>, report: &RenderReport) {
     let bad: u64 = report.bad_cells().map(|(_, count)| u64::from(count)).sum();
     let left_out: u64 = report.rows_left_out().map(|(_, count)| u64::from(count)).sum();
     if bad == 0 && left_out == 0 {

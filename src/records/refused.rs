@@ -12,6 +12,8 @@ pub enum Attempt<'a> {
     Read(&'a str, &'a str),
     /// Searching a type.
     Search(&'a str),
+    /// Writing: what was tried, type and id, which is empty where there is none.
+    Write(Action, &'a str, &'a str),
     /// Something else, by a fixed name such as `mapping.publish`.
     Other(&'static str),
 }
@@ -29,6 +31,10 @@ pub async fn note_refused(
     let (action, resource_type, target) = match attempt {
         Attempt::Read(resource, id) => (Action::Read, Some(resource), Target::One(id.to_owned())),
         Attempt::Search(resource) => (Action::Search, Some(resource), Target::None),
+        Attempt::Write(action, resource, "") => (action, Some(resource), Target::None),
+        Attempt::Write(action, resource, id) => {
+            (action, Some(resource), Target::One(id.to_owned()))
+        }
         Attempt::Other(what) => (Action::Operate(what), None, Target::None),
     };
     let event = AccessEvent {

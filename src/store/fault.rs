@@ -46,6 +46,15 @@ pub enum StoreFault {
     /// The catalogue answered something that is not its documented shape.
     #[error("the database's own catalogue gave an unexpected answer")]
     Catalogue,
+    /// A change broke a rule of the database; nothing was stored.
+    #[error("a change broke a rule of the database ({:?})", .0.kind)]
+    Rule(super::rule::Breach),
+    /// Somebody else was changing the same rows; nothing was stored.
+    #[error("another transaction was in the way")]
+    Contended,
+    /// A table's engine cannot take a change back.
+    #[error("a table of the database cannot roll back")]
+    CannotUndo,
     /// Dialling, leasing or the database itself failed.
     #[error("the database did not answer the query: {}", .0.kind().as_str())]
     Database(Box<dyn Fault + Send + Sync>),
@@ -57,7 +66,11 @@ impl Fault for StoreFault {
             Self::Write(WriteFault::TooLong | WriteFault::TooMany) | Self::TooLarge { .. } => {
                 FaultKind::Invalid
             }
-            Self::Write(WriteFault::Identifier) | Self::TooManyTables { .. } => FaultKind::Mapping,
+            Self::Write(WriteFault::Identifier) | Self::TooManyTables { .. } | Self::CannotUndo => {
+                FaultKind::Mapping
+            }
+            Self::Rule(_) => FaultKind::Invalid,
+            Self::Contended => FaultKind::Conflict,
             // Values and shapes are checked before a plan is made.
             Self::Write(_) | Self::Catalogue => FaultKind::Internal,
             Self::Database(fault) => fault.kind(),
@@ -72,6 +85,13 @@ impl Fault for StoreFault {
             }
             Self::Write(_) | Self::TooManyTables { .. } | Self::Catalogue => {
                 "the query could not be run".into()
+            }
+            Self::Rule(_) => "the change breaks a rule of the organisation's database".into(),
+            Self::Contended => {
+                "somebody else was changing the same records; nothing was stored, try again".into()
+            }
+            Self::CannotUndo => {
+                "a table of the organisation's database cannot take changes back, so it is not written".into()
             }
             Self::TooLarge { .. } => "the answer is too large; ask for a smaller page".into(),
             Self::Database(fault) => fault.client_message(),

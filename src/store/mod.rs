@@ -18,11 +18,14 @@ mod keyset;
 mod member;
 mod predicate;
 mod prepared;
+mod rule;
 pub mod run;
 mod sql;
 mod statement;
 mod text;
+mod transaction;
 mod value;
+mod write;
 
 #[cfg(test)]
 mod expected;
@@ -35,5 +38,8 @@ pub use fault::{StoreFault, WriteFault};
 pub use fetch::{catalog, fetch_counts, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;
 pub use introspect::{MAX_TABLES, introspect_on};
+pub use rule::{Breach, RuleKind};
 pub use sql::{child_sql, count_sql, page_sql};
 pub use statement::{Bind, Statement};
+pub use transaction::{Apart, Ending, Failed, Halt, Transaction, transact};
+pub use write::{change_sql, lock_sql};

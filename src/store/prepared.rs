@@ -110,7 +110,7 @@ impl Prepared {
                 Bind::Text(_) => Bind::Text(text.to_owned()),
                 Bind::Bytes(_) => Bind::Bytes(text.as_bytes().to_vec()),
                 Bind::Int(_) => Bind::Int(text.parse().ok()?),
-                Bind::UInt(_) | Bind::Float(_) | Bind::Texts(_) => return None,
+                Bind::UInt(_) | Bind::Float(_) | Bind::Texts(_) | Bind::Untyped(_) => return None,
             };
         }
         Some(binds)

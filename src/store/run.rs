@@ -71,7 +71,7 @@ macro_rules! arguments {
                 Bind::Float(number) => arguments.add(*number),
                 Bind::Bytes(bytes) => arguments.add(bytes.clone()),
                 Bind::UInt(number) => $uint(&mut arguments, *number),
-                Bind::Texts(texts) => foreign(&mut arguments, texts),
+                Bind::Texts(_) | Bind::Untyped(_) => foreign(&mut arguments, ()),
             }
             .map_err(unbindable)?;
         }
@@ -129,6 +129,7 @@ async fn select_postgres(
             Bind::Float(number) => Parameter::Float(*number),
             Bind::Bytes(bytes) => Parameter::Bytes(bytes),
             Bind::Texts(texts) => Parameter::Texts(texts),
+            Bind::Untyped(text) => Parameter::Untyped(text),
             Bind::UInt(_) => return Err(unbindable("bound for another engine".into())),
         });
     }
@@ -256,6 +257,33 @@ pub async fn fetch_row_on(
         Err(fault) => return Ok(Err(fault.into())),
     };
     fetch(conn, &page, &read.children, flavour, limit).await
+}
+
+/// As [`fetch_page_on`], in a transaction that is under way.
+pub(super) async fn fetch_page_within(
+    conn: &mut TenantConn<'_>,
+    plan: &SourcePlan,
+    flavour: Flavour,
+    limit: usize,
+) -> Outcome<FetchedPage> {
+    match page_sql(&plan.page, flavour) {
+        Ok(page) => snapshot(conn, &plan.children, &Ready::Own(page), flavour, limit).await,
+        Err(fault) => Ok(Err(fault.into())),
+    }
+}
+
+/// As [`fetch_row_on`], in a transaction that is under way.
+pub(super) async fn fetch_row_within(
+    conn: &mut TenantConn<'_>,
+    read: &KeyedRead,
+    key: &[Value],
+    flavour: Flavour,
+    limit: usize,
+) -> Outcome<FetchedPage> {
+    match prepared::read(read, key, flavour) {
+        Ok(page) => snapshot(conn, &read.children, &page, flavour, limit).await,
+        Err(fault) => Ok(Err(fault.into())),
+    }
 }
 
 /// How many rows there are in all.

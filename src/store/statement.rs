@@ -20,6 +20,8 @@ pub enum Bind {
     Bytes(Vec<u8>),
     /// Several texts as one array (PostgreSQL only).
     Texts(Vec<String>),
+    /// Text whose type the server finds out by itself (PostgreSQL only).
+    Untyped(String),
 }
 
 /// Values are patients' data and callers' search terms: only their kind is shown.
@@ -32,6 +34,7 @@ impl fmt::Debug for Bind {
             Self::Float(_) => "Float",
             Self::Bytes(_) => "Bytes",
             Self::Texts(_) => "Texts",
+            Self::Untyped(_) => "Untyped",
         })
     }
 }

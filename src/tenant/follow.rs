@@ -134,10 +134,15 @@ impl Shared {
         self: &Arc<Self>,
         config: &TenantConfig,
         history: u64,
+        writes: bool,
         deadline: Deadline,
     ) -> Result<Lease, TenantFault> {
         let spec = config.lane.as_ref().ok_or(TenantFault::Incomplete("connection"))?;
-        let lease = self.pools.lease(spec, deadline).await?;
+        let lease = if writes {
+            self.pools.lease_writer(spec, deadline).await?
+        } else {
+            self.pools.lease(spec, deadline).await?
+        };
         // Asked with the lease in hand: a change announced later finds the lane and settles it; one
         // announced before may have found none, for this lease may have made it.
         let standing = Standing { floor: config.generation, history };

@@ -6,8 +6,8 @@ use super::Shared;
 use super::config::{ActiveMapping, MappingState, TenantConfig};
 use super::fault::TenantFault;
 use crate::audit::{AccessEvent, AuditLog, Expected, Receipt};
-use crate::auth::{Permit, Right};
-use crate::base::Deadline;
+use crate::auth::{FhirWrite, Permit, Right};
+use crate::base::{Deadline, Timestamp};
 use crate::keyring::{MacKey, Purpose};
 use crate::pool::{Admission, Lease};
 
@@ -93,7 +93,12 @@ impl<R: Right> Session<R> {
     /// Borrows a connection to the tenant's database. A session opened before a suspension, or before
     /// the connection was replaced, gets none.
     pub async fn lease(&self) -> Result<Lease, TenantFault> {
-        self.shared.lease(&self.config, self.history, self.deadline).await
+        self.shared.lease(&self.config, self.history, false, self.deadline).await
+    }
+
+    /// The present time.
+    pub fn now(&self) -> Timestamp {
+        self.shared.pools.now()
     }
 
     /// Writes the access down; durable when it returns.
@@ -128,5 +133,12 @@ impl<R: Right> Session<R> {
 
     fn cursor_key(&self) -> MacKey {
         self.shared.keyring.derive(Purpose::PageCursor, self.config.id)
+    }
+}
+
+impl Session<FhirWrite> {
+    /// Borrows a connection to the tenant's database to write with, as [`Session::lease`] does to read.
+    pub async fn lease_writer(&self) -> Result<Lease, TenantFault> {
+        self.shared.lease(&self.config, self.history, true, self.deadline).await
     }
 }

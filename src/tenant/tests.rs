@@ -144,7 +144,7 @@ impl Rig {
 
     async fn borrow(&self, id: TenantId) -> Result<(), TenantFault> {
         let config = self.tenants.config(id).await?;
-        self.shared().lease(&config, 0, soon()).await.map(drop)
+        self.shared().lease(&config, 0, false, soon()).await.map(drop)
     }
 
     fn lane(&self, id: TenantId) -> Option<LaneStatus> {
@@ -193,7 +193,7 @@ async fn a_session_opened_before_a_suspension_makes_no_lane_after_it() {
     let suspended = rig.state(id, TenantState::Suspended).await;
     rig.tenants.changed(id, suspended);
     rig.tenants.settle(id).await;
-    let refused = rig.shared().lease(&config, 0, soon()).await.map(drop);
+    let refused = rig.shared().lease(&config, 0, false, soon()).await.map(drop);
     assert!(matches!(refused, Err(TenantFault::NotServed("suspended"))), "{refused:?}");
     assert!(rig.lane(id).is_none(), "a suspended tenant keeps no lane");
 }
@@ -206,13 +206,13 @@ async fn a_session_opened_before_another_connection_does_not_go_back_to_the_old_
     // A change that is not about the connection lets it go on.
     let renamed = rig.shared().registry.invalidate(id, None, &by()).await.unwrap();
     rig.tenants.changed(id, renamed);
-    rig.shared().lease(&config, 0, soon()).await.map(drop).unwrap();
+    rig.shared().lease(&config, 0, false, soon()).await.map(drop).unwrap();
     rig.tenants.retire_lane(id);
 
     rig.plain("UPDATE connections SET revision = 2").await;
     let row = rig.shared().registry.tenant(id).await.unwrap().unwrap();
     rig.tenants.changed(id, row.generation);
-    let refused = rig.shared().lease(&config, 0, soon()).await.map(drop);
+    let refused = rig.shared().lease(&config, 0, false, soon()).await.map(drop);
     assert!(matches!(refused, Err(TenantFault::Pool(PoolFault::Superseded))), "{refused:?}");
     assert!(rig.lane(id).is_none());
 }
@@ -293,7 +293,7 @@ async fn a_restored_registry_is_served_as_it_is() {
     let config = rig.tenants.config(id).await.unwrap();
     assert_eq!((config.state, config.generation), (TenantState::Active, before));
     let history = rig.shared().configs.standing(id).history;
-    rig.shared().lease(&config, history, soon()).await.map(drop).expect("served again");
+    rig.shared().lease(&config, history, false, soon()).await.map(drop).expect("served again");
     stop.cancel();
     following.await.unwrap();
 }

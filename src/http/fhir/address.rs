@@ -2,6 +2,9 @@
 
 pub(super) const METADATA: &str = "/fhir/metadata";
 pub(super) const SMART: &str = "/fhir/.well-known/smart-configuration";
+pub(super) const BASE: &str = "/fhir";
+/// The same as some clients write it.
+pub(super) const BASE_SLASH: &str = "/fhir/";
 pub(super) const TYPE: &str = "/fhir/{resource}";
 pub(super) const SEARCH_FORM: &str = "/fhir/{resource}/_search";
 pub(super) const INSTANCE: &str = "/fhir/{resource}/{id}";

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 
 use crate::base::{Fault, FaultKind};
+use crate::fhir::Issue;
 use crate::http::logbook::Why;
 use crate::http::problem::Problem;
+use crate::records::RecordsFault;
 
 /// The media type of every answer of the data plane.
 pub(super) const FHIR_JSON: HeaderValue =
@@ -22,6 +23,8 @@ pub(super) struct FhirError {
     message: Cow<'static, str>,
     headers: Box<HeaderMap>,
     why: Option<Why>,
+    /// What is wrong with which element, instead of the message.
+    issues: Vec<Issue>,
 }
 
 impl FhirError {
@@ -31,7 +34,26 @@ impl FhirError {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code, message: message.into(), headers: Box::default(), why: None }
+        let (headers, issues) = (Box::default(), Vec::new());
+        Self { status, code, message: message.into(), headers, why: None, issues }
+    }
+
+    /// Why records were not given or written, element by element where that is known.
+    pub(super) fn of_records(fault: &RecordsFault) -> Self {
+        Self { issues: fault.issues().to_vec(), ..Self::of(fault) }
+    }
+
+    /// The outcome, and its status, for an entry of a bundle.
+    pub(super) fn into_outcome(self) -> (StatusCode, serde_json::Value) {
+        let status = self.status;
+        (status, self.outcome())
+    }
+
+    fn outcome(self) -> serde_json::Value {
+        if self.issues.is_empty() {
+            return Issue::outcome(&[Issue::new(self.code, "", self.message)]);
+        }
+        Issue::outcome(&self.issues)
     }
 
     /// A room's failure. The reason goes to the log with the answer; the caller gets the message only.
@@ -82,6 +104,8 @@ fn answer(kind: FaultKind) -> (StatusCode, &'static str) {
         FaultKind::Unauthenticated => (StatusCode::UNAUTHORIZED, "login"),
         FaultKind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
         FaultKind::NotFound => (StatusCode::NOT_FOUND, "not-found"),
+        FaultKind::NotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "not-supported"),
+        FaultKind::Unprocessable => (StatusCode::UNPROCESSABLE_ENTITY, "processing"),
         FaultKind::Conflict => (StatusCode::CONFLICT, "conflict"),
         FaultKind::Stale => (StatusCode::PRECONDITION_FAILED, "conflict"),
         FaultKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-long"),
@@ -96,14 +120,12 @@ fn answer(kind: FaultKind) -> (StatusCode, &'static str) {
 
 impl IntoResponse for FhirError {
     fn into_response(self) -> Response {
-        let outcome = json!({
-            "resourceType": "OperationOutcome",
-            "issue": [{ "severity": "error", "code": self.code, "diagnostics": self.message }],
-        });
-        let mut response = (self.status, outcome.to_string()).into_response();
+        let (status, headers, why) = (self.status, self.headers.clone(), self.why.clone());
+        let outcome = self.outcome();
+        let mut response = (status, outcome.to_string()).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, FHIR_JSON);
-        response.headers_mut().extend(*self.headers);
-        if let Some(why) = self.why {
+        response.headers_mut().extend(*headers);
+        if let Some(why) = why {
             response.extensions_mut().insert(why);
         }
         response

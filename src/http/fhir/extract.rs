@@ -5,17 +5,17 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, header};
 use uuid::Uuid;
 
 use super::DataPlane;
 use super::address;
 use super::error::FhirError;
-use crate::auth::{AuthFault, Permit, Principal, Right, Shape};
+use crate::auth::{AuthFault, FhirRead, FhirWrite, Permit, Principal, Right, Shape};
 use crate::base::{Deadline, TenantId};
 use crate::http::request_id::RequestId;
 use crate::http::token_in_query::has_token;
-use crate::records::{Attempt, note_refused};
+use crate::records::{Action, Attempt, note_refused};
 use crate::telemetry::names;
 
 /// Filled in when it is known whose request it is, for what counts it afterwards.
@@ -35,10 +35,15 @@ pub(super) struct Clinician<R: Right> {
     pub(super) deadline: Deadline,
 }
 
-impl<R: Right> FromRequestParts<DataPlane> for Clinician<R> {
-    type Rejection = FhirError;
+/// Who asks, before it is known what she may.
+struct Known {
+    principal: Principal,
+    request: Uuid,
+    deadline: Deadline,
+}
 
-    async fn from_request_parts(parts: &mut Parts, plane: &DataPlane) -> Result<Self, FhirError> {
+impl<R: Right> Clinician<R> {
+    async fn principal(parts: &Parts, plane: &DataPlane) -> Result<Known, FhirError> {
         let deadline = Deadline::after(plane.0.settings.request_timeout);
         let request = parts.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
         let in_query = has_token(parts.uri.query().unwrap_or_default());
@@ -51,6 +56,16 @@ impl<R: Right> FromRequestParts<DataPlane> for Clinician<R> {
             let _first = whose.0.set(principal.tenant());
         }
         tracing::Span::current().record("tenant", tracing::field::display(principal.tenant()));
+        Ok(Known { principal, request, deadline })
+    }
+}
+
+impl<R: Right> FromRequestParts<DataPlane> for Clinician<R> {
+    type Rejection = FhirError;
+
+    async fn from_request_parts(parts: &mut Parts, plane: &DataPlane) -> Result<Self, FhirError> {
+        let Known { principal, request, deadline } = Self::principal(parts, plane).await?;
+        let authority = &plane.0.authority;
         // The scopes for a type are checked where the type is known.
         match authority.permit::<R>(&principal, Shape::Any) {
             Ok(permit) => Ok(Self { permit, request, deadline }),
@@ -60,6 +75,32 @@ impl<R: Right> FromRequestParts<DataPlane> for Clinician<R> {
                 Err(error)
             }
         }
+    }
+}
+
+/// A caller who may read or write: for bundles, whose entries are each checked by themselves.
+pub(super) struct Bundler {
+    pub(super) reader: Option<Permit<FhirRead>>,
+    pub(super) writer: Option<Permit<FhirWrite>>,
+    pub(super) request: Uuid,
+    pub(super) deadline: Deadline,
+}
+
+impl FromRequestParts<DataPlane> for Bundler {
+    type Rejection = FhirError;
+
+    async fn from_request_parts(parts: &mut Parts, plane: &DataPlane) -> Result<Self, FhirError> {
+        let authority = &plane.0.authority;
+        let reading = Clinician::<FhirRead>::principal(parts, plane).await?;
+        let reader = authority.permit::<FhirRead>(&reading.principal, Shape::Any);
+        let writer = authority.permit::<FhirWrite>(&reading.principal, Shape::Any);
+        let Known { principal, request, deadline } = reading;
+        if let (Err(fault), Err(_)) = (&reader, &writer) {
+            let error = refused(fault);
+            write_down(parts, plane, &principal, request, error.status()).await?;
+            return Err(error);
+        }
+        Ok(Self { reader: reader.ok(), writer: writer.ok(), request, deadline })
     }
 }
 
@@ -78,7 +119,17 @@ async fn write_down(
         let mut all = params.iter().flatten();
         all.find(|(key, _)| *key == name).map_or("", |(_, value)| value)
     };
+    let action = match parts.method {
+        Method::PUT | Method::PATCH => Some(Action::Update),
+        Method::DELETE => Some(Action::Delete),
+        Method::POST if matched == address::TYPE => Some(Action::Create),
+        _ => None,
+    };
     let attempt = match matched {
+        address::TYPE | address::INSTANCE if action.is_some() => {
+            Attempt::Write(action.unwrap_or(Action::Update), param("resource"), param("id"))
+        }
+        address::BASE | address::BASE_SLASH => Attempt::Other("bundle"),
         address::INSTANCE | address::VERSION => Attempt::Read(param("resource"), param("id")),
         address::TYPE | address::SEARCH_FORM => Attempt::Search(param("resource")),
         address::METADATA => Attempt::Other("capabilities"),

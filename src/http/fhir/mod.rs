@@ -1,6 +1,7 @@
 //! The data plane: FHIR R4 for clinicians' applications.
 
 mod address;
+mod bundle;
 mod conduct;
 mod error;
 mod export;
@@ -8,6 +9,7 @@ mod extract;
 mod handlers;
 mod hospital;
 mod negotiate;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +32,7 @@ use super::route::{Access, Route, Routes};
 use crate::auth::{Authority, Right};
 use crate::base::Clock;
 use crate::control::Control;
+use crate::fhir::elements::Elements;
 use crate::records::{Exports, ServerDescription};
 use crate::telemetry::traffic::Traffic;
 use crate::tenant::{Session, Tenants};
@@ -47,6 +50,7 @@ struct Inner {
     traffic: Traffic,
     exports: Exports,
     clock: Arc<dyn Clock>,
+    elements: Arc<Elements>,
 }
 
 /// Settings of the data plane.
@@ -71,9 +75,18 @@ impl DataPlane {
         traffic: Traffic,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let exports = Exports::default();
-        let inner =
-            Inner { authority, tenants, control, settings, server, traffic, exports, clock };
+        let (exports, elements) = (Exports::default(), Arc::new(Elements::r4()));
+        let inner = Inner {
+            authority,
+            tenants,
+            control,
+            settings,
+            server,
+            traffic,
+            exports,
+            clock,
+            elements,
+        };
         Self(Arc::new(inner))
     }
 
@@ -143,6 +156,15 @@ fn clinical_routes() -> Routes<DataPlane> {
         .post(address::SEARCH_FORM, Access::Read, handlers::search_form)
         .get(address::INSTANCE, Access::Read, handlers::read)
         .get(address::VERSION, Access::Read, handlers::vread)
+        .post(address::TYPE, Access::Write, write::create)
+        .put(address::TYPE, Access::Write, write::update_one)
+        .patch(address::TYPE, Access::Write, write::patch_one)
+        .delete(address::TYPE, Access::Write, write::delete_one)
+        .put(address::INSTANCE, Access::Write, write::update)
+        .patch(address::INSTANCE, Access::Write, write::patch)
+        .delete(address::INSTANCE, Access::Write, write::delete)
+        .post(address::BASE, Access::ReadOrWrite, bundle::bundle)
+        .post(address::BASE_SLASH, Access::ReadOrWrite, bundle::bundle)
 }
 
 /// The data plane's routes.
@@ -155,7 +177,7 @@ pub(super) fn routes() -> Vec<Route> {
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         // `*` would not cover Authorization (Fetch standard, CORS-preflight), and client libraries add
         // headers of their own.
         .allow_headers(AllowHeaders::mirror_request())

@@ -41,16 +41,26 @@ impl<'c> Compiler<'c> {
 
     /// Conditions that only the database looks at, as one.
     pub(super) fn stored(&mut self, scope: &Scope<'c>, node: Option<&Node>, at: &str) -> Predicate {
-        let found = self.tests(scope, node, at);
+        self.filter(scope, node, at).0
+    }
+
+    /// The same, with what it is made of.
+    pub(super) fn filter(
+        &mut self,
+        scope: &Scope<'c>,
+        node: Option<&Node>,
+        at: &str,
+    ) -> (Predicate, Vec<(ColumnRef, Test)>) {
+        let tests = self.tests(scope, node, at);
         let condition =
             |(column, test)| Condition { slot: scope.slot_at(usize::MAX, column), test };
-        let found: Vec<Condition> = found.into_iter().map(condition).collect();
+        let found: Vec<Condition> = tests.iter().cloned().map(condition).collect();
         if found.iter().any(Condition::timed) {
             let hint = "Leave the row in and let a `case` say what it is now.";
             let message = "A filter cannot depend on the present time.";
             self.problems.error(at, "now", message, hint);
         }
-        all(found.iter().map(|condition| condition.stored(&self.reading)))
+        (all(found.iter().map(|condition| condition.stored(&self.reading))), tests)
     }
 
     fn tests(

@@ -99,7 +99,9 @@ impl<'c> Compiler<'c> {
                 "Each page looks at the whole table; ask for an index on the matched columns.";
             self.problems.warn(&at, "unindexed", message, hint);
         }
-        filter.push(self.stored(&inner, each.get("filter"), &pointer(&at, "filter")));
+        let (own_filter, conditions) =
+            self.filter(&inner, each.get("filter"), &pointer(&at, "filter"));
+        filter.push(own_filter);
         let order = self.order(&inner, each.get("order"), &at);
         let max = self.max(each.get("max"), &at, most);
         let tree = self.plain(b, &mut inner, item.0, item.1)?;
@@ -112,6 +114,7 @@ impl<'c> Compiler<'c> {
             columns: inner.columns.into(),
             own,
             parent,
+            conditions,
         };
         b.fill(child, child_rows);
         Some(Tree::Each(Box::new(Each { rows: EachRows::Child(child), max, item: tree })))

@@ -15,6 +15,8 @@ mod sources;
 mod template;
 mod transforms;
 mod warnings;
+mod write;
+mod write_children;
 
 use std::collections::HashMap;
 use std::sync::Arc;

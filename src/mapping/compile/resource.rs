@@ -13,7 +13,7 @@ use crate::mapping::plan::{
 };
 use crate::mapping::problem::{did_you_mean, pointer};
 use crate::mapping::search;
-use crate::mapping::tree::{ChildRows, Member, Object, Source, Tree};
+use crate::mapping::tree::{ChildRows, Member, Object, Source, Test, Tree};
 
 use super::scope::Scope;
 use super::{Builder, Compiler};
@@ -26,6 +26,8 @@ pub(super) struct Head<'c> {
     pub scope: Scope<'c>,
     pub from: Arc<Relation>,
     pub filter: Predicate,
+    /// What the filter is made of.
+    pub conditions: Vec<(ColumnRef, Test)>,
     pub target: Arc<Target>,
 }
 
@@ -38,7 +40,7 @@ fn meta_lens(root: &Object, name: &str) -> Option<Lens> {
     }
 }
 
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "name",
     "type",
     "from",
@@ -49,6 +51,7 @@ const PARTS: [&str; 11] = [
     "last_updated",
     "map",
     "search",
+    "write",
     "description",
 ];
 
@@ -88,17 +91,18 @@ impl<'c> Compiler<'c> {
         };
         scope.group = group;
         self.joins(&mut scope, node.get("join"), at);
-        let filter = if scope.group.is_some() {
-            filter
+        let (filter, conditions) = if scope.group.is_some() {
+            (filter, Vec::new())
         } else {
-            self.stored(&scope, from.get("filter"), &filter_at)
+            self.filter(&scope, from.get("filter"), &filter_at)
         };
         let key = self.key(&scope, node.get("key"), at)?;
         let (from, filter) = self.grouped(&mut scope, table, filter, &key);
         let id = self.id(node.get("id"), &key, at)?;
         let resource_type = known?.name.to_owned();
         let target = Arc::new(Target { resource_type, id });
-        Some(Head { name: name?, node, at: at.to_owned(), scope, from, filter, target })
+        let at = at.to_owned();
+        Some(Head { name: name?, node, at, scope, from, filter, conditions, target })
     }
 
     fn required_text(&mut self, node: &Node, name: &str, at: &str, what: &str) -> Option<String> {
@@ -139,7 +143,7 @@ impl<'c> Compiler<'c> {
 
     /// Compiles the rest of an entry.
     pub(super) fn source(&mut self, head: Head<'c>) -> Option<Source> {
-        let Head { node, at, mut scope, from, filter, target, .. } = head;
+        let Head { node, at, mut scope, from, filter, conditions, target, .. } = head;
         let ty = self.elements.resource(&target.resource_type)?;
         let mut builder = Builder::default();
         let key = target.id.key.iter().map(|c| scope.slot(c.clone())).collect();
@@ -192,10 +196,14 @@ impl<'c> Compiler<'c> {
             served: Vec::new(),
             shown: None,
             timed,
+            write: None,
         };
         source.shown = search::shown(&source, &self.reading);
         source.served = search::served(&source, &self.reading);
         self.warn_unindexed(&source, &scope, &at);
+        if let Some(write) = node.get("write") {
+            source.write = self.write(&source, &scope, &conditions, write, &at);
+        }
         Some(source)
     }
 

@@ -133,8 +133,13 @@ impl DateFormat {
         }
     }
 
+    /// Its parts in order.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
     /// Whether its times are UTC: it ends in `Z`.
-    pub(super) fn utc(&self) -> bool {
+    pub fn utc(&self) -> bool {
         self.tokens.last() == Some(&Token::Literal('Z'))
     }
 

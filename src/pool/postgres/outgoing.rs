@@ -13,12 +13,15 @@ pub enum Parameter<'a> {
     Bytes(&'a [u8]),
     /// `text[]`.
     Texts(&'a [String]),
+    /// Text of a type the server infers from where it stands.
+    Untyped(&'a str),
 }
 
 impl Parameter<'_> {
     /// The object id of its type (`pg_type.dat` in PostgreSQL's sources; these never change).
     pub(super) const fn oid(&self) -> u32 {
         match self {
+            Self::Untyped(_) => 0,
             Self::Bytes(_) => 17,
             Self::Int(_) => 20,
             Self::Text(_) => TEXT,
@@ -30,7 +33,7 @@ impl Parameter<'_> {
     /// Its binary form, without its length.
     fn write(&self, out: &mut Vec<u8>) -> Result<(), sqlx::Error> {
         match self {
-            Self::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Self::Text(text) | Self::Untyped(text) => out.extend_from_slice(text.as_bytes()),
             Self::Bytes(bytes) => out.extend_from_slice(bytes),
             Self::Int(number) => out.extend_from_slice(&number.to_be_bytes()),
             Self::Float(number) => out.extend_from_slice(&number.to_be_bytes()),

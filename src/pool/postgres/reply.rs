@@ -129,16 +129,35 @@ impl<'a> Iterator for Cells<'a> {
     }
 }
 
-/// An error the server reported: its SQLSTATE. Its words quote values and are not kept.
+/// An error the server reported: its SQLSTATE, and the names of the column and constraint it is about. Its
+/// words quote values and are not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerError {
     code: String,
+    column: Option<String>,
+    constraint: Option<String>,
 }
 
 impl ServerError {
     fn read(body: &[u8]) -> Self {
-        let code = body.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(b"C"));
-        Self { code: String::from_utf8_lossy(code.unwrap_or_default()).into_owned() }
+        let field = |mark: &[u8]| {
+            let found = body.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(mark));
+            found.map(|text| String::from_utf8_lossy(text).into_owned())
+        };
+        // A name has 63 bytes at most; this may be anybody's server.
+        let name = |mark| field(mark).filter(|name| name.len() <= 63);
+        let code = field(b"C").unwrap_or_default();
+        Self { code, column: name(b"c"), constraint: name(b"n") }
+    }
+
+    /// The column it is about, as the server says. To be compared with known names, never shown.
+    pub fn column(&self) -> Option<&str> {
+        self.column.as_deref()
+    }
+
+    /// The constraint it is about, in the same way.
+    pub fn constraint(&self) -> Option<&str> {
+        self.constraint.as_deref()
     }
 
     /// The SQLSTATE as the server wrote it, which need not be one.

@@ -1,0 +1,174 @@
+//! `POST /fhir`: batches and transactions (FHIR R4, 3.1.0.11).
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::DataPlane;
+use super::error::{FHIR_JSON, FhirError};
+use super::extract::{Bundler, Clinician};
+use super::negotiate::Asked;
+use super::write::{self, Back, location, outcome, writing};
+use crate::auth::{Permit, Right};
+use crate::records::{Answer, Bundle, BundleKind, Entry, RecordsFault, Wanted, Written};
+use crate::tenant::FORBIDDEN_MESSAGE;
+
+/// One entry's answer.
+struct Said {
+    status: StatusCode,
+    resource: Option<Bytes>,
+    response: Value,
+}
+
+/// `POST /fhir` and `POST /fhir/`.
+pub(super) async fn bundle(
+    State(plane): State<DataPlane>,
+    caller: Bundler,
+    asked: Asked,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, FhirError> {
+    let types = ["application/fhir+json", "application/json", "text/json"];
+    let body = write::json(&headers, &types, body)?;
+    let bundle = Bundle::read(body).map_err(|fault| FhirError::of_records(&fault))?;
+    let back = Back::of(&headers);
+    match bundle.kind {
+        BundleKind::Transaction => transaction(&plane, caller, bundle, back).await,
+        BundleKind::Batch => {
+            let mut all = Vec::with_capacity(bundle.entries.len());
+            for entry in bundle.entries {
+                let said = one(&plane, &caller, entry, asked.lenient, back).await;
+                all.push(said.unwrap_or_else(refused));
+            }
+            Ok(answer("batch-response", &all))
+        }
+    }
+}
+
+async fn transaction(
+    plane: &DataPlane,
+    caller: Bundler,
+    bundle: Bundle,
+    back: Back,
+) -> Result<Response, FhirError> {
+    let entries: Result<Vec<Entry>, RecordsFault> = bundle.entries.into_iter().collect();
+    let entries = entries.map_err(|fault| FhirError::of_records(&fault))?;
+    let Bundler { reader, writer, request, deadline } = caller;
+    let permit = writer.ok_or_else(forbidden)?;
+    let session = Arc::new(plane.session(Clinician { permit, request, deadline }).await?);
+    let written = session.write_together(entries, writing(plane, reader)).await;
+    let written = written.map_err(|fault| FhirError::of_records(&fault))?;
+    let base = &plane.0.settings.public_url;
+    let all: Vec<Said> = written.iter().map(|written| said(base, written, back)).collect();
+    Ok(answer("transaction-response", &all))
+}
+
+/// Carries one entry of a batch out, as a request of its own.
+async fn one(
+    plane: &DataPlane,
+    caller: &Bundler,
+    entry: Result<Entry, RecordsFault>,
+    lenient: bool,
+    back: Back,
+) -> Result<Said, FhirError> {
+    let entry = entry.map_err(|fault| FhirError::of_records(&fault))?;
+    let base = &plane.0.settings.public_url;
+    match entry.wanted {
+        Wanted::Order(order) => {
+            let session = Arc::new(plane.session(clinician(&caller.writer, caller)?).await?);
+            let written = session.write(*order, writing(plane, caller.reader.clone())).await;
+            let written = written.map_err(|fault| FhirError::of_records(&fault))?;
+            Ok(said(base, &written, back))
+        }
+        Wanted::Read { resource, id, version, query } => {
+            let session = plane.session(clinician(&caller.reader, caller)?).await?;
+            let found = match &version {
+                Some(version) => session.vread(&resource, &id, version, &query).await,
+                None => session.read(&resource, &id, &query).await,
+            };
+            found.map(|answer| given(&answer)).map_err(|fault| FhirError::of_records(&fault))
+        }
+        Wanted::Search { resource, query } => {
+            let session = plane.session(clinician(&caller.reader, caller)?).await?;
+            let found = session.search(&resource, &query, lenient, base).await;
+            found.map(|answer| given(&answer)).map_err(|fault| FhirError::of_records(&fault))
+        }
+    }
+}
+
+fn clinician<R: Right>(
+    permit: &Option<Permit<R>>,
+    caller: &Bundler,
+) -> Result<Clinician<R>, FhirError> {
+    let permit = permit.clone().ok_or_else(forbidden)?;
+    Ok(Clinician { permit, request: caller.request, deadline: caller.deadline })
+}
+
+fn forbidden() -> FhirError {
+    FhirError::new(StatusCode::FORBIDDEN, "forbidden", FORBIDDEN_MESSAGE)
+}
+
+fn refused(error: FhirError) -> Said {
+    let (status, outcome) = error.into_outcome();
+    Said { status, resource: None, response: json!({ "outcome": outcome }) }
+}
+
+/// What was read or found.
+fn given(answer: &Answer) -> Said {
+    let mut response = json!({});
+    if let Some(version) = answer.version() {
+        response["etag"] = json!(format!("W/\"{version}\""));
+    }
+    Said { status: StatusCode::OK, resource: Some(answer.body().clone()), response }
+}
+
+/// What was written.
+fn said(base: &str, written: &Written, back: Back) -> Said {
+    let status = StatusCode::from_u16(written.status).unwrap_or(StatusCode::OK);
+    let mut response = json!({});
+    if let Some(location) = location(base, written).filter(|_| written.status < 204) {
+        response["location"] = json!(location);
+    }
+    if let Some(version) = &written.version {
+        response["etag"] = json!(format!("W/\"{version}\""));
+    }
+    if let Some(updated) = &written.updated {
+        response["lastModified"] = json!(updated);
+    }
+    if back == Back::Outcome {
+        response["outcome"] = outcome();
+    }
+    let resource = written.body.clone().filter(|_| back == Back::Resource && written.status != 204);
+    Said { status, resource, response }
+}
+
+fn answer(kind: &str, all: &[Said]) -> Response {
+    let mut text = format!("{{\"resourceType\":\"Bundle\",\"type\":\"{kind}\"");
+    for (at, said) in all.iter().enumerate() {
+        text.push_str(if at == 0 { ",\"entry\":[{" } else { ",{" });
+        let body = said.resource.as_ref().and_then(|body| std::str::from_utf8(body).ok());
+        // It is the gateway's own JSON; what is not would spoil the whole bundle.
+        let body = body.and_then(|body| serde_json::from_str::<&RawValue>(body).ok());
+        if let Some(body) = body {
+            text.push_str("\"resource\":");
+            text.push_str(body.get());
+            text.push(',');
+        }
+        let mut response = said.response.clone();
+        let phrase = said.status.canonical_reason().unwrap_or_default();
+        response["status"] = json!(format!("{} {phrase}", said.status.as_u16()));
+        text.push_str("\"response\":");
+        text.push_str(&response.to_string());
+        text.push('}');
+    }
+    text.push_str(if all.is_empty() { "}" } else { "]}" });
+    let mut response = (StatusCode::OK, text).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, FHIR_JSON);
+    response
+}

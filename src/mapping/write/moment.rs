@@ -1,0 +1,57 @@
+//! The present time in a column of the hospital's.
+
+use jiff::tz::Offset;
+
+use crate::fhir::primitive::Precision;
+use crate::mapping::catalog::SqlType;
+use crate::mapping::lens::format::{DateIn, Stamp};
+use crate::mapping::lens::{Gather, Lens, Reading, Step, typed};
+use crate::mapping::plan::{ColumnRef, Value};
+
+use super::store::{civil, write};
+
+/// What `touch` writes, to the second; `None` where the column cannot hold it. A text column is written as
+/// `last_updated` reads it.
+pub fn touch(
+    column: &ColumnRef,
+    lens: Option<&Lens>,
+    reading: &Reading,
+    millis: i64,
+) -> Option<Value> {
+    let at = jiff::Timestamp::from_second(millis.div_euclid(1000)).ok()?;
+    let reads = lens.filter(
+        |lens| matches!(&lens.gather, Gather::Column(slot) if slot.column.name == column.name),
+    );
+    if let Some(Step::DateTime(from)) = reads.and_then(|lens| lens.steps.first()) {
+        let text = match from {
+            DateIn::Epoch { millis: true } => at.as_millisecond().to_string(),
+            DateIn::Epoch { millis: false } => at.as_second().to_string(),
+            DateIn::Iso => return plain(column, reading, at),
+            DateIn::Formats(formats) => formats.iter().find_map(|format| {
+                let utc = format.utc();
+                let local =
+                    if utc { Offset::UTC.to_datetime(at) } else { reading.zone.to_datetime(at) };
+                let stamp = Stamp {
+                    date: local.date(),
+                    precision: Precision::Second,
+                    time: Some(local.time()),
+                    offset: None,
+                };
+                write(format, &stamp)
+            })?,
+        };
+        return typed::for_column(column, &text);
+    }
+    plain(column, reading, at)
+}
+
+fn plain(column: &ColumnRef, reading: &Reading, at: jiff::Timestamp) -> Option<Value> {
+    let local = civil(reading.zone.to_datetime(at));
+    let text = match column.ty {
+        SqlType::DateTime | SqlType::Text | SqlType::Any => local,
+        SqlType::Date => local.get(..10)?.to_owned(),
+        SqlType::Instant => format!("{}Z", civil(Offset::UTC.to_datetime(at))),
+        _ => return None,
+    };
+    typed::for_column(column, &text)
+}

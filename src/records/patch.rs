@@ -1,0 +1,180 @@
+//! JSON Patch (RFC 6902) on a resource as it is shown.
+
+use super::fault::RecordsFault;
+use crate::fhir::Json;
+
+/// Most operations in one patch.
+const MAX_OPERATIONS: usize = 200;
+
+const BROKEN: RecordsFault = RecordsFault::Request(
+    "The patch is no JSON Patch: an array of operations with op, path and what goes with them.",
+);
+const NOWHERE: RecordsFault =
+    RecordsFault::Request("A path of the patch leads nowhere in the resource as it stands.");
+const DIFFERS: RecordsFault =
+    RecordsFault::Request("A test of the patch does not hold; nothing was changed.");
+
+/// Carries a patch out on a resource; all of it or nothing.
+pub(super) fn apply(resource: &Json, patch: &Json) -> Result<Json, RecordsFault> {
+    let Json::List(operations) = patch else { return Err(BROKEN) };
+    if operations.len() > MAX_OPERATIONS {
+        return Err(RecordsFault::Request("The patch has more than 200 operations."));
+    }
+    let mut tree = resource.clone();
+    for operation in operations {
+        let text = |name: &str| operation.get(name).and_then(Json::text).ok_or(BROKEN);
+        let path = steps(text("path")?)?;
+        let value = || operation.get("value").cloned().ok_or(BROKEN);
+        match text("op")? {
+            "add" => add(&mut tree, &path, value()?)?,
+            "remove" => drop(remove(&mut tree, &path)?),
+            "replace" => {
+                let value = value()?;
+                *find(&mut tree, &path).ok_or(NOWHERE)? = value;
+            }
+            "copy" => {
+                let from = steps(text("from")?)?;
+                let value = find(&mut tree, &from).ok_or(NOWHERE)?.clone();
+                add(&mut tree, &path, value)?;
+            }
+            "move" => {
+                let from = steps(text("from")?)?;
+                if path.len() > from.len() && path.starts_with(&from) {
+                    return Err(RecordsFault::Request("Nothing can be moved into itself."));
+                }
+                let value = remove(&mut tree, &from)?;
+                add(&mut tree, &path, value)?;
+            }
+            "test" => {
+                let value = value()?;
+                if !same(find(&mut tree, &path).ok_or(NOWHERE)?, &value) {
+                    return Err(DIFFERS);
+                }
+            }
+            _ => return Err(BROKEN),
+        }
+    }
+    Ok(tree)
+}
+
+/// The steps of a pointer (RFC 6901).
+fn steps(pointer: &str) -> Result<Vec<String>, RecordsFault> {
+    if pointer.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rest = pointer.strip_prefix('/').ok_or(BROKEN)?;
+    Ok(rest.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect())
+}
+
+/// An array's place: digits without a needless zero.
+fn index(step: &str) -> Option<usize> {
+    let plain = step == "0" || !step.starts_with('0');
+    (plain && step.bytes().all(|b| b.is_ascii_digit())).then(|| step.parse().ok())?
+}
+
+fn find<'t>(tree: &'t mut Json, path: &[String]) -> Option<&'t mut Json> {
+    let mut at = tree;
+    for step in path {
+        at = match at {
+            Json::Object(members) => members.iter_mut().find(|(n, _)| n == step).map(|(_, v)| v)?,
+            Json::List(items) => items.get_mut(index(step)?)?,
+            _ => return None,
+        };
+    }
+    Some(at)
+}
+
+fn add(tree: &mut Json, path: &[String], value: Json) -> Result<(), RecordsFault> {
+    let Some((last, before)) = path.split_last() else {
+        *tree = value;
+        return Ok(());
+    };
+    match find(tree, before).ok_or(NOWHERE)? {
+        holder @ Json::Object(_) => holder.put(last, value),
+        Json::List(items) => {
+            let at = if last == "-" { items.len() } else { index(last).ok_or(NOWHERE)? };
+            if at > items.len() {
+                return Err(NOWHERE);
+            }
+            items.insert(at, value);
+        }
+        _ => return Err(NOWHERE),
+    }
+    Ok(())
+}
+
+fn remove(tree: &mut Json, path: &[String]) -> Result<Json, RecordsFault> {
+    let (last, before) = path.split_last().ok_or(NOWHERE)?;
+    match find(tree, before).ok_or(NOWHERE)? {
+        holder @ Json::Object(_) => holder.take(last).ok_or(NOWHERE),
+        Json::List(items) => {
+            let at = index(last).filter(|at| *at < items.len()).ok_or(NOWHERE)?;
+            Ok(items.remove(at))
+        }
+        _ => Err(NOWHERE),
+    }
+}
+
+/// Equal as RFC 6902, 4.6 has it: members in any order.
+fn same(a: &Json, b: &Json) -> bool {
+    match (a, b) {
+        (Json::Object(x), Json::Object(y)) => {
+            x.len() == y.len() && x.iter().all(|(n, v)| b.get(n).is_some_and(|w| same(v, w)))
+        }
+        (Json::List(x), Json::List(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(v, w)| same(v, w))
+        }
+        (Json::Number(_), Json::Number(_)) => crate::mapping::shows(a, b),
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(resource: &str, patch: &str) -> Option<String> {
+        let parse = |text: &str| Json::parse(text.as_bytes()).unwrap();
+        let mut out = Vec::new();
+        apply(&parse(resource), &parse(patch)).ok()?.write(&mut out);
+        Some(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn each_operation_of_the_rfc() {
+        let r = r#"{"a":[1,2],"b":{"c":"x","~/":1}}"#;
+        for (patch, want) in [
+            (r#"[{"op":"add","path":"/a/1","value":9}]"#, r#"{"a":[1,9,2],"b":{"c":"x","~/":1}}"#),
+            (r#"[{"op":"add","path":"/a/-","value":9}]"#, r#"{"a":[1,2,9],"b":{"c":"x","~/":1}}"#),
+            (r#"[{"op":"add","path":"/b/c","value":9}]"#, r#"{"a":[1,2],"b":{"c":9,"~/":1}}"#),
+            (r#"[{"op":"remove","path":"/b/~0~1"}]"#, r#"{"a":[1,2],"b":{"c":"x"}}"#),
+            (
+                r#"[{"op":"replace","path":"/a/0","value":[]}]"#,
+                r#"{"a":[[],2],"b":{"c":"x","~/":1}}"#,
+            ),
+            (r#"[{"op":"move","from":"/b/c","path":"/d"}]"#, r#"{"a":[1,2],"b":{"~/":1},"d":"x"}"#),
+            (
+                r#"[{"op":"copy","from":"/a/0","path":"/a/-"}]"#,
+                r#"{"a":[1,2,1],"b":{"c":"x","~/":1}}"#,
+            ),
+            (r#"[{"op":"test","path":"/b","value":{"~/":1.0,"c":"x"}}]"#, r),
+        ] {
+            assert_eq!(run(r, patch).as_deref(), Some(want), "{patch}");
+        }
+        for bad in [
+            r#"{"op":"add"}"#,
+            r#"[{"op":"add","path":"/a/3","value":9}]"#,
+            r#"[{"op":"add","path":"/a/01","value":9}]"#,
+            r#"[{"op":"add","path":"/x/y","value":9}]"#,
+            r#"[{"op":"add","path":"/x"}]"#,
+            r#"[{"op":"remove","path":"/x"}]"#,
+            r#"[{"op":"remove","path":"a"}]"#,
+            r#"[{"op":"replace","path":"/x","value":1}]"#,
+            r#"[{"op":"move","from":"/b","path":"/b/c"}]"#,
+            r#"[{"op":"test","path":"/a/0","value":"1"}]"#,
+            r#"[{"op":"merge","path":"/a"}]"#,
+        ] {
+            assert_eq!(run(r, bad), None, "{bad}");
+        }
+    }
+}
