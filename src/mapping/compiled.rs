@@ -201,6 +201,10 @@ pub(super) fn key_order(source: &Source, descending: bool) -> Vec<Order> {
 }
 
 impl PlannedSource {
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// What was fetched, ready to be written. `children` are the rows of the plan's children, in
     /// their order.
     pub fn page<'p>(&'p self, rows: &'p Rows, children: &'p [Rows]) -> Page<'p> {

@@ -14,6 +14,8 @@ mod warnings;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub(super) use scope::is_credential;
+
 use crate::fhir::elements::Elements;
 
 use super::catalog::Catalog;

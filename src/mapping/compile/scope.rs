@@ -49,6 +49,12 @@ impl<'c> Scope<'c> {
 /// Parts of column names that say a column holds a credential.
 const CREDENTIALS: [&str; 6] = ["passw", "passwd", "pwd", "secret", "_salt", "contrasen"];
 
+/// Whether a column's name says that it holds a credential.
+pub(in crate::mapping) fn is_credential(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    CREDENTIALS.iter().any(|part| lower.contains(part))
+}
+
 /// The relation a table is in a plan.
 pub(super) fn relation(table: &Table, default_schema: Option<&str>) -> Relation {
     let schema = table.schema.clone().filter(|s| Some(s.as_str()) != default_schema);
@@ -118,8 +124,7 @@ impl<'c> Compiler<'c> {
             self.problems.error(at, "unknown-column", message, hint);
             return None;
         };
-        let lower = column.name.to_lowercase();
-        if CREDENTIALS.iter().any(|part| lower.contains(part)) {
+        if is_credential(&column.name) {
             let message = format!("The column '{}' looks like a credential.", column.name);
             let hint = "Passwords and the like are never read; leave the column out.";
             self.problems.error(at, "credential", message, hint);

@@ -1,4 +1,4 @@
-mod support;
+pub(super) mod support;
 mod wrongs;
 
 use serde_json::json;

@@ -1,0 +1,113 @@
+//! What became of each element over some rows, in numbers alone: whoever may not see a patient may see
+//! this. No value leaves this module.
+
+use serde::Serialize;
+
+use super::compiled::PlannedSource;
+use super::rows::Rows;
+use super::tree::{Condition, Source, Tree};
+use super::{RenderReport, Shown};
+
+/// What became of the rows of one source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Rows looked at.
+    pub rows: usize,
+    /// Rows whose resource could be written.
+    pub written: usize,
+    /// Rows left out, by the path of the element they lack.
+    pub left_out: Vec<(String, u32)>,
+    /// Each element that comes from columns.
+    pub elements: Vec<ElementTally>,
+}
+
+/// What became of one element.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ElementTally {
+    /// Its path, such as `Patient.name.family`.
+    pub path: String,
+    /// The columns it is made of.
+    pub columns: Vec<String>,
+    /// Rows that gave a value.
+    pub filled: usize,
+    /// Rows that gave nothing: NULL, blank, a condition that does not hold.
+    pub empty: usize,
+    /// Rows whose cells do not fit what the mapping says they are.
+    pub bad: usize,
+}
+
+impl PlannedSource {
+    /// Counts what became of each element.
+    pub fn tally(&self, rows: &Rows, children: &[Rows]) -> Tally {
+        let page = self.page(rows, children);
+        let (mut report, mut scratch, mut written) = (RenderReport::default(), Vec::new(), 0);
+        for row in 0..page.len() {
+            scratch.clear();
+            let outcome = page.write(row, &Shown::All, &mut scratch, &mut report);
+            written += usize::from(matches!(outcome, Some(super::RowOutcome::Written { .. })));
+        }
+        let mut walk = Walk { source: self.source(), children, elements: Vec::new() };
+        let all = vec![true; rows.len()];
+        for member in &walk.source.root.members {
+            walk.tree(&member.value, rows, &all);
+        }
+        Tally {
+            rows: rows.len(),
+            written,
+            left_out: report.rows_left_out().map(|(path, n)| (path.to_owned(), n)).collect(),
+            elements: walk.elements,
+        }
+    }
+}
+
+struct Walk<'s> {
+    source: &'s Source,
+    children: &'s [Rows],
+    elements: Vec<ElementTally>,
+}
+
+impl<'s> Walk<'s> {
+    fn tree(&mut self, tree: &'s Tree, rows: &Rows, counted: &[bool]) {
+        match tree {
+            Tree::Const(_) => {}
+            Tree::List(items) => items.iter().for_each(|item| self.tree(item, rows, counted)),
+            Tree::Object(object) => {
+                let held: Vec<bool> = counted
+                    .iter()
+                    .enumerate()
+                    .map(|(at, counted)| *counted && holds(&object.when, rows, at))
+                    .collect();
+                for member in &object.members {
+                    self.tree(&member.value, rows, &held);
+                }
+            }
+            Tree::Each(each) => {
+                if let Some(rows) = self.children.get(each.child) {
+                    self.tree(&each.item, rows, &vec![true; rows.len()]);
+                }
+            }
+            Tree::Leaf(leaf) => {
+                let path = self.source.paths.get(leaf.path).cloned().unwrap_or_default();
+                let columns = leaf.lens.slots().iter().map(|slot| slot.column.name.clone()).collect();
+                let mut tally = ElementTally { path, columns, ..ElementTally::default() };
+                for (row, counted) in rows.iter().zip(counted) {
+                    match leaf.lens.read(row) {
+                        _ if !counted => tally.empty += 1,
+                        Ok(Some(_)) => tally.filled += 1,
+                        Ok(None) => tally.empty += 1,
+                        Err(_) => tally.bad += 1,
+                    }
+                }
+                self.elements.push(tally);
+            }
+        }
+    }
+}
+
+fn holds(conditions: &[Condition], rows: &Rows, at: usize) -> bool {
+    let Some(row) = rows.row(at) else { return false };
+    conditions.iter().all(|c| {
+        let cell = row.get(c.slot.cell).map(str::trim).filter(|text| !text.is_empty());
+        c.holds(cell)
+    })
+}
