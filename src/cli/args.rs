@@ -215,6 +215,14 @@ pub struct TenantAdd {
 /// `mapping …`.
 #[derive(Debug, Subcommand)]
 pub enum MappingVerb {
+    /// Propose a first mapping from the hospital's live schema, as YAML with comments
+    Draft {
+        /// Name or UUID
+        tenant: String,
+        /// Write it there instead of to standard output; never over a file that is there
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Report all faults of a mapping against the hospital's live schema
     Check {
         /// Name or UUID

@@ -1,5 +1,8 @@
 //! `wardgate mapping …`.
 
+mod trial;
+
+use std::io::Write as _;
 use std::path::Path;
 
 use super::args::MappingVerb;
@@ -7,13 +10,17 @@ use super::output::{Output, table};
 use super::{Done, Refused};
 use crate::app::Console;
 use crate::config::Settings;
-use crate::control::{MappingReport, MappingView};
+use crate::control::{DoubtfulTable, DraftView, DraftedTable, MappingReport, MappingView};
 
 pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output) -> Done {
     let console = Console::open(settings).await.map_err(|f| Refused::new(&f).hint(f.hint()))?;
     let control = console.control();
     let caller = console.caller();
     match verb {
+        MappingVerb::Draft { tenant, output: file } => {
+            let draft = control.draft_mapping(&caller, tenant).await?;
+            drafted(&draft, file.as_deref(), output)
+        }
         MappingVerb::Check { tenant, file } => {
             let report = control.check_mapping(&caller, tenant, &read(file)?).await?;
             output.result(&report, problems);
@@ -57,6 +64,39 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
     }
 }
 
+fn drafted(draft: &DraftView, file: Option<&Path>, output: &Output) -> Done {
+    if let Some(file) = file {
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options.write(true).create_new(true).open(file);
+        let written = opened.and_then(|mut opened| opened.write_all(draft.text.as_bytes()));
+        written.map_err(|error| {
+            Refused::new(format!("{} cannot be written: {}", file.display(), error.kind()))
+        })?;
+    } else if !output.is_json() {
+        output.line(draft.text.trim_end());
+    }
+    for DraftedTable { resource_type, table } in &draft.mapped {
+        output.note(&format!("{resource_type} from {table}"));
+    }
+    for DoubtfulTable { table, why } in &draft.switched_off {
+        output.note(&format!("{table} is commented out: {why}"));
+    }
+    if draft.unrecognised > 0 {
+        output.note(&format!(
+            "{} tables were not recognised; the draft lists them",
+            draft.unrecognised
+        ));
+    }
+    if output.is_json() {
+        output.result(draft, |_| String::new());
+    }
+    if draft.mapped.is_empty() {
+        return Err(Refused::new("no table could be mapped as it stands")
+            .hint("the draft says of each table why"));
+    }
+    Ok(())
+}
+
 fn read(file: &Path) -> Result<String, Refused> {
     std::fs::read_to_string(file).map_err(|error| {
         Refused::new(format!("{} cannot be read: {}", file.display(), error.kind()))
@@ -80,6 +120,9 @@ fn problems(report: &MappingReport) -> String {
         .iter()
         .map(|p| format!("{}: {} at {}: {} — {}", p.severity, p.code, p.pointer, p.message, p.hint))
         .collect();
+    if let Some(trial) = &report.trial {
+        lines.extend(trial::lines(trial));
+    }
     lines.push(match report.version {
         Some(version) => format!("stored as version {version}"),
         None if report.ok => "the mapping is sound".to_owned(),

@@ -1,3 +1,13 @@
+//! A tenant's mapping: drafts, checks, versions.
+
+mod draft;
+mod live;
+mod looked;
+mod trial;
+
+pub use draft::{DoubtfulTable, DraftView, DraftedTable};
+pub use trial::{ElementTrial, PathCount, SearchTrial, SourceTrial, StatementTrial, TrialView};
+
 use super::fault::ControlFault;
 use super::view::{MappingProblemView, MappingReport, MappingView, TenantView};
 use super::{Control, Orders};
@@ -5,14 +15,13 @@ use crate::base::Generation;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::{self, Document, MappingProblem};
 use crate::registry::{NewMapping, Tenant};
-use crate::store::{self, StoreFault};
-use crate::tenant::seal_place;
 
 /// A document that was found sound, with what it was checked against.
 struct Checked {
     document: Document,
     catalog: Catalog,
     problems: Vec<MappingProblem>,
+    trial: TrialView,
 }
 
 impl Control {
@@ -25,8 +34,8 @@ impl Control {
     ) -> Result<MappingReport, ControlFault> {
         let tenant = self.find_for(caller, named).await?;
         Ok(match self.examine(caller, &tenant, text).await? {
-            Ok(checked) => report(true, None, &checked.problems),
-            Err(problems) => report(false, None, &problems),
+            Ok(checked) => report(true, None, &checked.problems, Some(checked.trial)),
+            Err(problems) => report(false, None, &problems, None),
         })
     }
 
@@ -41,7 +50,7 @@ impl Control {
         let tenant = self.find_for(caller, named).await?;
         let checked = match self.examine(caller, &tenant, text).await? {
             Ok(checked) => checked,
-            Err(problems) => return Ok(report(false, None, &problems)),
+            Err(problems) => return Ok(report(false, None, &problems, None)),
         };
         let document = checked.document.to_json();
         let catalog = json(&checked.catalog)?;
@@ -50,7 +59,7 @@ impl Control {
         let new =
             NewMapping { document: &document, source: text, catalog: &catalog, report: &found };
         let version = self.0.registry.add_mapping(tenant.id, None, &new, &caller.origin()).await?;
-        Ok(report(true, u32::try_from(version).ok(), &checked.problems))
+        Ok(report(true, u32::try_from(version).ok(), &checked.problems, Some(checked.trial)))
     }
 
     async fn examine(
@@ -63,38 +72,16 @@ impl Control {
             Ok(document) => document,
             Err(problems) => return Ok(Err(problems)),
         };
-        let catalog = self.catalog(caller, tenant).await?;
-        Ok(match mapping::compile(&document, &catalog) {
-            Ok(compiled) => {
-                let problems = compiled.warnings().to_vec();
-                Ok(Checked { document, catalog: compiled.used_catalog(&catalog), problems })
-            }
-            Err(problems) => Err(problems),
-        })
-    }
-
-    /// The live schema of a tenant's database.
-    async fn catalog(
-        &self,
-        caller: &impl Orders,
-        tenant: &Tenant,
-    ) -> Result<Catalog, ControlFault> {
-        let Some(connection) = self.0.registry.connection(tenant.id).await? else {
-            return Err(ControlFault::Conflict("the tenant has no connection yet"));
+        let mut live = self.live(caller, tenant).await?;
+        let catalog = live.catalog().await?;
+        let compiled = match mapping::compile(&document, &catalog) {
+            Ok(compiled) => compiled,
+            Err(problems) => return Ok(Err(problems)),
         };
-        let place = seal_place(tenant.id, connection.record_id, connection.revision);
-        let record = self.0.keyring.open(&place, &connection.sealed).await?;
-        let mut opened = self.dial(caller.due(), &record).await?;
-        if connection.identity.is_some_and(|expected| expected != opened.identity) {
-            return Err(ControlFault::WrongServer);
-        }
-        opened.canceller.begin(caller.due());
-        let mut connection = (&mut opened.connection).into();
-        let read = store::introspect_on(&mut connection);
-        match tokio::time::timeout_at(caller.due().at(), read).await {
-            Ok(Ok(catalog)) => Ok(catalog?),
-            Ok(Err(_)) | Err(_) => Err(StoreFault::Catalogue.into()),
-        }
+        let trial = live.trial(&compiled, &catalog).await;
+        self.looked(caller, tenant.id, "mapping.check").await?;
+        let problems = compiled.warnings().to_vec();
+        Ok(Ok(Checked { document, catalog: compiled.used_catalog(&catalog), problems, trial }))
     }
 
     /// A tenant's versions, newest first.
@@ -163,8 +150,13 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, ControlFault> {
     serde_json::to_string(value).map_err(|_| ControlFault::Conflict("the catalogue cannot be kept"))
 }
 
-fn report(ok: bool, version: Option<u32>, problems: &[MappingProblem]) -> MappingReport {
-    MappingReport { ok, version, problems: problems.iter().map(problem).collect() }
+fn report(
+    ok: bool,
+    version: Option<u32>,
+    problems: &[MappingProblem],
+    trial: Option<TrialView>,
+) -> MappingReport {
+    MappingReport { ok, version, problems: problems.iter().map(problem).collect(), trial }
 }
 
 fn problem(found: &MappingProblem) -> MappingProblemView {

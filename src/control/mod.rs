@@ -26,6 +26,10 @@ pub use fleet::{FleetFilter, FleetOrder, FleetPage, FleetRow};
 pub use health::{Health, Level};
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
+pub use mappings::{
+    DoubtfulTable, DraftView, DraftedTable, ElementTrial, PathCount, SearchTrial, SourceTrial,
+    StatementTrial, TrialView,
+};
 pub use orders::Orders;
 pub use repeat::{Repeat, Repeatable};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};

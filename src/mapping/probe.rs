@@ -61,7 +61,13 @@ impl Compiled {
         probes
     }
 
-    fn counts(&self, ty: &str, name: &str, kind: ParamKind, words: &BTreeSet<String>) -> Option<Vec<Count>> {
+    fn counts(
+        &self,
+        ty: &str,
+        name: &str,
+        kind: ParamKind,
+        words: &BTreeSet<String>,
+    ) -> Option<Vec<Count>> {
         let usual: &[&str] = match kind {
             ParamKind::Token => &["a", "1", "true"],
             ParamKind::String => &["a"],
@@ -115,7 +121,9 @@ fn words(source: &Source) -> Vec<String> {
             Tree::Leaf(leaf) => {
                 for step in &leaf.lens.steps {
                     if let Step::Code(map, field) = step {
-                        found.extend(map.all().filter_map(|c| c.field(*field)).take(3).map(str::to_owned));
+                        found.extend(
+                            map.all().filter_map(|c| c.field(*field)).take(3).map(str::to_owned),
+                        );
                     }
                 }
             }

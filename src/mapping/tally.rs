@@ -88,7 +88,8 @@ impl<'s> Walk<'s> {
             }
             Tree::Leaf(leaf) => {
                 let path = self.source.paths.get(leaf.path).cloned().unwrap_or_default();
-                let columns = leaf.lens.slots().iter().map(|slot| slot.column.name.clone()).collect();
+                let columns =
+                    leaf.lens.slots().iter().map(|slot| slot.column.name.clone()).collect();
                 let mut tally = ElementTally { path, columns, ..ElementTally::default() };
                 for (row, counted) in rows.iter().zip(counted) {
                     match leaf.lens.read(row) {

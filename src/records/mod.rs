@@ -7,6 +7,8 @@ mod access_log;
 mod answer;
 mod cursor;
 #[cfg(test)]
+mod drafts;
+#[cfg(test)]
 mod examples;
 mod fault;
 mod page;

@@ -3,10 +3,11 @@
 use serde_json::Value as Json;
 
 use crate::mapping::catalog::SqlType;
-use crate::mapping::plan::{Count, Select};
+use crate::mapping::plan::{Child, Count, Select};
+use crate::mapping::rows::Rows;
 
 use super::run::{Fetched, Outcome, TenantConn, select};
-use super::{Flavour, Statement, StoreFault, count_sql, page_sql};
+use super::{Flavour, Statement, StoreFault, child_sql, count_sql, page_sql};
 
 /// Bytes of explanation read.
 const MOST: usize = 1024 * 1024;
@@ -45,6 +46,20 @@ pub async fn explain_count_on(
     }
 }
 
+/// Explains the statement of a one-to-many table for the rows of a page; `None` when no row has a key.
+pub async fn explain_child_on(
+    conn: &mut TenantConn<'_>,
+    child: &Child,
+    page: &Rows,
+    flavour: Flavour,
+) -> Outcome<Option<Estimate>> {
+    match child_sql(child, page, flavour) {
+        Ok(Some(statement)) => Ok(explain(conn, statement).await?.map(Some)),
+        Ok(None) => Ok(Ok(None)),
+        Err(fault) => Ok(Err(fault.into())),
+    }
+}
+
 async fn explain(conn: &mut TenantConn<'_>, statement: Statement) -> Outcome<Estimate> {
     let Statement { flavour, text, binds, .. } = statement;
     let (word, width) = match flavour {
@@ -53,7 +68,12 @@ async fn explain(conn: &mut TenantConn<'_>, statement: Statement) -> Outcome<Est
         Flavour::MariaDb => ("EXPLAIN ", 10),
         Flavour::MySql => ("EXPLAIN ", 12),
     };
-    let asked = Statement { flavour, text: format!("{word}{text}"), binds, shape: vec![SqlType::Text; width] };
+    let asked = Statement {
+        flavour,
+        text: format!("{word}{text}"),
+        binds,
+        shape: vec![SqlType::Text; width],
+    };
     let fetched = match select(conn, &asked, MOST).await? {
         Ok(fetched) => fetched,
         Err(fault) => return Ok(Err(fault)),
@@ -76,8 +96,10 @@ fn postgres(fetched: &Fetched) -> Result<Estimate, StoreFault> {
         let text = |name: &str| node.get(name).and_then(Json::as_str).unwrap_or_default();
         let kind = text("Node Type");
         // An index that is walked without a condition on it is a way of reading every row.
-        let walked = kind.starts_with("Index") && kind.ends_with("Scan")
-            && node.get("Index Cond").is_none() && !text("Relation Name").is_empty();
+        let walked = kind.starts_with("Index")
+            && kind.ends_with("Scan")
+            && node.get("Index Cond").is_none()
+            && !text("Relation Name").is_empty();
         if kind == "Seq Scan" || walked {
             estimate.scans.push(text("Relation Name").to_owned());
         }
@@ -118,4 +140,3 @@ fn sqlite(fetched: &Fetched) -> Estimate {
     }
     Estimate { scans, rows: None }
 }
-

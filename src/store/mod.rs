@@ -28,7 +28,7 @@ mod expected;
 mod tests;
 
 pub use crate::mapping::fold::fold;
-pub use explain::{Estimate, explain_count_on, explain_page_on};
+pub use explain::{Estimate, explain_child_on, explain_count_on, explain_page_on};
 pub use fault::{StoreFault, WriteFault};
 pub use fetch::{fetch_counts, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;

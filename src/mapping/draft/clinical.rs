@@ -17,9 +17,15 @@ struct When {
 
 /// What stays a code's name where the class of an encounter is told in words.
 const CLASSES: [(&str, &str); 5] = [
-    ("inpatient hospitalizado internado ingreso stationar hospitalizacion imp internacao hospitalise", "IMP"),
+    (
+        "inpatient hospitalizado internado ingreso stationar hospitalizacion imp internacao hospitalise",
+        "IMP",
+    ),
     ("emergency urgencia urgentcare urgent notfall emer urgence er", "EMER"),
-    ("outpatient ambulatory ambulatorio ambulant wellness amb externo opd ambulatoire consulta", "AMB"),
+    (
+        "outpatient ambulatory ambulatorio ambulant wellness amb externo opd ambulatoire consulta",
+        "AMB",
+    ),
     ("home domicilio domiciliaria", "HH"),
     ("virtual telemedicina tele", "VR"),
 ];
@@ -92,10 +98,21 @@ impl<'c> Maker<'_, 'c> {
         self.telecoms();
         self.address(true);
         self.children();
-        let special = self.take_if("specialty speciality especialidad especialidade fachrichtung specialite fachgebiet", |c| is_text(c.column.ty));
+        let special = self.take_if(
+            "specialty speciality especialidad especialidade fachrichtung specialite fachgebiet",
+            |c| is_text(c.column.ty),
+        );
         if let Some(col) = special {
-            let lines = vec!["qualification:".to_owned(), format!("  - {{code: {{text: {}}}}}", quoted(&col.leaf()))];
-            self.part("qualification", lines, Sure::Likely, format!("'{}' by its name", col.name()));
+            let lines = vec![
+                "qualification:".to_owned(),
+                format!("  - {{code: {{text: {}}}}}", quoted(&col.leaf())),
+            ];
+            self.part(
+                "qualification",
+                lines,
+                Sure::Likely,
+                format!("'{}' by its name", col.name()),
+            );
         }
     }
 
@@ -105,7 +122,10 @@ impl<'c> Maker<'_, 'c> {
             self.active();
             self.identifiers();
         }
-        if let Some(col) = self.take_if("name nombre nome bezeichnung descripcion description libelle nom denominacion", |c| is_text(c.column.ty)) {
+        if let Some(col) = self.take_if(
+            "name nombre nome bezeichnung descripcion description libelle nom denominacion",
+            |c| is_text(c.column.ty),
+        ) {
             self.leaf("name", &col.leaf(), Sure::Likely, format!("'{}' by its name", col.name()));
         }
         self.telecoms();
@@ -133,7 +153,9 @@ impl<'c> Maker<'_, 'c> {
 
     fn reason(&mut self, element: &'static str) {
         let code = self.take_if(concept::REASON, |c| c.words().are("code cod codigo reasoncode"));
-        let text = self.take_if(concept::REASON, |c| is_text(c.column.ty) && !c.words().are("id concept user"));
+        let text = self.take_if(concept::REASON, |c| {
+            is_text(c.column.ty) && !c.words().are("id concept user")
+        });
         if code.is_none() && text.is_none() {
             return;
         }
@@ -178,7 +200,8 @@ impl<'c> Maker<'_, 'c> {
         let all = self.all(rule);
         // A column of times says more than one of days beside it.
         let exact = |c: &Col<'c>| matches!(c.column.ty, SqlType::DateTime | SqlType::Instant);
-        let filled = |c: &Col<'c>| self.sample(c).is_none_or(|s| s.cells(c.name()).next().is_some());
+        let filled =
+            |c: &Col<'c>| self.sample(c).is_none_or(|s| s.cells(c.name()).next().is_some());
         let mut order: Vec<Col<'c>> = all;
         order.sort_by_key(|c| (!filled(c), !exact(c)));
         for col in order {
@@ -196,7 +219,11 @@ impl<'c> Maker<'_, 'c> {
         match (start, end, when.period) {
             (Some(start), Some(end), Some(period)) => {
                 let sure = start.1.min(end.1);
-                let lines = vec![format!("{period}: {{start: {}, end: {}}}", quoted(&start.0), quoted(&end.0))];
+                let lines = vec![format!(
+                    "{period}: {{start: {}, end: {}}}",
+                    quoted(&start.0),
+                    quoted(&end.0)
+                )];
                 self.part(period, lines, sure, format!("{}; {}", start.2, end.2));
             }
             (Some((leaf, sure, why)), ..) => self.leaf(when.moment, &leaf, sure, why),
@@ -209,15 +236,19 @@ impl<'c> Maker<'_, 'c> {
         self.class();
         self.subject("subject");
         self.whens(&When { moment: "period", period: Some("period") });
-        if let Some(part) = self.parts.iter_mut().find(|p| p.element == "period" && p.lines.len() == 1)
-            && let Some(leaf) = part.lines.first().and_then(|l| l.strip_prefix("period: \"")).map(str::to_owned)
+        if let Some(part) =
+            self.parts.iter_mut().find(|p| p.element == "period" && p.lines.len() == 1)
+            && let Some(leaf) =
+                part.lines.first().and_then(|l| l.strip_prefix("period: \"")).map(str::to_owned)
         {
             part.lines = vec![format!("period: {{start: \"{leaf}}}")];
         }
         self.refer("participant", "Practitioner", Shape::In("individual"));
         self.refer("serviceProvider", "Organization", Shape::One);
         self.refer("location", "Location", Shape::In("location"));
-        if let Some(coding) = self.coding("code cod codigo", "description descripcion type tipo bezeichnung text") {
+        if let Some(coding) =
+            self.coding("code cod codigo", "description descripcion type tipo bezeichnung text")
+        {
             self.concept("type", &coding, true);
         }
         self.reason("reasonCode");
@@ -241,13 +272,28 @@ impl<'c> Maker<'_, 'c> {
             self.mark(&col);
             let why = format!("'{}' by its values; {}", col.name(), self.values(&col));
             let (otherwise, missing) = (Some("AMB"), Some("AMB"));
-            self.codes.push(CodeLines { name: "class".to_owned(), entries, otherwise, missing, why: why.clone() });
-            let lines = vec![format!("class: {{system: {}, code: {}}}", quoted(system), quoted(&format!("{} | code(class)", col.leaf())))];
+            self.codes.push(CodeLines {
+                name: "class".to_owned(),
+                entries,
+                otherwise,
+                missing,
+                why: why.clone(),
+            });
+            let lines = vec![format!(
+                "class: {{system: {}, code: {}}}",
+                quoted(system),
+                quoted(&format!("{} | code(class)", col.leaf()))
+            )];
             self.part("class", lines, Sure::Likely, why);
             return;
         }
         let why = "FHIR demands it and no column tells it; AMB is ambulatory, IMP inpatient, EMER emergency";
-        self.part("class", vec![format!("class: {{system: {}, code: AMB}}", quoted(system))], Sure::Likely, why);
+        self.part(
+            "class",
+            vec![format!("class: {{system: {}, code: AMB}}", quoted(system))],
+            Sure::Likely,
+            why,
+        );
     }
 
     fn observation(&mut self) {
@@ -278,37 +324,65 @@ impl<'c> Maker<'_, 'c> {
         for (place, _) in wide {
             let Some(column) = table.columns.get(*place) else { continue };
             let col = Col { alias: "", table: self.found.table, column };
-            comma |= self.sample(&col).and_then(|s| s.number(col.name())).is_some_and(|(mark, _)| mark == ',');
+            comma |= self
+                .sample(&col)
+                .and_then(|s| s.number(col.name()))
+                .is_some_and(|(mark, _)| mark == ',');
             self.mark(&col);
         }
-        let names: Vec<&str> = wide.iter().filter_map(|(p, _)| table.columns.get(*p)).map(|c| c.name.as_str()).collect();
-        let why = format!("one row is {} measurements: {}; LOINC codes and units by the columns' names, look at the units", names.len(), names.join(", "));
+        let names: Vec<&str> = wide
+            .iter()
+            .filter_map(|(p, _)| table.columns.get(*p))
+            .map(|c| c.name.as_str())
+            .collect();
+        let why = format!(
+            "one row is {} measurements: {}; LOINC codes and units by the columns' names, look at the units",
+            names.len(),
+            names.join(", ")
+        );
         let code = vec!["code: {coding: [{system: \"http://loinc.org\", code: $case.loinc, display: $case.label}]}".to_owned()];
         self.part("code", code, Sure::Likely, why.clone());
         let mark = if comma { "','" } else { "" };
-        let decimal = if mark.is_empty() { "decimal".to_owned() } else { format!("decimal({mark})") };
-        let value = format!("valueQuantity: {{value: \"$case.column | {decimal}\", unit: $case.unit, system: \"http://unitsofmeasure.org\", code: $case.unit}}");
+        let decimal =
+            if mark.is_empty() { "decimal".to_owned() } else { format!("decimal({mark})") };
+        let value = format!(
+            "valueQuantity: {{value: \"$case.column | {decimal}\", unit: $case.unit, system: \"http://unitsofmeasure.org\", code: $case.unit}}"
+        );
         self.part("valueQuantity", vec![value], Sure::Likely, why);
         self.part("category", category(), Sure::Likely, "vital signs");
     }
 
     fn value(&mut self) {
-        let text = |c: &Col<'c>| !matches!(c.column.ty, SqlType::Date | SqlType::DateTime | SqlType::Instant | SqlType::Boolean);
+        let text = |c: &Col<'c>| {
+            !matches!(
+                c.column.ty,
+                SqlType::Date | SqlType::DateTime | SqlType::Instant | SqlType::Boolean
+            )
+        };
         let unit = self.take_if(concept::UNIT, |c| is_text(c.column.ty));
         let all: Vec<Col<'c>> = self.all(concept::VALUE).into_iter().filter(text).collect();
-        let filled = |c: &Col<'c>| self.sample(c).is_none_or(|s| s.cells(c.name()).next().is_some());
+        let filled =
+            |c: &Col<'c>| self.sample(c).is_none_or(|s| s.cells(c.name()).next().is_some());
         let number = |c: &&Col<'c>| {
-            matches!(c.column.ty, SqlType::Integer { .. } | SqlType::Decimal | SqlType::Float) && filled(c)
+            matches!(c.column.ty, SqlType::Integer { .. } | SqlType::Decimal | SqlType::Float)
+                && filled(c)
         };
-        let texts = |c: &&Col<'c>| is_text(c.column.ty) && filled(c) && !super::people::is_source(c.name());
+        let texts =
+            |c: &&Col<'c>| is_text(c.column.ty) && filled(c) && !super::people::is_source(c.name());
         let typed = all.iter().find(number).copied();
         let textual = all.iter().find(texts).copied();
         let quantity = |maker: &Self, col: &Col<'c>, decimal: &str, when: Option<String>| {
             let unit = unit.as_ref().map(|u| format!("unit: {}", quoted(&u.leaf())));
             let value = format!("value: {}", quoted(&format!("{} | {decimal}", col.leaf())));
             let members: Vec<String> = when.into_iter().chain([value]).chain(unit).collect();
-            let seen = maker.sample(col).and_then(|s| s.number(col.name())).map_or(String::new(), |(_, p)| format!(": {p} of 100 cells are numbers"));
-            (format!("valueQuantity: {{{}}}", members.join(", ")), format!("'{}' by its name{seen}", col.name()))
+            let seen = maker
+                .sample(col)
+                .and_then(|s| s.number(col.name()))
+                .map_or(String::new(), |(_, p)| format!(": {p} % of the cells are numbers"));
+            (
+                format!("valueQuantity: {{{}}}", members.join(", ")),
+                format!("'{}' by its name{seen}", col.name()),
+            )
         };
         if let Some(col) = typed {
             self.mark(&col);
@@ -317,7 +391,8 @@ impl<'c> Maker<'_, 'c> {
         }
         let Some(col) = textual else { return };
         self.mark(&col);
-        let numbers = self.sample(&col).and_then(|s| s.number(col.name())).filter(|_| typed.is_none());
+        let numbers =
+            self.sample(&col).and_then(|s| s.number(col.name())).filter(|_| typed.is_none());
         let (mark, percent) = numbers.unwrap_or(('.', 0));
         let decimal = if mark == ',' { "decimal(',')" } else { "decimal" };
         if percent >= 95 {
@@ -333,7 +408,11 @@ impl<'c> Maker<'_, 'c> {
             self.part("valueQuantity", vec![line], Sure::Likely, why);
         } else if percent > 0 {
             let (line, why) = quantity(self, &col, decimal, None);
-            self.doubt("valueQuantity", vec![line], format!("{why}; the others would count as cells that do not fit"));
+            self.doubt(
+                "valueQuantity",
+                vec![line],
+                format!("{why}; the others would count as cells that do not fit"),
+            );
         }
         let why = format!("'{}' by its name", col.name());
         self.leaf("valueString", &col.leaf(), Sure::Likely, why);
@@ -341,7 +420,11 @@ impl<'c> Maker<'_, 'c> {
 
     /// The column that says which cells of another are numbers, and its word for it.
     fn telling(&self, value: &Col<'c>, mark: char) -> Option<(Col<'c>, String)> {
-        for kind in self.all(concept::KIND).into_iter().filter(|c| c.alias.is_empty() && is_text(c.column.ty)) {
+        for kind in self
+            .all(concept::KIND)
+            .into_iter()
+            .filter(|c| c.alias.is_empty() && is_text(c.column.ty))
+        {
             let sample = self.sample(&kind)?;
             let words = sample.distinct(kind.name());
             if !(2..=6).contains(&words.len()) {
@@ -349,7 +432,8 @@ impl<'c> Maker<'_, 'c> {
             }
             let share = |word: &str| {
                 let all = sample.pairs(kind.name(), value.name()).filter(|(k, _)| *k == word);
-                let (good, all) = all.fold((0, 0), |(g, n), (_, v)| (g + usize::from(numeric(v, mark)), n + 1));
+                let (good, all) =
+                    all.fold((0, 0), |(g, n), (_, v)| (g + usize::from(numeric(v, mark)), n + 1));
                 if all == 0 { 0 } else { good * 100 / all }
             };
             let mut numbers = words.iter().filter(|(word, _)| share(word) >= 99);
@@ -377,7 +461,8 @@ impl<'c> Maker<'_, 'c> {
             self.concept("medicationCodeableConcept", &coding, false);
         }
         if request {
-            let from = self.first_moment(concept::START).or_else(|| self.first_moment(concept::DATE));
+            let from =
+                self.first_moment(concept::START).or_else(|| self.first_moment(concept::DATE));
             if let Some((leaf, sure, why)) = from {
                 self.leaf("authoredOn", &leaf, sure, why);
             }
@@ -388,7 +473,8 @@ impl<'c> Maker<'_, 'c> {
         self.reason("reasonCode");
         if let Some(col) = self.take_if(concept::DOSE, |c| is_text(c.column.ty)) {
             let element = if request { "dosageInstruction" } else { "dosage" };
-            let lines = vec![format!("{element}:"), format!("  - {{text: {}}}", quoted(&col.leaf()))];
+            let lines =
+                vec![format!("{element}:"), format!("  - {{text: {}}}", quoted(&col.leaf()))];
             self.part(element, lines, Sure::Likely, format!("'{}' by its name", col.name()));
         }
     }
@@ -408,8 +494,15 @@ impl<'c> Maker<'_, 'c> {
         }
         self.when("start", &format!("{} {}", concept::START, concept::DATE));
         self.when("end", concept::END);
-        if let Some(col) = self.take_if("reason motivo description descripcion grund motif", |c| is_text(c.column.ty)) {
-            self.leaf("description", &col.leaf(), Sure::Likely, format!("'{}' by its name", col.name()));
+        if let Some(col) = self
+            .take_if("reason motivo description descripcion grund motif", |c| is_text(c.column.ty))
+        {
+            self.leaf(
+                "description",
+                &col.leaf(),
+                Sure::Likely,
+                format!("'{}' by its name", col.name()),
+            );
         }
     }
 
@@ -417,7 +510,12 @@ impl<'c> Maker<'_, 'c> {
         match self.found.ty {
             "CarePlan" => {
                 self.status("active");
-                self.part("intent", vec!["intent: plan".to_owned()], Sure::Likely, "FHIR demands it");
+                self.part(
+                    "intent",
+                    vec!["intent: plan".to_owned()],
+                    Sure::Likely,
+                    "FHIR demands it",
+                );
                 self.subject("subject");
                 if let Some(coding) = self.coding(concept::CODE, concept::DISPLAY) {
                     self.concept("category", &coding, true);
@@ -428,9 +526,16 @@ impl<'c> Maker<'_, 'c> {
                 self.subject("subject");
                 self.main_code("code", true);
                 self.whens(&When { moment: "effectiveDateTime", period: None });
-                let text = self.take_if("conclusion result resultado informe text befund", |c| is_text(c.column.ty));
+                let text = self.take_if("conclusion result resultado informe text befund", |c| {
+                    is_text(c.column.ty)
+                });
                 if let Some(col) = text {
-                    self.leaf("conclusion", &col.leaf(), Sure::Likely, format!("'{}' by its name", col.name()));
+                    self.leaf(
+                        "conclusion",
+                        &col.leaf(),
+                        Sure::Likely,
+                        format!("'{}' by its name", col.name()),
+                    );
                 }
             }
             "ImagingStudy" => {
@@ -464,11 +569,21 @@ pub(super) fn cases(table: &crate::mapping::catalog::Table) -> Vec<String> {
     if wide.len() < 2 {
         return Vec::new();
     }
-    let line = |(place, vital): &(usize, usize)| {
+    let mut names: Vec<String> = Vec::new();
+    let mut line = |(place, vital): &(usize, usize)| {
         let (column, (_, loinc, unit, label)) = (table.columns.get(*place)?, VITALS.get(*vital)?);
-        let name: String = loinc.chars().filter(char::is_ascii_alphanumeric).collect();
+        // It becomes part of ids.
+        let mut name = crate::mapping::fold::fold(&column.name);
+        name.retain(|c| c.is_ascii_alphanumeric());
+        if name.is_empty() || names.contains(&name) {
+            name = format!("loinc{}", loinc.replace('-', ""));
+        }
+        names.push(name.clone());
+        let name = super::entry::plain(&name);
         let column = super::entry::plain(&column.name);
-        Some(format!("c{name}: {{column: {column}, loinc: \"{loinc}\", unit: \"{unit}\", label: \"{label}\"}}"))
+        Some(format!(
+            "{name}: {{column: {column}, loinc: \"{loinc}\", unit: \"{unit}\", label: \"{label}\"}}"
+        ))
     };
-    wide.iter().filter_map(line).collect()
+    wide.iter().filter_map(&mut line).collect()
 }

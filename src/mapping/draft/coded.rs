@@ -41,7 +41,10 @@ impl<'c> Maker<'_, 'c> {
         let (sure, why) = if link.declared {
             (Sure::Sure, format!("a foreign key to '{}'", table.name))
         } else {
-            (Sure::Likely, format!("'{}' is named like the key of '{}'", link.own.join(", "), table.name))
+            (
+                Sure::Likely,
+                format!("'{}' is named like the key of '{}'", link.own.join(", "), table.name),
+            )
         };
         Some((format!("{} | ref({ty}{name})", leaves.join(", ")), sure, why))
     }
@@ -54,15 +57,18 @@ impl<'c> Maker<'_, 'c> {
         for (alias, number) in std::iter::once(("", self.found.table)).chain(parent) {
             let links = self.rec.graph.links.get(number).into_iter().flatten();
             let leads = |link: &&Link| {
-                let itself = link.table == self.found.table || self.joins.iter().any(|j| j.alias == "p" && j.number == link.table);
-                let there = self.rec.entry(link.table).is_some_and(|f| f.ty == ty) || people == Some(link.table);
+                let itself = link.table == self.found.table
+                    || self.joins.iter().any(|j| j.alias == "p" && j.number == link.table);
+                let there = self.rec.entry(link.table).is_some_and(|f| f.ty == ty)
+                    || people == Some(link.table);
                 there && !itself && !self.seen(number, link)
             };
             let named = |link: &&Link| {
                 let rule = TYPES.iter().find(|(t, _)| *t == ty).map_or("", |(_, rule)| rule);
                 link.own.iter().any(|c| Words::of(c).are(rule))
             };
-            let found = links.clone().filter(leads).find(named).or_else(|| links.clone().find(leads));
+            let found =
+                links.clone().filter(leads).find(named).or_else(|| links.clone().find(leads));
             if let Some(link) = found {
                 return Some((link.clone(), alias, number));
             }
@@ -73,7 +79,8 @@ impl<'c> Maker<'_, 'c> {
     fn seen(&self, number: usize, link: &Link) -> bool {
         let unused = self.unused();
         !link.own.iter().all(|c| unused.iter().any(|u| u.table == number && u.column.name == *c))
-            && !key(self.rec.graph.table(number).unwrap_or(&EMPTY)).is_some_and(|k| link.own.iter().all(|c| k.contains(c)))
+            && !key(self.rec.graph.table(number).unwrap_or(&EMPTY))
+                .is_some_and(|k| link.own.iter().all(|c| k.contains(c)))
     }
 
     /// Adds a reference element; a list when it repeats, wrapped in `member` when it stands in one.
@@ -93,9 +100,22 @@ impl<'c> Maker<'_, 'c> {
         if let Some(coding) = self.looked_up() {
             return Some(coding);
         }
-        let text = |c: &Col<'c>| !matches!(c.column.ty, SqlType::Date | SqlType::DateTime | SqlType::Instant | SqlType::Boolean | SqlType::Float);
-        let code = self.take_if(code_rule, |c| text(c) && !c.words().are(concept::STATUS) && !c.words().are(concept::REASON));
-        let display = self.take_if(display_rule, |c| text(c) && !c.words().are(concept::REASON) && !c.words().are(concept::STATUS));
+        let text = |c: &Col<'c>| {
+            !matches!(
+                c.column.ty,
+                SqlType::Date
+                    | SqlType::DateTime
+                    | SqlType::Instant
+                    | SqlType::Boolean
+                    | SqlType::Float
+            )
+        };
+        let code = self.take_if(code_rule, |c| {
+            text(c) && !c.words().are(concept::STATUS) && !c.words().are(concept::REASON)
+        });
+        let display = self.take_if(display_rule, |c| {
+            text(c) && !c.words().are(concept::REASON) && !c.words().are(concept::STATUS)
+        });
         let mut coding = Coding { display: display.as_ref().map(Col::leaf), ..Coding::default() };
         let Some(code) = code else {
             let display = display?;
@@ -107,7 +127,10 @@ impl<'c> Maker<'_, 'c> {
         let values = self.values(&code);
         coding.why = match &coding.system {
             Some(_) => format!("'{}' by its name and cells; {values}", code.name()),
-            None => format!("'{}' by its name; say whose codes they are with `system:`; {values}", code.name()),
+            None => format!(
+                "'{}' by its name; say whose codes they are with `system:`; {values}",
+                code.name()
+            ),
         };
         Some(coding)
     }
@@ -136,11 +159,16 @@ impl<'c> Maker<'_, 'c> {
         let person = rec.patients.and_then(|p| rec.graph.parent(p)).map(|l| l.table);
         let open = |link: &&Link| {
             let words = Words::of(link.own.first().map_or("", String::as_str));
-            link.own.len() == 1 && rec.entry(link.table).is_none() && Some(link.table) != person && !words.are(side)
+            link.own.len() == 1
+                && rec.entry(link.table).is_none()
+                && Some(link.table) != person
+                && !words.are(side)
         };
         let telling = |link: &&Link| {
             let words = Words::of(link.own.first().map_or("", String::as_str));
-            words.are(rule) || words.are(concept::CODE) || words.are("concept drug diagnosis test procedure vaccine")
+            words.are(rule)
+                || words.are(concept::CODE)
+                || words.are("concept drug diagnosis test procedure vaccine")
         };
         let link = links.iter().filter(open).find(telling)?.clone();
         let table = rec.graph.table(link.table)?;
@@ -148,16 +176,27 @@ impl<'c> Maker<'_, 'c> {
         let own_key = key(table).unwrap_or_default();
         let filled = |name: &str| sample.is_none_or(|s| s.cells(name).next().is_some());
         let pick = |rule: &str| {
-            let held = |t: SqlType| matches!(t, SqlType::Text | SqlType::Char | SqlType::Any | SqlType::Enum);
+            let held = |t: SqlType| {
+                matches!(t, SqlType::Text | SqlType::Char | SqlType::Any | SqlType::Enum)
+            };
             table.columns.iter().find(|c| {
                 let words = Words::of(&c.name);
-                held(c.ty) && writable(&c.name) && filled(&c.name) && words.are(rule)
+                held(c.ty)
+                    && writable(&c.name)
+                    && filled(&c.name)
+                    && words.are(rule)
                     && !words.are("class domain standard invalid uuid")
             })
         };
-        let display = pick("name+-vocabulary description desc descripcion descricao bezeichnung nombre nome libelle label display")?;
+        let display = pick(
+            "name+-vocabulary description desc descripcion descricao bezeichnung nombre nome libelle label display",
+        )?;
         let code = pick("code+-system cod codigo concept+code").filter(|c| c.name != display.name);
-        let code = code.or_else(|| table.columns.iter().find(|c| own_key.contains(&c.name) && matches!(c.ty, SqlType::Text | SqlType::Char)));
+        let code = code.or_else(|| {
+            table.columns.iter().find(|c| {
+                own_key.contains(&c.name) && matches!(c.ty, SqlType::Text | SqlType::Char)
+            })
+        });
         let vocabulary = pick("vocabulary terminology codesystem code+system");
         self.join("c", link.table, vec![(link.theirs.first()?.clone(), link.own.first()?.clone())]);
         let col = |column| Col { alias: "c", table: link.table, column };
@@ -180,7 +219,8 @@ impl<'c> Maker<'_, 'c> {
     /// A column that says whose a code is.
     fn vocabulary(&mut self, col: &Col<'_>, coding: &mut Coding) {
         let seen = self.sample(col).map(|s| s.distinct(col.name())).unwrap_or_default();
-        let known = VOCABULARIES.into_iter().filter(|(name, _)| seen.iter().any(|(v, _)| v == name));
+        let known =
+            VOCABULARIES.into_iter().filter(|(name, _)| seen.iter().any(|(v, _)| v == name));
         let entries: Vec<(String, String)> =
             known.map(|(name, uri)| (name.to_owned(), uri.to_owned())).collect();
         if entries.is_empty() {
@@ -188,7 +228,13 @@ impl<'c> Maker<'_, 'c> {
         }
         let why = format!("what '{}' names; {}", col.name(), self.values(col));
         coding.system = Some(format!("{} | code(vocabulary)", col.leaf()));
-        self.codes.push(CodeLines { name: "vocabulary".to_owned(), entries, otherwise: None, missing: None, why });
+        self.codes.push(CodeLines {
+            name: "vocabulary".to_owned(),
+            entries,
+            otherwise: None,
+            missing: None,
+            why,
+        });
     }
 
     /// Adds a CodeableConcept.
@@ -223,7 +269,8 @@ impl<'c> Maker<'_, 'c> {
         let allowed = allowed.unwrap_or_default();
         let column = self.take(concept::STATUS);
         if let Some(col) = &column {
-            let fits = self.sample(col).and_then(|s| s.percent(col.name(), |v| allowed.contains(&v)));
+            let fits =
+                self.sample(col).and_then(|s| s.percent(col.name(), |v| allowed.contains(&v)));
             if fits.is_some_and(|p| p >= 95) {
                 let why = format!("'{}' holds FHIR's own codes", col.name());
                 self.leaf("status", &col.leaf(), Sure::Likely, why);
@@ -231,7 +278,9 @@ impl<'c> Maker<'_, 'c> {
             }
         }
         let why = match column {
-            None => format!("FHIR demands it and no column tells it; may be: {}", allowed.join(", ")),
+            None => {
+                format!("FHIR demands it and no column tells it; may be: {}", allowed.join(", "))
+            }
             Some(col) => format!(
                 "FHIR demands it; '{}' may tell it through a code map ({}); may be: {}",
                 col.name(),
@@ -271,7 +320,9 @@ const EMPTY: crate::mapping::catalog::Table = crate::mapping::catalog::Table {
 /// `8867-4`
 fn is_loinc(cell: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    cell.split_once('-').is_some_and(|(a, b)| digits(a) && a.len() <= 5 && a.len() >= 3 && digits(b) && b.len() == 1)
+    cell.split_once('-').is_some_and(|(a, b)| {
+        digits(a) && a.len() <= 5 && a.len() >= 3 && digits(b) && b.len() == 1
+    })
 }
 
 /// `I10`, `E11.9`
@@ -291,12 +342,16 @@ pub(super) fn sexes(values: &[&str]) -> Option<Vec<(String, String)>> {
         let code = match value.to_lowercase().as_str() {
             // Spanish: `H` hombre beside `M` mujer; German: `W` weiblich beside `M` männlich.
             "m" if has("h") || has("v") => "female",
-            "h" | "v" | "m" | "male" | "man" | "masculino" | "masc" | "hombre" | "varon" | "varón"
-            | "homem" | "mannlich" | "männlich" | "mann" | "masculin" | "homme" | "8507" | "1" => "male",
-            "f" | "w" | "female" | "woman" | "femenino" | "fem" | "mujer" | "feminino" | "mulher"
-            | "weiblich" | "frau" | "feminin" | "féminin" | "femme" | "8532" | "2" => "female",
+            "h" | "v" | "m" | "male" | "man" | "masculino" | "masc" | "hombre" | "varon"
+            | "varón" | "homem" | "mannlich" | "männlich" | "mann" | "masculin" | "homme"
+            | "8507" | "1" => "male",
+            "f" | "w" | "female" | "woman" | "femenino" | "fem" | "mujer" | "feminino"
+            | "mulher" | "weiblich" | "frau" | "feminin" | "féminin" | "femme" | "8532" | "2" => {
+                "female"
+            }
             "x" | "o" | "d" | "other" | "otro" | "outro" | "divers" | "autre" | "3" => "other",
-            "u" | "i" | "n" | "unknown" | "desconocido" | "ignorado" | "unbekannt" | "inconnu" | "0" | "9" => "unknown",
+            "u" | "i" | "n" | "unknown" | "desconocido" | "ignorado" | "unbekannt" | "inconnu"
+            | "0" | "9" => "unknown",
             _ => return None,
         };
         known.push(((*value).to_owned(), code.to_owned()));
@@ -323,7 +378,12 @@ mod tests {
 
     #[test]
     fn codes_are_known_by_their_looks() {
-        assert!(is_loinc("8867-4") && is_loinc("29463-7") && !is_loinc("11111111-1") && !is_loinc("8-4"));
+        assert!(
+            is_loinc("8867-4")
+                && is_loinc("29463-7")
+                && !is_loinc("11111111-1")
+                && !is_loinc("8-4")
+        );
         assert!(is_icd_10("I10") && is_icd_10("E11.9") && !is_icd_10("GLU") && !is_icd_10("I1"));
     }
 }

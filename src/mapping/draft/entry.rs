@@ -99,7 +99,12 @@ pub(super) fn comment(text: &str) -> String {
 }
 
 impl Part {
-    pub fn new(element: &'static str, lines: Vec<String>, sure: Sure, why: impl Into<String>) -> Self {
+    pub fn new(
+        element: &'static str,
+        lines: Vec<String>,
+        sure: Sure,
+        why: impl Into<String>,
+    ) -> Self {
         let off = sure == Sure::Guess;
         Self { element, lines, sure, why: why.into(), off, beside: false }
     }
@@ -122,7 +127,8 @@ impl Entry {
     pub fn uses(&self, what: &str) -> bool {
         let said = |line: &String| line.contains(what);
         self.off.is_none() && self.parts.iter().any(|p| !p.off && p.lines.iter().any(said))
-            || self.off.is_none() && self.joins.iter().any(|j| j.on.iter().any(|(_, ours)| ours.contains(what)))
+            || self.off.is_none()
+                && self.joins.iter().any(|j| j.on.iter().any(|(_, ours)| ours.contains(what)))
     }
 
     /// Appends the entry as an item of `resources`.
@@ -145,9 +151,14 @@ impl Entry {
         } else {
             format!(", filter: {{{}}}", filter.join(", "))
         };
-        let from = format!("from: {{table: {}{}{filter}}}", plain(&self.table), schema.unwrap_or_default());
+        let from = format!(
+            "from: {{table: {}{}{filter}}}",
+            plain(&self.table),
+            schema.unwrap_or_default()
+        );
         push(out, 4, off, &from);
-        let joins: Vec<&JoinLine> = self.joins.iter().filter(|j| off || self.uses(&format!("{}.", j.alias))).collect();
+        let joins: Vec<&JoinLine> =
+            self.joins.iter().filter(|j| off || self.uses(&format!("{}.", j.alias))).collect();
         if !joins.is_empty() {
             push(out, 4, off, "join:");
             for join in joins {
@@ -156,12 +167,17 @@ impl Entry {
                 let schema = join.schema.as_ref().map(|s| format!(", schema: {}", plain(s)));
                 let (alias, table) = (&join.alias, plain(&join.table));
                 let schema = schema.unwrap_or_default();
-                let line = format!("{alias}: {{table: {table}{schema}, match: {{{}}}}}", on.join(", "));
+                let line =
+                    format!("{alias}: {{table: {table}{schema}, match: {{{}}}}}", on.join(", "));
                 push(out, 6, off, &line);
             }
         }
         let key: Vec<String> = self.key.iter().map(|c| plain(c)).collect();
-        let key = if key.is_empty() { "key: [?]".to_owned() } else { format!("key: [{}]", key.join(", ")) };
+        let key = if key.is_empty() {
+            "key: [?]".to_owned()
+        } else {
+            format!("key: [{}]", key.join(", "))
+        };
         push(out, 4, off, &key);
         push(out, 4, off, &format!("id: {}", quoted(&self.id)));
         if !self.cases.is_empty() {

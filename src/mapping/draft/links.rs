@@ -56,16 +56,15 @@ pub(super) fn writable(name: &str) -> bool {
 pub(super) fn key(table: &Table) -> Option<Vec<String>> {
     let usable = |names: &[String]| {
         !names.is_empty()
-            && names.iter().all(|name| {
-                writable(name) && table.column(name).is_some_and(|c| keyable(c.ty))
-            })
+            && names
+                .iter()
+                .all(|name| writable(name) && table.column(name).is_some_and(|c| keyable(c.ty)))
     };
     if usable(&table.primary_key) {
         return Some(table.primary_key.clone());
     }
-    let firm = |names: &[String]| {
-        names.iter().all(|name| table.column(name).is_some_and(|c| !c.nullable))
-    };
+    let firm =
+        |names: &[String]| names.iter().all(|name| table.column(name).is_some_and(|c| !c.nullable));
     let unique = table.indexes.iter().filter(|i| i.unique && usable(&i.columns));
     let mut unique: Vec<_> = unique.filter(|i| firm(&i.columns)).map(|i| &i.columns).collect();
     unique.sort_by_key(|columns| columns.len());
@@ -166,13 +165,18 @@ impl<'c> Graph<'c> {
                 None => named_key(target),
             };
             let Some(key) = key.filter(|k| alike(k.ty, column.ty)) else { continue };
-            let (their, own_key) = (Words::of(&key.name), key.name == column.name && other == number);
+            let (their, own_key) =
+                (Words::of(&key.name), key.name == column.name && other == number);
             let telling = !their.meaning().is_empty();
             let rank = if own_key {
                 continue;
             } else if telling && key.name.eq_ignore_ascii_case(&column.name) {
                 // The key of a table called so comes before that of one which shares it.
-                if self.words.get(other).is_some_and(|w| names(&their.meaning(), w)) { 0 } else { 2 }
+                if self.words.get(other).is_some_and(|w| names(&their.meaning(), w)) {
+                    0
+                } else {
+                    2
+                }
             } else if self.words.get(other).is_some_and(|w| names(&meaning, w)) && other != number {
                 1
             } else if telling
@@ -197,7 +201,8 @@ impl<'c> Graph<'c> {
             }
         }
         // A key of one's own that another table shares leads to the other only when it is the named one.
-        let own_key = keys.get(number).and_then(Option::as_deref) == Some(&[column.name.clone()][..]);
+        let own_key =
+            keys.get(number).and_then(Option::as_deref) == Some(&[column.name.clone()][..]);
         let (rank, other, key) = found?;
         let named_itself = self.words.get(number).is_some_and(|w| names(&meaning, w));
         if own_key && (rank > 1 || named_itself) || table.primary_key.is_empty() && named_itself {

@@ -28,6 +28,8 @@ pub(super) struct Maker<'a, 'c> {
     used: BTreeSet<(usize, String)>,
     /// Columns that hold other tables' keys.
     linking: BTreeSet<(usize, String)>,
+    /// Whether days come before months in this database, where a column proves it.
+    day_first: Option<bool>,
 }
 
 impl Col<'_> {
@@ -67,13 +69,15 @@ impl<'a, 'c> Maker<'a, 'c> {
             joins: Vec::new(),
             used: BTreeSet::new(),
             linking: BTreeSet::new(),
+            day_first: day_first(samples),
         };
         if let Some(link) = rec.graph.parent(found.table) {
             let (table, own) = (link.table, link.theirs.iter().zip(&link.own));
             let on = own.map(|(theirs, ours)| (theirs.clone(), ours.clone())).collect();
             maker.join("p", table, on);
         } else if let Some(link) = maker.person() {
-            let on = link.theirs.iter().zip(&link.own).map(|(t, o)| (t.clone(), o.clone())).collect();
+            let on =
+                link.theirs.iter().zip(&link.own).map(|(t, o)| (t.clone(), o.clone())).collect();
             maker.join("p", link.table, on);
         }
         for (_, number) in maker.scopes() {
@@ -141,7 +145,8 @@ impl<'a, 'c> Maker<'a, 'c> {
 
     pub fn take_if(&mut self, rule: &str, test: impl Fn(&Col<'c>) -> bool) -> Option<Col<'c>> {
         let all = self.all(rule);
-        let filled = |col: &&Col<'c>| self.sample(col).is_none_or(|s| s.cells(col.name()).next().is_some());
+        let filled =
+            |col: &&Col<'c>| self.sample(col).is_none_or(|s| s.cells(col.name()).next().is_some());
         let mut good = all.iter().filter(|col| test(col));
         let first = good.clone().find(filled).or_else(|| good.next()).copied()?;
         self.mark(&first);
@@ -157,7 +162,13 @@ impl<'a, 'c> Maker<'a, 'c> {
         self.samples.get(&col.table).filter(|s| s.rows() > 0)
     }
 
-    pub fn part(&mut self, element: &'static str, lines: Vec<String>, sure: Sure, why: impl Into<String>) {
+    pub fn part(
+        &mut self,
+        element: &'static str,
+        lines: Vec<String>,
+        sure: Sure,
+        why: impl Into<String>,
+    ) {
         self.parts.push(Part::new(element, lines, sure, why));
     }
 
@@ -170,7 +181,8 @@ impl<'a, 'c> Maker<'a, 'c> {
     pub fn values(&self, col: &Col<'_>) -> String {
         let Some(sample) = self.sample(col) else { return "no rows to look at".to_owned() };
         let distinct = sample.distinct(col.name());
-        let shown = |v: &&(&str, usize)| (v.1 >= RARE || v.0.chars().count() <= 2) && v.0.len() <= 40;
+        let shown =
+            |v: &&(&str, usize)| (v.1 >= RARE || v.0.chars().count() <= 2) && v.0.len() <= 40;
         let named: Vec<String> =
             distinct.iter().filter(shown).take(12).map(|(v, n)| format!("{v} ({n})")).collect();
         let rest = distinct.len() - named.len();
@@ -181,7 +193,10 @@ impl<'a, 'c> Maker<'a, 'c> {
         };
         let rows = sample.rows();
         if named.is_empty() {
-            return format!("{} distinct values in {rows} rows, none frequent enough to be listed", distinct.len());
+            return format!(
+                "{} distinct values in {rows} rows, none frequent enough to be listed",
+                distinct.len()
+            );
         }
         format!("in {rows} rows: {}{rest}", named.join(", "))
     }
@@ -191,18 +206,24 @@ impl<'a, 'c> Maker<'a, 'c> {
         let leaf = col.leaf();
         match col.column.ty {
             SqlType::Date | SqlType::DateTime | SqlType::Instant => {
-                return Some((leaf, Sure::Sure, format!("'{}' is a {}", col.name(), col.column.declared)));
+                return Some((
+                    leaf,
+                    Sure::Sure,
+                    format!("'{}' is a {}", col.name(), col.column.declared),
+                ));
             }
             SqlType::Text | SqlType::Char | SqlType::Any => {}
             _ => return None,
         }
         let name = col.name();
         let Some(sample) = self.sample(col).filter(|s| s.cells(name).next().is_some()) else {
-            let why = format!("'{name}' is a text and there were no cells to see how dates are written");
+            let why =
+                format!("'{name}' is a text and there were no cells to see how dates are written");
             return Some((format!("{leaf} | date"), Sure::Guess, why));
         };
         let dated = sample.dated(name)?;
-        let seen = format!("{} of 100 cells of '{name}' are written so", dated.percent);
+        let dated = dated.settled(self.day_first);
+        let seen = format!("{} % of the cells of '{name}' are written so", dated.percent);
         let word = if wants_time && dated.time { "datetime" } else { "date" };
         let pipe = match dated.format {
             None if wants_time => leaf,
@@ -242,7 +263,8 @@ impl<'a, 'c> Maker<'a, 'c> {
         let seconds = self.sample(&time).and_then(|s| s.percent(time.name(), |c| c.len() > 5));
         let clock = if seconds.is_some_and(|p| p >= 50) { "HH:mm:ss" } else { "HH:mm" };
         let (date, leaf) = (col.leaf(), time.leaf());
-        let day = pipe.split_once("date('").and_then(|(_, rest)| rest.split_once('\'')).map(|(f, _)| f);
+        let day =
+            pipe.split_once("date('").and_then(|(_, rest)| rest.split_once('\'')).map(|(f, _)| f);
         let pipe = match (day, col.column.ty) {
             (Some(day), _) => format!("{date}, {leaf} | datetime('{day} {clock}')"),
             (None, _) => format!("{date}, {leaf} | datetime"),
@@ -266,6 +288,12 @@ impl<'a, 'c> Maker<'a, 'c> {
         }
         left
     }
+}
+
+/// What the columns that leave no doubt say of the order of day and month, when they agree.
+fn day_first(samples: &BTreeMap<usize, Sampled>) -> Option<bool> {
+    let proofs: BTreeSet<bool> = samples.values().flat_map(Sampled::orders).collect();
+    (proofs.len() == 1).then(|| proofs.into_iter().next()).flatten()
 }
 
 pub(super) fn is_clock(cell: &str) -> bool {

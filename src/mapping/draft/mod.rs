@@ -72,11 +72,13 @@ pub fn asks(catalog: &Catalog) -> Vec<Ask> {
         .iter()
         .flat_map(|t| all.graph.links.get(*t).into_iter().flatten().map(|link| link.table))
         .collect();
-    let people = all.patients.into_iter().chain(all.patients.and_then(|p| all.graph.parent(p)).map(|l| l.table));
+    let people = all
+        .patients
+        .into_iter()
+        .chain(all.patients.and_then(|p| all.graph.parent(p)).map(|l| l.table));
     let people: Vec<usize> = people.collect();
-    let hang = (0..catalog.tables.len()).filter(|n| {
-        people.iter().any(|p| all.graph.between(*n, *p).next().is_some())
-    });
+    let hang = (0..catalog.tables.len())
+        .filter(|n| people.iter().any(|p| all.graph.between(*n, *p).next().is_some()));
     for table in near.into_iter().chain(hang) {
         if !tables.contains(&table) {
             tables.push(table);
@@ -89,10 +91,12 @@ pub fn asks(catalog: &Catalog) -> Vec<Ask> {
 fn ask(catalog: &Catalog, number: usize, table: &Table) -> Ask {
     let held = |ty: SqlType| !matches!(ty, SqlType::Binary | SqlType::Json | SqlType::Other);
     let secret = |name: &str| super::compile::is_credential(name);
-    let columns = table.columns.iter().filter(|c| held(c.ty) && !secret(&c.name)).take(MOST_COLUMNS);
+    let columns =
+        table.columns.iter().filter(|c| held(c.ty) && !secret(&c.name)).take(MOST_COLUMNS);
     let refs: Vec<ColumnRef> =
         columns.map(|c| ColumnRef { relation: 0, name: c.name.clone(), ty: c.ty }).collect();
-    let schema = table.schema.clone().filter(|s| Some(s.as_str()) != catalog.default_schema.as_deref());
+    let schema =
+        table.schema.clone().filter(|s| Some(s.as_str()) != catalog.default_schema.as_deref());
     Ask {
         table: number,
         columns: refs.iter().map(|c| c.name.clone()).collect(),
@@ -119,7 +123,7 @@ pub fn draft(catalog: &Catalog, samples: &BTreeMap<usize, Sampled>) -> Draft {
         add_codes(&mut codes, entries.last_mut(), own);
     }
     settle::settle(catalog, &mut entries, &mut codes);
-    let others = leftovers(&all, catalog);
+    let others = leftovers(&all, catalog, &entries);
     let text = settle::text(catalog, &entries, &codes, &others.0);
     let mapped = entries.iter().filter(|e| e.off.is_none());
     let off = entries.iter().filter_map(|e| Some((e.table.clone(), e.off.clone()?)));
@@ -136,13 +140,16 @@ fn add_codes(codes: &mut Vec<CodeLines>, entry: Option<&mut Entry>, own: Vec<Cod
     let Some(entry) = entry else { return };
     for mut map in own {
         let same = |known: &&CodeLines| {
-            known.name == map.name && known.entries == map.entries && known.otherwise == map.otherwise
+            known.name == map.name
+                && known.entries == map.entries
+                && known.otherwise == map.otherwise
         };
         if codes.iter().any(|known| same(&known)) {
             continue;
         }
         if codes.iter().any(|known| known.name == map.name) {
-            let table: String = entry.table.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+            let table: String =
+                entry.table.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
             let name = format!("{}_{table}", map.name);
             let (from, to) = (format!("code({})", map.name), format!("code({name})"));
             for line in entry.parts.iter_mut().flat_map(|p| &mut p.lines) {
@@ -164,12 +171,19 @@ fn make(
 ) -> (Entry, Vec<CodeLines>) {
     let mut maker = Maker::new(all, samples, found);
     let table = all.graph.table(found.table);
-    let (filter, mut filtered) = maker.standing(false);
+    let (mut filter, mut filtered) = maker.standing(false);
     maker.make();
     modified(&mut maker);
     let same = all.found.iter().filter(|f| f.ty == found.ty).count() > 1;
     let name = table.map(|t| t.name.clone()).unwrap_or_default();
-    let cases = if found.ty == "Observation" { table.map(clinical::cases).unwrap_or_default() } else { Vec::new() };
+    let cases = if found.ty == "Observation" {
+        table.map(clinical::cases).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    if !cases.is_empty() {
+        filter.push(("$case.column".to_owned(), "{missing: false}".to_owned()));
+    }
     let key = table.and_then(key).unwrap_or_default();
     let off = key.is_empty().then(|| {
         let column = table.and_then(named_key);
@@ -184,7 +198,12 @@ fn make(
     }
     let rows = table.and_then(|t| t.estimated_rows);
     let rows = rows.map_or(String::new(), |n| format!(", about {n} rows"));
-    let head = vec![format!("{} from '{name}'{rows}: {}, {}{filtered}", found.ty, found.sure.word(), found.why)];
+    let head = vec![format!(
+        "{} from '{name}'{rows}: {}, {}{filtered}",
+        found.ty,
+        found.sure.word(),
+        found.why
+    )];
     let left = left(&maker);
     let entry = Entry {
         id: id(&name, &key, same, !cases.is_empty(), found.table, all),
@@ -200,7 +219,9 @@ fn make(
         sure: found.sure,
         head,
         left,
-        off: off.or_else(|| (found.sure == recognise::Sure::Guess).then(|| "a guess; look at it first".to_owned())),
+        off: off.or_else(|| {
+            (found.sure == recognise::Sure::Guess).then(|| "a guess; look at it first".to_owned())
+        }),
     };
     (entry, maker.codes)
 }
@@ -210,7 +231,9 @@ fn modified(maker: &mut Maker<'_, '_>) {
     let all = maker.all(words::concept::MODIFIED);
     let found = all.iter().find_map(|c| {
         let (leaf, sure, why) = maker.date(c, true)?;
-        let timed = !matches!(c.column.ty, SqlType::Date) && !leaf.contains("| date(") && !leaf.ends_with("| date");
+        let timed = !matches!(c.column.ty, SqlType::Date)
+            && !leaf.contains("| date(")
+            && !leaf.ends_with("| date");
         timed.then_some((*c, leaf, sure, why))
     });
     let Some((col, leaf, sure, why)) = found else { return };
@@ -222,16 +245,25 @@ fn modified(maker: &mut Maker<'_, '_>) {
     }
 }
 
-fn id(name: &str, key: &[String], several: bool, cases: bool, table: usize, all: &Recognised<'_>) -> String {
+fn id(
+    name: &str,
+    key: &[String],
+    several: bool,
+    cases: bool,
+    table: usize,
+    all: &Recognised<'_>,
+) -> String {
     let column = |c: &String| {
         let bare = c.chars().all(|c| c.is_alphanumeric() || c == '_');
         if bare { format!("${c}") } else { format!("${{{c}}}") }
     };
     let columns: Vec<String> = key.iter().map(column).collect();
     let mut prefix: String = fold_name(name);
-    let clash = all.found.iter().filter(|f| f.table < table).any(|f| {
-        all.graph.table(f.table).is_some_and(|t| fold_name(&t.name) == prefix)
-    });
+    let clash = all
+        .found
+        .iter()
+        .filter(|f| f.table < table)
+        .any(|f| all.graph.table(f.table).is_some_and(|t| fold_name(&t.name) == prefix));
     if clash {
         prefix = format!("{prefix}{table}");
     }
@@ -252,7 +284,10 @@ fn fold_name(name: &str) -> String {
 fn left(maker: &Maker<'_, '_>) -> Vec<String> {
     let mut lines = Vec::new();
     for col in maker.unused() {
-        let few = maker.sample(&col).map(|s| s.distinct(col.name()).len()).filter(|n| (1..=12).contains(n));
+        let few = maker
+            .sample(&col)
+            .map(|s| s.distinct(col.name()).len())
+            .filter(|n| (1..=12).contains(n));
         let empty = maker.sample(&col).is_some_and(|s| s.cells(col.name()).next().is_none());
         let seen = match few {
             _ if empty => ": empty in all rows seen".to_owned(),
@@ -268,14 +303,20 @@ fn left(maker: &Maker<'_, '_>) -> Vec<String> {
 }
 
 /// The tables nothing was made of, and how many there are.
-fn leftovers(all: &Recognised<'_>, catalog: &Catalog) -> (Vec<String>, usize) {
+fn leftovers(all: &Recognised<'_>, catalog: &Catalog, entries: &[Entry]) -> (Vec<String>, usize) {
     let mut lines: Vec<String> = all
         .doubtful
         .iter()
         .filter_map(|(n, why)| Some(format!("  {}: {why}", catalog.tables.get(*n)?.name)))
         .collect();
+    let hangs = |table: &Table| {
+        let each = format!("table: {},", entry::plain(&table.name));
+        entries.iter().any(|e| e.uses(&each) || e.joins.iter().any(|j| j.table == table.name))
+    };
     let used = |n: usize| {
-        all.entry(n).is_some() || all.doubtful.iter().any(|(d, _)| *d == n)
+        all.entry(n).is_some()
+            || catalog.tables.get(n).is_some_and(&hangs)
+            || all.doubtful.iter().any(|(d, _)| *d == n)
             || all.found.iter().any(|f| all.graph.parent(f.table).is_some_and(|l| l.table == n))
     };
     let mut rest: Vec<&Table> =

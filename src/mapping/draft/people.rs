@@ -27,7 +27,8 @@ impl<'c> Maker<'_, 'c> {
         let family = take(self, concept::FAMILY);
         let middle = take(self, concept::MIDDLE);
         let given = take(self, concept::GIVEN);
-        let full = if family.is_none() && given.is_none() { take(self, concept::FULL_NAME) } else { None };
+        let full =
+            if family.is_none() && given.is_none() { take(self, concept::FULL_NAME) } else { None };
         if family.is_none() && given.is_none() && full.is_none() {
             return false;
         }
@@ -35,11 +36,14 @@ impl<'c> Maker<'_, 'c> {
         let mut members = Vec::new();
         members.extend(full.as_ref().map(|c| member("text", &c.leaf())));
         match (&family, &second) {
-            (Some(a), Some(b)) => members.push(member("family", &format!("{}, {} | join(' ')", a.leaf(), b.leaf()))),
+            (Some(a), Some(b)) => {
+                members.push(member("family", &format!("{}, {} | join(' ')", a.leaf(), b.leaf())))
+            }
             (Some(a), None) | (None, Some(a)) => members.push(member("family", &a.leaf())),
             (None, None) => {}
         }
-        let given: Vec<String> = given.iter().chain(&middle).map(|c| quoted(&self.split(c))).collect();
+        let given: Vec<String> =
+            given.iter().chain(&middle).map(|c| quoted(&self.split(c))).collect();
         if !given.is_empty() {
             members.push(format!("given: [{}]", given.join(", ")));
         }
@@ -53,23 +57,39 @@ impl<'c> Maker<'_, 'c> {
     /// A given name, split at blanks where some cells have them.
     fn split(&self, col: &Col<'_>) -> String {
         let blanks = self.sample(col).and_then(|s| s.percent(col.name(), |c| c.contains(' ')));
-        if blanks.is_some_and(|p| p > 0) { format!("{} | split(' ')", col.leaf()) } else { col.leaf() }
+        if blanks.is_some_and(|p| p > 0) {
+            format!("{} | split(' ')", col.leaf())
+        } else {
+            col.leaf()
+        }
     }
 
     pub fn gender(&mut self) {
-        let Some(col) = self.take_if(concept::SEX, |c| !c.words().are("source") && !matches!(c.column.ty, SqlType::Date)) else { return };
+        let Some(col) = self.take_if(concept::SEX, |c| {
+            !c.words().are("source") && !matches!(c.column.ty, SqlType::Date)
+        }) else {
+            return;
+        };
         let values = self.sample(&col).map(|s| s.distinct(col.name())).unwrap_or_default();
         let texts: Vec<&str> = values.iter().map(|(v, _)| *v).collect();
         let leaf = format!("{} | code(sex)", col.leaf());
         let (entries, sure, why) = match sexes(&texts) {
             Some(entries) if !entries.is_empty() => {
-                let sure = if texts.iter().any(|t| matches!(*t, "1" | "2")) { Sure::Likely } else { Sure::Sure };
+                let sure = if texts.iter().any(|t| matches!(*t, "1" | "2")) {
+                    Sure::Likely
+                } else {
+                    Sure::Sure
+                };
                 (entries, sure, format!("'{}' by its name; {}", col.name(), self.values(&col)))
             }
             _ => {
                 let usual = [("M", "male"), ("F", "female")];
                 let entries = usual.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
-                let why = format!("'{}' by its name; its values are not all known: {}", col.name(), self.values(&col));
+                let why = format!(
+                    "'{}' by its name; its values are not all known: {}",
+                    col.name(),
+                    self.values(&col)
+                );
                 (entries, Sure::Likely, why)
             }
         };
@@ -124,7 +144,9 @@ impl<'c> Maker<'_, 'c> {
 
     pub fn active(&mut self) {
         let all = self.all(concept::ACTIVE);
-        let Some((col, pipe)) = all.iter().find_map(|c| Some((*c, self.boolean(c)?))) else { return };
+        let Some((col, pipe)) = all.iter().find_map(|c| Some((*c, self.boolean(c)?))) else {
+            return;
+        };
         self.mark(&col);
         let why = format!("'{}' by its name; {}", col.name(), self.values(&col));
         self.leaf("active", &pipe, Sure::Likely, why);
@@ -135,16 +157,25 @@ impl<'c> Maker<'_, 'c> {
         use concept::{IDENTIFIER, INSURANCE_NO, NATIONAL, PASSPORT, RECORD_NO};
         let (mut lines, mut seen) = (vec!["identifier:".to_owned()], Vec::new());
         for rule in [RECORD_NO, NATIONAL, PASSPORT, INSURANCE_NO, IDENTIFIER] {
-            let held = |c: &Col<'c>| is_text(c.column.ty) || matches!(c.column.ty, SqlType::Integer { .. });
+            let held = |c: &Col<'c>| {
+                is_text(c.column.ty) || matches!(c.column.ty, SqlType::Integer { .. })
+            };
             let Some(col) = self.take_if(rule, held) else { continue };
             let text = col.words().tokens.join(" ").to_uppercase();
-            lines.push(format!("  - {{type: {{text: {}}}, value: {}}}", quoted(&text), quoted(&col.leaf())));
+            lines.push(format!(
+                "  - {{type: {{text: {}}}, value: {}}}",
+                quoted(&text),
+                quoted(&col.leaf())
+            ));
             seen.push(col.name().to_owned());
         }
         if seen.is_empty() {
             return false;
         }
-        let why = format!("by the names {}; give each its `system:`, a URI of the hospital's or the country's", seen.join(", "));
+        let why = format!(
+            "by the names {}; give each its `system:`, a URI of the hospital's or the country's",
+            seen.join(", ")
+        );
         self.part("identifier", lines, Sure::Likely, why);
         true
     }
@@ -153,8 +184,17 @@ impl<'c> Maker<'_, 'c> {
     pub fn telecoms(&mut self) -> bool {
         use concept::{EMAIL, FAX, MOBILE, PHONE};
         let (mut lines, mut seen) = (vec!["telecom:".to_owned()], Vec::new());
-        for (rule, is) in [(MOBILE, "system: phone, use: mobile"), (PHONE, "system: phone"), (EMAIL, "system: email"), (FAX, "system: fax")] {
-            let Some(col) = self.take_if(rule, |c| is_text(c.column.ty) || matches!(c.column.ty, SqlType::Integer { .. })) else { continue };
+        for (rule, is) in [
+            (MOBILE, "system: phone, use: mobile"),
+            (PHONE, "system: phone"),
+            (EMAIL, "system: email"),
+            (FAX, "system: fax"),
+        ] {
+            let Some(col) = self.take_if(rule, |c| {
+                is_text(c.column.ty) || matches!(c.column.ty, SqlType::Integer { .. })
+            }) else {
+                continue;
+            };
             lines.push(format!("  - {{{is}, value: {}}}", quoted(&col.leaf())));
             seen.push(col.name().to_owned());
         }
@@ -192,7 +232,10 @@ impl<'c> Maker<'_, 'c> {
             ("postalCode", concept::POSTAL),
             ("country", concept::COUNTRY),
         ] {
-            let held = |c: &Col<'c>| is_text(c.column.ty) || (name == "postalCode" && matches!(c.column.ty, SqlType::Integer { .. }));
+            let held = |c: &Col<'c>| {
+                is_text(c.column.ty)
+                    || (name == "postalCode" && matches!(c.column.ty, SqlType::Integer { .. }))
+            };
             let fit = |c: &Col<'c>| held(c) && !c.words().are("birth source concept phone mail");
             if let Some(col) = self.take_if(rule, fit) {
                 members.push(member(name, &col.leaf()));
@@ -209,7 +252,11 @@ impl<'c> Maker<'_, 'c> {
             return false;
         }
         let item = format!("{{{}}}", members.join(", "));
-        let lines = if list { vec!["address:".to_owned(), format!("  - {item}")] } else { vec![format!("address: {item}")] };
+        let lines = if list {
+            vec!["address:".to_owned(), format!("  - {item}")]
+        } else {
+            vec![format!("address: {item}")]
+        };
         self.part("address", lines, Sure::Likely, format!("by the names {}", seen.join(", ")));
         true
     }
@@ -219,10 +266,13 @@ impl<'c> Maker<'_, 'c> {
         let rec = self.rec;
         for (number, table) in rec.graph.catalog.tables.iter().enumerate() {
             let Some(words) = rec.graph.words.get(number) else { continue };
-            if rec.entry(number).is_some() || rec.graph.parent(number).is_some_and(|p| p.table == self.found.table) {
+            if rec.entry(number).is_some()
+                || rec.graph.parent(number).is_some_and(|p| p.table == self.found.table)
+            {
                 continue;
             }
-            let type_table = words.are("type tipo attribute map log history hierarchy level pool option source");
+            let type_table =
+                words.are("type tipo attribute map log history hierarchy level pool option source");
             let Some(pairs) = self.child_match(number).filter(|_| !type_table) else { continue };
             let element = if words.are("name nombre nome namen alias") {
                 "name"
@@ -230,7 +280,9 @@ impl<'c> Maker<'_, 'c> {
                 "identifier"
             } else if words.are("address direccion domicilio endereco adresse") {
                 "address"
-            } else if words.are("contact contacto contato telecom telefono phone telefon kontakt telephone email") {
+            } else if words.are(
+                "contact contacto contato telecom telefono phone telefon kontakt telephone email",
+            ) {
                 "telecom"
             } else {
                 continue;
@@ -250,40 +302,82 @@ impl<'c> Maker<'_, 'c> {
         }
         let parent = self.joins.iter().find(|j| j.alias == "p")?;
         let link: &Link = rec.graph.between(number, parent.number).next()?;
-        let ours = |theirs: &String| parent.on.iter().find(|(t, _)| t.eq_ignore_ascii_case(theirs)).map(|(_, o)| o.clone());
-        link.own.iter().zip(&link.theirs).map(|(own, theirs)| Some((own.clone(), ours(theirs)?))).collect()
+        let ours = |theirs: &String| {
+            parent.on.iter().find(|(t, _)| t.eq_ignore_ascii_case(theirs)).map(|(_, o)| o.clone())
+        };
+        link.own
+            .iter()
+            .zip(&link.theirs)
+            .map(|(own, theirs)| Some((own.clone(), ours(theirs)?)))
+            .collect()
     }
 
-    fn child(&mut self, element: &'static str, number: usize, table: &Table, pairs: &[(String, String)]) {
-        let found = super::recognise::Found { table: number, ty: "", sure: Sure::Likely, why: String::new() };
+    fn child(
+        &mut self,
+        element: &'static str,
+        number: usize,
+        table: &Table,
+        pairs: &[(String, String)],
+    ) {
+        let found = super::recognise::Found {
+            table: number,
+            ty: "",
+            sure: Sure::Likely,
+            why: String::new(),
+        };
         let mut inner = Maker::new(self.rec, self.samples, &found);
         let (filter, filtered) = inner.standing(true);
         let item = match element {
             "name" => inner.human_name().then(|| inner.item("name")).flatten(),
             "address" => inner.address(true).then(|| inner.item("address")).flatten(),
             "identifier" => {
-                let value = inner.take_if("identifier+-type number value valor numero nro", |c| is_text(c.column.ty));
+                let value = inner.take_if("identifier+-type number value valor numero nro", |c| {
+                    is_text(c.column.ty)
+                });
                 value.map(|c| format!("{{{}}}", member("value", &c.leaf())))
             }
             _ => inner.contact(),
         };
         let Some(item) = item else { return };
-        let order = inner.take_if(concept::ORDER, |c| matches!(c.column.ty, SqlType::Integer { .. }));
-        let order = order.map(|c| c.name().to_owned()).or_else(|| key(table).and_then(|k| k.into_iter().next()));
+        let order =
+            inner.take_if(concept::ORDER, |c| matches!(c.column.ty, SqlType::Integer { .. }));
+        let order = order
+            .map(|c| c.name().to_owned())
+            .or_else(|| key(table).and_then(|k| k.into_iter().next()));
         let mut parts = vec![format!("table: {}", super::entry::plain(&table.name))];
         parts.extend(self.schema(table).map(|s| format!("schema: {}", super::entry::plain(&s))));
-        let on: Vec<String> = pairs.iter().map(|(t, o)| format!("{}: {}", super::entry::plain(t), super::entry::plain(o))).collect();
+        let on: Vec<String> = pairs
+            .iter()
+            .map(|(t, o)| format!("{}: {}", super::entry::plain(t), super::entry::plain(o)))
+            .collect();
         parts.push(format!("match: {{{}}}", on.join(", ")));
-        let conditions: Vec<String> = filter.iter().map(|(c, v)| format!("{}: {v}", super::entry::plain(c))).collect();
+        let conditions: Vec<String> =
+            filter.iter().map(|(c, v)| format!("{}: {v}", super::entry::plain(c))).collect();
         if !conditions.is_empty() {
             parts.push(format!("filter: {{{}}}", conditions.join(", ")));
         }
         parts.extend(order.map(|o| format!("order: [{}]", super::entry::plain(&o))));
-        let lines = vec![format!("{element}:"), format!("  - each: {{{}}}", parts.join(", ")), format!("    item: {item}")];
+        let lines = vec![
+            format!("{element}:"),
+            format!("  - each: {{{}}}", parts.join(", ")),
+            format!("    item: {item}"),
+        ];
         self.codes.append(&mut inner.codes);
-        let declared = self.rec.graph.links.get(number).into_iter().flatten().any(|l| l.declared && l.own.len() == pairs.len());
+        let declared = self
+            .rec
+            .graph
+            .links
+            .get(number)
+            .into_iter()
+            .flatten()
+            .any(|l| l.declared && l.own.len() == pairs.len());
         let sure = if declared { Sure::Sure } else { Sure::Likely };
-        self.part(element, lines, sure, format!("the rows of '{}' that belong to ours{filtered}", table.name));
+        self.part(
+            element,
+            lines,
+            sure,
+            format!("the rows of '{}' that belong to ours{filtered}", table.name),
+        );
     }
 
     /// The one item a part was made of, without what is around it.
@@ -294,16 +388,23 @@ impl<'c> Maker<'_, 'c> {
 
     /// A table of contacts: which kind each is, and what it is.
     fn contact(&mut self) -> Option<String> {
-        let value = self.take_if("valor value number numero contact contacto telefono phone email nro", |c| is_text(c.column.ty))?;
+        let value = self.take_if(
+            "valor value number numero contact contacto telefono phone email nro",
+            |c| is_text(c.column.ty),
+        )?;
         let kind = self.take_if(concept::KIND, |_| true);
-        let rank = self.all(concept::ORDER).into_iter().find(|c| matches!(c.column.ty, SqlType::Integer { .. }));
+        let rank = self
+            .all(concept::ORDER)
+            .into_iter()
+            .find(|c| matches!(c.column.ty, SqlType::Integer { .. }));
         let mut members = Vec::new();
         let mail = |cell: &str| cell.contains('@');
         let systems = kind.and_then(|kind| {
             let sample = self.sample(&kind)?;
             let mut entries = Vec::new();
             for (code, _) in sample.distinct(kind.name()) {
-                let mut all = sample.pairs(kind.name(), value.name()).filter(|(k, _)| *k == code).peekable();
+                let mut all =
+                    sample.pairs(kind.name(), value.name()).filter(|(k, _)| *k == code).peekable();
                 all.peek()?;
                 let system = if all.all(|(_, v)| mail(v)) { "email" } else { "phone" };
                 entries.push((code.to_owned(), system.to_owned()));
@@ -312,17 +413,34 @@ impl<'c> Maker<'_, 'c> {
             few.then_some((kind, entries))
         });
         if let Some((kind, entries)) = systems {
-            let why = format!("'{}', by what stands beside it: an @ is an e-mail address; {}", kind.name(), self.values(&kind));
-            let code = CodeLines { name: "contact".to_owned(), entries, otherwise: Some("other"), missing: None, why };
+            let why = format!(
+                "'{}', by what stands beside it: an @ is an e-mail address; {}",
+                kind.name(),
+                self.values(&kind)
+            );
+            let code = CodeLines {
+                name: "contact".to_owned(),
+                entries,
+                otherwise: Some("other"),
+                missing: None,
+                why,
+            };
             self.codes.push(code);
             members.push(member("system", &format!("{} | code(contact)", kind.leaf())));
         } else {
             let mails = self.sample(&value).and_then(|s| s.percent(value.name(), mail));
-            members.push(if mails.is_some_and(|p| p >= 90) { "system: email".to_owned() } else { "system: phone".to_owned() });
+            members.push(if mails.is_some_and(|p| p >= 90) {
+                "system: email".to_owned()
+            } else {
+                "system: phone".to_owned()
+            });
         }
         members.push(member("value", &value.leaf()));
         // FHIR's ranks begin at 1.
-        let ranked = rank.filter(|r| self.sample(r).is_some_and(|s| s.percent(r.name(), |c| !c.starts_with(['0', '-'])) == Some(100)));
+        let ranked = rank.filter(|r| {
+            self.sample(r)
+                .is_some_and(|s| s.percent(r.name(), |c| !c.starts_with(['0', '-'])) == Some(100))
+        });
         members.extend(ranked.map(|r| member("rank", &r.leaf())));
         Some(format!("{{{}}}", members.join(", ")))
     }
@@ -335,7 +453,11 @@ impl<'c> Maker<'_, 'c> {
         for col in self.all(concept::DELETED).into_iter().filter(own) {
             let Some(value) = self.absent(&col) else { continue };
             self.mark(&col);
-            words.push_str(&format!("; '{}' looks like a mark of deletion ({})", col.name(), self.values(&col)));
+            words.push_str(&format!(
+                "; '{}' looks like a mark of deletion ({})",
+                col.name(),
+                self.values(&col)
+            ));
             filter.push((col.name().to_owned(), value));
         }
         if active {
@@ -343,7 +465,11 @@ impl<'c> Maker<'_, 'c> {
                 let flag = self.sample(&col).and_then(|s| s.flag(col.name()));
                 let Some((yes, _)) = flag else { continue };
                 self.mark(&col);
-                words.push_str(&format!("; '{}' looks like a mark of what is in force ({})", col.name(), self.values(&col)));
+                words.push_str(&format!(
+                    "; '{}' looks like a mark of what is in force ({})",
+                    col.name(),
+                    self.values(&col)
+                ));
                 filter.push((col.name().to_owned(), quoted(yes)));
             }
         }
@@ -353,12 +479,18 @@ impl<'c> Maker<'_, 'c> {
     /// What a mark of deletion is in a row that is not deleted.
     fn absent(&self, col: &Col<'_>) -> Option<String> {
         match col.column.ty {
-            SqlType::Date | SqlType::DateTime | SqlType::Instant => Some("{missing: true}".to_owned()),
+            SqlType::Date | SqlType::DateTime | SqlType::Instant => {
+                Some("{missing: true}".to_owned())
+            }
             SqlType::Boolean => Some("false".to_owned()),
             ty => {
                 let flag = self.sample(col).and_then(|s| s.flag(col.name()));
                 let no = flag.map(|(_, no)| quoted(no));
-                no.or_else(|| (matches!(ty, SqlType::Integer { bits: 8, .. }) && !col.words().are("reason by")).then(|| quoted("0")))
+                no.or_else(|| {
+                    (matches!(ty, SqlType::Integer { bits: 8, .. })
+                        && !col.words().are("reason by"))
+                    .then(|| quoted("0"))
+                })
             }
         }
     }

@@ -60,7 +60,9 @@ fn type_of(words: &Words) -> Option<&'static str> {
     let telling: Vec<&&str> = named.iter().filter(|ty| !context(ty)).collect();
     match (telling.as_slice(), named.as_slice()) {
         // `encounter_provider`, `patient_device`: a table that only links the two.
-        ([one], [_, _, ..]) if matches!(**one, "Practitioner" | "Location" | "Organization") => None,
+        ([one], [_, _, ..]) if matches!(**one, "Practitioner" | "Location" | "Organization") => {
+            None
+        }
         ([first, ..], _) => Some(first),
         ([], [first, ..]) => Some(first),
         ([], []) => None,
@@ -133,7 +135,11 @@ fn patients(graph: &Graph<'_>) -> Option<Found> {
         let (score, sure, why) = if is(number, rule) {
             (100 + 10 * (traits + inherited), Sure::Sure, "by its name")
         } else if is(number, PEOPLE) && traits + pointed(number) > 1 {
-            (50 + 10 * traits, Sure::Likely, "by its name: people, and nothing else is named patients")
+            (
+                50 + 10 * traits,
+                Sure::Likely,
+                "by its name: people, and nothing else is named patients",
+            )
         } else if traits >= 3 && columns(table, concept::BIRTH) > 0 {
             (10 * traits, Sure::Likely, "by its columns: names, sex, a date of birth")
         } else {
@@ -170,9 +176,13 @@ fn by_name(all: &mut Recognised<'_>, number: usize, table: &Table, ty: &'static 
         return;
     }
     if ty == "Practitioner" && personal(table) == 0 && all.graph.parent(number).is_none() {
-        let people = all.graph.links.get(number).into_iter().flatten().any(|link| {
-            all.graph.words.get(link.table).is_some_and(|w| w.are(PEOPLE))
-        });
+        let people = all
+            .graph
+            .links
+            .get(number)
+            .into_iter()
+            .flatten()
+            .any(|link| all.graph.words.get(link.table).is_some_and(|w| w.are(PEOPLE)));
         if !people {
             all.doubtful.push((number, "it is named like staff and holds no names".to_owned()));
             return;
@@ -210,7 +220,11 @@ pub(super) fn vitals(table: &Table) -> Vec<(usize, usize)> {
     for (place, column) in table.columns.iter().enumerate() {
         let holds = matches!(
             column.ty,
-            SqlType::Integer { .. } | SqlType::Decimal | SqlType::Float | SqlType::Text | SqlType::Any
+            SqlType::Integer { .. }
+                | SqlType::Decimal
+                | SqlType::Float
+                | SqlType::Text
+                | SqlType::Any
         );
         let words = Words::of(&column.name);
         let vital = VITALS.iter().position(|(rule, ..)| words.are(rule));

@@ -38,13 +38,32 @@ pub(super) const FLAGS: [(&str, &str); 15] = [
 /// How dates are written in texts, the likelier first; a longer format also reads what ends early, so it
 /// comes after the shorter.
 const DAYS: [&str; 10] = [
-    "yyyy-MM-dd", "dd/MM/yyyy", "MM/dd/yyyy", "dd.MM.yyyy", "dd-MM-yyyy", "yyyyMMdd", "yyyy/MM/dd",
-    "MM-dd-yyyy", "d/M/yyyy", "M/d/yyyy",
+    "yyyy-MM-dd",
+    "dd/MM/yyyy",
+    "MM/dd/yyyy",
+    "dd.MM.yyyy",
+    "dd-MM-yyyy",
+    "yyyyMMdd",
+    "yyyy/MM/dd",
+    "MM-dd-yyyy",
+    "d/M/yyyy",
+    "M/d/yyyy",
 ];
 const TIMES: [&str; 14] = [
-    "yyyy-MM-dd HH:mm:ss", "dd/MM/yyyy HH:mm", "dd/MM/yyyy HH:mm:ss", "MM/dd/yyyy HH:mm", "MM/dd/yyyy HH:mm:ss",
-    "dd.MM.yyyy HH:mm", "dd.MM.yyyy HH:mm:ss", "dd-MM-yyyy HH:mm", "dd-MM-yyyy HH:mm:ss", "yyyyMMddHHmm",
-    "yyyyMMddHHmmss", "yyyy/MM/dd HH:mm:ss", "yyyyMMdd HH:mm:ss", "yyyyMMddTHHmmss",
+    "yyyy-MM-dd HH:mm:ss",
+    "dd/MM/yyyy HH:mm",
+    "dd/MM/yyyy HH:mm:ss",
+    "MM/dd/yyyy HH:mm",
+    "MM/dd/yyyy HH:mm:ss",
+    "dd.MM.yyyy HH:mm",
+    "dd.MM.yyyy HH:mm:ss",
+    "dd-MM-yyyy HH:mm",
+    "dd-MM-yyyy HH:mm:ss",
+    "yyyyMMddHHmm",
+    "yyyyMMddHHmmss",
+    "yyyy/MM/dd HH:mm:ss",
+    "yyyyMMdd HH:mm:ss",
+    "yyyyMMddTHHmmss",
 ];
 
 /// How a text column writes dates.
@@ -57,6 +76,19 @@ pub(super) struct Dated {
     pub time: bool,
     /// Cells of a hundred that fit.
     pub percent: usize,
+}
+
+impl Dated {
+    /// The same without doubt, where other columns of the database tell the order of day and month.
+    pub(super) fn settled(self, day_first: Option<bool>) -> Self {
+        match (self.doubt, self.format, day_first) {
+            (Some(other), Some(format), Some(first)) if self::day_first(format) != first => {
+                Self { format: Some(other), doubt: None, ..self }
+            }
+            (Some(_), Some(_), Some(_)) => Self { doubt: None, ..self },
+            _ => self,
+        }
+    }
 }
 
 impl Sampled {
@@ -149,7 +181,8 @@ impl Sampled {
                 let Ok(read) = DateFormat::parse(format) else { continue };
                 let whole = |cell: &str| cell.len() >= 6 || !format.starts_with("yyyyMM");
                 let percent = fits(&|cell| {
-                    whole(cell) && read.read(cell).is_some_and(|s| (1850..2200).contains(&s.date.year()))
+                    whole(cell)
+                        && read.read(cell).is_some_and(|s| (1850..2200).contains(&s.date.year()))
                 });
                 match found {
                     Some((_, known)) if percent == known && percent >= 90 => {
@@ -161,7 +194,8 @@ impl Sampled {
             }
             found.map(|(format, percent)| (format, percent, doubt))
         };
-        let whole = |(format, percent, doubt), time| Dated { format: Some(format), doubt, time, percent };
+        let whole =
+            |(format, percent, doubt), time| Dated { format: Some(format), doubt, time, percent };
         let mut best = [best(&DAYS).map(|b| whole(b, false)), best(&TIMES).map(|b| whole(b, true))];
         // A time's format also reads a day alone; it is one only where times are.
         let timed = fits(&|cell| cell.len() > 10) >= 50;
@@ -170,6 +204,14 @@ impl Sampled {
         // Both orders of one and two digits are the same doubt as with two.
         let doubt = found.doubt.filter(|d| day_first(d) != found.format.is_some_and(day_first));
         Some(Dated { doubt, ..found })
+    }
+
+    /// Whether days come before months, for each column whose cells can be read in one way only.
+    pub(super) fn orders(&self) -> Vec<bool> {
+        let dated = self.columns.iter().filter_map(|column| self.dated(column));
+        let sure = dated.filter(|d| d.doubt.is_none() && d.percent >= 80);
+        let format = sure.filter_map(|d| d.format).filter(|f| f.starts_with(['d', 'M']));
+        format.map(day_first).collect()
     }
 
     /// Whether a column holds numbers, and with which mark before the fraction.

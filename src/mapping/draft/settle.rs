@@ -38,8 +38,12 @@ pub(super) fn settle(catalog: &Catalog, entries: &mut [Entry], codes: &mut Vec<C
 }
 
 fn switch_off(entries: &mut [Entry], codes: &mut Vec<CodeLines>, problem: &MappingProblem) -> bool {
-    let steps: Vec<String> =
-        problem.pointer.split('/').skip(1).map(|s| s.replace("~1", "/").replace("~0", "~")).collect();
+    let steps: Vec<String> = problem
+        .pointer
+        .split('/')
+        .skip(1)
+        .map(|s| s.replace("~1", "/").replace("~0", "~"))
+        .collect();
     let step = |n: usize| steps.get(n).map(String::as_str);
     let why = format!("{} {}", problem.message, problem.hint);
     if step(0) == Some("codes") {
@@ -48,7 +52,8 @@ fn switch_off(entries: &mut [Entry], codes: &mut Vec<CodeLines>, problem: &Mappi
         return codes.len() < before;
     }
     let number: Option<usize> = step(1).and_then(|n| n.parse().ok());
-    let Some(entry) = number.and_then(|n| entries.iter_mut().filter(|e| e.off.is_none()).nth(n)) else {
+    let Some(entry) = number.and_then(|n| entries.iter_mut().filter(|e| e.off.is_none()).nth(n))
+    else {
         return false;
     };
     let element = match step(2) {
@@ -62,7 +67,11 @@ fn switch_off(entries: &mut [Entry], codes: &mut Vec<CodeLines>, problem: &Mappi
         Some("join") => {
             let alias = format!("{}.", step(3).unwrap_or("?"));
             let mut moved = false;
-            for part in entry.parts.iter_mut().filter(|p| !p.off && p.lines.iter().any(|l| l.contains(&alias))) {
+            for part in entry
+                .parts
+                .iter_mut()
+                .filter(|p| !p.off && p.lines.iter().any(|l| l.contains(&alias)))
+            {
                 part.off = true;
                 part.why = format!("{} REFUSED: {why}", part.why);
                 moved = true;
@@ -93,17 +102,27 @@ pub(super) fn text(
         out.push_str(text);
         out.push('\n');
     };
-    line("# A first mapping, proposed from the tables' names, keys and first rows. Every part says why it is");
-    line("# there: `sure` (the schema says so), `likely` (by a name, or by what the cells look like) or `a guess`,");
-    line("# which is switched off. Read it from top to bottom, correct it, and run `mapping check` and");
-    line("# `mapping preview`. Values seen in fewer than five rows are not listed: they may be a patient's own.");
+    line(
+        "# A first mapping, proposed from the tables' names, keys and first rows. Every part says why it is",
+    );
+    line(
+        "# there: `sure` (the schema says so), `likely` (by a name, or by what the cells look like) or `a guess`,",
+    );
+    line(
+        "# which is switched off. Read it from top to bottom, correct it, and run `mapping check` and",
+    );
+    line(
+        "# `mapping preview`. Values seen in fewer than five rows are not listed: they may be a patient's own.",
+    );
     line("mapping: 1");
     line("fhir: \"4.0.1\"");
     line(&format!("title: Draft from {}", catalog.engine.as_str()));
     line("# The zone of times that are stored without one; UTC until you say otherwise.");
     line("# database: {timezone: Europe/Madrid}");
-    let used: Vec<&CodeLines> =
-        codes.iter().filter(|map| entries.iter().any(|e| e.uses(&format!("({})", map.name)))).collect();
+    let used: Vec<&CodeLines> = codes
+        .iter()
+        .filter(|map| entries.iter().any(|e| e.uses(&format!("({})", map.name))))
+        .collect();
     if !used.is_empty() {
         line("codes:");
     }

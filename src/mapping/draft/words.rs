@@ -60,7 +60,9 @@ impl Words {
     /// The words that say what is meant, without those that only say it is a key.
     pub fn meaning(&self) -> Vec<&str> {
         let tokens = self.tokens.iter().map(String::as_str);
-        tokens.filter(|t| !KEY_WORDS.contains(t) && !t.bytes().all(|b| b.is_ascii_digit())).collect()
+        tokens
+            .filter(|t| !KEY_WORDS.contains(t) && !t.bytes().all(|b| b.is_ascii_digit()))
+            .collect()
     }
 }
 
@@ -77,9 +79,11 @@ pub(super) fn same(token: &str, word: &str) -> bool {
     }
     let Some(rest) = token.strip_prefix(word) else {
         // condiciones/condicion is covered by the ending; diagnoses/diagnosis and ies/y are not.
-        let ies = token.strip_suffix("ies").zip(word.strip_suffix('y')).is_some_and(|(a, b)| a == b);
+        let ies =
+            token.strip_suffix("ies").zip(word.strip_suffix('y')).is_some_and(|(a, b)| a == b);
         let es = token.strip_suffix("es").zip(word.strip_suffix("is")).is_some_and(|(a, b)| a == b);
-        let oes = token.strip_suffix("oes").zip(word.strip_suffix("ao")).is_some_and(|(a, b)| a == b);
+        let oes =
+            token.strip_suffix("oes").zip(word.strip_suffix("ao")).is_some_and(|(a, b)| a == b);
         return ies || es || oes;
     };
     word.len() > 2 && matches!(rest, "s" | "es" | "en" | "n" | "e")
@@ -88,20 +92,44 @@ pub(super) fn same(token: &str, word: &str) -> bool {
 /// What a table of that name holds, the more telling first.
 pub(super) const TYPES: [(&str, &str); 18] = [
     ("Appointment", "appointment cita turno agendamento termin rendezvous rendez+vous rdv booking"),
-    ("Immunization", "immunization immunisation vaccine vaccination vacuna vacunacion vacina vacinacao impfung vaccin"),
+    (
+        "Immunization",
+        "immunization immunisation vaccine vaccination vacuna vacunacion vacina vacinacao impfung vaccin",
+    ),
     ("AllergyIntolerance", "allergy alergia allergie intolerance intolerancia"),
-    ("MedicationRequest", "prescription prescripcion receta receita prescricao ordonnance rezept verordnung medication+request medication+order drug+order medicacion"),
-    ("MedicationStatement", "medication medicamento medikament medikation drug+exposure medicament medicacao"),
+    (
+        "MedicationRequest",
+        "prescription prescripcion receta receita prescricao ordonnance rezept verordnung medication+request medication+order drug+order medicacion",
+    ),
+    (
+        "MedicationStatement",
+        "medication medicamento medikament medikation drug+exposure medicament medicacao",
+    ),
     ("DiagnosticReport", "report informe laudo befundbericht diagnostic+report"),
     ("CarePlan", "careplan care+plan plan+cuidado behandlungsplan"),
     ("ImagingStudy", "imaging+study imaging estudio+imagen bildgebung"),
     ("Condition", "condition diagnosis diagnostico diagnose problem problema diagnostic dx"),
-    ("Procedure", "procedure procedimiento procedimento operation operacion cirugia intervencion intervention acte eingriff prozedur surgery"),
-    ("Observation", "observation obs measurement medicion medicao mesure messung messwert vital signo sinal lab laboratorio labor laborwert result resultado resultat examen exame analisis vitalwert vitalparameter"),
+    (
+        "Procedure",
+        "procedure procedimiento procedimento operation operacion cirugia intervencion intervention acte eingriff prozedur surgery",
+    ),
+    (
+        "Observation",
+        "observation obs measurement medicion medicao mesure messung messwert vital signo sinal lab laboratorio labor laborwert result resultado resultat examen exame analisis vitalwert vitalparameter",
+    ),
     ("Specimen", "specimen muestra amostra prelevement echantillon"),
-    ("Encounter", "encounter visit visita admission ingreso internacion internacao atencion atendimento consulta consultation sejour hospitalisation hospitalization aufenthalt aufnahme besuch fall episode episodio opd stay urgencia hospitalizacion"),
-    ("Practitioner", "practitioner provider doctor medico arzt aerzte arzte medecin physician clinician profesional profissional staff nurse enfermera soignant"),
-    ("Organization", "organization organisation organizacion hospital clinic clinica institution institucion instituicao krankenhaus care+site establecimiento etablissement department departamento abteilung"),
+    (
+        "Encounter",
+        "encounter visit visita admission ingreso internacion internacao atencion atendimento consulta consultation sejour hospitalisation hospitalization aufenthalt aufnahme besuch fall episode episodio opd stay urgencia hospitalizacion",
+    ),
+    (
+        "Practitioner",
+        "practitioner provider doctor medico arzt aerzte arzte medecin physician clinician profesional profissional staff nurse enfermera soignant",
+    ),
+    (
+        "Organization",
+        "organization organisation organizacion hospital clinic clinica institution institucion instituicao krankenhaus care+site establecimiento etablissement department departamento abteilung",
+    ),
     ("Location", "location ward sala pabellon station room bett bed standort leito"),
     ("Device", "device+-exposure dispositivo gerat geraet dispositif"),
     ("Patient", "patient paciente malade kranker pat"),
@@ -118,9 +146,19 @@ pub(super) const ATTACHED: &str = "identifier name nombre address direccion attr
 
 /// Types whose resources are of a patient; a table no way leads from to a patient is none of these.
 pub(super) const CLINICAL: [&str; 13] = [
-    "Appointment", "Immunization", "AllergyIntolerance", "MedicationRequest", "MedicationStatement",
-    "DiagnosticReport", "CarePlan", "ImagingStudy", "Condition", "Procedure", "Observation",
-    "Specimen", "Encounter",
+    "Appointment",
+    "Immunization",
+    "AllergyIntolerance",
+    "MedicationRequest",
+    "MedicationStatement",
+    "DiagnosticReport",
+    "CarePlan",
+    "ImagingStudy",
+    "Condition",
+    "Procedure",
+    "Observation",
+    "Specimen",
+    "Encounter",
 ];
 
 macro_rules! concepts {
@@ -162,7 +200,7 @@ concepts! {
     ACTIVE = "active activo ativo vigente aktiv actif enabled habilitado";
     DELETED = "deleted borrado eliminado excluido geloscht geloescht supprime voided anulado retired removed baja invalid+-reason";
     MODIFIED = "updated modified lastmodified changed last+update fec+mod fecha+mod fecha+modificacion geandert aktualisiert actualizado alterado modification ultima+actualizacion";
-    CODE = "code cod codigo cie icd cid snomed loinc atc cpt cvx rxnorm icd10 cie10";
+    CODE = "code cod cd codigo cie icd cid snomed loinc atc cpt cvx rxnorm icd10 cie10";
     DISPLAY = "description desc descripcion descricao bezeichnung name nombre nome libelle label text texto title titulo term test analyse analito prueba exam";
     STATUS = "status estado situacao statut zustand state situacion";
     CLASS = "class clase encounterclass patient+class klasse";
@@ -182,14 +220,49 @@ concepts! {
 
 /// Vital signs with columns of their own: what they are called, LOINC's code, UCUM's unit.
 pub(super) const VITALS: [(&str, &str, &str, &str); 11] = [
-    ("systolic systole sistolica sbp pas bpsys ta+sis pa+sis bps", "8480-6", "mm[Hg]", "Systolic blood pressure"),
-    ("diastolic diastole diastolica dbp pad bpdia ta+dia pa+dia bpd", "8462-4", "mm[Hg]", "Diastolic blood pressure"),
-    ("temperature temp temperatura temperatur temperature+c korpertemperatur", "8310-5", "Cel", "Body temperature"),
-    ("pulse pulso puls pouls heart+rate heartrate hr+-id fc frecuencia+cardiaca fcard bpm herzfrequenz", "8867-4", "/min", "Heart rate"),
-    ("respiration respiratory resp fr frecuencia+respiratoria rr+-id atemfrequenz", "9279-1", "/min", "Respiratory rate"),
-    ("spo+2 spo oxygen saturation saturacion sat+o+2 sato o+2+sat sattigung", "59408-5", "%", "Oxygen saturation"),
+    (
+        "systolic systole sistolica sbp pas bpsys ta+sis pa+sis bps",
+        "8480-6",
+        "mm[Hg]",
+        "Systolic blood pressure",
+    ),
+    (
+        "diastolic diastole diastolica dbp pad bpdia ta+dia pa+dia bpd",
+        "8462-4",
+        "mm[Hg]",
+        "Diastolic blood pressure",
+    ),
+    (
+        "temperature temp temperatura temperatur temperature+c korpertemperatur",
+        "8310-5",
+        "Cel",
+        "Body temperature",
+    ),
+    (
+        "pulse pulso puls pouls heart+rate heartrate hr+-id fc frecuencia+cardiaca fcard bpm herzfrequenz",
+        "8867-4",
+        "/min",
+        "Heart rate",
+    ),
+    (
+        "respiration respiratory resp fr frecuencia+respiratoria rr+-id atemfrequenz",
+        "9279-1",
+        "/min",
+        "Respiratory rate",
+    ),
+    (
+        "spo+2 spo oxygen saturation saturacion sat+o+2 sato o+2+sat sattigung",
+        "59408-5",
+        "%",
+        "Oxygen saturation",
+    ),
     ("weight peso gewicht poids weight+kg", "29463-7", "kg", "Body weight"),
-    ("height talla estatura altura große grosse groesse taille height+cm", "8302-2", "cm", "Body height"),
+    (
+        "height talla estatura altura große grosse groesse taille height+cm",
+        "8302-2",
+        "cm",
+        "Body height",
+    ),
     ("bmi imc", "39156-5", "kg/m2", "Body mass index"),
     ("head+circumference perimetro+cefalico kopfumfang", "9843-4", "cm", "Head circumference"),
     ("glucose glucosa glicemia glucemia glukose glycemie", "2339-0", "mg/dL", "Glucose"),
