@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::drift;
 use super::fault::StartFault;
 use super::parts::{Parts, private_folder};
 use super::rooms;
@@ -43,6 +44,8 @@ pub struct Application {
     metrics: MetricsPage,
     clock: Arc<dyn Clock>,
     keep: Option<Duration>,
+    control: Control,
+    drift_check: Duration,
 }
 
 impl Application {
@@ -96,7 +99,7 @@ impl Application {
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
         let panel = panel(&settings, &authority, &control, Arc::clone(&clock))?;
         let metrics = MetricsPage::install();
-        let admin_router = admin::router(authority.clone(), control, metrics.clone());
+        let admin_router = admin::router(authority.clone(), control.clone(), metrics.clone());
         let admin_router = match panel {
             Some(panel) => admin_router.merge(panel::router(panel)),
             None => admin_router,
@@ -116,6 +119,8 @@ impl Application {
             metrics,
             clock,
             keep: settings.audit.keep,
+            control,
+            drift_check: settings.drift_check,
         })
     }
 
@@ -140,6 +145,11 @@ impl Application {
         upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.keyring.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.metrics.run_maintenance(end.clone()));
+        if let Some(suspects) = self.tenants.suspects() {
+            let every = self.drift_check.max(Duration::from_secs(1));
+            let looking = drift::look_after(self.control.clone(), suspects, every, end.clone());
+            upkeep.spawn(looking);
+        }
         if let Some(keep) = self.keep {
             let (audit, keyring) = (self.audit.clone(), self.keyring.clone());
             upkeep.spawn(audit.run_retention(keep, keyring, self.clock, end.clone()));

@@ -1,5 +1,6 @@
 //! `wardgate mapping …`.
 
+mod preview;
 mod trial;
 
 use std::io::Write as _;
@@ -9,10 +10,19 @@ use super::args::MappingVerb;
 use super::output::{Output, table};
 use super::{Done, Refused};
 use crate::app::Console;
+use crate::app::mapping_schema;
 use crate::config::Settings;
-use crate::control::{DoubtfulTable, DraftView, DraftedTable, MappingReport, MappingView};
+use crate::control::{
+    ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
+    MappingReport, MappingView, Side,
+};
 
 pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output) -> Done {
+    if matches!(verb, MappingVerb::Schema) {
+        output.line(&mapping_schema());
+        return Ok(());
+    }
+    let public_url = settings.fhir.public_url.clone();
     let console = Console::open(settings).await.map_err(|f| Refused::new(&f).hint(f.hint()))?;
     let control = console.control();
     let caller = console.caller();
@@ -26,6 +36,45 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
             output.result(&report, problems);
             sound(&report)
         }
+        MappingVerb::Preview { tenant, file, token_file, gateway, rows, id } => {
+            let text = read(file)?;
+            if let Some(token_file) = token_file {
+                let asked = preview::Asked { tenant, text, token_file, rows: *rows, ids: id };
+                let base = gateway.clone().unwrap_or(public_url);
+                return preview::run(asked, &base, output).await;
+            }
+            let report = control.check_mapping(&caller, tenant, &text).await?;
+            output.result(&report, |report| {
+                let mut lines = problem_lines(report);
+                lines.extend(report.trial.iter().flat_map(trial::whole));
+                lines.join("\n")
+            });
+            sound(&report)
+        }
+        MappingVerb::Diff { tenant, before, after } => {
+            let (before, after) = (side(before)?, side(after)?);
+            let diff = control.diff_mapping(&caller, tenant, before, after).await?;
+            output.result(&diff, differences);
+            Ok(())
+        }
+        MappingVerb::Drift { tenant } => {
+            let drift = control.check_drift(&caller, tenant).await?;
+            output.result(&drift, drifted_lines);
+            if drift.changes.iter().any(|change| change.breaks) {
+                return Err(Refused::new(
+                    "requests fail until the mapping or the database is mended",
+                )
+                .hint("write a mapping for the schema as it is, and publish it"));
+            }
+            Ok(())
+        }
+        MappingVerb::Import { tenant, file } => {
+            let imported = control.import_mapping(&caller, tenant, &read(file)?).await?;
+            imported.notes.iter().for_each(|note| output.note(note));
+            output.result(&imported, |imported| imported.text.clone());
+            Ok(())
+        }
+        MappingVerb::Schema => Ok(()),
         MappingVerb::Publish { tenant, file } => {
             let report = control.store_mapping(&caller, tenant, &read(file)?).await?;
             if let Some(version) = report.version {
@@ -114,12 +163,68 @@ fn sound(report: &MappingReport) -> Done {
     )))
 }
 
-fn problems(report: &MappingReport) -> String {
-    let mut lines: Vec<String> = report
-        .problems
-        .iter()
+/// One side of a comparison: a version, the one in force, or a file.
+fn side(named: &str) -> Result<Side, Refused> {
+    if named == "active" {
+        return Ok(Side::Active);
+    }
+    match named.parse() {
+        Ok(version) => Ok(Side::Version(version)),
+        Err(_) => read(Path::new(named)).map(Side::Text),
+    }
+}
+
+fn differences(diff: &DiffView) -> String {
+    let mut lines = Vec::new();
+    let mut about = "";
+    for change in &diff.changes {
+        if change.about != about {
+            about = &change.about;
+            lines.push(about.to_owned());
+        }
+        let ChangeView { part, kind, before, after, .. } = change;
+        let what = if part.is_empty() { kind.clone() } else { format!("{part} {kind}") };
+        lines.push(match kind.as_str() {
+            "changed" => format!("  {what}: {before} -> {after}"),
+            "removed" => format!("  {what}: {before}"),
+            _ => format!("  {what}: {after}"),
+        });
+    }
+    if diff.changes.is_empty() {
+        lines.push("the mappings are the same".to_owned());
+    }
+    match &diff.promises {
+        None => lines
+            .push("one of them does not compile, so what they promise is not compared".to_owned()),
+        Some(promises) if promises.is_empty() => {
+            lines.push("what is served and searched stays the same".to_owned());
+        }
+        Some(promises) => lines.extend(promises.iter().cloned()),
+    }
+    lines.join("\n")
+}
+
+fn drifted_lines(drift: &DriftView) -> String {
+    if drift.changes.is_empty() {
+        return format!("version {} fits the database as it is", drift.version);
+    }
+    let line = |change: &DriftChange| {
+        let needed = change.paths.join(", ");
+        let weight = if change.breaks { "BREAKS" } else { "slower or different" };
+        format!("{weight}: {} Needed by: {needed}", change.message)
+    };
+    drift.changes.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn problem_lines(report: &MappingReport) -> Vec<String> {
+    let problems = report.problems.iter();
+    problems
         .map(|p| format!("{}: {} at {}: {} — {}", p.severity, p.code, p.pointer, p.message, p.hint))
-        .collect();
+        .collect()
+}
+
+fn problems(report: &MappingReport) -> String {
+    let mut lines = problem_lines(report);
     if let Some(trial) = &report.trial {
         lines.extend(trial::lines(trial));
     }

@@ -1,11 +1,17 @@
 //! A tenant's mapping: drafts, checks, versions.
 
+mod diff;
 mod draft;
+mod drift;
+mod import;
 mod live;
 mod looked;
 mod trial;
 
+pub use diff::{ChangeView, DiffView, Side};
 pub use draft::{DoubtfulTable, DraftView, DraftedTable};
+pub use drift::{DriftChange, DriftView};
+pub use import::ImportView;
 pub use trial::{ElementTrial, PathCount, SearchTrial, SourceTrial, StatementTrial, TrialView};
 
 use super::fault::ControlFault;
@@ -126,9 +132,29 @@ impl Control {
         let tenant = self.find_for(caller, named).await?;
         let (registry, origin) = (&self.0.registry, caller.origin());
         let version = version.into();
+        self.still_sound(caller, &tenant, version).await?;
         let now = registry.publish_mapping(tenant.id, expected, version, &origin).await?;
         self.announce(tenant.id, now).await;
         self.view(tenant.id).await
+    }
+
+    /// Refuses a version that has faults against the schema as it is now: it may have been stored long ago.
+    async fn still_sound(
+        &self,
+        caller: &impl Orders,
+        tenant: &Tenant,
+        version: u64,
+    ) -> Result<(), ControlFault> {
+        // That there is no such version is the registry's to say, with the generation it was asked under.
+        let Some(stored) = self.0.registry.mapping(tenant.id, version).await? else {
+            return Ok(());
+        };
+        let faulty = |problems: Vec<MappingProblem>| {
+            ControlFault::Mapping(problems.iter().map(problem).collect())
+        };
+        let document = Document::parse(&stored.document).map_err(faulty)?;
+        let catalog = self.live(caller, tenant).await?.catalog().await?;
+        mapping::compile(&document, &catalog).map(drop).map_err(faulty)
     }
 
     /// Puts the version that was in force before back in force.

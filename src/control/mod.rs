@@ -27,8 +27,8 @@ pub use health::{Health, Level};
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
 pub use mappings::{
-    DoubtfulTable, DraftView, DraftedTable, ElementTrial, PathCount, SearchTrial, SourceTrial,
-    StatementTrial, TrialView,
+    ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
+    ElementTrial, ImportView, PathCount, SearchTrial, Side, SourceTrial, StatementTrial, TrialView,
 };
 pub use orders::Orders;
 pub use repeat::{Repeat, Repeatable};

@@ -226,6 +226,8 @@ impl Control {
             }),
         };
         let row = config.tenant;
+        let active = config.mapping.as_ref().map(|mapping| mapping.version);
+        let drift = self.known_drift(tenant, active).await?;
         Ok(TenantView {
             id: *row.id.as_uuid(),
             name: row.name.as_str().to_owned(),
@@ -238,7 +240,8 @@ impl Control {
             generation: row.generation.0,
             connection,
             mapping: MappingPointer {
-                active: config.mapping.and_then(|m| u32::try_from(m.version).ok()),
+                active: active.and_then(|version| u32::try_from(version).ok()),
+                drift,
             },
             limits: shown(&config.limits),
         })

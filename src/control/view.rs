@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::mappings::TrialView;
+use super::mappings::{DriftView, TrialView};
 
 /// A tenant as the admin API and the command line show it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -71,6 +71,9 @@ pub struct ConnectionView {
 pub struct MappingPointer {
     /// Version number.
     pub active: Option<u32>,
+    /// How the hospital's database compared with it when it was looked at last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftView>,
 }
 
 /// A tenant's own limits; what is left out is the gateway's.

@@ -19,6 +19,8 @@ pub enum Access {
     Read,
     /// A hospital's own administrator.
     HospitalAdmin,
+    /// A hospital's own administrator who may also read its patients.
+    HospitalAdminWhoReads,
     /// The platform's operators.
     Operator,
 }
@@ -36,6 +38,8 @@ impl Access {
             Self::PublicOrRead => ["in", "in", "403", "403", "401", "401"],
             Self::Read => ["401", "in", "403", "403", "401", "401"],
             Self::HospitalAdmin => ["401", "403", "403", "in", "401", "401"],
+            // No role alone is enough.
+            Self::HospitalAdminWhoReads => ["401", "403", "403", "403", "401", "401"],
             Self::Operator => ["401", "401", "401", "401", "in", "401"],
         }
     }

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub(crate) struct Lane {
     pub(crate) tracker: TaskTracker,
     /// Cancelled when a retired lane's leases have had their time.
     pub(crate) killed: CancellationToken,
+    /// Somebody was told that the lane is open.
+    pub(super) announced: AtomicBool,
     max: usize,
     shelf: Mutex<Shelf>,
 }
@@ -62,6 +65,7 @@ impl Lane {
             counters: Arc::default(),
             tracker: TaskTracker::new(),
             killed: CancellationToken::new(),
+            announced: AtomicBool::new(false),
             max,
             shelf: Mutex::new(Shelf {
                 record,

@@ -28,6 +28,9 @@ pub enum RecordsFault {
     /// A page ended at a row whose key cannot be found again, so that the next page would be lost.
     #[error("a page ended at a row whose key cannot be found again")]
     NoKey,
+    /// The database no longer has what these parts of the mapping are made of.
+    #[error("the database no longer has what the mapping needs for {}", .0.join(", "))]
+    Drifted(Vec<String>),
     /// The query cannot be understood.
     #[error(transparent)]
     Query(#[from] QueryFault),
@@ -64,7 +67,7 @@ impl Fault for RecordsFault {
             Self::NotFound | Self::NoSuchType => FaultKind::NotFound,
             Self::Cursor => FaultKind::Invalid,
             Self::Scope => FaultKind::Forbidden,
-            Self::Unrenderable | Self::NoKey => FaultKind::Mapping,
+            Self::Unrenderable | Self::NoKey | Self::Drifted(_) => FaultKind::Mapping,
             other => other.inner().map_or(FaultKind::Internal, Fault::kind),
         }
     }
@@ -81,6 +84,12 @@ impl Fault for RecordsFault {
             Self::NoKey => {
                 "The records cannot be given page by page: one of them has no usable key.".into()
             }
+            Self::Drifted(paths) => format!(
+                "The organisation's database has changed: what {} is made of is not there any more. Its \
+                 operators have been told.",
+                paths.join(", ")
+            )
+            .into(),
             other => other.inner().map_or("".into(), Fault::client_message),
         }
     }

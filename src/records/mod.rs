@@ -11,7 +11,9 @@ mod drafts;
 #[cfg(test)]
 mod examples;
 mod fault;
+mod drifted;
 mod page;
+mod preview;
 mod read;
 mod refused;
 mod search;
@@ -21,6 +23,7 @@ mod search_model;
 pub use access_log::AccessLogPage;
 pub use answer::Answer;
 pub use fault::RecordsFault;
+pub use preview::{MOST_SHOWN, Wanted};
 pub use refused::{Attempt, note_refused};
 pub use search::generic_capability;
 

@@ -18,6 +18,7 @@ mod keystore;
 mod limits;
 mod mappings;
 mod migrate;
+mod schema_checks;
 mod snapshot;
 mod tenants;
 mod url;
@@ -37,6 +38,7 @@ pub use keystore::KeyStore;
 pub use limits::StoredLimits;
 pub use mappings::{ActiveMapping, Mapping, MappingSummary, NewMapping, Publication};
 pub use migrate::MigrationStatus;
+pub use schema_checks::SchemaCheck;
 pub use snapshot::TenantConfig;
 pub use tenants::{
     NewTenant, Ownership, Placement, Tenant, TenantFilter, TenantPatch, TenantState, TenantSummary,

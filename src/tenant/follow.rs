@@ -138,6 +138,9 @@ impl Shared {
     ) -> Result<Lease, TenantFault> {
         let spec = config.lane.as_ref().ok_or(TenantFault::Incomplete("connection"))?;
         let lease = self.pools.lease(spec, deadline).await?;
+        if lease.opened_lane() {
+            self.suspect(config.id);
+        }
         // Asked with the lease in hand: a change announced later finds the lane and settles it; one
         // announced before may have found none, for this lease may have made it.
         let standing = Standing { floor: config.generation, history };

@@ -90,6 +90,11 @@ impl<R: Right> Session<R> {
         self.shared.lease(&self.config, self.history, self.deadline).await
     }
 
+    /// Has the tenant's schema compared with its mapping's soon.
+    pub fn suspect(&self) {
+        self.shared.suspect(self.config.id);
+    }
+
     /// Writes the access down; durable when it returns.
     pub async fn record(&self, event: AccessEvent) -> Result<Receipt, TenantFault> {
         Ok(self.audit().append(event).await?)

@@ -9,8 +9,9 @@ use crate::registry::ActorKind as Capacity;
 use crate::tenant::TenantFault;
 
 impl Control {
-    /// Writes down who had rows of a tenant looked at: in the operators' log, and on a serving gateway in
-    /// the hospital's own access log, before anything of it is given out.
+    /// Writes down who had rows of a tenant looked at, before anything of it is given out: on a serving
+    /// gateway in the hospital's own access log. A command line writes no access log, for its chain belongs
+    /// to the gateway; it writes to the operators' log.
     pub(super) async fn looked(
         &self,
         caller: &impl Orders,
@@ -18,8 +19,14 @@ impl Control {
         action: &'static str,
     ) -> Result<(), ControlFault> {
         let origin = caller.origin();
-        self.0.registry.record_event(action, Some(tenant), &json!({}), &origin).await?;
-        let Some(serving) = &self.0.serving else { return Ok(()) };
+        let Some(serving) = &self.0.serving else {
+            let nothing = json!({});
+            return Ok(self
+                .0
+                .registry
+                .record_event(action, Some(tenant), &nothing, &origin)
+                .await?);
+        };
         let kind = match origin.actor.kind {
             Capacity::Operator | Capacity::Console => ActorKind::Operator,
             Capacity::WorkOrder => ActorKind::Gateway,

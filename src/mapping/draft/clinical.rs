@@ -179,12 +179,8 @@ impl<'c> Maker<'_, 'c> {
 
     /// A single moment.
     fn when(&mut self, element: &'static str, rule: &str) {
-        for col in self.all(rule) {
-            if let Some((leaf, sure, why)) = self.moment(&col) {
-                self.mark(&col);
-                self.leaf(element, &leaf, sure, why);
-                return;
-            }
+        if let Some((leaf, sure, why)) = self.first_moment(rule) {
+            self.leaf(element, &leaf, sure, why);
         }
     }
 
@@ -197,9 +193,21 @@ impl<'c> Maker<'_, 'c> {
 
     /// The first of these columns that holds moments.
     fn first_moment(&mut self, rule: &str) -> Option<(String, Sure, String)> {
-        let all = self.all(rule);
-        // A column of times says more than one of days beside it.
-        let exact = |c: &Col<'c>| matches!(c.column.ty, SqlType::DateTime | SqlType::Instant);
+        let asked = rule.contains("created");
+        let mut all = self.all(rule);
+        // When a row was typed in or thrown away is not when anything happened.
+        all.retain(|c| {
+            asked
+                || !c
+                    .words()
+                    .are("created creation changed voided retired modified updated deleted birth")
+        });
+        // A column of times says more than one of days beside it, if it holds any.
+        let exact = |c: &Col<'c>| {
+            let midnight = |cell: &str| cell.contains("00:00:00");
+            let times = self.sample(c).and_then(|s| s.percent(c.name(), midnight)) != Some(100);
+            times && matches!(c.column.ty, SqlType::DateTime | SqlType::Instant)
+        };
         let filled =
             |c: &Col<'c>| self.sample(c).is_none_or(|s| s.cells(c.name()).next().is_some());
         let mut order: Vec<Col<'c>> = all;

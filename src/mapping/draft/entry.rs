@@ -56,7 +56,6 @@ pub(super) struct Entry {
     /// Lines of `cases:`.
     pub cases: Vec<String>,
     pub parts: Vec<Part>,
-    pub sure: Sure,
     /// What is said above it.
     pub head: Vec<String>,
     /// What is said below it: columns nothing was made of.

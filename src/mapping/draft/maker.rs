@@ -123,12 +123,24 @@ impl<'a, 'c> Maker<'a, 'c> {
     /// Columns not yet used whose name has that meaning, the entry's own first. Keys and references
     /// are none of them.
     pub fn all(&self, rule: &str) -> Vec<Col<'c>> {
+        let mut found = self.any(rule);
+        found.retain(|col| !self.links(col));
+        found
+    }
+
+    /// Whether a column is a key or holds another table's.
+    pub fn links(&self, col: &Col<'_>) -> bool {
+        self.linking.contains(&(col.table, col.column.name.clone()))
+    }
+
+    /// The same with keys and references.
+    pub fn any(&self, rule: &str) -> Vec<Col<'c>> {
         let mut found = Vec::new();
         for (alias, number) in self.scopes() {
             let Some(table) = self.rec.graph.table(number) else { continue };
             for column in table.columns.iter().filter(|c| writable(&c.name)) {
                 let place = (number, column.name.clone());
-                let taken = self.used.contains(&place) || self.linking.contains(&place);
+                let taken = self.used.contains(&place);
                 let held = !matches!(column.ty, SqlType::Binary | SqlType::Json | SqlType::Other);
                 if !taken && held && Words::of(&column.name).are(rule) {
                     found.push(Col { alias, table: number, column });

@@ -216,7 +216,6 @@ fn make(
         key,
         cases,
         parts: std::mem::take(&mut maker.parts),
-        sure: found.sure,
         head,
         left,
         off: off.or_else(|| {
@@ -291,8 +290,8 @@ fn left(maker: &Maker<'_, '_>) -> Vec<String> {
         let empty = maker.sample(&col).is_some_and(|s| s.cells(col.name()).next().is_none());
         let seen = match few {
             _ if empty => ": empty in all rows seen".to_owned(),
-            Some(_) => format!(": {}", maker.values(&col)),
-            None => String::new(),
+            Some(_) if !maker.links(&col) => format!(": {}", maker.values(&col)),
+            _ => String::new(),
         };
         lines.push(format!("  {} {}{seen}", col.leaf(), col.column.declared));
     }

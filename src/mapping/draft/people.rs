@@ -64,6 +64,19 @@ impl<'c> Maker<'_, 'c> {
         }
     }
 
+    /// The column of the sex: one whose values are all known, be they another table's keys.
+    fn sex(&self) -> Option<Col<'c>> {
+        let all = self.any(concept::SEX);
+        let known = |c: &&Col<'c>| {
+            let values = self.sample(c).map(|s| s.distinct(c.name())).unwrap_or_default();
+            let texts: Vec<&str> = values.iter().map(|(v, _)| *v).collect();
+            !texts.is_empty() && sexes(&texts).is_some()
+        };
+        let own = |c: &&Col<'c>| !self.links(c);
+        let known = all.iter().filter(own).find(known).or_else(|| all.iter().find(known));
+        known.or_else(|| all.iter().find(own)).copied()
+    }
+
     pub fn gender(&mut self) {
         let Some(col) = self.take_if(concept::SEX, |c| {
             !c.words().are("source") && !matches!(c.column.ty, SqlType::Date)
@@ -451,6 +464,13 @@ impl<'c> Maker<'_, 'c> {
         let (mut filter, mut words) = (Vec::new(), String::new());
         let own = |c: &Col<'c>| c.alias.is_empty();
         for col in self.all(concept::DELETED).into_iter().filter(own) {
+            let dated =
+                matches!(col.column.ty, SqlType::Date | SqlType::DateTime | SqlType::Instant);
+            if dated && !filter.is_empty() {
+                // When it was deleted says no more than that it was.
+                self.mark(&col);
+                continue;
+            }
             let Some(value) = self.absent(&col) else { continue };
             self.mark(&col);
             words.push_str(&format!(

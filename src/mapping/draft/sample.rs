@@ -145,17 +145,6 @@ impl Sampled {
         (all > 0).then(|| good * 100 / all)
     }
 
-    /// Whether no two rows seen have the same values of these columns, and none lacks one.
-    pub(super) fn unique(&self, columns: &[&str]) -> bool {
-        let places: Option<Vec<usize>> = columns.iter().map(|c| self.place(c)).collect();
-        let Some(places) = places else { return false };
-        let mut seen = std::collections::BTreeSet::new();
-        self.rows.iter().all(|row| {
-            let key: Option<Vec<&str>> = places.iter().map(|p| row.get(*p)).collect();
-            key.is_some_and(|key| seen.insert(key))
-        })
-    }
-
     /// The two words of a flag, when the column holds nothing else.
     pub(super) fn flag(&self, column: &str) -> Option<(&'static str, &'static str)> {
         let values = self.distinct(column);
@@ -267,6 +256,5 @@ mod tests {
         assert_eq!(column(&["S", "N", "X"]).flag("c"), None);
         assert_eq!(column(&["36,60", "70"]).number("c"), Some((',', 100)));
         assert_eq!(column(&["36.6", "high"]).number("c"), Some(('.', 50)));
-        assert!(column(&["a", "b"]).unique(&["c"]) && !column(&["a", "a"]).unique(&["c"]));
     }
 }

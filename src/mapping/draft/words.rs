@@ -206,13 +206,13 @@ concepts! {
     CLASS = "class clase encounterclass patient+class klasse";
     KIND = "type tipo typ art kind clase categoria category";
     START = "start begin began started inicio ingreso admission admitted aufnahme beginn von onset debut entree entrada begindatum startdate starts from";
-    END = "end stop ended fin fim alta discharge discharged entlassung ende bis sortie saida enddate ends abated egreso resolved until termino";
+    END = "end stop stopped ended fin fim alta discharge discharged entlassung ende bis sortie saida enddate ends abated egreso resolved until termino";
     DATE = "date datetime fecha data datum fec dat time+-zone taken performed recorded measured done authored ordered created+-by drawn toma at dt fch";
     TIME = "time hora hour uhrzeit heure zeit hr";
     VALUE = "value valor result resultado wert messwert ergebnis valeur resultat numeric+value val";
     UNIT = "unit unidad unidade einheit unite uom";
     NOTE = "note comment nota observacion bemerkung kommentar comentario remark notes";
-    REASON = "reason motivo reasoncode reasondescription grund motif reason+code reason+description";
+    REASON = "reason+-void+-retire+-cancel+-stop motivo reasoncode reasondescription grund motif reason+code reason+description";
     DOSE = "dosage dose posologia dosis sig instruction dosierung posologie indicacion indicaciones dosing";
     LOT = "lot lote charge lot+number";
     ORDER = "order orden rank sort preferred principal reihenfolge ordem";
