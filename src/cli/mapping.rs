@@ -10,7 +10,6 @@ use super::args::MappingVerb;
 use super::output::{Output, table};
 use super::{Done, Refused};
 use crate::app::Console;
-use crate::app::mapping_schema;
 use crate::config::Settings;
 use crate::control::{
     ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
@@ -18,10 +17,6 @@ use crate::control::{
 };
 
 pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output) -> Done {
-    if matches!(verb, MappingVerb::Schema) {
-        output.line(&mapping_schema());
-        return Ok(());
-    }
     let public_url = settings.fhir.public_url.clone();
     let console = Console::open(settings).await.map_err(|f| Refused::new(&f).hint(f.hint()))?;
     let control = console.control();
@@ -74,6 +69,7 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
             output.result(&imported, |imported| imported.text.clone());
             Ok(())
         }
+        // Needs no gateway; said before one is opened.
         MappingVerb::Schema => Ok(()),
         MappingVerb::Publish { tenant, file } => {
             let report = control.store_mapping(&caller, tenant, &read(file)?).await?;

@@ -19,8 +19,13 @@ pub fn schema() -> Json {
         };
         wanted.extend(ty.elements.iter().flat_map(|e| e.types.iter().copied()));
         definitions.insert(format!("R4.{name}"), type_schema(ty, &elements));
+        definitions.insert(format!("one.{name}"), one(name));
     }
     definitions.extend(language());
+    definitions.insert("spread".to_owned(), spread());
+    let scalar = json!({ "type": ["string", "number", "boolean"] });
+    let leaf = json!({ "anyOf": [scalar, { "$ref": "#/$defs/spread" }] });
+    definitions.insert("leaf".to_owned(), leaf);
     let kinds = elements.resource_types();
     let branches: Vec<Json> = kinds
         .iter()
@@ -47,7 +52,7 @@ pub fn schema() -> Json {
             "version": { "type": "string" },
             "last_updated": { "type": "string" },
             "search": { "type": "object", "additionalProperties": { "const": "disabled" } },
-            "cases": { "type": "object", "minProperties": 1, "additionalProperties": { "type": "object" } },
+            "cases": { "$ref": "#/$defs/cases" },
             "map": { "type": "object" }
         },
         "allOf": branches
@@ -74,6 +79,7 @@ pub fn schema() -> Json {
                 }
             },
             "codes": { "type": "object", "additionalProperties": { "$ref": "#/$defs/codes" } },
+            "sources": { "type": "object", "additionalProperties": { "$ref": "#/$defs/source" } },
             "resources": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/entry" } }
         },
         "$defs": definitions
@@ -90,23 +96,37 @@ fn language() -> Map<String, Json> {
     ] });
     let parts = json!({
         "value": { "anyOf": [text, { "type": "null" }, { "type": "array", "items": text },
-            { "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
-              "properties": { "missing": { "type": "boolean" }, "not": {} } }] },
+            { "type": "object", "minProperties": 1, "additionalProperties": false, "properties": {
+                "missing": { "type": "boolean" }, "not": {},
+                "before": text, "after": text, "above": text, "below": text } }] },
         "conditions": { "type": "object", "additionalProperties": { "$ref": "#/$defs/value" } },
+        "names": { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] },
         "match": { "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } },
-        "from": { "type": "object", "required": ["table"], "additionalProperties": false,
-            "properties": { "table": { "type": "string" }, "schema": { "type": "string" }, "filter": { "$ref": "#/$defs/conditions" } } },
-        "joins": { "type": "object", "additionalProperties": { "type": "object", "required": ["table", "match"],
+        "from": { "type": "object", "additionalProperties": false,
+            "anyOf": [{ "required": ["table"] }, { "required": ["source"] }],
+            "properties": { "table": { "type": "string" }, "schema": { "type": "string" }, "source": { "type": "string" },
+                "filter": { "$ref": "#/$defs/conditions" }, "group": { "$ref": "#/$defs/names" } } },
+        "joins": { "type": "object", "additionalProperties": { "type": "object", "required": ["match"],
+            "anyOf": [{ "required": ["table"] }, { "required": ["source"] }],
             "additionalProperties": false, "properties": { "table": { "type": "string" }, "schema": { "type": "string" },
-                "match": { "$ref": "#/$defs/match" }, "filter": { "$ref": "#/$defs/conditions" } } } },
+                "source": { "type": "string" }, "match": { "$ref": "#/$defs/match" },
+                "filter": { "$ref": "#/$defs/conditions" }, "first": { "$ref": "#/$defs/names" } } } },
+        "source": { "type": "object", "required": ["sql"], "additionalProperties": false, "properties": {
+            "sql": { "type": "string", "minLength": 1 }, "key": { "$ref": "#/$defs/names" }, "description": { "type": "string" } } },
+        "cases": { "type": "object", "minProperties": 1, "additionalProperties": { "type": "object" } },
         "codes": { "type": "object", "required": ["values"], "additionalProperties": false, "properties": {
             "system": { "type": "string" }, "ignore_case": { "type": "boolean" },
             "values": { "type": "object", "minProperties": 1, "additionalProperties": coded },
             "otherwise": { "anyOf": [coded, { "type": "null" }] }, "missing": { "anyOf": [coded, { "type": "null" }] } } },
-        "each": { "type": "object", "required": ["table", "match"], "additionalProperties": false, "properties": {
-            "table": { "type": "string" }, "schema": { "type": "string" }, "match": { "$ref": "#/$defs/match" },
-            "filter": { "$ref": "#/$defs/conditions" }, "order": { "type": "array", "items": { "type": "string" } },
-            "join": { "$ref": "#/$defs/joins" }, "max": { "type": "integer", "minimum": 1 } } }
+        "each": { "type": "object", "additionalProperties": false,
+            "anyOf": [{ "required": ["table", "match"] }, { "required": ["source", "match"] },
+                { "required": ["group"] }, { "required": ["split", "by"] }],
+            "properties": {
+                "table": { "type": "string" }, "schema": { "type": "string" }, "source": { "type": "string" },
+                "group": { "const": true }, "split": { "type": "string" }, "by": { "type": "string" },
+                "match": { "$ref": "#/$defs/match" }, "filter": { "$ref": "#/$defs/conditions" },
+                "order": { "$ref": "#/$defs/names" }, "join": { "$ref": "#/$defs/joins" },
+                "max": { "type": "integer", "minimum": 1 } } }
     });
     match parts {
         Json::Object(map) => map,
@@ -131,20 +151,30 @@ fn type_schema(ty: &TypeDef, elements: &Elements) -> Json {
     json!({ "type": "object", "properties": properties, "additionalProperties": false })
 }
 
-/// An element: a leaf, an object of its type, rows of another table, and a list of these where it repeats.
+/// An element: one of its type, and a list of these where it repeats.
 fn member_schema(element: &ElementDef, ty: &str, elements: &Elements) -> Json {
-    let plain = elements.get(ty).is_none();
-    let item = if plain {
-        json!({ "type": ["string", "number", "boolean"] })
-    } else {
-        json!({ "anyOf": [{ "type": "string" }, { "$ref": format!("#/$defs/R4.{ty}") }] })
-    };
-    let each = json!({ "type": "object", "required": ["each", "item"], "additionalProperties": false,
-        "properties": { "each": { "$ref": "#/$defs/each" }, "item": item } });
-    let one = json!({ "anyOf": [item, each] });
+    let one = if elements.get(ty).is_none() { "leaf".to_owned() } else { format!("one.{ty}") };
+    let one = json!({ "$ref": format!("#/$defs/{one}") });
     if element.many {
         json!({ "anyOf": [{ "type": "array", "items": one }, { "type": "string" }] })
     } else {
         one
     }
+}
+
+/// What stands for an element of a type: a leaf in short, its parts, or what comes of other rows and cases.
+fn one(ty: &str) -> Json {
+    json!({ "anyOf": [{ "type": "string" }, { "$ref": format!("#/$defs/R4.{ty}") }, { "$ref": "#/$defs/spread" }] })
+}
+
+/// Rows of another table, one of several ways, one for each case.
+fn spread() -> Json {
+    let each = json!({ "type": "object", "required": ["each", "item"], "additionalProperties": false,
+        "properties": { "each": { "$ref": "#/$defs/each" }, "item": {} } });
+    let case = json!({ "type": "object", "required": ["case"], "additionalProperties": false, "properties": {
+        "case": { "type": "array", "minItems": 1, "items": { "type": "object", "additionalProperties": false,
+            "properties": { "if": { "$ref": "#/$defs/conditions" }, "then": {} } } } } });
+    let cases = json!({ "type": "object", "required": ["cases", "item"], "additionalProperties": false,
+        "properties": { "cases": { "$ref": "#/$defs/cases" }, "item": {} } });
+    json!({ "anyOf": [each, case, cases] })
 }

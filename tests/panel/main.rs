@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod forms;
 #[cfg(test)]
+mod mapping;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod sessions;

@@ -5,17 +5,20 @@
 //! What is written was compiled: whatever the compiler refused is commented out with its words.
 //!
 //! To teach it a word, add it to the vocabulary in [`words`]; to teach it an element, add it to its type in
-//! [`clinical`] or [`people`].
+//! [`clinical`], [`observation`] or [`people`].
 
+mod children;
 mod clinical;
 mod coded;
 mod entry;
 mod links;
 mod maker;
+mod observation;
 mod people;
 mod recognise;
 mod sample;
 mod settle;
+mod visits;
 mod words;
 
 #[cfg(test)]
@@ -177,7 +180,7 @@ fn make(
     let same = all.found.iter().filter(|f| f.ty == found.ty).count() > 1;
     let name = table.map(|t| t.name.clone()).unwrap_or_default();
     let cases = if found.ty == "Observation" {
-        table.map(clinical::cases).unwrap_or_default()
+        table.map(observation::cases).unwrap_or_default()
     } else {
         Vec::new()
     };

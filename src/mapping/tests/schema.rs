@@ -132,6 +132,7 @@ fn what_is_wrong_does_not_fit() {
             serde_json::json!([{ "each": { "table": "t" }, "item": "$x" }])
     });
     wrong(&|m| m["resources"][0]["search"] = serde_json::json!({ "name": "off" }));
+    wrong(&|m| m["resources"][0]["from"] = serde_json::json!({ "schema": "s" }));
     wrong(&|m| m["resources"] = Json::Array(Vec::new()));
     wrong(&|m| m["mapping"] = 2.into());
     wrong(&|m| m["databse"] = Json::Null);
