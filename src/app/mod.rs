@@ -13,6 +13,7 @@ mod memory;
 mod parts;
 mod remote;
 mod rooms;
+mod settings;
 mod signal;
 
 pub use application::Application;
@@ -21,6 +22,7 @@ pub use fault::StartFault;
 pub use memory::keep_memory_private;
 pub use parts::{StoreStatus, init_keys, migrate_stores, store_status};
 pub use remote::{RemoteFault, Token, post_text};
+pub use settings::check_settings;
 pub use signal::stop_signal;
 
 pub use crate::telemetry::{Format, quiet_panics, subscriber};

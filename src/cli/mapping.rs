@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::args::MappingVerb;
-use super::output::{Output, table};
+use super::output::{Output, io_words, table};
 use super::{Done, Refused};
 use crate::app::Console;
 use crate::config::Settings;
@@ -28,7 +28,7 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
         }
         MappingVerb::Check { tenant, file } => {
             let report = control.check_mapping(&caller, tenant, &read(file)?).await?;
-            output.result(&report, problems);
+            output.result(&report, |r| problems(r, "the mapping cannot be used"));
             sound(&report)
         }
         MappingVerb::Preview { tenant, file, token_file, gateway, rows, id } => {
@@ -76,7 +76,7 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
             if let Some(version) = report.version {
                 control.publish_mapping(&caller, tenant, version, None).await?;
             }
-            output.result(&report, problems);
+            output.result(&report, |r| problems(r, "nothing was stored"));
             sound(&report)
         }
         MappingVerb::List { tenant } => {
@@ -144,7 +144,8 @@ fn drafted(draft: &DraftView, file: Option<&Path>, output: &Output) -> Done {
 
 fn read(file: &Path) -> Result<String, Refused> {
     std::fs::read_to_string(file).map_err(|error| {
-        Refused::new(format!("{} cannot be read: {}", file.display(), error.kind()))
+        Refused::new(format!("{} cannot be read: {}", file.display(), io_words(&error)))
+            .hint("FILE is the mapping, YAML or JSON")
     })
 }
 
@@ -153,10 +154,9 @@ fn sound(report: &MappingReport) -> Done {
         return Ok(());
     }
     let faults = report.problems.iter().filter(|p| p.severity == "error").count();
-    Err(Refused::new(format!(
-        "{faults} fault{} in the mapping",
-        if faults == 1 { "" } else { "s" }
-    )))
+    let plural = if faults == 1 { "" } else { "s" };
+    Err(Refused::new(format!("{faults} fault{plural} in the mapping"))
+        .hint("docs/mapping/LANGUAGE.md describes the language"))
 }
 
 /// One side of a comparison: a version, the one in force, or a file.
@@ -215,11 +215,15 @@ fn drifted_lines(drift: &DriftView) -> String {
 fn problem_lines(report: &MappingReport) -> Vec<String> {
     let problems = report.problems.iter();
     problems
-        .map(|p| format!("{}: {} at {}: {} — {}", p.severity, p.code, p.pointer, p.message, p.hint))
+        .map(|p| {
+            // The pointer to the whole document is empty.
+            let place = if p.pointer.is_empty() { "the document" } else { &p.pointer };
+            format!("{}: {} at {place}: {} — {}", p.severity, p.code, p.message, p.hint)
+        })
         .collect()
 }
 
-fn problems(report: &MappingReport) -> String {
+fn problems(report: &MappingReport, otherwise: &str) -> String {
     let mut lines = problem_lines(report);
     if let Some(trial) = &report.trial {
         lines.extend(trial::lines(trial));
@@ -227,7 +231,7 @@ fn problems(report: &MappingReport) -> String {
     lines.push(match report.version {
         Some(version) => format!("stored as version {version}"),
         None if report.ok => "the mapping is sound".to_owned(),
-        None => "nothing was stored".to_owned(),
+        None => otherwise.to_owned(),
     });
     lines.join("\n")
 }

@@ -78,8 +78,15 @@ impl Control {
             Ok(document) => document,
             Err(problems) => return Ok(Err(problems)),
         };
+        // Only an operator has no tenant of her own.
+        if caller.only().is_some() {
+            let problems = self.unapproved_sources(tenant, &document).await?;
+            if !problems.is_empty() {
+                return Ok(Err(problems));
+            }
+        }
         let mut live = self.live(caller, tenant).await?;
-        let catalog = live.catalog().await?;
+        let catalog = live.catalog(&document.sources()).await?;
         let compiled = match mapping::compile(&document, &catalog) {
             Ok(compiled) => compiled,
             Err(problems) => return Ok(Err(problems)),
@@ -132,6 +139,14 @@ impl Control {
         let tenant = self.find_for(caller, named).await?;
         let (registry, origin) = (&self.0.registry, caller.origin());
         let version = version.into();
+        if caller.only().is_some()
+            && let Some(stored) = registry.mapping(tenant.id, version).await?
+            && let Ok(document) = Document::parse(&stored.source)
+            && !self.unapproved_sources(&tenant, &document).await?.is_empty()
+        {
+            let message = "the version has a source that no operator has approved";
+            return Err(ControlFault::Invalid(message.into()));
+        }
         self.still_sound(caller, &tenant, version).await?;
         let now = registry.publish_mapping(tenant.id, expected, version, &origin).await?;
         self.announce(tenant.id, now).await;
@@ -153,7 +168,8 @@ impl Control {
             ControlFault::Mapping(problems.iter().map(problem).collect())
         };
         let document = Document::parse(&stored.document).map_err(faulty)?;
-        let catalog = self.live(caller, tenant).await?.catalog().await?;
+        let sources = document.sources();
+        let catalog = self.live(caller, tenant).await?.catalog(&sources).await?;
         mapping::compile(&document, &catalog).map(drop).map_err(faulty)
     }
 

@@ -62,12 +62,18 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
             .collect();
         let interactions: Vec<Value> =
             ty.interactions.iter().map(|code| json!({ "code": code })).collect();
-        json!({
+        let mut resource = json!({
             "type": ty.resource_type,
             "interaction": interactions,
             "versioning": ty.versioning,
             "searchParam": params,
-        })
+        });
+        match ty.resource_type.as_str() {
+            "Patient" => resource["operation"] = json!([export("patient-export")]),
+            "Group" => resource["operation"] = json!([export("group-export")]),
+            _ => {}
+        }
+        resource
     };
     let mut security = json!({
         "cors": true,
@@ -88,6 +94,7 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
     let mut rest = json!({ "mode": "server", "security": security });
     if !types.is_empty() {
         rest["resource"] = types.iter().map(resource).collect();
+        rest["operation"] = json!([export("export")]);
     }
     json!({
         "resourceType": "CapabilityStatement",
@@ -101,6 +108,12 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
         "rest": [rest],
     })
     .to_string()
+}
+
+/// An operation of the Bulk Data Access guide.
+fn export(definition: &str) -> Value {
+    let definition = format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{definition}");
+    json!({ "name": "export", "definition": definition })
 }
 
 #[cfg(test)]

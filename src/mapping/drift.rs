@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Compiled;
 use super::catalog::{Catalog, SqlType, Table};
 use super::plan::{ColumnRef, Expr, Join, JoinOn, Order, Predicate, Relation};
-use super::tree::{Source, Tree};
+use super::tree::{Condition, EachRows, Source, Tree};
 
 /// One thing that changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,9 +122,12 @@ struct Gather<'u> {
 
 impl Gather<'_> {
     fn column(&mut self, column: &ColumnRef, path: &str) {
-        let Some(Relation::Table { schema, name }) = self.relations.get(column.relation) else {
-            return;
-        };
+        let mut relation = self.relations.get(column.relation);
+        while let Some(Relation::Distinct { of, .. }) = relation {
+            relation = Some(of);
+        }
+        // A named source is an operator's text: what it reads is the database's to say.
+        let Some(Relation::Table { schema, name }) = relation else { return };
         let table = self.uses.entry((schema.clone(), name.clone())).or_default();
         let known =
             table.entry(column.name.clone()).or_insert_with(|| (column.ty, BTreeSet::new()));
@@ -139,6 +142,10 @@ impl Gather<'_> {
                     self.column(b, path);
                 }
                 JoinOn::Value(column, _) => self.column(column, path),
+                JoinOn::First { key, order } => {
+                    key.iter().for_each(|column| self.column(column, path));
+                    self.order(order, path);
+                }
             }
         }
     }
@@ -202,27 +209,58 @@ fn uses(compiled: &Compiled) -> Uses {
 
 /// Calls `each` with the columns of a source's own elements, or of those in one of its one-to-many tables.
 fn leaves(source: &Source, child: Option<usize>, each: &mut dyn FnMut(&ColumnRef, &str)) {
-    let mut trees: Vec<(Option<usize>, &Tree)> =
-        source.root.members.iter().map(|m| (None, &m.value)).collect();
+    let mut trees: Vec<(Within, &Tree)> =
+        source.root.members.iter().map(|m| (Within::Base, &m.value)).collect();
+    let wanted = child.map_or(Within::Base, Within::Child);
+    let all = |conditions: &[Condition], each: &mut dyn FnMut(&ColumnRef, &str)| {
+        let path = format!("{} (if)", source.resource_type);
+        conditions.iter().for_each(|condition| each(&condition.slot.column, &path));
+    };
     while let Some((within, tree)) = trees.pop() {
+        let here = within == wanted;
         match tree {
             Tree::Object(object) => {
-                for condition in object.when.iter().filter(|_| within == child) {
-                    let path = format!("{} (if)", source.resource_type);
-                    each(&condition.slot.column, &path);
+                if here {
+                    all(&object.when, each);
                 }
                 trees.extend(object.members.iter().map(|m| (within, &m.value)));
             }
             Tree::List(items) => trees.extend(items.iter().map(|item| (within, item))),
-            Tree::Each(inner) => trees.push((Some(inner.child), &inner.item)),
+            Tree::Case(branches) => {
+                for branch in branches {
+                    if here {
+                        all(&branch.when, each);
+                    }
+                    trees.extend(branch.tree.as_ref().map(|tree| (within, tree)));
+                }
+            }
+            Tree::Each(inner) => match &inner.rows {
+                EachRows::Child(number) => trees.push((Within::Child(*number), &inner.item)),
+                EachRows::Parts { lens, .. } => {
+                    let path = format!("{} (split)", source.resource_type);
+                    if here {
+                        lens.slots().iter().for_each(|slot| each(&slot.column, &path));
+                    }
+                    trees.push((Within::Part, &inner.item));
+                }
+            },
             Tree::Const(_) => {}
-            Tree::Leaf(leaf) if within == child => {
+            Tree::Leaf(leaf) if here => {
                 let path = source.paths.get(leaf.path).map_or("", String::as_str);
                 leaf.lens.slots().iter().for_each(|slot| each(&slot.column, path));
             }
             Tree::Leaf(_) => {}
         }
     }
+}
+
+/// Whose columns a part of the template reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Within {
+    Base,
+    Child(usize),
+    /// The parts of a text: no column of any table.
+    Part,
 }
 
 #[cfg(test)]

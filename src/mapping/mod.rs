@@ -24,6 +24,7 @@ mod report;
 pub mod rows;
 pub mod schema;
 mod search;
+mod sources;
 mod syntax;
 pub mod tally;
 mod tree;
@@ -36,6 +37,7 @@ pub use problem::{MappingProblem, ProblemSeverity};
 pub use render::Page;
 pub use report::{RenderReport, RowOutcome, Shown};
 pub use search::{PageRequest, Position, SearchPlan};
+pub use sources::DeclaredSource;
 
 #[cfg(test)]
 mod tests;

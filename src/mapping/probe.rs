@@ -117,6 +117,7 @@ fn words(source: &Source) -> Vec<String> {
             Tree::Object(object) => trees.extend(object.members.iter().map(|m| &m.value)),
             Tree::List(items) => trees.extend(items),
             Tree::Each(each) => trees.push(&each.item),
+            Tree::Case(branches) => trees.extend(branches.iter().filter_map(|b| b.tree.as_ref())),
             Tree::Const(constant) => found.push(constant.text.clone()),
             Tree::Leaf(leaf) => {
                 for step in &leaf.lens.steps {
@@ -136,9 +137,7 @@ fn words(source: &Source) -> Vec<String> {
 /// What the engine's names for a statement's tables mean: `t0` is the base table, `t1` the first join,
 /// `s1_0` the base table of a condition inside.
 pub fn table_behind(alias: &str, count: &Count) -> Option<String> {
-    let name = |relation: &Relation| match relation {
-        Relation::Table { name, .. } | Relation::Query { name, .. } => name.clone(),
-    };
+    let name = |relation: &Relation| relation.name().to_owned();
     if let Some(number) = alias.strip_prefix('t').and_then(|n| n.parse::<usize>().ok()) {
         return match number {
             0 => Some(name(&count.from)),

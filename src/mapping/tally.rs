@@ -4,8 +4,9 @@
 use serde::Serialize;
 
 use super::compiled::PlannedSource;
+use super::lens::Reading;
 use super::rows::Rows;
-use super::tree::{Condition, Source, Tree};
+use super::tree::{Branch, Condition, EachRows, Source, Tree};
 use super::{RenderReport, Shown};
 
 /// What became of the rows of one source.
@@ -46,7 +47,8 @@ impl PlannedSource {
             let outcome = page.write(row, &Shown::All, &mut scratch, &mut report);
             written += usize::from(matches!(outcome, Some(super::RowOutcome::Written { .. })));
         }
-        let mut walk = Walk { source: self.source(), children, elements: Vec::new() };
+        let mut walk =
+            Walk { source: self.source(), reading: self.reading(), children, elements: Vec::new() };
         let all = vec![true; rows.len()];
         for member in &walk.source.root.members {
             walk.tree(&member.value, rows, &all);
@@ -62,6 +64,7 @@ impl PlannedSource {
 
 struct Walk<'s> {
     source: &'s Source,
+    reading: &'s Reading,
     children: &'s [Rows],
     elements: Vec<ElementTally>,
 }
@@ -75,17 +78,31 @@ impl<'s> Walk<'s> {
                 let held: Vec<bool> = counted
                     .iter()
                     .enumerate()
-                    .map(|(at, counted)| *counted && holds(&object.when, rows, at))
+                    .map(|(at, counted)| *counted && self.holds(&object.when, rows, at))
                     .collect();
                 for member in &object.members {
                     self.tree(&member.value, rows, &held);
                 }
             }
-            Tree::Each(each) => {
-                if let Some(rows) = self.children.get(each.child) {
-                    self.tree(&each.item, rows, &vec![true; rows.len()]);
+            Tree::Case(branches) => self.case(branches, rows, counted),
+            Tree::Each(each) => match &each.rows {
+                EachRows::Child(number) => {
+                    if let Some(rows) = self.children.get(*number) {
+                        self.tree(&each.item, rows, &vec![true; rows.len()]);
+                    }
                 }
-            }
+                EachRows::Parts { lens, separator } => {
+                    let mut parts = Rows::new(1);
+                    for (row, _) in rows.iter().zip(counted).filter(|(_, counted)| **counted) {
+                        let text = lens.read(row).ok().flatten().unwrap_or_default();
+                        let own = text.split(separator.as_str()).map(str::trim);
+                        for part in own.filter(|part| !part.is_empty()) {
+                            let _full = parts.push(Some(part)).is_err();
+                        }
+                    }
+                    self.tree(&each.item, &parts, &vec![true; parts.len()]);
+                }
+            },
             Tree::Leaf(leaf) => {
                 let path = self.source.paths.get(leaf.path).cloned().unwrap_or_default();
                 let columns =
@@ -103,12 +120,27 @@ impl<'s> Walk<'s> {
             }
         }
     }
-}
 
-fn holds(conditions: &[Condition], rows: &Rows, at: usize) -> bool {
-    let Some(row) = rows.row(at) else { return false };
-    conditions.iter().all(|c| {
-        let cell = row.get(c.slot.cell).map(str::trim).filter(|text| !text.is_empty());
-        c.holds(cell)
-    })
+    /// Each branch over the rows that take it.
+    fn case(&mut self, branches: &'s [Branch], rows: &Rows, counted: &[bool]) {
+        let mut left = counted.to_vec();
+        for branch in branches {
+            let taken: Vec<bool> = left
+                .iter()
+                .enumerate()
+                .map(|(at, left)| *left && self.holds(&branch.when, rows, at))
+                .collect();
+            for (left, taken) in left.iter_mut().zip(&taken) {
+                *left &= !taken;
+            }
+            if let Some(tree) = &branch.tree {
+                self.tree(tree, rows, &taken);
+            }
+        }
+    }
+
+    fn holds(&self, conditions: &[Condition], rows: &Rows, at: usize) -> bool {
+        let Some(row) = rows.row(at) else { return false };
+        conditions.iter().all(|condition| condition.holds(self.reading, row))
+    }
 }

@@ -10,6 +10,7 @@ mod cursor;
 mod drafts;
 #[cfg(test)]
 mod examples;
+mod export;
 mod fault;
 mod drifted;
 mod page;
@@ -22,6 +23,7 @@ mod search_model;
 
 pub use access_log::AccessLogPage;
 pub use answer::Answer;
+pub use export::{Export, ExportLevel, ExportPart, Exports};
 pub use fault::RecordsFault;
 pub use preview::{MOST_SHOWN, Wanted};
 pub use refused::{Attempt, note_refused};

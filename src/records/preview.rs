@@ -12,7 +12,8 @@ use crate::audit::{AccessEvent, Action, Outcome, Target};
 use crate::auth::{FhirAdmin, FhirRead, Interaction, Permit};
 use crate::mapping::tally::Tally;
 use crate::mapping::{
-    Compiled, Document, MappingProblem, Page, RenderReport, RowOutcome, Shown, compile,
+    Compiled, Document, MappingProblem, Page, ProblemSeverity, RenderReport, RowOutcome, Shown,
+    compile,
 };
 use crate::store;
 use crate::tenant::Session;
@@ -91,6 +92,16 @@ impl Session<FhirRead> {
             Ok(document) => document,
             Err(problems) => return self.previewed(false, &problems, Seen::default()).await,
         };
+        if !document.sources().is_empty() {
+            let problem = MappingProblem {
+                pointer: "/sources".to_owned(),
+                code: "source-in-preview",
+                message: "A preview runs no named source: an operator approves it by storing the mapping.".to_owned(),
+                hint: "Store the mapping, or leave the entries over named sources out.".to_owned(),
+                severity: ProblemSeverity::Error,
+            };
+            return self.previewed(false, &[problem], Seen::default()).await;
+        }
         let mut lease = self.lease().await?;
         let catalog = store::introspect(&mut lease, self.deadline()).await?;
         let compiled = match compile(&document, &catalog) {

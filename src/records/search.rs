@@ -19,9 +19,9 @@ use crate::tenant::{ActiveMapping, Session};
 
 /// The rows of a page, source by source, and where the next page begins.
 #[derive(Default)]
-struct Fetched {
-    parts: Vec<(PlannedSource, FetchedPage, usize)>,
-    next: Option<Position>,
+pub(super) struct Fetched {
+    pub(super) parts: Vec<(PlannedSource, FetchedPage, usize)>,
+    pub(super) next: Option<Position>,
     total: Option<u64>,
 }
 
@@ -84,7 +84,7 @@ impl Session<FhirRead> {
 
     /// Counts where a number is wanted, then fetches source after source until the page is full. One row
     /// more than the page is asked for, to know whether there is a next one.
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
         mapping: &ActiveMapping,
         plan: SearchPlan,

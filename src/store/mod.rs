@@ -6,9 +6,11 @@
 
 mod cells;
 mod compare;
+mod describe;
 mod explain;
 mod fault;
 mod fetch;
+mod first;
 mod flavour;
 mod fold;
 mod introspect;
@@ -28,9 +30,10 @@ mod expected;
 mod tests;
 
 pub use crate::mapping::fold::fold;
+pub use describe::{catalog_on, describe_on};
 pub use explain::{Estimate, explain_child_on, explain_count_on, explain_page_on};
 pub use fault::{StoreFault, WriteFault};
-pub use fetch::{fetch_counts, fetch_page, fetch_row, introspect};
+pub use fetch::{catalog, fetch_counts, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;
 pub use introspect::{MAX_TABLES, introspect_on};
 pub use sql::{child_sql, count_sql, page_sql};

@@ -46,7 +46,7 @@ impl Control {
     ) -> Result<DraftView, ControlFault> {
         let tenant = self.find_for(caller, named).await?;
         let mut live = self.live(caller, &tenant).await?;
-        let catalog = live.catalog().await?;
+        let catalog = live.catalog(&[]).await?;
         let samples = live.samples(draft::asks(&catalog)).await;
         let drafted = draft::draft(&catalog, &samples);
         self.looked(caller, tenant.id, "mapping.draft").await?;

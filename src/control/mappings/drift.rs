@@ -139,12 +139,12 @@ impl Control {
         let stored = registry.mapping(tenant.id, version).await?.ok_or_else(none)?;
         let unreadable = ControlFault::Conflict("the mapping in force cannot be read any more");
         let saved: Option<Catalog> = serde_json::from_str(&stored.catalog).ok();
-        let compiled = saved.as_ref().and_then(|saved| {
-            let document = Document::parse(&stored.document).ok()?;
-            compile(&document, saved).ok()
-        });
+        let document = Document::parse(&stored.document).ok();
+        let compiled = saved.as_ref().zip(document.as_ref());
+        let compiled = compiled.and_then(|(saved, document)| compile(document, saved).ok());
         let (Some(saved), Some(compiled)) = (saved, compiled) else { return Err(unreadable) };
-        let live = self.live(caller, tenant).await?.catalog().await?;
+        let sources = document.as_ref().map(Document::sources).unwrap_or_default();
+        let live = self.live(caller, tenant).await?.catalog(&sources).await?;
         let changes: Vec<DriftChange> =
             compiled.drift(Some(&saved), &live).into_iter().map(change).collect();
         let before =

@@ -22,7 +22,7 @@ impl Control {
         json: &str,
     ) -> Result<ImportView, ControlFault> {
         let tenant = self.find_for(caller, named).await?;
-        let catalog = self.live(caller, &tenant).await?.catalog().await?;
+        let catalog = self.live(caller, &tenant).await?.catalog(&[]).await?;
         let imported = import::import(json, &catalog);
         let imported = imported.map_err(|why| ControlFault::Invalid(why.into()))?;
         Ok(ImportView { text: imported.text, notes: imported.notes })

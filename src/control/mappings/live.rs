@@ -8,6 +8,7 @@ use tokio::time::timeout_at;
 
 use super::super::{Control, ControlFault, Orders};
 use crate::base::Deadline;
+use crate::mapping::DeclaredSource;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::draft::{Ask, Sampled};
 use crate::mapping::plan::SourcePlan;
@@ -72,10 +73,13 @@ impl Live {
         Flavour::from(self.opened.facts.flavour)
     }
 
-    /// The live schema.
-    pub(super) async fn catalog(&mut self) -> Result<Catalog, ControlFault> {
+    /// The live schema, and what these sources give there.
+    pub(super) async fn catalog(
+        &mut self,
+        sources: &[DeclaredSource],
+    ) -> Result<Catalog, ControlFault> {
         let mut connection: TenantConn<'_> = (&mut self.opened.connection).into();
-        match timeout_at(self.due.at(), store::introspect_on(&mut connection)).await {
+        match timeout_at(self.due.at(), store::catalog_on(&mut connection, sources)).await {
             Ok(Ok(catalog)) => Ok(catalog?),
             Ok(Err(_)) | Err(_) => Err(StoreFault::Catalogue.into()),
         }

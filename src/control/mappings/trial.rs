@@ -281,9 +281,7 @@ fn scanned(
 }
 
 fn name(relation: &Relation) -> String {
-    match relation {
-        Relation::Table { name, .. } | Relation::Query { name, .. } => name.clone(),
-    }
+    relation.name().to_owned()
 }
 
 fn millis(took: Duration) -> u64 {

@@ -2,7 +2,7 @@
 
 mod text;
 
-pub use text::{pair, split, unescape};
+pub use text::{pair, parameters, split, unescape};
 
 use super::QueryFault;
 use text::decode;

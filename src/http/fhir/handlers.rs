@@ -1,7 +1,9 @@
 //! What each address of the data plane answers.
 
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -11,6 +13,7 @@ use super::extract::Clinician;
 use super::negotiate::Asked;
 use crate::auth::FhirRead;
 use crate::base::{Deadline, Fault as _, FaultKind};
+use crate::http::token_in_query::has_token;
 use crate::records::Answer;
 
 type Answered = Result<Response, FhirError>;
@@ -67,17 +70,23 @@ pub(super) async fn search_form(
     caller: Clinician<FhirRead>,
     Path(resource): Path<String>,
     asked: Asked,
-    form: Result<axum::extract::RawForm, axum::extract::rejection::RawFormRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
 ) -> Answered {
-    let form = form.map_err(|rejection| match rejection.status() {
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            let message = "Send the parameters as application/x-www-form-urlencoded.";
-            FhirError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", message)
-        }
-        _ => too_large(),
+    let body = body.map_err(|_| too_large())?;
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    // With all parameters in the query there is no form, and then clients name no kind of it.
+    if !body.is_empty() && !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        let message = "Send the parameters as application/x-www-form-urlencoded.";
+        let unsupported = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(FhirError::new(unsupported, "not-supported", message));
+    }
+    let body = std::str::from_utf8(&body).map_err(|_| {
+        let message = "The body is not UTF-8 text.";
+        FhirError::new(StatusCode::BAD_REQUEST, "invalid", message)
     })?;
-    let body = std::str::from_utf8(&form.0).map_err(|_| too_large())?;
-    if body.split('&').any(|pair| pair.split('=').next() == Some("access_token")) {
+    if has_token(body) {
         let message = "Send the token in the Authorization header only.";
         return Err(FhirError::new(StatusCode::BAD_REQUEST, "invalid", message));
     }
@@ -89,7 +98,7 @@ pub(super) async fn search_form(
 }
 
 fn too_large() -> FhirError {
-    let message = "The body is too large or is not text.";
+    let message = "The body is too large.";
     FhirError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", message)
 }
 
@@ -148,10 +157,7 @@ pub(super) async fn smart_configuration(State(plane): State<DataPlane>) -> Respo
 
 /// `POST /oidc/backchannel-logout`: an issuer says that a session ended (OpenID Connect Back-Channel
 /// Logout 1.0, 2.5). The signed logout token is its own credential.
-pub(super) async fn back_channel_logout(
-    State(plane): State<DataPlane>,
-    body: axum::body::Bytes,
-) -> StatusCode {
+pub(super) async fn back_channel_logout(State(plane): State<DataPlane>, body: Bytes) -> StatusCode {
     let deadline = Deadline::after(plane.0.settings.request_timeout);
     match plane.0.authority.back_channel_logout(&body, deadline).await {
         Ok(()) => StatusCode::OK,

@@ -22,6 +22,7 @@ use super::plan::{ColumnRef, Predicate};
 use super::tree::{Source, Tree};
 use walk::Walk;
 
+pub(in crate::mapping) use date::beside;
 pub use plan::{PageRequest, Position, SearchPlan};
 
 /// Something a lens cannot be asked.
@@ -188,6 +189,9 @@ fn bare(tree: &Tree, columns: &mut Vec<ColumnRef>) {
         }
         Tree::Object(object) => object.members.iter().for_each(|m| bare(&m.value, columns)),
         Tree::List(items) => items.iter().for_each(|item| bare(item, columns)),
+        Tree::Case(branches) => {
+            branches.iter().filter_map(|b| b.tree.as_ref()).for_each(|tree| bare(tree, columns));
+        }
         Tree::Each(_) | Tree::Const(_) => {}
     }
 }

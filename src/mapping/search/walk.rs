@@ -6,7 +6,7 @@ use crate::fhir::params::{ParamPath, ParamStep};
 use crate::mapping::lens::Reading;
 use crate::mapping::lens::predicate::{all, any, not};
 use crate::mapping::plan::{Predicate, Select};
-use crate::mapping::tree::{Each, Member, Object, Source, Tree, conditions};
+use crate::mapping::tree::{Branch, Each, EachRows, Member, Object, Source, Tree, conditions};
 
 use super::{Found, Unable};
 
@@ -46,6 +46,9 @@ impl Walk<'_> {
             Tree::Object(object) => self.object_has(object, steps),
             Tree::List(items) => items.iter().any(|item| self.tree_has(item, steps)),
             Tree::Each(each) => self.tree_has(&each.item, steps),
+            Tree::Case(branches) => {
+                branches.iter().filter_map(|b| b.tree.as_ref()).any(|t| self.tree_has(t, steps))
+            }
             Tree::Leaf(_) | Tree::Const(_) => steps.is_empty(),
         }
     }
@@ -103,6 +106,9 @@ impl Walk<'_> {
                 let inner = self.tree(&each.item, member, step, path, rest, visit)?;
                 self.rows(each, inner)
             }
+            Tree::Case(branches) => {
+                self.branches(branches, |t| self.tree(t, member, step, path, rest, visit))
+            }
             Tree::Object(object) => {
                 let mut parts = vec![self.complete(object)?];
                 if let Some((name, wanted)) = step.only {
@@ -146,7 +152,8 @@ impl Walk<'_> {
 
     /// The parents of one-to-many rows for which something holds.
     pub fn rows(&self, each: &Each, inner: Predicate) -> Found {
-        let child = self.source.children.get(each.child).ok_or(Unable)?;
+        let EachRows::Child(child) = each.rows else { return Err(Unable) };
+        let child = self.source.children.get(child).ok_or(Unable)?;
         if each.max != usize::MAX {
             // Only the first rows are shown; a condition would look at all of them.
             return Err(Unable);
@@ -169,6 +176,20 @@ impl Walk<'_> {
         })
     }
 
+    /// The rows whose branch gives what is wanted: the first whose conditions hold is the row's own.
+    pub fn branches(&self, branches: &[Branch], wanted: impl Fn(&Tree) -> Found) -> Found {
+        let (mut found, mut earlier) = (Vec::new(), Vec::new());
+        for branch in branches {
+            let own = conditions(&branch.when, self.reading);
+            if let Some(tree) = &branch.tree {
+                let parts = earlier.iter().cloned().chain([own.clone(), wanted(tree)?]);
+                found.push(all(parts));
+            }
+            earlier.push(not(own));
+        }
+        Ok(any(found))
+    }
+
     /// The rows where a part has a value.
     pub fn present(&self, tree: &Tree) -> Found {
         match tree {
@@ -179,6 +200,7 @@ impl Walk<'_> {
                 let found = items.iter().map(|item| self.present(item));
                 Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
             }
+            Tree::Case(branches) => self.branches(branches, |tree| self.present(tree)),
             Tree::Each(each) => {
                 let inner = self.present(&each.item)?;
                 self.rows(each, inner)
@@ -195,7 +217,9 @@ impl Walk<'_> {
     fn something(&self, object: &Object) -> Found {
         let (fixed, values): (Vec<_>, Vec<_>) =
             object.members.iter().map(|m| &m.value).partition(|v| v.constant().is_some());
-        if values.is_empty() || (object.standing() && !fixed.is_empty()) {
+        // A condition of its own says that the constants are meant.
+        let stands = object.standing() || !object.when.is_empty();
+        if values.is_empty() || (stands && !fixed.is_empty()) {
             return Ok(Predicate::Always);
         }
         let found = values.into_iter().map(|v| self.present(v));
@@ -221,6 +245,7 @@ impl Walk<'_> {
                 let found = items.iter().map(|item| self.equals(item, wanted));
                 Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
             }
+            Tree::Case(branches) => self.branches(branches, |tree| self.equals(tree, wanted)),
             Tree::Each(each) => {
                 let inner = self.equals(&each.item, wanted)?;
                 self.rows(each, inner)

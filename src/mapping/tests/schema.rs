@@ -8,12 +8,13 @@ use crate::mapping::schema::schema;
 const FILE: &str = include_str!("../../../docs/mapping/mapping.schema.json");
 const LANGUAGE: &str = include_str!("../../../docs/mapping/LANGUAGE.md");
 const COOKBOOK: &str = include_str!("../../../docs/mapping/COOKBOOK.md");
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 6] = [
     include_str!("../../app/demo/hospitals/north.yaml"),
     include_str!("../../app/demo/hospitals/sur.yaml"),
     include_str!("../../app/demo/hospitals/lakes.yaml"),
     include_str!("../../../tests/fixtures/mappings/omop54-postgres.yaml"),
     include_str!("../../../tests/fixtures/mappings/openmrs-fdp.yaml"),
+    include_str!("../../../tests/fixtures/mappings/synthea27.yaml"),
 ];
 
 /// Whether a value fits; for the words that the schema uses, and no others.
