@@ -32,7 +32,7 @@ use wardgate::base::{
     Clock, ConnectionRecord, ConnectionRevision, Deadline, Engine, Fault as _, SecretText,
     ServerRecord, SystemClock, TenantId, TlsPolicy, TlsSettings,
 };
-use wardgate::control::{Control, Parts};
+use wardgate::control::{Control, Parts, Work};
 use wardgate::http::fhir::{DataPlane, DataPlaneSettings, router};
 use wardgate::keyring::{HeldKeys, KekLocation, Keyring, KeyringConfig, MemoryKeys};
 use wardgate::pool::dial::{DialConfig, DialFault, Dialer, SessionSettings};
@@ -155,6 +155,7 @@ impl World {
             clock: Arc::clone(&clock),
             issuers: Vec::new(),
             serving: None,
+            work: Work::new("test".to_owned()),
         });
         let fresh = Duration::from_mins(5);
         let tenants = Tenants::new(registry, keyring, pools.clone(), audit, defaults, fresh);

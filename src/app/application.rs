@@ -13,7 +13,7 @@ use crate::audit::AuditLog;
 use crate::auth::{Authority, SignIns};
 use crate::base::{Clock, Deadline, TenantId};
 use crate::config::Settings;
-use crate::control::{Control, Serving};
+use crate::control::{Control, Serving, Work};
 use crate::http::admin;
 use crate::http::fhir::{self, DataPlane, DataPlaneSettings};
 use crate::http::listener::{ListenFault, Listener};
@@ -88,6 +88,7 @@ impl Application {
             clock: Arc::clone(&clock),
             issuers: rooms::known_issuers(&settings),
             serving: Some(serving),
+            work: Work::new(format!("{} {}", settings.audit.instance, uuid::Uuid::new_v4())),
         });
         let plane = DataPlane::new(
             authority.clone(),
@@ -154,6 +155,7 @@ impl Application {
             let looking = drift::look_after(self.control.clone(), suspects, every, end.clone());
             upkeep.spawn(looking);
         }
+        upkeep.spawn(self.control.run_operations(end.clone()));
         if let Some(keep) = self.keep {
             let (audit, keyring) = (self.audit.clone(), self.keyring.clone());
             upkeep.spawn(audit.run_retention(keep, keyring, self.clock, end.clone()));

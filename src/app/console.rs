@@ -10,7 +10,7 @@ use crate::audit::{self, AuditPlace, ChainReport, Export};
 use crate::auth::OperatorPermit;
 use crate::base::{Deadline, Timestamp};
 use crate::config::Settings;
-use crate::control::{Caller, Control, ControlFault};
+use crate::control::{Caller, Control, ControlFault, Work};
 use crate::keyring::VerifyingKey;
 
 /// How long one command may take.
@@ -69,6 +69,7 @@ impl Console {
             clock: parts.clock,
             issuers: rooms::known_issuers(&settings),
             serving: None,
+            work: Work::new(format!("console {}", Uuid::new_v4())),
         });
         let user = format!("uid-{}", rustix::process::getuid().as_raw());
         Ok(Self { control, user, access_log, verifying_key })

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use super::fleet_args::{OperationVerb, ServerVerb, TenantMigrate, TenantProvision};
+
 /// A FHIR R4 gateway in front of many hospitals' own databases.
 #[derive(Debug, Parser)]
 #[command(name = "wardgate", version, propagate_version = true, arg_required_else_help = true)]
@@ -44,6 +46,12 @@ pub enum Verb {
     /// Hospitals
     #[command(subcommand)]
     Tenant(TenantVerb),
+    /// Servers on which hospitals' databases are made
+    #[command(subcommand)]
+    Server(ServerVerb),
+    /// Long-running work
+    #[command(subcommand)]
+    Operation(OperationVerb),
     /// Mappings from schema to FHIR
     #[command(subcommand)]
     Mapping(MappingVerb),
@@ -138,6 +146,29 @@ pub struct UrlSource {
 pub enum TenantVerb {
     /// Register a hospital
     Add(TenantAdd),
+    /// Make a hospital with a database of its own on a registered server
+    Provision(TenantProvision),
+    /// Bring provisioned hospitals' schemas to a release, canaries first
+    Migrate(TenantMigrate),
+    /// Give a provisioned hospital's role a new password
+    RotatePassword {
+        /// Name or UUID
+        tenant: String,
+        /// Only order it; a serving gateway carries it out
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// End a hospital; the database of a provisioned one is destroyed, an attached one's never touched
+    Offboard {
+        /// Name or UUID
+        tenant: String,
+        /// The hospital's name, where its database is destroyed
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+        /// Only order it; a serving gateway carries it out
+        #[arg(long)]
+        no_wait: bool,
+    },
     /// List hospitals
     List,
     /// Show one hospital

@@ -8,9 +8,12 @@ mod args;
 mod audit;
 mod config;
 mod demo;
+mod fleet_args;
 mod keys;
 mod mapping;
+mod operation;
 mod output;
+mod provisioned;
 mod registry;
 mod serve;
 mod tenant;
@@ -105,6 +108,8 @@ async fn run(cli: &Cli, output: &Output) -> Done {
             output.line(&crate::app::mapping_schema());
             Ok(())
         }
+        Verb::Server(verb) => operation::servers(verb, settings(cli)?, output).await,
+        Verb::Operation(verb) => operation::run(verb, settings(cli)?, output).await,
         Verb::Mapping(verb) => mapping::run(verb, settings(cli)?, output).await,
         Verb::Audit(verb) => audit::run(verb, settings(cli)?, output).await,
     }

@@ -47,6 +47,11 @@ impl Output {
         }
     }
 
+    /// How far something is, on standard error.
+    pub(super) fn progress(&self, text: &str) {
+        self.note(text);
+    }
+
     /// Why nothing came of it: a line on standard error, and with `--json` a document, unless the result
     /// itself has said so.
     pub(super) fn refused(&self, refused: &Refused) {

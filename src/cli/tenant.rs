@@ -1,11 +1,12 @@
 //! `wardgate tenant …`.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::path::Path;
 
 use super::args::{TenantAdd, TenantVerb, UrlSource};
 use super::output::{Output, io_words, table};
-use super::{Done, Refused};
+use super::{Done, Refused, provisioned};
 use crate::app::Console;
 use crate::base::SecretText;
 use crate::config::Settings;
@@ -21,6 +22,14 @@ pub(super) async fn run(verb: &TenantVerb, settings: Settings, output: &Output) 
         TenantVerb::Add(add) => {
             let tenant = control.add(&caller, new_tenant(add)?).await?;
             output.result(&tenant, one);
+        }
+        TenantVerb::Provision(new) => provisioned::provision(&console, new, output).await?,
+        TenantVerb::Migrate(wanted) => provisioned::migrate(&console, wanted, output).await?,
+        TenantVerb::RotatePassword { tenant, no_wait } => {
+            provisioned::rotate(&console, tenant, *no_wait, output).await?;
+        }
+        TenantVerb::Offboard { tenant, confirm, no_wait } => {
+            provisioned::offboard(&console, tenant, confirm.as_deref(), *no_wait, output).await?;
         }
         TenantVerb::List => list(&console, output).await?,
         TenantVerb::Show { tenant } => output.result(&control.show(&caller, tenant).await?, one),
@@ -97,7 +106,7 @@ fn new_tenant(add: &TenantAdd) -> Result<NewTenant, Refused> {
 }
 
 /// Reads the connection URL from where it was said to be; never from the command line, which others see.
-fn connection(
+pub(super) fn connection(
     source: &UrlSource,
     ca_file: Option<&Path>,
     no_check: bool,
@@ -164,6 +173,12 @@ fn steps(report: &CheckReport) -> String {
     if let Some(version) = &report.version {
         text.push_str("\nserver: ");
         text.push_str(version);
+    }
+    for finding in &report.findings {
+        let _infallible = write!(text, "\n{}: {}", finding.what, finding.found);
+        if let Some(warning) = &finding.warning {
+            let _infallible = write!(text, "  (warning: {warning})");
+        }
     }
     text
 }

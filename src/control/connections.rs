@@ -6,14 +6,15 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::fault::ControlFault;
-use super::view::{CheckReport, CheckStep, TenantView};
+use super::view::{CheckFinding, CheckReport, CheckStep, TenantView};
 use super::{Caller, Control};
 use crate::base::{
     ConnectionRecord, ConnectionRevision, Deadline, Generation, SecretText, ServerIdentity,
     TenantId, TlsException, TlsPolicy, attach_ca_pem, parse_connection_url,
 };
 use crate::pool::dial::{DialClass, DialFault, Opened, Progress, SessionSettings};
-use crate::registry::{NewConnection, Tenant};
+use crate::registry::{NewConnection, Ownership, Tenant};
+use crate::store::admin::{Admin, Finding, preflight};
 use crate::tenant::seal_place;
 
 /// A connection as an operator gives it. The URL is parsed into fields and never stored.
@@ -36,6 +37,9 @@ pub struct ConnectionInput {
     check: bool,
 }
 
+/// How long one question of the preflight may take.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
+
 const fn yes() -> bool {
     true
 }
@@ -50,7 +54,7 @@ impl ConnectionInput {
         Self { url, ca_pem, tls_exception: None, check }
     }
 
-    fn record(&self) -> Result<ConnectionRecord, ControlFault> {
+    pub(super) fn record(&self) -> Result<ConnectionRecord, ControlFault> {
         let invalid = |fault: crate::base::UrlFault| {
             ControlFault::Invalid(format!("{fault}; {}", fault.hint()).into())
         };
@@ -69,8 +73,8 @@ impl ConnectionInput {
 
 /// A connection record on its way to being sealed.
 pub(super) struct Prepared {
-    record: ConnectionRecord,
-    identity: Option<ServerIdentity>,
+    pub(super) record: ConnectionRecord,
+    pub(super) identity: Option<ServerIdentity>,
 }
 
 impl Prepared {
@@ -143,6 +147,7 @@ impl Control {
         input: ConnectionInput,
     ) -> Result<TenantView, ControlFault> {
         let tenant = self.find(named).await?;
+        attached(&tenant)?;
         let prepared = self.prepare(caller, &input, None).await?;
         self.put(caller, &tenant, expected, prepared).await
     }
@@ -187,6 +192,7 @@ impl Control {
         trial: bool,
     ) -> Result<(CheckReport, Option<TenantView>), ControlFault> {
         let tenant = self.find(named).await?;
+        attached(&tenant)?;
         let record = input.record()?;
         let (report, identity) = self.try_record(caller, &record, None).await;
         if trial || !report.ok {
@@ -229,8 +235,10 @@ impl Control {
                          register it with set-connection"
                             .to_owned()
                     }),
+                    findings: Vec::new(),
                 };
-                (report, Some(opened.identity))
+                let identity = opened.identity.clone();
+                (CheckReport { findings: look(opened).await, ..report }, Some(identity))
             }
             Err(fault) => {
                 let before: Duration = done.iter().map(|(_, took)| *took).sum();
@@ -244,6 +252,7 @@ impl Control {
                     tls: None,
                     same_server: None,
                     hint: Some(hint(fault.class()).to_owned()),
+                    findings: Vec::new(),
                 };
                 (report, None)
             }
@@ -256,7 +265,30 @@ fn probing() -> SessionSettings {
     SessionSettings { read_only: true, ..SessionSettings::default() }
 }
 
-const fn transport(record: &ConnectionRecord) -> &'static str {
+/// Only an attached hospital's connection is an operator's to replace.
+fn attached(tenant: &Tenant) -> Result<(), ControlFault> {
+    match tenant.ownership {
+        Ownership::Attached => Ok(()),
+        Ownership::Provisioned => Err(ControlFault::Conflict(
+            "its database was made here and so is its connection; `tenant rotate-password` renews it",
+        )),
+    }
+}
+
+/// What there is to know of the database, as far as its role may ask; over the read-only session.
+async fn look(opened: Opened) -> Vec<CheckFinding> {
+    let mut conn = Admin::new(opened, LOOK);
+    let found = preflight(&mut conn).await.unwrap_or_default();
+    conn.close().await;
+    let view = |finding: Finding| CheckFinding {
+        what: finding.what.to_owned(),
+        found: finding.found,
+        warning: finding.warning.map(str::to_owned),
+    };
+    found.into_iter().map(view).collect()
+}
+
+pub(super) const fn transport(record: &ConnectionRecord) -> &'static str {
     match record {
         ConnectionRecord::Sqlite(_) => "none",
         ConnectionRecord::Server(server) => match server.tls.policy {

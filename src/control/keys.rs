@@ -171,9 +171,11 @@ impl Control {
             }
             after = page.next;
             if after.is_none() {
-                return Ok(done);
+                break;
             }
         }
+        done.changed += self.renew_server_keys(caller).await?;
+        Ok(done)
     }
 
     async fn renew(&self, caller: &Caller, old: Connection) -> Result<bool, ControlFault> {
@@ -210,6 +212,16 @@ impl Control {
             after = page.next;
             if after.is_none() {
                 break;
+            }
+        }
+        for server in self.0.registry.servers().await? {
+            let Some((_, key)) = &server.sealed else { continue };
+            match super::servers::record(self, &server).await {
+                Ok(_) => {
+                    report.records += 1;
+                    keys.insert(*key);
+                }
+                Err(_) => report.faults += 1,
             }
         }
         report.data_keys = keys.len() as u64;

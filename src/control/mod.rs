@@ -12,8 +12,14 @@ mod health;
 mod keys;
 mod lanes;
 mod mappings;
+mod migrate;
+mod offboard;
+mod operations;
 mod orders;
+mod provision;
 mod repeat;
+mod rotate;
+mod servers;
 mod sweep;
 mod tenants;
 mod view;
@@ -32,12 +38,18 @@ pub use mappings::{
     ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
     ElementTrial, ImportView, PathCount, SearchTrial, Side, SourceTrial, StatementTrial, TrialView,
 };
+pub use migrate::{MigrationPlan, NewMigration, PlannedMigration, SchemaReport, SchemaView};
+pub use operations::{
+    OperationFault, OperationPage, OperationQuery, OperationStepView, OperationView, Work,
+};
 pub use orders::Orders;
+pub use provision::NewProvision;
 pub use repeat::{Repeat, Repeatable};
+pub use servers::{NewServer, ServerView};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use view::{
-    CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView, MappingPointer,
-    MappingProblemView, MappingReport, MappingView, TenantView,
+    CheckFinding, CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView,
+    MappingPointer, MappingProblemView, MappingReport, MappingView, TenantView,
 };
 
 use crate::auth::{Authority, OperatorPermit, OperatorSource};
@@ -104,6 +116,8 @@ pub struct Parts {
     pub issuers: Vec<KnownIssuer>,
     /// The serving gateway, when this is one.
     pub serving: Option<Serving>,
+    /// How long-running work is carried out.
+    pub work: Work,
 }
 
 /// An issuer of the settings, as far as binding tenants to it goes.

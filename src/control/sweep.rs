@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::auth::OperatorPermit;
     use crate::base::{Clock, Deadline, ManualClock, SecretText};
-    use crate::control::{Caller, ConnectionInput, IdentityView, NewTenant, Parts};
+    use crate::control::{Caller, ConnectionInput, IdentityView, NewTenant, Parts, Work};
     use crate::keyring::{HeldKeys, KekLocation, Keyring, KeyringConfig};
     use crate::pool::dial::{DialConfig, Dialer};
     use crate::registry::{KeyStore, Registry};
@@ -150,6 +150,7 @@ mod tests {
                 clock: time,
                 issuers,
                 serving,
+                work: Work::new("here".to_owned()),
             });
             let bench = Self { folder, clock, control };
             for name in ["north", "south"] {

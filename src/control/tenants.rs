@@ -182,6 +182,10 @@ impl Control {
         if self.0.registry.connection(tenant.id).await?.is_none() {
             return Err(ControlFault::Conflict("a tenant without a connection cannot be served"));
         }
+        if tenant.ownership == Ownership::Provisioned && tenant.state == TenantState::Draft {
+            let text = "it is still being made, and served when that has ended; see its operation";
+            return Err(ControlFault::Conflict(text));
+        }
         self.set_state(caller, named, expected, TenantState::Active, None).await
     }
 
@@ -305,7 +309,10 @@ fn unreadable(listed: &registry::Listed) -> TenantView {
 
 impl Control {
     /// What tokens could match: a binding of another form would be one that looks right and admits nobody.
-    fn bindings(&self, identities: &[IdentityView]) -> Result<Vec<TenantBinding>, ControlFault> {
+    pub(super) fn bindings(
+        &self,
+        identities: &[IdentityView],
+    ) -> Result<Vec<TenantBinding>, ControlFault> {
         identities.iter().map(|identity| self.binding(identity)).collect()
     }
 
@@ -351,7 +358,7 @@ fn identity(binding: TenantBinding) -> IdentityView {
     IdentityView { issuer: binding.issuer, claim_value, azp: binding.azp }
 }
 
-fn stored(limits: &LimitsView) -> StoredLimits {
+pub(super) fn stored(limits: &LimitsView) -> StoredLimits {
     StoredLimits {
         requests_per_second: limits.requests_per_second,
         concurrent_requests: limits.concurrent_requests,

@@ -130,6 +130,19 @@ pub struct CheckReport {
     pub same_server: Option<bool>,
     /// What to do about a failure.
     pub hint: Option<String>,
+    /// What was found out about the database, without writing anything.
+    pub findings: Vec<CheckFinding>,
+}
+
+/// Something found out about a database.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CheckFinding {
+    /// `version`, `characters`, `time zone`, `rights` or `other databases`.
+    pub what: String,
+    /// What was found.
+    pub found: String,
+    /// Why it should be looked at.
+    pub warning: Option<String>,
 }
 
 /// A mapping version.

@@ -60,6 +60,16 @@ impl fmt::Debug for KeyBytes {
 }
 
 /// Fills `out` from the operating system's generator.
+/// A password nobody has seen: 256 random bits in letters, digits, `-` and `_`, of every kind that a
+/// server's rules may ask for.
+pub fn random_password() -> Result<crate::base::SecretText, NoRandomness> {
+    use base64::Engine as _;
+    let mut random = Zeroizing::new([0; 32]);
+    fill(random.as_mut())?;
+    let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(*random);
+    Ok(crate::base::SecretText::new(format!("{text}-aZ9")))
+}
+
 pub(super) fn fill(out: &mut [u8]) -> Result<(), NoRandomness> {
     SystemRandom::new().fill(out).map_err(|_| NoRandomness)
 }

@@ -29,7 +29,7 @@ pub use derive::{InvalidVerifyingKey, MacKey, Purpose, SigningKey, VerifyingKey}
 pub use fault::KeyFault;
 pub use keyfile::KeyFileFault;
 pub use local::{FileKeys, HeldKeys};
-pub use material::{KeyBytes, NoRandomness};
+pub use material::{KeyBytes, NoRandomness, random_password};
 pub use memory::MemoryKeys;
 pub use ring::Keyring;
 pub use rotate::RewrapProgress;

@@ -246,6 +246,14 @@ impl Registry {
         let sql = "SELECT data_key_id, count(*) FROM connections GROUP BY data_key_id ORDER BY 1";
         let rows = tx.fetch(sql, &[]).await?;
         tx.commit().await?;
-        rows.iter().map(|row| Ok((row.data_key(0)?, row.counter(1)?))).collect()
+        let counted = rows.iter().map(|row| Ok((row.data_key(0)?, row.counter(1)?)));
+        let mut used: Vec<(DataKeyId, u64)> = counted.collect::<Result<_, RegistryFault>>()?;
+        for key in self.operation_keys().await? {
+            match used.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, count)) => *count += 1,
+                None => used.push((key, 1)),
+            }
+        }
+        Ok(used)
     }
 }

@@ -89,6 +89,7 @@ pub(super) const REGISTRY: Schema = Schema {
         1 "0001_tenants",
         2 "0002_operators",
         3 "0003_hospital_actors",
+        4 "0004_operations",
         5 "0005_schema_checks",
     ),
     postgres: embedded!(
@@ -96,6 +97,7 @@ pub(super) const REGISTRY: Schema = Schema {
         1 "0001_tenants",
         2 "0002_operators",
         3 "0003_hospital_actors",
+        4 "0004_operations",
         5 "0005_schema_checks",
     ),
     lock: 0x5741_5244_0001,

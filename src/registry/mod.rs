@@ -19,6 +19,8 @@ mod limits;
 mod list;
 mod mappings;
 mod migrate;
+mod operations;
+mod servers;
 mod schema_checks;
 mod snapshot;
 mod tenants;
@@ -40,7 +42,11 @@ pub use limits::StoredLimits;
 pub use list::{Listed, TenantFilter, TenantSummary};
 pub use mappings::{ActiveMapping, Mapping, MappingSummary, NewMapping, Publication};
 pub use migrate::MigrationStatus;
+pub use operations::{
+    Claim, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Settled,
+};
 pub use schema_checks::SchemaCheck;
+pub use servers::{Server, TenantSchema};
 pub use snapshot::TenantConfig;
 pub use tenants::{NewTenant, Ownership, Placement, Tenant, TenantPatch, TenantState};
 pub use watch::Change;

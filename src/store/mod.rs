@@ -4,6 +4,7 @@
 //! type, columns left bare in conditions so that indexes work, every fetched cell a text. [`run`]
 //! executes over one connection; [`fetch`] over a lease.
 
+pub mod admin;
 mod cells;
 mod compare;
 mod describe;

@@ -54,6 +54,16 @@ async fn every_caller_gets_what_the_table_says() {
             role => Some(issuer.token(role)),
         })
         .collect();
+    let order = async |path: &str, body: serde_json::Value| {
+        let body = Some(("application/json", body.to_string()));
+        gateway.operate(Method::POST, path, None, body).await.json()
+    };
+    order("servers", serde_json::json!({"name": "folder"})).await;
+    let identity =
+        serde_json::json!({"issuer": "https://a.test", "claim_value": "made", "azp": ["app"]});
+    let made = serde_json::json!({"name": "made", "server": "folder", "identities": [identity]});
+    let ordered = order("tenants/provision", made).await;
+    let operation = ordered["id"].as_str().unwrap();
     let rows: Vec<Vec<&str>> = PAGE
         .lines()
         .filter(|line| line.starts_with("| fhir |") || line.starts_with("| admin |"))
@@ -71,11 +81,16 @@ async fn every_caller_gets_what_the_table_says() {
             "fhir" => gateway.fhir.trim_end_matches("/fhir"),
             _ => &gateway.admin,
         };
-        let tenant = path.starts_with("`/admin/v1/tenants/");
+        let known = match path.trim_matches('`') {
+            path if path.starts_with("/admin/v1/tenants/") => "north",
+            path if path.starts_with("/admin/v1/servers/") => "folder",
+            path if path.starts_with("/admin/v1/operations/") => operation,
+            _ => "1001",
+        };
         let path = path
             .trim_matches('`')
             .replace("{resource}", "Patient")
-            .replace("{id}", if tenant { "north" } else { "1001" })
+            .replace("{id}", known)
             // Each row's version is its own number.
             .replace("_history/{version}", "_history/1001")
             .replace("{version}", "1")

@@ -7,7 +7,7 @@ use crate::support::mapping;
 use crate::visitor::{Visitor, gateway};
 
 /// Every form of the panel but signing out.
-const FORMS: [&str; 11] = [
+const FORMS: [&str; 16] = [
     "/panel/tenants/north/suspend",
     "/panel/tenants/north/resume",
     "/panel/tenants/north/invalidate",
@@ -19,6 +19,11 @@ const FORMS: [&str; 11] = [
     "/panel/tenants/north/mappings",
     "/panel/tenants/north/mappings/rollback",
     "/panel/keys",
+    "/panel/tenants/north/life",
+    "/panel/servers",
+    "/panel/provision",
+    "/panel/migrations",
+    "/panel/operations/123e4567-e89b-42d3-a456-426614174000/cancel",
 ];
 
 #[tokio::test]

@@ -5,6 +5,8 @@ mod forms;
 #[cfg(test)]
 mod mapping;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod sessions;

@@ -4,13 +4,17 @@ use serde_json::json;
 
 use crate::visitor::{Visitor, gateway};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 14] = [
     "/panel/",
     "/panel/?text=nor&level=well&state=active&engine=sqlite&order=slowest&page=9",
     "/panel/tenants/north",
     "/panel/tenants/guarded",
     "/panel/tenants/guarded/connection",
     "/panel/tenants/north/mappings",
+    "/panel/tenants/north/life",
+    "/panel/operations",
+    "/panel/servers",
+    "/panel/migrations",
     "/panel/keys",
     "/panel/events",
     "/panel/welcome",

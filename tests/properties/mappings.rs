@@ -64,7 +64,13 @@ fn catalog(sql: &str) -> Catalog {
             estimated_rows: None,
         });
     }
-    Catalog { engine: Engine::Sqlite, version: "3".to_owned(), default_schema: None, tables }
+    Catalog {
+        engine: Engine::Sqlite,
+        version: "3".to_owned(),
+        default_schema: None,
+        tables,
+        named: Vec::new(),
+    }
 }
 
 /// Every resource type is asked for, and a row of such cells rendered by every plan.

@@ -10,6 +10,8 @@
 #[path = "../support/directory.rs"]
 mod bindings;
 #[cfg(test)]
+mod control_bed;
+#[cfg(test)]
 mod dial;
 #[cfg(test)]
 mod fault_proxy;
@@ -17,6 +19,8 @@ mod fault_proxy;
 mod faults;
 #[cfg(test)]
 mod fleet;
+#[cfg(test)]
+mod fleet_migration;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -29,6 +33,12 @@ mod isolation_model;
 mod keycloak_tokens;
 #[cfg(test)]
 mod lanes;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod provisioned;
+#[cfg(test)]
+mod provisioning;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]

@@ -252,12 +252,20 @@ async fn our_own_schema_comes_back_as_a_catalogue() {
         let catalog = bed.catalog().await;
         let names: Vec<&str> = catalog.tables.iter().map(|t| t.name.as_str()).collect();
         let want = [
+            "allergies",
+            "appointments",
+            "conditions",
+            "documents",
             "encounters",
+            "medications",
             "observations",
+            "organisations",
             "patient_contacts",
             "patient_identifiers",
             "patients",
             "practitioners",
+            "procedures",
+            "reference_codes",
             "wardgate_identity",
         ];
         assert_eq!(names, want, "{engine}");

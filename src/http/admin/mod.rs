@@ -8,6 +8,8 @@ pub(super) mod extract;
 mod keys;
 mod lanes;
 pub(super) mod mappings;
+mod operations;
+mod provisioning;
 mod repeat;
 mod tenants;
 
@@ -81,7 +83,7 @@ pub fn router(authority: Authority, control: Control, metrics: MetricsPage) -> R
 fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
     let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(tenants::list, tenants::add))
-        .routes(routes!(tenants::show, tenants::change))
+        .routes(routes!(tenants::show, tenants::change, provisioning::offboard))
         .routes(routes!(tenants::connection, tenants::set_connection))
         .routes(routes!(tenants::check))
         .routes(routes!(tenants::suspend))
@@ -102,6 +104,18 @@ fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
         .routes(routes!(keys::list))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::events))
+        .routes(routes!(provisioning::servers, provisioning::add_server))
+        .routes(routes!(provisioning::remove_server))
+        .routes(routes!(provisioning::provision))
+        .routes(routes!(provisioning::rotate_password))
+        .routes(routes!(provisioning::schemas, provisioning::migrate))
+        .routes(routes!(provisioning::plan))
+        .routes(routes!(operations::list))
+        .routes(routes!(operations::show))
+        .routes(routes!(operations::retry))
+        .routes(routes!(operations::cancel))
+        .routes(routes!(operations::freeze))
+        .routes(routes!(operations::resume))
         .split_for_parts();
     repeat::describe(&mut document);
     (api, document)

@@ -10,6 +10,9 @@ use crate::control::{Health, Level};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
     Fleet,
+    Operations,
+    Servers,
+    Migrations,
     Keys,
     Events,
     None,
@@ -57,6 +60,9 @@ fn shell(seen: Option<(&Seen, Tab)>, title: &str, live: bool, body: &Markup) -> 
                     @if let Some((seen, tab)) = seen {
                         nav aria-label="Pages" {
                             (entry(tab, Tab::Fleet, "/panel/", "Fleet"))
+                            (entry(tab, Tab::Operations, "/panel/operations", "Operations"))
+                            (entry(tab, Tab::Servers, "/panel/servers", "Servers"))
+                            (entry(tab, Tab::Migrations, "/panel/migrations", "Schemas"))
                             (entry(tab, Tab::Keys, "/panel/keys", "Keys"))
                             (entry(tab, Tab::Events, "/panel/events", "Events"))
                         }
@@ -128,6 +134,7 @@ pub(super) fn done(code: Option<&str>) -> Markup {
         "publish" => "That version is in force.",
         "rollback" => "The version before is in force again.",
         "stored" => "Stored as a new version. It is not in force until you publish it.",
+        "server" => "The server was tried, its account sealed, and hospitals can be made on it.",
         "rewrap" => "Every data key is under the current key-encryption key.",
         _ => return html! {},
     };

@@ -10,8 +10,12 @@ mod events;
 mod fleet;
 mod keys;
 mod layout;
+mod life;
 mod mappings;
+mod migrations;
+mod operations;
 mod refusal;
+mod servers;
 mod session;
 mod sign_in;
 mod spark;
@@ -81,6 +85,8 @@ pub fn router(panel: Panel) -> Router {
         .get("/panel/tenants/{name}", operator, tenant::show)
         .post("/panel/tenants/{name}/check", operator, tenant::check)
         .post("/panel/tenants/{name}/limits", operator, tenant::limits)
+        .get("/panel/tenants/{name}/life", operator, life::show)
+        .post("/panel/tenants/{name}/life", operator, life::act)
         .post("/panel/tenants/{name}/{verb}", operator, tenant::act)
         .get("/panel/tenants/{name}/connection", operator, connection::form)
         .post("/panel/tenants/{name}/connection", operator, connection::replace)
@@ -88,6 +94,14 @@ pub fn router(panel: Panel) -> Router {
         .post("/panel/tenants/{name}/mappings", operator, mappings::write)
         .post("/panel/tenants/{name}/mappings/rollback", operator, mappings::roll_back)
         .post("/panel/tenants/{name}/mappings/{version}/publish", operator, mappings::publish)
+        .get("/panel/operations", operator, operations::list)
+        .get("/panel/operations/{id}", operator, operations::show)
+        .post("/panel/operations/{id}/{verb}", operator, operations::act)
+        .get("/panel/servers", operator, servers::show)
+        .post("/panel/servers", operator, servers::register)
+        .post("/panel/provision", operator, servers::provision)
+        .get("/panel/migrations", operator, migrations::show)
+        .post("/panel/migrations", operator, migrations::start)
         .get("/panel/keys", operator, keys::show)
         .post("/panel/keys", operator, keys::rewrap)
         .get("/panel/events", operator, events::show)

@@ -249,6 +249,8 @@ fn actions(seen: &Seen, tenant: &TenantView) -> Markup {
                 (hidden(seen, tenant))
                 button class="quiet" type="submit" { "Invalidate configuration" }
             }
+            a class="button quiet" href={ (base) "/life" } { "Password and end…" }
+            a class="button quiet" href={ "/panel/operations?tenant=" (tenant.name) } { "Operations" }
         }
     }
 }

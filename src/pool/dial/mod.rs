@@ -18,6 +18,7 @@ mod resolve;
 mod sqlite;
 mod tls;
 mod types;
+mod verifier;
 pub(in crate::pool) mod wire;
 
 use std::future::Future;
@@ -40,6 +41,7 @@ pub use resolve::Resolver;
 pub use types::{
     DialConfig, Opened, ServerFacts, ServerFlavour, SessionSettings, TenantConnection,
 };
+pub use verifier::{native_hash, scram_verifier};
 
 use crate::base::{Clock, ConnectionRecord, Deadline, Engine, ServerRecord};
 
@@ -128,6 +130,11 @@ impl Dialer {
         timeout_at(deadline.at(), opening)
             .await
             .unwrap_or_else(|_| Err(DialFault::timeout("opening took too long")))
+    }
+
+    /// The folder tenants' SQLite files lie in, when there is one.
+    pub fn sqlite_dir(&self) -> Option<&std::path::Path> {
+        self.inner.config.sqlite_dir.as_deref()
     }
 
     /// How many sessions with servers stand.

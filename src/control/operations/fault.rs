@@ -1,0 +1,145 @@
+use serde_json::{Value as Json, json};
+
+use crate::base::{Fault as _, FaultKind};
+use crate::control::ControlFault;
+use crate::keyring::{KeyFault, NoRandomness};
+use crate::pool::dial::{DialClass, DialFault};
+use crate::registry::RegistryFault;
+use crate::store::StoreFault;
+use crate::store::admin::AdminFault;
+
+/// Why a step could not be carried out: words for an operator, without values, secrets or a server's text.
+#[derive(Debug)]
+pub(in crate::control) struct StepFault {
+    code: String,
+    message: String,
+    hint: Option<&'static str>,
+    passing: bool,
+    more: Option<Box<Json>>,
+}
+
+impl StepFault {
+    /// Somebody must do something about it.
+    pub(in crate::control) fn lasting(code: &'static str, message: impl Into<String>) -> Self {
+        let (code, message) = (code.to_owned(), message.into());
+        Self { code, message, hint: None, passing: false, more: None }
+    }
+
+    /// Trying again later may help.
+    pub(in crate::control) fn passing(code: &'static str, message: impl Into<String>) -> Self {
+        Self { passing: true, ..Self::lasting(code, message) }
+    }
+
+    pub(in crate::control) fn defect(message: &'static str) -> Self {
+        Self::lasting("internal", message)
+    }
+
+    #[must_use]
+    pub(in crate::control) const fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// Says what was being done.
+    #[must_use]
+    pub(in crate::control) fn during(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// Adds figures or names.
+    #[must_use]
+    pub(in crate::control) fn with(mut self, more: Json) -> Self {
+        self.more = Some(Box::new(more));
+        self
+    }
+
+    pub(in crate::control) const fn is_passing(&self) -> bool {
+        self.passing
+    }
+
+    pub(in crate::control) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(super) fn to_json(&self) -> Json {
+        json!({"code": self.code, "message": self.message, "hint": self.hint, "more": self.more})
+    }
+}
+
+impl From<AdminFault> for StepFault {
+    fn from(fault: AdminFault) -> Self {
+        let code = match &fault {
+            AdminFault::Refused { code, .. } => code.clone(),
+            AdminFault::Lost => "connection_lost".to_owned(),
+            AdminFault::Slow => "timeout".to_owned(),
+            AdminFault::Held => "held".to_owned(),
+            AdminFault::Unsound(_) => "unsound".to_owned(),
+        };
+        let passing = fault.is_passing();
+        Self { code, message: fault.to_string(), hint: None, passing, more: None }
+    }
+}
+
+impl From<DialFault> for StepFault {
+    fn from(fault: DialFault) -> Self {
+        let class = fault.class();
+        let passing = matches!(
+            class,
+            DialClass::Refused
+                | DialClass::Timeout
+                | DialClass::Full
+                | DialClass::NotReady
+                | DialClass::Busy
+                | DialClass::Protocol
+                | DialClass::Resolve
+        );
+        let hint = Some(crate::control::connections::hint(class));
+        let message = format!("the database could not be connected to: {fault}");
+        Self { code: class.as_str().to_owned(), message, hint, passing, more: None }
+    }
+}
+
+impl From<RegistryFault> for StepFault {
+    fn from(fault: RegistryFault) -> Self {
+        let passing = matches!(fault, RegistryFault::Unavailable(_) | RegistryFault::Stale { .. });
+        let code = fault.kind().as_str().to_owned();
+        Self { code, message: fault.to_string(), hint: None, passing, more: None }
+    }
+}
+
+impl From<KeyFault> for StepFault {
+    fn from(fault: KeyFault) -> Self {
+        let passing = fault.kind() == FaultKind::Unavailable;
+        let code = fault.kind().as_str().to_owned();
+        Self { code, message: fault.to_string(), hint: None, passing, more: None }
+    }
+}
+
+impl From<NoRandomness> for StepFault {
+    fn from(fault: NoRandomness) -> Self {
+        Self::passing("no_randomness", fault.to_string())
+    }
+}
+
+impl From<StoreFault> for StepFault {
+    fn from(fault: StoreFault) -> Self {
+        let passing = fault.kind() == FaultKind::Unavailable;
+        Self { passing, ..Self::lasting("catalogue", fault.to_string()) }
+    }
+}
+
+impl From<ControlFault> for StepFault {
+    fn from(fault: ControlFault) -> Self {
+        match fault {
+            ControlFault::Registry(fault) => fault.into(),
+            ControlFault::Keys(fault) => fault.into(),
+            ControlFault::Connection(fault) => fault.into(),
+            ControlFault::Store(fault) => fault.into(),
+            other => {
+                let code = other.kind().as_str().to_owned();
+                Self { code, ..Self::lasting("", other.to_string()) }
+            }
+        }
+    }
+}

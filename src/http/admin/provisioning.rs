@@ -1,0 +1,137 @@
+//! Servers, tenants made on them, their passwords, schemas and end.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::ControlPlane;
+use super::extract::{Body, Operator, if_match, problem};
+use crate::control::{
+    MigrationPlan, NewMigration, NewProvision, NewServer, OperationView, SchemaReport, ServerView,
+};
+use crate::http::problem::{Problem, ProblemBody};
+
+type Ordered = (StatusCode, Json<OperationView>);
+
+fn ordered(view: OperationView) -> Ordered {
+    (StatusCode::ACCEPTED, Json(view))
+}
+
+/// The confirmation that a tenant's end asks for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfirmQuery {
+    /// The tenant's name; demanded where its database is destroyed with it.
+    confirm: Option<String>,
+}
+
+/// List the servers on which tenants' databases are made.
+#[utoipa::path(get, path = "/admin/v1/servers", tag = "servers", responses(
+    (status = 200, body = Vec<ServerView>), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn servers(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+) -> Result<Json<Vec<ServerView>>, Problem> {
+    plane.0.control.servers(&caller).await.map(Json).map_err(problem)
+}
+
+/// Register a server: connected to, its account's rights looked at, sealed.
+#[utoipa::path(post, path = "/admin/v1/servers", tag = "servers", request_body = NewServer, responses(
+    (status = 201, body = ServerView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn add_server(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+    Body(new): Body<NewServer>,
+) -> Result<(StatusCode, Json<ServerView>), Problem> {
+    let added = plane.0.control.add_server(&caller, &new).await.map_err(problem)?;
+    Ok((StatusCode::CREATED, Json(added)))
+}
+
+/// Forget a server on which no tenant's database is.
+#[utoipa::path(delete, path = "/admin/v1/servers/{id}", tag = "servers", params(("id" = String, Path,)), responses(
+    (status = 204), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn remove_server(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    plane.0.control.remove_server(&caller, &id).await.map_err(problem)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Make a tenant with a database of its own. Answers with the operation that does it.
+#[utoipa::path(post, path = "/admin/v1/tenants/provision", tag = "tenants", request_body = NewProvision, responses(
+    (status = 202, body = OperationView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn provision(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+    Body(new): Body<NewProvision>,
+) -> Result<Ordered, Problem> {
+    plane.0.control.provision(&caller, new).await.map(ordered).map_err(problem)
+}
+
+/// Offboard a tenant. An attached hospital's database is never touched; a provisioned one is destroyed.
+#[utoipa::path(delete, path = "/admin/v1/tenants/{id}", tag = "tenants",
+    params(("id" = String, Path,), ("If-Match" = String, Header,), ConfirmQuery), responses(
+    (status = 202, body = OperationView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn offboard(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    query: Result<Query<ConfirmQuery>, QueryRejection>,
+) -> Result<Ordered, Problem> {
+    let Query(query) = query.map_err(|_| {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid", "The query takes confirm.")
+    })?;
+    let expected = Some(if_match(&headers)?);
+    let confirm = query.confirm.as_deref();
+    let view = plane.0.control.offboard(&caller, &id, expected, confirm).await;
+    view.map(ordered).map_err(problem)
+}
+
+/// Give a provisioned tenant a new password. Answers with the operation that does it.
+#[utoipa::path(post, path = "/admin/v1/tenants/{id}/rotate-password", tag = "connections", params(("id" = String, Path,)), responses(
+    (status = 202, body = OperationView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn rotate_password(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+    Path(id): Path<String>,
+) -> Result<Ordered, Problem> {
+    plane.0.control.rotate_password(&caller, &id).await.map(ordered).map_err(problem)
+}
+
+/// How far the schemas of provisioned tenants are.
+#[utoipa::path(get, path = "/admin/v1/migrations", tag = "migrations", responses(
+    (status = 200, body = SchemaReport), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn schemas(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+) -> Result<Json<SchemaReport>, Problem> {
+    plane.0.control.schemas(&caller).await.map(Json).map_err(problem)
+}
+
+/// Migrate tenants' schemas, canaries first. Answers with the operation that does it.
+#[utoipa::path(post, path = "/admin/v1/migrations", tag = "migrations", request_body = NewMigration, responses(
+    (status = 202, body = OperationView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn migrate(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+    Body(wanted): Body<NewMigration>,
+) -> Result<Ordered, Problem> {
+    plane.0.control.migrate(&caller, &wanted).await.map(ordered).map_err(problem)
+}
+
+/// Say what a migration would do, with its SQL. Changes nothing.
+#[utoipa::path(post, path = "/admin/v1/migrations/plan", tag = "migrations", request_body = NewMigration, responses(
+    (status = 200, body = MigrationPlan), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn plan(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+    Body(wanted): Body<NewMigration>,
+) -> Result<Json<MigrationPlan>, Problem> {
+    plane.0.control.plan_migration(&caller, &wanted).await.map(Json).map_err(problem)
+}

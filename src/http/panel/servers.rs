@@ -1,0 +1,187 @@
+//! Servers on which hospitals' databases are made, and making a hospital.
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect};
+use maud::{Markup, html};
+
+use super::layout::{self, Tab};
+use super::refusal::{Answer, Refusal, told};
+use super::session::{Fields, Order, Seen};
+use super::tenant::Done;
+use super::{Panel, sign_in, words};
+use crate::base::SecretText;
+use crate::control::{
+    ConnectionInput, ControlFault, IdentityView, NewProvision, NewServer, ServerView,
+};
+
+/// `GET /panel/servers`.
+pub(super) async fn show(
+    State(panel): State<Panel>,
+    seen: Seen,
+    Query(done): Query<Done>,
+) -> Answer {
+    let notice = layout::done(done.done.as_deref());
+    page(&panel, &seen, StatusCode::OK, &notice, None).await
+}
+
+async fn page(
+    panel: &Panel,
+    seen: &Seen,
+    status: StatusCode,
+    notice: &Markup,
+    typed: Option<&Fields>,
+) -> Answer {
+    let servers = panel.0.control.servers(&seen.caller).await.map_err(Refusal::control(seen))?;
+    let body = html! {
+        h1 { "Servers" }
+        (notice)
+        section class="card wide" {
+            h2 { "Where hospitals' databases are made" }
+            (table(panel, &servers))
+        }
+        @if !seen.may_change() {
+            div class="notice calm" { p { "You may look at everything here and change nothing." } }
+        } @else {
+            (onboard(seen, &servers, typed))
+            (add(seen, typed))
+        }
+    };
+    Ok((status, layout::page(seen, Tab::Servers, "Servers", &body)).into_response())
+}
+
+fn table(panel: &Panel, servers: &[ServerView]) -> Markup {
+    html! {
+        @if servers.is_empty() { p { "There are none yet. Register one below." } } @else {
+        div class="scroll" tabindex="0" role="region" aria-label="Servers" {
+        table {
+            thead { tr {
+                th scope="col" { "Server" } th scope="col" { "Engine" } th scope="col" { "Transport" }
+                th scope="col" class="num" { "Hospitals" } th scope="col" { "Account sealed" }
+            } }
+            tbody { @for server in servers { tr {
+                th scope="row" { code { (server.name) } }
+                td { (server.engine) } td { (server.tls) }
+                td class="num" { (words::count(server.tenants)) }
+                td { (words::full_moment(&server.sealed_at, &*panel.0.clock)) }
+            } } }
+        }
+        } }
+    }
+}
+
+fn field(typed: Option<&Fields>, name: &str, label: &str, hint: &str) -> Markup {
+    let value = typed.map_or("", |typed| typed.text(name));
+    html! {
+        label { (label)
+            input name=(name) value=(value) autocomplete="off";
+            @if !hint.is_empty() { span class="soft" { (hint) } }
+        }
+    }
+}
+
+fn onboard(seen: &Seen, servers: &[ServerView], typed: Option<&Fields>) -> Markup {
+    html! {
+        section class="card wide" {
+            h2 { "Make a hospital" }
+            p { "A database and a role of its own are made, the schema applied, isolation proven, and only then \
+                 is it served." }
+            @if servers.is_empty() { p { "Register a server first." } } @else {
+            form method="post" action="/panel/provision" class="stack" {
+                (layout::csrf(seen))
+                div class="pair" {
+                    (field(typed, "name", "Name", "a-z, 0-9 and -; in addresses and logs"))
+                    (field(typed, "display_name", "Name for people", "the same when left empty"))
+                }
+                label { "Server"
+                    select name="server" { @for server in servers {
+                        option value=(server.name) selected[typed.is_some_and(|t| t.text("server") == server.name)] {
+                            (server.name) " (" (server.engine) ")" }
+                    } }
+                }
+                (field(typed, "issuer", "Issuer", "exactly as in its users' tokens"))
+                div class="pair" {
+                    (field(typed, "claim", "Value of the tenant claim", ""))
+                    (field(typed, "azp", "Clients", "whose tokens count; several with blanks"))
+                }
+                div class="row" { button type="submit" { "Make the hospital" } }
+            } }
+        }
+    }
+}
+
+fn add(seen: &Seen, typed: Option<&Fields>) -> Markup {
+    html! {
+        section class="card wide" {
+            h2 { "Register a server" }
+            @if !seen.fresh { (sign_in::ask_again("/panel/servers", "Registering a server")) } @else {
+            p { "With an account that may make databases and roles. It is tried, its rights are looked at, and it \
+                 is sealed; it is never shown again." }
+            form method="post" action="/panel/servers" class="stack" {
+                (layout::csrf(seen))
+                div class="pair" {
+                    (field(typed, "server_name", "Name", "a-z, 0-9 and -"))
+                    label { "Kind"
+                        select name="kind" {
+                            option value="url" { "PostgreSQL or MariaDB, by URL" }
+                            option value="folder" { "the gateway's folder of SQLite files" }
+                        }
+                    }
+                }
+                label { "Connection URL"
+                    input type="password" name="url" autocomplete="off";
+                    span class="soft" { "postgres://user:password@host/postgres or mysql://user:password@host/mysql" }
+                }
+                details {
+                    summary { "Certificate of the server's own authority" }
+                    label { "PEM" textarea name="ca_pem" rows="6" spellcheck="false" {} }
+                }
+                div class="row" { button type="submit" { "Try, then register" } }
+            } }
+        }
+    }
+}
+
+async fn failed(panel: &Panel, order: &Order, fault: &ControlFault) -> Answer {
+    let (status, why) = told(fault);
+    let notice = html! { div class="notice bad" role="alert" { p { (why) } } };
+    page(panel, &order.seen, status, &notice, Some(&order.fields)).await
+}
+
+/// `POST /panel/servers`.
+pub(super) async fn register(State(panel): State<Panel>, mut order: Order) -> Answer {
+    if !order.seen.fresh {
+        return Err(sign_in::too_old(&order.seen, "/panel/servers"));
+    }
+    let url = SecretText::new(order.fields.take("url").trim().to_owned());
+    let ca = order.fields.text("ca_pem").replace("\r\n", "\n");
+    let connection = (order.fields.text("kind") != "folder")
+        .then(|| ConnectionInput::url(url, (!ca.is_empty()).then_some(ca), true));
+    let new = NewServer { name: order.fields.text("server_name").to_owned(), connection };
+    match panel.0.control.add_server(&order.seen.caller, &new).await {
+        Ok(_) => Ok(Redirect::to("/panel/servers?done=server").into_response()),
+        Err(fault) => failed(&panel, &order, &fault).await,
+    }
+}
+
+/// `POST /panel/provision`.
+pub(super) async fn provision(State(panel): State<Panel>, order: Order) -> Answer {
+    let text = |name: &str| order.fields.text(name).to_owned();
+    let display = text("display_name");
+    let new = NewProvision {
+        name: text("name"),
+        display_name: (!display.is_empty()).then_some(display),
+        identities: vec![IdentityView {
+            issuer: text("issuer"),
+            claim_value: Some(text("claim")).filter(|claim| !claim.is_empty()),
+            azp: order.fields.text("azp").split_whitespace().map(str::to_owned).collect(),
+        }],
+        limits: None,
+        server: text("server"),
+        release: None,
+    };
+    match panel.0.control.provision(&order.seen.caller, new).await {
+        Ok(view) => Ok(Redirect::to(&format!("/panel/operations/{}", view.id)).into_response()),
+        Err(fault) => failed(&panel, &order, &fault).await,
+    }
+}
