@@ -61,7 +61,9 @@ const DOORS: &[(&str, &str)] = &[
     ("rustls tokio_rustls rustls_pki_types", "pool http app"),
     ("rustix", "keyring pool registry audit app"),
     // Identity.
-    ("openidconnect reqwest", "auth"),
+    ("openidconnect", "auth"),
+    // `app` asks a running gateway for the command line.
+    ("reqwest", "auth app"),
     ("jsonwebtoken", "auth app"),
     // HTTP.
     ("axum tower tower_http hyper hyper_util http_body_util utoipa_axum", "http app"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::drift;
 use super::fault::StartFault;
 use super::parts::{Parts, private_folder};
 use super::rooms;
@@ -44,6 +45,7 @@ pub struct Application {
     metrics: MetricsPage,
     clock: Arc<dyn Clock>,
     keep: Option<Duration>,
+    drift_check: Duration,
 }
 
 impl Application {
@@ -121,6 +123,7 @@ impl Application {
             metrics,
             clock,
             keep: settings.audit.keep,
+            drift_check: settings.drift_check,
         })
     }
 
@@ -147,6 +150,11 @@ impl Application {
         upkeep.spawn(self.audit.clone().run_watch(end.clone()));
         upkeep.spawn(self.control.clone().run_sweep(end.clone()));
         upkeep.spawn(self.metrics.run_maintenance(end.clone()));
+        if let Some(suspects) = self.tenants.suspects() {
+            let every = self.drift_check.max(Duration::from_secs(1));
+            let looking = drift::look_after(self.control.clone(), suspects, every, end.clone());
+            upkeep.spawn(looking);
+        }
         upkeep.spawn(self.control.run_operations(end.clone()));
         if let Some(keep) = self.keep {
             let (audit, keyring) = (self.audit.clone(), self.keyring.clone());

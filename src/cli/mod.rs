@@ -104,6 +104,10 @@ async fn run(cli: &Cli, output: &Output) -> Done {
         Verb::Registry(verb) => registry::run(verb, settings(cli)?, output).await,
         Verb::Keys(verb) => keys::run(verb, settings(cli)?, output).await,
         Verb::Tenant(verb) => tenant::run(verb, settings(cli)?, output).await,
+        Verb::Mapping(args::MappingVerb::Schema) => {
+            output.line(&crate::app::mapping_schema());
+            Ok(())
+        }
         Verb::Server(verb) => operation::servers(verb, settings(cli)?, output).await,
         Verb::Operation(verb) => operation::run(verb, settings(cli)?, output).await,
         Verb::Mapping(verb) => mapping::run(verb, settings(cli)?, output).await,

@@ -14,7 +14,7 @@ use super::settings::{
 };
 use crate::base::SecretText;
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "fhir",
     "admin",
     "tls",
@@ -26,6 +26,7 @@ const SECTIONS: [&str; 14] = [
     "config_cache",
     "breaker",
     "limits",
+    "mapping",
     "egress",
     "audit",
     "log",
@@ -61,6 +62,7 @@ impl Settings {
             config_cache_ttl: config_cache(root, f),
             breaker: breaker(root, f),
             limits: limits(root, f),
+            drift_check: mapping(root, f),
             egress: egress(root, f),
             audit: audit(root, f),
             log: log(root, f),
@@ -232,6 +234,13 @@ fn pool<'a>(root: &'a Table, f: &mut Findings<'a>) -> PoolSettings {
     }
     s.finish();
     pool
+}
+
+fn mapping<'a>(root: &'a Table, f: &mut Findings<'a>) -> Duration {
+    let mut s = Section::new(root, "mapping", f);
+    let every = s.duration("drift_check", HOUR, MONTH);
+    s.finish();
+    every
 }
 
 fn config_cache<'a>(root: &'a Table, f: &mut Findings<'a>) -> Duration {

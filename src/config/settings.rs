@@ -32,6 +32,8 @@ pub struct Settings {
     pub breaker: BreakerSettings,
     /// `[limits]`.
     pub limits: LimitSettings,
+    /// `[mapping] drift_check`: how often each tenant's schema is compared with its mapping.
+    pub drift_check: Duration,
     /// `[egress]`.
     pub egress: EgressSettings,
     /// `[audit]`.

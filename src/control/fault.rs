@@ -6,6 +6,7 @@ use crate::keyring::KeyFault;
 use crate::pool::dial::DialFault;
 use crate::registry::RegistryFault;
 use crate::store::StoreFault;
+use crate::tenant::TenantFault;
 
 /// Why an operator's order was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum ControlFault {
     /// The tenant's catalogue could not be read.
     #[error(transparent)]
     Store(#[from] StoreFault),
+    /// What was looked at could not be written down, so nothing of it is given out.
+    #[error("the access log could not be written")]
+    Unwritten(#[source] TenantFault),
     /// This needs a serving gateway.
     #[error("this asks a running gateway; use its admin API")]
     NotServing,
@@ -76,6 +80,7 @@ impl Fault for ControlFault {
             Self::Registry(fault) => fault.kind(),
             Self::Keys(fault) => fault.kind(),
             Self::Store(fault) => fault.kind(),
+            Self::Unwritten(fault) => fault.kind(),
         }
     }
 

@@ -1,18 +1,33 @@
+//! A tenant's mapping: drafts, checks, versions.
+
+mod diff;
+mod draft;
+mod drift;
+mod import;
+mod live;
+mod looked;
+mod trial;
+
+pub use diff::{ChangeView, DiffView, Side};
+pub use draft::{DoubtfulTable, DraftView, DraftedTable};
+pub use drift::{DriftChange, DriftView};
+pub use import::ImportView;
+pub use trial::{ElementTrial, PathCount, SearchTrial, SourceTrial, StatementTrial, TrialView};
+
 use super::fault::ControlFault;
 use super::view::{MappingProblemView, MappingReport, MappingView, TenantView};
 use super::{Control, Orders};
 use crate::base::Generation;
 use crate::mapping::catalog::Catalog;
-use crate::mapping::{self, DeclaredSource, Document, MappingProblem};
+use crate::mapping::{self, Document, MappingProblem};
 use crate::registry::{NewMapping, Tenant};
-use crate::store::{self, StoreFault};
-use crate::tenant::seal_place;
 
 /// A document that was found sound, with what it was checked against.
 struct Checked {
     document: Document,
     catalog: Catalog,
     problems: Vec<MappingProblem>,
+    trial: TrialView,
 }
 
 impl Control {
@@ -25,8 +40,8 @@ impl Control {
     ) -> Result<MappingReport, ControlFault> {
         let tenant = self.find_for(caller, named).await?;
         Ok(match self.examine(caller, &tenant, text).await? {
-            Ok(checked) => report(true, None, &checked.problems),
-            Err(problems) => report(false, None, &problems),
+            Ok(checked) => report(true, None, &checked.problems, Some(checked.trial)),
+            Err(problems) => report(false, None, &problems, None),
         })
     }
 
@@ -41,7 +56,7 @@ impl Control {
         let tenant = self.find_for(caller, named).await?;
         let checked = match self.examine(caller, &tenant, text).await? {
             Ok(checked) => checked,
-            Err(problems) => return Ok(report(false, None, &problems)),
+            Err(problems) => return Ok(report(false, None, &problems, None)),
         };
         let document = checked.document.to_json();
         let catalog = json(&checked.catalog)?;
@@ -50,7 +65,7 @@ impl Control {
         let new =
             NewMapping { document: &document, source: text, catalog: &catalog, report: &found };
         let version = self.0.registry.add_mapping(tenant.id, None, &new, &caller.origin()).await?;
-        Ok(report(true, u32::try_from(version).ok(), &checked.problems))
+        Ok(report(true, u32::try_from(version).ok(), &checked.problems, Some(checked.trial)))
     }
 
     async fn examine(
@@ -70,39 +85,16 @@ impl Control {
                 return Ok(Err(problems));
             }
         }
-        let catalog = self.catalog(caller, tenant, &document.sources()).await?;
-        Ok(match mapping::compile(&document, &catalog) {
-            Ok(compiled) => {
-                let problems = compiled.warnings().to_vec();
-                Ok(Checked { document, catalog: compiled.used_catalog(&catalog), problems })
-            }
-            Err(problems) => Err(problems),
-        })
-    }
-
-    /// The live schema of a tenant's database, and what these sources give there.
-    async fn catalog(
-        &self,
-        caller: &impl Orders,
-        tenant: &Tenant,
-        sources: &[DeclaredSource],
-    ) -> Result<Catalog, ControlFault> {
-        let Some(connection) = self.0.registry.connection(tenant.id).await? else {
-            return Err(ControlFault::Conflict("the tenant has no connection yet"));
+        let mut live = self.live(caller, tenant).await?;
+        let catalog = live.catalog(&document.sources()).await?;
+        let compiled = match mapping::compile(&document, &catalog) {
+            Ok(compiled) => compiled,
+            Err(problems) => return Ok(Err(problems)),
         };
-        let place = seal_place(tenant.id, connection.record_id, connection.revision);
-        let record = self.0.keyring.open(&place, &connection.sealed).await?;
-        let mut opened = self.dial(caller.due(), &record).await?;
-        if connection.identity.is_some_and(|expected| expected != opened.identity) {
-            return Err(ControlFault::WrongServer);
-        }
-        opened.canceller.begin(caller.due());
-        let mut connection = (&mut opened.connection).into();
-        let read = store::catalog_on(&mut connection, sources);
-        match tokio::time::timeout_at(caller.due().at(), read).await {
-            Ok(Ok(catalog)) => Ok(catalog?),
-            Ok(Err(_)) | Err(_) => Err(StoreFault::Catalogue.into()),
-        }
+        let trial = live.trial(&compiled, &catalog).await;
+        self.looked(caller, tenant.id, "mapping.check").await?;
+        let problems = compiled.warnings().to_vec();
+        Ok(Ok(Checked { document, catalog: compiled.used_catalog(&catalog), problems, trial }))
     }
 
     /// A tenant's versions, newest first.
@@ -155,9 +147,30 @@ impl Control {
             let message = "the version has a source that no operator has approved";
             return Err(ControlFault::Invalid(message.into()));
         }
+        self.still_sound(caller, &tenant, version).await?;
         let now = registry.publish_mapping(tenant.id, expected, version, &origin).await?;
         self.announce(tenant.id, now).await;
         self.view(tenant.id).await
+    }
+
+    /// Refuses a version that has faults against the schema as it is now: it may have been stored long ago.
+    async fn still_sound(
+        &self,
+        caller: &impl Orders,
+        tenant: &Tenant,
+        version: u64,
+    ) -> Result<(), ControlFault> {
+        // That there is no such version is the registry's to say, with the generation it was asked under.
+        let Some(stored) = self.0.registry.mapping(tenant.id, version).await? else {
+            return Ok(());
+        };
+        let faulty = |problems: Vec<MappingProblem>| {
+            ControlFault::Mapping(problems.iter().map(problem).collect())
+        };
+        let document = Document::parse(&stored.document).map_err(faulty)?;
+        let sources = document.sources();
+        let catalog = self.live(caller, tenant).await?.catalog(&sources).await?;
+        mapping::compile(&document, &catalog).map(drop).map_err(faulty)
     }
 
     /// Puts the version that was in force before back in force.
@@ -179,8 +192,13 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, ControlFault> {
     serde_json::to_string(value).map_err(|_| ControlFault::Conflict("the catalogue cannot be kept"))
 }
 
-fn report(ok: bool, version: Option<u32>, problems: &[MappingProblem]) -> MappingReport {
-    MappingReport { ok, version, problems: problems.iter().map(problem).collect() }
+fn report(
+    ok: bool,
+    version: Option<u32>,
+    problems: &[MappingProblem],
+    trial: Option<TrialView>,
+) -> MappingReport {
+    MappingReport { ok, version, problems: problems.iter().map(problem).collect(), trial }
 }
 
 fn problem(found: &MappingProblem) -> MappingProblemView {

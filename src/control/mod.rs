@@ -34,6 +34,10 @@ pub use fleet::{FleetFilter, FleetOrder, FleetPage, FleetRow};
 pub use health::{Health, Level};
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
+pub use mappings::{
+    ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
+    ElementTrial, ImportView, PathCount, SearchTrial, Side, SourceTrial, StatementTrial, TrialView,
+};
 pub use migrate::{MigrationPlan, NewMigration, PlannedMigration, SchemaReport, SchemaView};
 pub use operations::{
     OperationFault, OperationPage, OperationQuery, OperationStepView, OperationView, Work,

@@ -228,7 +228,9 @@ impl Control {
         let mut view = bare(config.tenant);
         view.identities = config.bindings.into_iter().map(identity).collect();
         view.connection = connection;
-        view.mapping.active = config.mapping.and_then(|m| u32::try_from(m.version).ok());
+        let active = config.mapping.as_ref().map(|mapping| mapping.version);
+        view.mapping.active = active.and_then(|version| u32::try_from(version).ok());
+        view.mapping.drift = self.known_drift(tenant, active).await?;
         view.limits = shown(&config.limits);
         Ok(view)
     }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::mappings::{DriftView, TrialView};
+
 /// A tenant as the admin API and the command line show it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TenantView {
@@ -74,6 +76,9 @@ pub struct ConnectionView {
 pub struct MappingPointer {
     /// Version number.
     pub active: Option<u32>,
+    /// How the hospital's database compared with it when it was looked at last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftView>,
 }
 
 /// A tenant's own limits; what is left out is the gateway's.
@@ -177,6 +182,9 @@ pub struct MappingReport {
     pub version: Option<u32>,
     /// Everything found, in document order.
     pub problems: Vec<MappingProblemView>,
+    /// What came of trying it on some rows, in numbers; nothing when it has faults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<TrialView>,
 }
 
 /// One line of the operators' own log.

@@ -23,6 +23,8 @@ pub enum Access {
     ReadOrWrite,
     /// A hospital's own administrator.
     HospitalAdmin,
+    /// A hospital's own administrator who may also read its patients.
+    HospitalAdminWhoReads,
     /// The platform's operators.
     Operator,
 }
@@ -42,6 +44,8 @@ impl Access {
             Self::Write => ["401", "403", "in", "403", "401", "401"],
             Self::ReadOrWrite => ["401", "in", "in", "403", "401", "401"],
             Self::HospitalAdmin => ["401", "403", "403", "in", "401", "401"],
+            // No role alone is enough.
+            Self::HospitalAdminWhoReads => ["401", "403", "403", "403", "401", "401"],
             Self::Operator => ["401", "401", "401", "401", "in", "401"],
         }
     }

@@ -269,6 +269,14 @@ pub(super) fn key_order(source: &Source, descending: bool) -> Vec<Order> {
 }
 
 impl PlannedSource {
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(super) fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
     /// What was fetched, ready to be written. `children` are the rows of the plan's children, in
     /// their order.
     pub fn page<'p>(&'p self, rows: &'p Rows, children: &'p [Rows]) -> Page<'p> {

@@ -114,6 +114,16 @@ pub enum Relation {
     },
 }
 
+impl Relation {
+    /// The table's name, or the named source's.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Table { name, .. } | Self::Query { name, .. } => name,
+            Self::Distinct { of, .. } => of.name(),
+        }
+    }
+}
+
 /// A column of one of a select's relations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ColumnRef {

@@ -29,6 +29,8 @@ pub(crate) struct Lane {
     pub(crate) tracker: TaskTracker,
     /// Cancelled when a retired lane's leases have had their time, or the server fell silent.
     pub(crate) killed: CancellationToken,
+    /// Somebody was told that the lane is open.
+    pub(super) announced: AtomicBool,
     /// For one look after the server at a time.
     pub(crate) looking: Semaphore,
     silent: AtomicBool,
@@ -68,6 +70,7 @@ impl Lane {
             counters: Arc::default(),
             tracker: TaskTracker::new(),
             killed: CancellationToken::new(),
+            announced: AtomicBool::new(false),
             looking: Semaphore::new(1),
             silent: AtomicBool::new(false),
             max,

@@ -79,6 +79,11 @@ impl Lease {
         Self { pools, lane, identity, facts, held, dirty: false }
     }
 
+    /// Whether it is the first of its lane. Says so once.
+    pub fn opened_lane(&self) -> bool {
+        !self.lane.announced.load(Relaxed) && !self.lane.announced.swap(true, Relaxed)
+    }
+
     /// Whose database.
     pub fn tenant(&self) -> TenantId {
         self.lane.spec.tenant

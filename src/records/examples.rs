@@ -1,4 +1,4 @@
-//! The worked examples of the language's description: tables, mapping, resources.
+//! The worked examples of the language's description and of the cookbook: tables, mapping, resources.
 
 use serde_json::Value as Json;
 use sqlx::Connection as _;
@@ -10,11 +10,12 @@ use crate::store::run::{TenantConn, fetch_page_on};
 use crate::store::{Flavour, catalog_on};
 
 const LANGUAGE: &str = include_str!("../../docs/mapping/LANGUAGE.md");
+const COOKBOOK: &str = include_str!("../../docs/mapping/COOKBOOK.md");
 
 /// The fenced blocks of these kinds, each with what stands in it.
-fn blocks() -> Vec<(&'static str, &'static str)> {
+fn blocks(page: &'static str) -> Vec<(&'static str, &'static str)> {
     let mut found = Vec::new();
-    let mut rest = LANGUAGE;
+    let mut rest = page;
     while let Some((_, after)) = rest.split_once("\n```") {
         let (kind, body) = after.split_once('\n').unwrap();
         let (text, next) = body.split_once("\n```").unwrap();
@@ -29,7 +30,15 @@ fn blocks() -> Vec<(&'static str, &'static str)> {
 
 #[tokio::test]
 async fn the_worked_examples_come_out_as_they_stand_there() {
-    let blocks = blocks();
+    worked(blocks(LANGUAGE)).await;
+}
+
+#[tokio::test]
+async fn the_recipes_come_out_as_they_stand_there() {
+    worked(blocks(COOKBOOK)).await;
+}
+
+async fn worked(blocks: Vec<(&'static str, &'static str)>) {
     assert!(blocks.len() >= 15, "only {} blocks", blocks.len());
     for example in blocks.chunks(3) {
         let [("sql", sql), ("yaml", yaml), ("json", json)] = example else {

@@ -70,6 +70,9 @@ pub enum RecordsFault {
     /// A request that contradicts itself.
     #[error("the request contradicts itself")]
     Request(&'static str),
+    /// The database no longer has what these parts of the mapping are made of.
+    #[error("the database no longer has what the mapping needs for {}", .0.join(", "))]
+    Drifted(Vec<String>),
     /// The query cannot be understood.
     #[error(transparent)]
     Query(#[from] QueryFault),
@@ -122,7 +125,7 @@ impl Fault for RecordsFault {
             Self::NotWritable(_) | Self::NothingToUpdate => FaultKind::NotAllowed,
             Self::Stale | Self::Several => FaultKind::Stale,
             Self::Unknown | Self::Internal => FaultKind::Internal,
-            Self::Unrenderable | Self::NoKey => FaultKind::Mapping,
+            Self::Unrenderable | Self::NoKey | Self::Drifted(_) => FaultKind::Mapping,
             other => other.inner().map_or(FaultKind::Internal, Fault::kind),
         }
     }
@@ -161,6 +164,12 @@ impl Fault for RecordsFault {
             Self::NoKey => {
                 "The records cannot be given page by page: one of them has no usable key.".into()
             }
+            Self::Drifted(paths) => format!(
+                "The organisation's database has changed: what {} is made of is not there any more. Its \
+                 operators have been told.",
+                paths.join(", ")
+            )
+            .into(),
             other => other.inner().map_or("".into(), Fault::client_message),
         }
     }

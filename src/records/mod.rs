@@ -9,11 +9,15 @@ mod bundle;
 mod change;
 mod cursor;
 #[cfg(test)]
+mod drafts;
+#[cfg(test)]
 mod examples;
 mod export;
 mod fault;
+mod drifted;
 mod page;
 mod patch;
+mod preview;
 mod read;
 mod refused;
 mod search;
@@ -29,6 +33,7 @@ pub use bundle::{Bundle, BundleKind, Entry, Wanted};
 pub use change::{Writing, Written};
 pub use export::{Export, ExportLevel, ExportPart, Exports};
 pub use fault::RecordsFault;
+pub use preview::{MOST_SHOWN, PreviewOf};
 pub use refused::{Attempt, note_refused};
 pub use search::generic_capability;
 pub use step::{Act, Order};

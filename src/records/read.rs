@@ -62,8 +62,14 @@ impl Session<FhirRead> {
             let mut lease = self.lease().await?;
             for mut read in reads {
                 let key = std::mem::take(&mut read.key);
-                let fetched =
-                    store::fetch_row(&mut lease, &read.read, key, self.deadline()).await?;
+                let fetched = store::fetch_row(&mut lease, &read.read, key, self.deadline()).await;
+                let fetched = match fetched {
+                    Ok(fetched) => fetched,
+                    Err(fault) => {
+                        drop(lease);
+                        return Err(self.refused(&mapping, fault).await);
+                    }
+                };
                 let rows = read.page(&fetched.page, &fetched.children);
                 // What the database calls equal may still be another id (case, padding).
                 let Some(row) = (0..rows.len()).find(|row| rows.has_id(*row, id)) else { continue };

@@ -15,7 +15,7 @@ use crate::mapping::{
     PageRequest, PlannedSource, Position, RenderReport, RowOutcome, SearchPlan, Shown,
 };
 use crate::store::{self, run::FetchedPage};
-use crate::tenant::Session;
+use crate::tenant::{ActiveMapping, Session};
 
 /// The rows of a page, source by source, and where the next page begins.
 #[derive(Default)]
@@ -57,7 +57,7 @@ impl Session<FhirRead> {
         let plan = mapping.compiled.plan_search(resource, &parsed, &request)?;
         let asked = canonical(resource, &plan.query);
         let (ignored, count_only) = (!plan.query.ignored.is_empty(), plan.count_only);
-        let page = self.fetch(plan, size as usize).await?;
+        let page = self.fetch(&mapping, plan, size as usize).await?;
         let binding = Binding { mapping: mapping.version, query: &asked };
         let size = if count_only { parsed.count } else { Some(size) };
         let mut links = vec![("self", link(base, &asked, size, None))];
@@ -86,6 +86,7 @@ impl Session<FhirRead> {
     /// more than the page is asked for, to know whether there is a next one.
     pub(super) async fn fetch(
         &self,
+        mapping: &ActiveMapping,
         plan: SearchPlan,
         size: usize,
     ) -> Result<Fetched, RecordsFault> {
@@ -98,7 +99,14 @@ impl Session<FhirRead> {
         }
         let mut lease = self.lease().await?;
         if let Some(counts) = counts.filter(|_| !nothing) {
-            page.total = Some(store::fetch_counts(&mut lease, counts, self.deadline()).await?);
+            let counted = store::fetch_counts(&mut lease, counts, self.deadline()).await;
+            match counted {
+                Ok(total) => page.total = Some(total),
+                Err(fault) => {
+                    drop(lease);
+                    return Err(self.refused(mapping, fault).await);
+                }
+            }
         }
         let mut left = size;
         for mut planned in sources {
@@ -108,7 +116,14 @@ impl Session<FhirRead> {
                 break;
             }
             Arc::make_mut(&mut planned.plan).page.limit = u32::try_from(left + 1).ok();
-            let fetched = store::fetch_page(&mut lease, &planned.plan, self.deadline()).await?;
+            let fetched = match store::fetch_page(&mut lease, &planned.plan, self.deadline()).await
+            {
+                Ok(fetched) => fetched,
+                Err(fault) => {
+                    drop(lease);
+                    return Err(self.refused(mapping, fault).await);
+                }
+            };
             let rows = fetched.page.len().min(left);
             if fetched.page.len() > left {
                 let last = planned.position(&fetched.page, rows.saturating_sub(1));

@@ -84,8 +84,22 @@ macro_rules! ledger {
 }
 
 pub(super) const REGISTRY: Schema = Schema {
-    sqlite: embedded!("sqlite", 1 "0001_tenants", 2 "0002_operators", 3 "0003_hospital_actors", 4 "0004_operations"),
-    postgres: embedded!("postgres", 1 "0001_tenants", 2 "0002_operators", 3 "0003_hospital_actors", 4 "0004_operations"),
+    sqlite: embedded!(
+        "sqlite",
+        1 "0001_tenants",
+        2 "0002_operators",
+        3 "0003_hospital_actors",
+        4 "0004_operations",
+        5 "0005_schema_checks",
+    ),
+    postgres: embedded!(
+        "postgres",
+        1 "0001_tenants",
+        2 "0002_operators",
+        3 "0003_hospital_actors",
+        4 "0004_operations",
+        5 "0005_schema_checks",
+    ),
     lock: 0x5741_5244_0001,
     ledger: ledger!("wardgate_registry_migrations"),
 };

@@ -21,6 +21,7 @@ mod mappings;
 mod migrate;
 mod operations;
 mod servers;
+mod schema_checks;
 mod snapshot;
 mod tenants;
 mod url;
@@ -44,6 +45,7 @@ pub use migrate::MigrationStatus;
 pub use operations::{
     Claim, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Settled,
 };
+pub use schema_checks::SchemaCheck;
 pub use servers::{Server, TenantSchema};
 pub use snapshot::TenantConfig;
 pub use tenants::{NewTenant, Ownership, Placement, Tenant, TenantPatch, TenantState};

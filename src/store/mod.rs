@@ -8,6 +8,7 @@ pub mod admin;
 mod cells;
 mod compare;
 mod describe;
+mod explain;
 mod fault;
 mod fetch;
 mod first;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use crate::mapping::fold::fold;
 pub use describe::{catalog_on, describe_on};
+pub use explain::{Estimate, explain_child_on, explain_count_on, explain_page_on};
 pub use fault::{StoreFault, WriteFault};
 pub use fetch::{catalog, fetch_counts, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;

@@ -20,6 +20,9 @@ pub mod names {
     pub const BAD_CELLS: &str = "wardgate_bad_cells_total";
     /// Counter: rows left out of an answer, by `tenant`.
     pub const ROWS_LEFT_OUT: &str = "wardgate_rows_left_out_total";
+    /// Gauge: things of a tenant's schema that are not as its mapping in force needs them, by `tenant` and
+    /// `breaks` (`yes`: requests fail of them).
+    pub const SCHEMA_DRIFT: &str = "wardgate_schema_drift";
     /// Counter: integrity events (a seal that did not open, a server that is not the registered one).
     pub const INTEGRITY: &str = "wardgate_integrity_events_total";
     /// Counter: requests answered, by `tenant` and `status` class.

@@ -64,6 +64,8 @@ pub struct ActiveMapping {
     pub version: u64,
     /// The compiled document.
     pub compiled: Compiled,
+    /// What its database turned out to lack.
+    pub lost: super::lost::Lost,
 }
 
 impl Versioned for TenantConfig {
@@ -150,7 +152,11 @@ fn compile(version: u64, document: &str, catalog: &str) -> MappingState {
         .zip(Document::parse(document).ok())
         .and_then(|(catalog, document)| mapping::compile(&document, &catalog).ok());
     if let Some(compiled) = compiled {
-        MappingState::Active(Arc::new(ActiveMapping { version, compiled }))
+        MappingState::Active(Arc::new(ActiveMapping {
+            version,
+            compiled,
+            lost: super::lost::Lost::default(),
+        }))
     } else {
         tracing::error!(target: "wardgate::tenant", version, "the mapping in force does not compile");
         MappingState::Broken

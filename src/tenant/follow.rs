@@ -143,6 +143,9 @@ impl Shared {
         } else {
             self.pools.lease(spec, deadline).await?
         };
+        if lease.opened_lane() {
+            self.suspect(config.id);
+        }
         // Asked with the lease in hand: a change announced later finds the lane and settles it; one
         // announced before may have found none, for this lease may have made it.
         let standing = Standing { floor: config.generation, history };

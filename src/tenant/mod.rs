@@ -9,6 +9,7 @@ mod config;
 mod directory;
 mod fault;
 mod follow;
+mod lost;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -17,10 +18,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub use config::{ActiveMapping, MappingState, TenantConfig, TenantDefaults, seal_place};
 pub use fault::{FORBIDDEN_MESSAGE, TenantFault};
+pub use lost::Lost;
 pub use session::Session;
 
 use self::cache::{GenerationCache, LoadFault};
@@ -55,6 +58,20 @@ pub(crate) struct Shared {
     directory: DirectoryCache,
     /// That configurations cannot be loaded, for the log.
     failing: Mutex<Recurring>,
+    suspects: Suspects,
+}
+
+/// Tenants whose schema somebody should look at: a lane was opened, or a statement was refused.
+struct Suspects {
+    sender: mpsc::Sender<TenantId>,
+    receiver: Mutex<Option<mpsc::Receiver<TenantId>>>,
+}
+
+impl Default for Suspects {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(1024);
+        Self { sender, receiver: Mutex::new(Some(receiver)) }
+    }
 }
 
 impl Tenants {
@@ -70,8 +87,18 @@ impl Tenants {
         let configs = GenerationCache::new(fresh, STALE, CAPACITY);
         let directory = DirectoryCache::new(fresh, STALE);
         let failing = Mutex::default();
-        let shared =
-            Shared { registry, keyring, pools, audit, defaults, configs, directory, failing };
+        let suspects = Suspects::default();
+        let shared = Shared {
+            registry,
+            keyring,
+            pools,
+            audit,
+            defaults,
+            configs,
+            directory,
+            suspects,
+            failing,
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -116,6 +143,11 @@ impl Tenants {
         Ok(self.shared.pools.admit(config.id, &config.limits)?)
     }
 
+    /// Tenants whose schema should be compared with their mapping's, as they come up. Given out once.
+    pub fn suspects(&self) -> Option<mpsc::Receiver<TenantId>> {
+        self.shared.suspects.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The access log.
     pub fn audit(&self) -> &AuditLog {
         &self.shared.audit
@@ -137,6 +169,11 @@ impl Tenants {
 }
 
 impl Shared {
+    /// Has the tenant's schema looked at soon. When too many wait already, the schedule will find it.
+    fn suspect(&self, tenant: TenantId) {
+        let _full = self.suspects.sender.try_send(tenant).is_err();
+    }
+
     fn failing(&self) -> MutexGuard<'_, Recurring> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }

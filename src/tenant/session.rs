@@ -101,6 +101,11 @@ impl<R: Right> Session<R> {
         self.shared.pools.now()
     }
 
+    /// Has the tenant's schema compared with its mapping's soon.
+    pub fn suspect(&self) {
+        self.shared.suspect(self.config.id);
+    }
+
     /// Writes the access down; durable when it returns.
     pub async fn record(&self, event: AccessEvent) -> Result<Receipt, TenantFault> {
         Ok(self.audit().append(event).await?)

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod forms;
 #[cfg(test)]
+mod mapping;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod pages;

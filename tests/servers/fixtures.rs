@@ -26,6 +26,7 @@ use wardgate::store::{catalog, fetch_counts, fetch_page, fetch_row};
 
 use crate::harness::optional_from_env;
 
+mod drafts;
 mod load;
 mod omop;
 mod openmrs;
@@ -73,6 +74,39 @@ fn searches(text: &'static str) -> Vec<Asked> {
         .collect()
 }
 
+/// A lease of the gateway's own on a database. `folder` is where a SQLite file lies.
+async fn lease(
+    engine: Engine,
+    record: ConnectionRecord,
+    folder: &std::path::Path,
+) -> (Lease, Pools) {
+    let dial = DialConfig {
+        connect_timeout: Duration::from_secs(20),
+        egress: EgressRules::parse(&["127.0.0.1/32:*"]).expect("a rule"),
+        socket_dir: folder.to_owned(),
+        sqlite_dir: Some(folder.to_owned()),
+        ..DialConfig::default()
+    };
+    let clock = Arc::new(SystemClock);
+    let dialer: Arc<dyn Dial> = Arc::new(Dialer::new(dial, Arc::clone(&clock) as _));
+    let config = PoolConfig { connect_timeout: Duration::from_secs(20), ..Default::default() };
+    let pools = Pools::new(config, dialer, clock);
+    let mut limits = LaneLimits::with_connections(1);
+    limits.acquire_timeout = Duration::from_secs(20);
+    limits.session.statement_timeout = Duration::from_mins(1);
+    let spec = LaneSpec {
+        tenant: TenantId::random(),
+        revision: ConnectionRevision(1),
+        engine,
+        limits,
+        expected: None,
+        record: RecordMark::default(),
+        source: Arc::new(Source(record)),
+    };
+    let lease = pools.lease(&spec, soon()).await.unwrap();
+    (lease, pools)
+}
+
 impl Hospital {
     /// `folder` is where a SQLite file lies.
     async fn open(
@@ -81,30 +115,7 @@ impl Hospital {
         folder: tempfile::TempDir,
         mapping: &str,
     ) -> Self {
-        let dial = DialConfig {
-            connect_timeout: Duration::from_secs(20),
-            egress: EgressRules::parse(&["127.0.0.1/32:*"]).expect("a rule"),
-            socket_dir: folder.path().to_owned(),
-            sqlite_dir: Some(folder.path().to_owned()),
-            ..DialConfig::default()
-        };
-        let clock = Arc::new(SystemClock);
-        let dialer: Arc<dyn Dial> = Arc::new(Dialer::new(dial, Arc::clone(&clock) as _));
-        let config = PoolConfig { connect_timeout: Duration::from_secs(20), ..Default::default() };
-        let pools = Pools::new(config, dialer, clock);
-        let mut limits = LaneLimits::with_connections(1);
-        limits.acquire_timeout = Duration::from_secs(20);
-        limits.session.statement_timeout = Duration::from_mins(1);
-        let spec = LaneSpec {
-            tenant: TenantId::random(),
-            revision: ConnectionRevision(1),
-            engine,
-            limits,
-            expected: None,
-            record: RecordMark::default(),
-            source: Arc::new(Source(record)),
-        };
-        let mut lease = pools.lease(&spec, soon()).await.unwrap();
+        let (mut lease, pools) = lease(engine, record, folder.path()).await;
         let document = Document::parse(mapping).expect("a document");
         let catalog = catalog(&mut lease, document.sources(), soon()).await.unwrap();
         let compiled = compile(&document, &catalog).unwrap_or_else(|problems| {

@@ -3,6 +3,7 @@
 //! Routes are registered together with their OpenAPI description, so the served document cannot name a
 //! route that is not there or miss one that is.
 
+pub(super) mod authoring;
 pub(super) mod extract;
 mod keys;
 mod lanes;
@@ -94,6 +95,10 @@ fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
         .routes(routes!(lanes::reset_breaker))
         .routes(routes!(mappings::list, mappings::store))
         .routes(routes!(mappings::show))
+        .routes(routes!(authoring::draft))
+        .routes(routes!(authoring::check))
+        .routes(routes!(authoring::diff))
+        .routes(routes!(authoring::drift, authoring::look))
         .routes(routes!(mappings::publish))
         .routes(routes!(mappings::rollback))
         .routes(routes!(keys::list))

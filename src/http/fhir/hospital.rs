@@ -23,11 +23,11 @@ use crate::tenant::Session;
 const LOG_PAGE_MOST: usize = 200;
 
 /// A hospital's administrator, within her tenant's limits.
-pub(super) struct Administrator(Session<FhirAdmin>);
+pub(super) struct Administrator(pub(super) Session<FhirAdmin>);
 
 impl Administrator {
     /// Her own tenant, as the control plane's verbs want it named.
-    fn own(&self) -> String {
+    pub(super) fn own(&self) -> String {
         self.0.permit().tenant().to_string()
     }
 }

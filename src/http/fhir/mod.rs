@@ -1,6 +1,7 @@
 //! The data plane: FHIR R4 for clinicians' applications.
 
 mod address;
+mod authoring;
 mod bundle;
 mod conduct;
 mod error;
@@ -134,6 +135,12 @@ fn hospital_routes() -> Routes<DataPlane> {
         .get("/tenant/v1/mappings", admin, hospital::list)
         .post("/tenant/v1/mappings", admin, hospital::store)
         .post("/tenant/v1/mappings/rollback", admin, hospital::rollback)
+        .post("/tenant/v1/mappings/draft", admin, authoring::draft)
+        .post("/tenant/v1/mappings/check", admin, authoring::check)
+        .post("/tenant/v1/mappings/diff", admin, authoring::diff)
+        .post("/tenant/v1/mappings/preview", Access::HospitalAdminWhoReads, authoring::preview)
+        .get("/tenant/v1/mappings/drift", admin, authoring::drift)
+        .post("/tenant/v1/mappings/drift", admin, authoring::look)
         .get("/tenant/v1/mappings/{version}", admin, hospital::show)
         .post("/tenant/v1/mappings/{version}/publish", admin, hospital::publish)
         .get("/tenant/v1/access-log", admin, hospital::access_log)

@@ -1,5 +1,7 @@
 //! A tenant's mapping: its versions, and an editor with the report beside the text.
 
+pub(super) mod report;
+
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect};
@@ -11,7 +13,7 @@ use super::refusal::{Answer, Refusal, told};
 use super::session::{Order, Seen};
 use super::tenant::hidden;
 use super::{Panel, events, words};
-use crate::control::{ControlFault, MappingReport, MappingView, TenantView};
+use crate::control::{ControlFault, DraftView, MappingReport, MappingView, Side, TenantView};
 
 /// Which version's text to begin with, and what was done just before.
 #[derive(Debug, Deserialize)]
@@ -56,6 +58,25 @@ pub(super) async fn write(
     // Browsers send line ends as CRLF; what is kept is what was typed.
     let text = fields.take("text").replace("\r\n", "\n");
     let (control, caller) = (&panel.0.control, &seen.caller);
+    if let "draft" | "compare" = fields.text("verb") {
+        let (status, editor) = match fields.text("verb") {
+            "draft" => match control.draft_mapping(caller, &name).await {
+                Ok(draft) => drafted(draft),
+                Err(fault) => failed(text, &fault),
+            },
+            _ => match control
+                .diff_mapping(caller, &name, Side::Active, Side::Text(text.clone()))
+                .await
+            {
+                Ok(diff) => (
+                    StatusCode::OK,
+                    Editor { text, notice: report::differences(&diff), report: None },
+                ),
+                Err(fault) => failed(text, &fault),
+            },
+        };
+        return page(&panel, &seen, &name, status, editor).await;
+    }
     let found = match fields.text("verb") {
         "store" => control.store_mapping(caller, &name, &text).await,
         _ => control.check_mapping(caller, &name, &text).await,
@@ -69,13 +90,36 @@ pub(super) async fn write(
             let status = if report.ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
             (status, Editor { text, notice: html! {}, report: Some(report) })
         }
-        Err(fault) => {
-            let (status, why) = told(&fault);
-            let notice = html! { div class="notice bad" role="alert" { p { (why) } } };
-            (status, Editor { text, notice, report: None })
-        }
+        Err(fault) => failed(text, &fault),
     };
     page(&panel, &seen, &name, status, editor).await
+}
+
+/// The editor with what somebody typed and why nothing came of it.
+fn failed(text: String, fault: &ControlFault) -> (StatusCode, Editor) {
+    let (status, why) = told(fault);
+    let listing = fault.problems().unwrap_or_default();
+    let notice = html! {
+        div class="notice bad" role="alert" {
+            p { (why) }
+            @for problem in listing.iter().take(20) { p { code { (problem.pointer) } " " (problem.message) } }
+        }
+    };
+    (status, Editor { text, notice, report: None })
+}
+
+/// The editor with a draft in it.
+fn drafted(draft: DraftView) -> (StatusCode, Editor) {
+    let tone = if draft.mapped.is_empty() { "warn" } else { "good" };
+    let notice = html! {
+        div class={ "notice " (tone) } role="status" {
+            p { "A draft of " (draft.mapped.len()) " tables. Nothing is stored: read it, correct it, and check it." }
+            @for off in draft.switched_off.iter().take(20) {
+                p { code { (off.table) } " is commented out: " (off.why) }
+            }
+        }
+    };
+    (StatusCode::OK, Editor { text: draft.text, notice, report: None })
 }
 
 /// `POST /panel/tenants/{name}/mappings/{version}/publish`.
@@ -141,6 +185,7 @@ async fn page(
         }
         h1 { "Mapping" }
         (editor.notice)
+        @if let Some(drift) = &tenant.mapping.drift { (report::drift(drift)) }
         (list(panel, seen, &tenant, &versions))
         (editing(seen, &tenant, &editor))
     };
@@ -206,38 +251,17 @@ fn editing(seen: &Seen, tenant: &TenantView, editor: &Editor) -> Markup {
                 @if seen.may_change() {
                     div class="row" {
                         button class="quiet" type="submit" name="verb" value="check" { "Check" }
+                        @if tenant.mapping.active.is_some() {
+                            button class="quiet" type="submit" name="verb" value="compare" { "Compare with the one in force" }
+                        }
+                        button class="quiet" type="submit" name="verb" value="draft" { "Replace by a draft" }
                         button type="submit" name="verb" value="store" { "Check and store" }
                     }
                 }
             }
             aside aria-label="Report" {
                 h2 { "Report" }
-                (report(editor.report.as_ref()))
-            }
-        }
-    }
-}
-
-fn report(report: Option<&MappingReport>) -> Markup {
-    let Some(report) = report else {
-        return html! {
-            p class="soft" { "A check reads the live schema of this hospital's database and names every fault at once." }
-        };
-    };
-    html! {
-        div class={ "notice " @if report.ok { "good" } @else { "bad" } } role="status" {
-            p {
-                @if report.ok { "Nothing is wrong with it." }
-                @else { (report.problems.len()) " to look at. Nothing was stored." }
-            }
-        }
-        ol class="report" {
-            @for problem in &report.problems {
-                li class=(problem.severity) {
-                    p { strong { (problem.severity) } " at " code { (problem.pointer) } }
-                    p { (problem.message) }
-                    @if !problem.hint.is_empty() { p class="soft" { (problem.hint) } }
-                }
+                (report::checked(editor.report.as_ref()))
             }
         }
     }

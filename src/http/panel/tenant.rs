@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::layout::{self, Tab, chip};
 use super::refusal::{Answer, Refusal, told};
 use super::session::{Order, Seen};
-use super::{Panel, connection, events, words};
+use super::{Panel, connection, events, mappings, words};
 use crate::base::{Fault as _, FaultKind};
 use crate::control::{
     CheckReport, ControlFault, EventView, FleetRow, LimitsView, TenantPatch, TenantView,
@@ -192,6 +192,7 @@ fn body(panel: &Panel, seen: &Seen, shown: &Shown, notice: &Markup) -> Markup {
                 }
             }
         }
+        @if let Some(drift) = &tenant.mapping.drift { (mappings::report::drift(drift)) }
         @if seen.may_change() { (actions(seen, tenant)) }
         div class="columns" {
             (cards::traffic(row))

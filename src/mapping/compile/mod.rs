@@ -21,6 +21,8 @@ mod write_children;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub(super) use scope::is_credential;
+
 use crate::fhir::elements::Elements;
 
 use super::catalog::{Catalog, Table};

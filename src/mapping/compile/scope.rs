@@ -67,6 +67,12 @@ impl<'c> Scope<'c> {
 /// Parts of column names that say a column holds a credential.
 const CREDENTIALS: [&str; 6] = ["passw", "passwd", "pwd", "secret", "_salt", "contrasen"];
 
+/// Whether a column's name says that it holds a credential.
+pub(in crate::mapping) fn is_credential(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    CREDENTIALS.iter().any(|part| lower.contains(part))
+}
+
 /// Whether the engine can compare columns of two types without being told how.
 fn comparable(a: SqlType, b: SqlType) -> bool {
     let class = |ty: SqlType| match ty {
@@ -152,8 +158,7 @@ impl<'c> Compiler<'c> {
             self.problems.error(at, "group-column", message, hint);
             return None;
         }
-        let lower = column.name.to_lowercase();
-        if CREDENTIALS.iter().any(|part| lower.contains(part)) {
+        if is_credential(&column.name) {
             let message = format!("The column '{}' looks like a credential.", column.name);
             let hint = "Passwords and the like are never read; leave the column out.";
             self.problems.error(at, "credential", message, hint);

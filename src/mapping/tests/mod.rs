@@ -1,4 +1,5 @@
-mod support;
+pub(super) mod support;
+mod schema;
 mod wrongs;
 
 use serde_json::json;

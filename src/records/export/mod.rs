@@ -331,7 +331,7 @@ impl Running {
             self.session.renew(Deadline::after(self.patience));
             let request = PageRequest { count: PAGE, after: after.as_ref(), base: "" };
             let plan = mapping.compiled.plan_search(&self.file.ty, search, &request)?;
-            let fetched = self.session.fetch(plan, PAGE as usize).await?;
+            let fetched = self.session.fetch(&mapping, plan, PAGE as usize).await?;
             let (mut body, mut count) = (Vec::with_capacity(256 * 1024), 0);
             let mut report = RenderReport::default();
             for (planned, rows, shown) in &fetched.parts {

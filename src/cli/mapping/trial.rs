@@ -1,0 +1,91 @@
+//! What came of trying a mapping, for people.
+
+use crate::cli::output::table;
+use crate::control::{ElementTrial, SearchTrial, SourceTrial, TrialView};
+
+/// The lines of a trial: per source, what did not go well; per search, what it costs.
+pub(super) fn lines(trial: &TrialView) -> Vec<String> {
+    let mut lines: Vec<String> = trial.sources.iter().flat_map(brief).collect();
+    lines.extend(trial.searches.iter().filter(|s| !s.scans.is_empty()).map(search));
+    if trial.cut_short {
+        lines.push("time ran out before everything was tried".to_owned());
+    }
+    lines
+}
+
+/// Every element of every source, and every statement.
+pub(super) fn whole(trial: &TrialView) -> Vec<String> {
+    let mut lines = Vec::new();
+    for source in &trial.sources {
+        lines.push(String::new());
+        lines.push(head(source));
+        let rows: Vec<Vec<String>> = source.elements.iter().map(element).collect();
+        if !rows.is_empty() {
+            lines.push(table(&["ELEMENT", "COLUMNS", "FILLED", "EMPTY", "DO NOT FIT"], &rows));
+        }
+        lines.extend(left_out(source));
+        for statement in &source.statements {
+            let scans = if statement.scans.is_empty() {
+                "uses an index".to_owned()
+            } else {
+                format!("reads all of {}", statement.scans.join(", "))
+            };
+            let rows = statement.rows.map_or(String::new(), |n| format!(", expects {n} rows"));
+            lines.push(format!("statement of {}: {scans}{rows}", statement.what));
+        }
+    }
+    lines.push(String::new());
+    lines.extend(trial.searches.iter().map(search));
+    if trial.cut_short {
+        lines.push("time ran out before everything was tried".to_owned());
+    }
+    lines
+}
+
+fn head(source: &SourceTrial) -> String {
+    let SourceTrial { resource_type, table, rows, written, millis, .. } = source;
+    match &source.failed {
+        Some(why) => format!("{resource_type} from {table}: not tried: {why}"),
+        None => format!(
+            "{resource_type} from {table}: {written} of {rows} rows give a resource, {millis} ms"
+        ),
+    }
+}
+
+fn element(element: &ElementTrial) -> Vec<String> {
+    vec![
+        element.path.clone(),
+        element.columns.join(", "),
+        element.filled.to_string(),
+        element.empty.to_string(),
+        element.bad.to_string(),
+    ]
+}
+
+fn left_out(source: &SourceTrial) -> impl Iterator<Item = String> {
+    source.left_out.iter().map(|lost| {
+        let (path, count) = (&lost.path, lost.count);
+        format!("  {count} rows left out: they lack {path}")
+    })
+}
+
+fn brief(source: &SourceTrial) -> Vec<String> {
+    let mut lines = vec![head(source)];
+    lines.extend(left_out(source));
+    for element in source.elements.iter().filter(|e| e.bad > 0) {
+        let of = element.filled + element.empty + element.bad;
+        let (path, columns) = (&element.path, element.columns.join(", "));
+        lines.push(format!("  {} of {of} cells do not fit {path} ({columns})", element.bad));
+    }
+    lines
+}
+
+fn search(search: &SearchTrial) -> String {
+    let SearchTrial { resource_type, parameters, scans, .. } = search;
+    let cost = if scans.is_empty() {
+        "use an index".to_owned()
+    } else {
+        format!("read all of {}", scans.join(", "))
+    };
+    format!("searches of {resource_type} by {} {cost}", parameters.join(", "))
+}

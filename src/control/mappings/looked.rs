@@ -1,0 +1,58 @@
+//! Writing down that a tenant's rows were looked at for its mapping.
+
+use serde_json::json;
+
+use super::super::{Control, ControlFault, Orders};
+use crate::audit::{AccessEvent, Action, Actor, ActorKind, Outcome, Target};
+use crate::base::{Generation, TenantId};
+use crate::registry::ActorKind as Capacity;
+use crate::tenant::TenantFault;
+
+impl Control {
+    /// Writes down who had rows of a tenant looked at, before anything of it is given out: on a serving
+    /// gateway in the hospital's own access log. A command line writes no access log, for its chain belongs
+    /// to the gateway; it writes to the operators' log.
+    pub(super) async fn looked(
+        &self,
+        caller: &impl Orders,
+        tenant: TenantId,
+        action: &'static str,
+    ) -> Result<(), ControlFault> {
+        let origin = caller.origin();
+        let Some(serving) = &self.0.serving else {
+            let nothing = json!({});
+            return Ok(self
+                .0
+                .registry
+                .record_event(action, Some(tenant), &nothing, &origin)
+                .await?);
+        };
+        let kind = match origin.actor.kind {
+            Capacity::Operator | Capacity::Console => ActorKind::Operator,
+            Capacity::WorkOrder => ActorKind::Gateway,
+            Capacity::Hospital => ActorKind::User,
+        };
+        let event = AccessEvent {
+            tenant,
+            request: origin.request_id.parse().unwrap_or_default(),
+            actor: Actor {
+                kind,
+                issuer: None,
+                subject: origin.actor.subject,
+                azp: None,
+                sid: None,
+                token_id_hash: None,
+                roles: Vec::new(),
+            },
+            action: Action::Operate(action),
+            resource_type: None,
+            target: Target::None,
+            outcome: Outcome::Success,
+            status: 200,
+            generation: Generation(0),
+            purpose: None,
+        };
+        let written = serving.tenants.audit().append(event).await;
+        written.map(drop).map_err(|fault| ControlFault::Unwritten(TenantFault::from(fault)))
+    }
+}

@@ -1,0 +1,253 @@
+//! Tables that hang off an entry's: names, identifiers, addresses and contacts with several rows for each
+//! of ours; and what a row must be to count at all.
+
+use super::entry::{CodeLines, quoted};
+use super::links::{Link, key};
+use super::maker::{Col, Maker};
+use super::people::{is_text, member};
+use super::recognise::Sure;
+use super::words::concept;
+use crate::mapping::catalog::{SqlType, Table};
+
+impl Maker<'_, '_> {
+    /// `name`, `identifier`, `address` and `telecom` from tables with several rows for each of ours.
+    pub fn children(&mut self) {
+        let rec = self.rec;
+        for (number, table) in rec.graph.catalog.tables.iter().enumerate() {
+            let Some(words) = rec.graph.words.get(number) else { continue };
+            if rec.entry(number).is_some()
+                || rec.graph.parent(number).is_some_and(|p| p.table == self.found.table)
+            {
+                continue;
+            }
+            let type_table =
+                words.are("type tipo attribute map log history hierarchy level pool option source");
+            let Some(pairs) = self.child_match(number).filter(|_| !type_table) else { continue };
+            let element = if words.are("name nombre nome namen alias") {
+                "name"
+            } else if words.are("identifier identificador documento document kennung identifiant") {
+                "identifier"
+            } else if words.are("address direccion domicilio endereco adresse") {
+                "address"
+            } else if words.are(
+                "contact contacto contato telecom telefono phone telefon kontakt telephone email",
+            ) {
+                "telecom"
+            } else {
+                continue;
+            };
+            if self.parts.iter().any(|p| p.element == element) {
+                continue;
+            }
+            self.child(element, number, table, &pairs);
+        }
+    }
+
+    /// Their column, our column; when a table hangs off ours or off the one we share a key with.
+    fn child_match(&self, number: usize) -> Option<Vec<(String, String)>> {
+        let rec = self.rec;
+        if let Some(link) = rec.graph.between(number, self.found.table).next() {
+            return Some(link.own.iter().cloned().zip(link.theirs.iter().cloned()).collect());
+        }
+        let parent = self.joins.iter().find(|j| j.alias == "p")?;
+        let link: &Link = rec.graph.between(number, parent.number).next()?;
+        let ours = |theirs: &String| {
+            parent.on.iter().find(|(t, _)| t.eq_ignore_ascii_case(theirs)).map(|(_, o)| o.clone())
+        };
+        link.own
+            .iter()
+            .zip(&link.theirs)
+            .map(|(own, theirs)| Some((own.clone(), ours(theirs)?)))
+            .collect()
+    }
+
+    fn child(
+        &mut self,
+        element: &'static str,
+        number: usize,
+        table: &Table,
+        pairs: &[(String, String)],
+    ) {
+        let found = super::recognise::Found {
+            table: number,
+            ty: "",
+            sure: Sure::Likely,
+            why: String::new(),
+        };
+        let mut inner = Maker::new(self.rec, self.samples, &found);
+        let (filter, filtered) = inner.standing(true);
+        let item = match element {
+            "name" => inner.human_name().then(|| inner.item("name")).flatten(),
+            "address" => inner.address(true).then(|| inner.item("address")).flatten(),
+            "identifier" => {
+                let value = inner.take_if("identifier+-type number value valor numero nro", |c| {
+                    is_text(c.column.ty)
+                });
+                value.map(|c| format!("{{{}}}", member("value", &c.leaf())))
+            }
+            _ => inner.contact(),
+        };
+        let Some(item) = item else { return };
+        let order =
+            inner.take_if(concept::ORDER, |c| matches!(c.column.ty, SqlType::Integer { .. }));
+        let order = order
+            .map(|c| c.name().to_owned())
+            .or_else(|| key(table).and_then(|k| k.into_iter().next()));
+        let mut parts = vec![format!("table: {}", super::entry::plain(&table.name))];
+        parts.extend(self.schema(table).map(|s| format!("schema: {}", super::entry::plain(&s))));
+        let on: Vec<String> = pairs
+            .iter()
+            .map(|(t, o)| format!("{}: {}", super::entry::plain(t), super::entry::plain(o)))
+            .collect();
+        parts.push(format!("match: {{{}}}", on.join(", ")));
+        let conditions: Vec<String> =
+            filter.iter().map(|(c, v)| format!("{}: {v}", super::entry::plain(c))).collect();
+        if !conditions.is_empty() {
+            parts.push(format!("filter: {{{}}}", conditions.join(", ")));
+        }
+        parts.extend(order.map(|o| format!("order: [{}]", super::entry::plain(&o))));
+        let lines = vec![
+            format!("{element}:"),
+            format!("  - each: {{{}}}", parts.join(", ")),
+            format!("    item: {item}"),
+        ];
+        self.codes.append(&mut inner.codes);
+        let declared = self
+            .rec
+            .graph
+            .links
+            .get(number)
+            .into_iter()
+            .flatten()
+            .any(|l| l.declared && l.own.len() == pairs.len());
+        let sure = if declared { Sure::Sure } else { Sure::Likely };
+        self.part(
+            element,
+            lines,
+            sure,
+            format!("the rows of '{}' that belong to ours{filtered}", table.name),
+        );
+    }
+
+    /// The one item a part was made of, without what is around it.
+    fn item(&self, element: &str) -> Option<String> {
+        let part = self.parts.iter().find(|p| p.element == element)?;
+        part.lines.get(1).and_then(|line| line.trim().strip_prefix("- ")).map(str::to_owned)
+    }
+
+    /// A table of contacts: which kind each is, and what it is.
+    fn contact(&mut self) -> Option<String> {
+        let value = self.take_if(
+            "valor value number numero contact contacto telefono phone email nro",
+            |c| is_text(c.column.ty),
+        )?;
+        let kind = self.take_if(concept::KIND, |_| true);
+        let rank = self
+            .all(concept::ORDER)
+            .into_iter()
+            .find(|c| matches!(c.column.ty, SqlType::Integer { .. }));
+        let mut members = Vec::new();
+        let mail = |cell: &str| cell.contains('@');
+        let systems = kind.and_then(|kind| {
+            let sample = self.sample(&kind)?;
+            let mut entries = Vec::new();
+            for (code, _) in sample.distinct(kind.name()) {
+                let mut all =
+                    sample.pairs(kind.name(), value.name()).filter(|(k, _)| *k == code).peekable();
+                all.peek()?;
+                let system = if all.all(|(_, v)| mail(v)) { "email" } else { "phone" };
+                entries.push((code.to_owned(), system.to_owned()));
+            }
+            let few = (1..=12).contains(&entries.len());
+            few.then_some((kind, entries))
+        });
+        if let Some((kind, entries)) = systems {
+            let why = format!(
+                "'{}', by what stands beside it: an @ is an e-mail address; {}",
+                kind.name(),
+                self.values(&kind)
+            );
+            let code = CodeLines {
+                name: "contact".to_owned(),
+                entries,
+                otherwise: Some("other"),
+                missing: None,
+                why,
+            };
+            self.codes.push(code);
+            members.push(member("system", &format!("{} | code(contact)", kind.leaf())));
+        } else {
+            let mails = self.sample(&value).and_then(|s| s.percent(value.name(), mail));
+            members.push(if mails.is_some_and(|p| p >= 90) {
+                "system: email".to_owned()
+            } else {
+                "system: phone".to_owned()
+            });
+        }
+        members.push(member("value", &value.leaf()));
+        // FHIR's ranks begin at 1.
+        let ranked = rank.filter(|r| {
+            self.sample(r)
+                .is_some_and(|s| s.percent(r.name(), |c| !c.starts_with(['0', '-'])) == Some(100))
+        });
+        members.extend(ranked.map(|r| member("rank", &r.leaf())));
+        Some(format!("{{{}}}", members.join(", ")))
+    }
+
+    /// What a row must be to count at all: not deleted, and for a child also in force. The conditions,
+    /// and words for them.
+    pub fn standing(&mut self, active: bool) -> (Vec<(String, String)>, String) {
+        let (mut filter, mut words) = (Vec::new(), String::new());
+        let own = |c: &Col<'_>| c.alias.is_empty();
+        for col in self.all(concept::DELETED).into_iter().filter(own) {
+            let dated =
+                matches!(col.column.ty, SqlType::Date | SqlType::DateTime | SqlType::Instant);
+            if dated && !filter.is_empty() {
+                // When it was deleted says no more than that it was.
+                self.mark(&col);
+                continue;
+            }
+            let Some(value) = self.absent(&col) else { continue };
+            self.mark(&col);
+            words.push_str(&format!(
+                "; '{}' looks like a mark of deletion ({})",
+                col.name(),
+                self.values(&col)
+            ));
+            filter.push((col.name().to_owned(), value));
+        }
+        if active {
+            for col in self.all(concept::ACTIVE).into_iter().filter(own) {
+                let flag = self.sample(&col).and_then(|s| s.flag(col.name()));
+                let Some((yes, _)) = flag else { continue };
+                self.mark(&col);
+                words.push_str(&format!(
+                    "; '{}' looks like a mark of what is in force ({})",
+                    col.name(),
+                    self.values(&col)
+                ));
+                filter.push((col.name().to_owned(), quoted(yes)));
+            }
+        }
+        (filter, words)
+    }
+
+    /// What a mark of deletion is in a row that is not deleted.
+    fn absent(&self, col: &Col<'_>) -> Option<String> {
+        match col.column.ty {
+            SqlType::Date | SqlType::DateTime | SqlType::Instant => {
+                Some("{missing: true}".to_owned())
+            }
+            SqlType::Boolean => Some("false".to_owned()),
+            ty => {
+                let flag = self.sample(col).and_then(|s| s.flag(col.name()));
+                let no = flag.map(|(_, no)| quoted(no));
+                no.or_else(|| {
+                    (matches!(ty, SqlType::Integer { bits: 8, .. })
+                        && !col.words().are("reason by"))
+                    .then(|| quoted("0"))
+                })
+            }
+        }
+    }
+}

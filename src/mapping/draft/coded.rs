@@ -1,0 +1,389 @@
+//! References to other entries, codes with their systems, and columns of few values.
+
+use super::entry::{CodeLines, Part, quoted};
+use super::links::{Link, key, writable};
+use super::maker::{Col, Maker};
+use super::recognise::Sure;
+use super::words::{SYSTEMS, TYPES, VOCABULARIES, Words, concept};
+use crate::fhir::elements::Elements;
+use crate::mapping::catalog::SqlType;
+
+/// A code with what it is called and whose it is, as leaves.
+#[derive(Debug, Default)]
+pub(super) struct Coding {
+    pub code: Option<String>,
+    pub display: Option<String>,
+    pub system: Option<String>,
+    pub sure: Option<Sure>,
+    pub why: String,
+}
+
+impl<'c> Maker<'_, 'c> {
+    /// A reference to an entry of a type, through the first link that leads there.
+    pub fn reference(&mut self, ty: &str) -> Option<(String, Sure, String)> {
+        let link = self.link_to(ty)?.clone();
+        let patients = self.rec.patients.and_then(|p| self.rec.graph.parent(p));
+        let shared = patients.filter(|p| ty == "Patient" && p.table == link.0.table);
+        let target = if shared.is_some() { self.rec.patients? } else { link.0.table };
+        let table = self.rec.graph.table(target)?;
+        let order = if let Some(shared) = shared { shared.theirs.clone() } else { key(table)? };
+        let (link, alias, number) = link;
+        let mut leaves = Vec::new();
+        for part in &order {
+            let place = link.theirs.iter().position(|theirs| theirs.eq_ignore_ascii_case(part))?;
+            let column = self.rec.graph.table(number)?.column(link.own.get(place)?)?;
+            let col = Col { alias, table: number, column };
+            self.mark(&col);
+            leaves.push(col.leaf());
+        }
+        let several = self.rec.found.iter().filter(|f| f.ty == ty).count() > 1;
+        let name = if several { format!(", {}", table.name) } else { String::new() };
+        let (sure, why) = if link.declared {
+            (Sure::Sure, format!("a foreign key to '{}'", table.name))
+        } else {
+            (
+                Sure::Likely,
+                format!("'{}' is named like the key of '{}'", link.own.join(", "), table.name),
+            )
+        };
+        Some((format!("{} | ref({ty}{name})", leaves.join(", ")), sure, why))
+    }
+
+    /// The links that lead to a type's entries, of the own table first; with the alias they begin at.
+    fn link_to(&self, ty: &str) -> Option<(Link, &'static str, usize)> {
+        let people = self.rec.patients.filter(|_| ty == "Patient");
+        let people = people.and_then(|p| self.rec.graph.parent(p)).map(|l| l.table);
+        let parent = self.joins.iter().filter(|j| j.alias == "p").map(|j| ("p", j.number));
+        for (alias, number) in std::iter::once(("", self.found.table)).chain(parent) {
+            let links = self.rec.graph.links.get(number).into_iter().flatten();
+            let leads = |link: &&Link| {
+                let itself = link.table == self.found.table
+                    || self.joins.iter().any(|j| j.alias == "p" && j.number == link.table);
+                let there = self.rec.entry(link.table).is_some_and(|f| f.ty == ty)
+                    || people == Some(link.table);
+                there && !itself && !self.seen(number, link)
+            };
+            let named = |link: &&Link| {
+                let rule = TYPES.iter().find(|(t, _)| *t == ty).map_or("", |(_, rule)| rule);
+                link.own.iter().any(|c| Words::of(c).are(rule))
+            };
+            let found =
+                links.clone().filter(leads).find(named).or_else(|| links.clone().find(leads));
+            if let Some(link) = found {
+                return Some((link.clone(), alias, number));
+            }
+        }
+        None
+    }
+
+    fn seen(&self, number: usize, link: &Link) -> bool {
+        let unused = self.unused();
+        !link.own.iter().all(|c| unused.iter().any(|u| u.table == number && u.column.name == *c))
+            && !key(self.rec.graph.table(number).unwrap_or(&EMPTY))
+                .is_some_and(|k| link.own.iter().all(|c| k.contains(c)))
+    }
+
+    /// Adds a reference element; a list when it repeats, wrapped in `member` when it stands in one.
+    pub fn refer(&mut self, element: &'static str, ty: &str, shape: Shape) {
+        let Some((leaf, sure, why)) = self.reference(ty) else { return };
+        let leaf = quoted(&leaf);
+        let lines = match shape {
+            Shape::One => vec![format!("{element}: {leaf}")],
+            Shape::Many => vec![format!("{element}: [{leaf}]")],
+            Shape::In(member) => vec![format!("{element}:"), format!("  - {{{member}: {leaf}}}")],
+        };
+        self.part(element, lines, sure, why);
+    }
+
+    /// The code of the thing itself: through a table of codes, or in columns of its own.
+    pub fn coding(&mut self, code_rule: &str, display_rule: &str) -> Option<Coding> {
+        if let Some(coding) = self.looked_up() {
+            return Some(coding);
+        }
+        let text = |c: &Col<'c>| {
+            !matches!(
+                c.column.ty,
+                SqlType::Date
+                    | SqlType::DateTime
+                    | SqlType::Instant
+                    | SqlType::Boolean
+                    | SqlType::Float
+            )
+        };
+        let code = self.take_if(code_rule, |c| {
+            text(c) && !c.words().are(concept::STATUS) && !c.words().are(concept::REASON)
+        });
+        let display = self.take_if(display_rule, |c| {
+            text(c) && !c.words().are(concept::REASON) && !c.words().are(concept::STATUS)
+        });
+        let mut coding = Coding { display: display.as_ref().map(Col::leaf), ..Coding::default() };
+        let Some(code) = code else {
+            let display = display?;
+            coding.why = format!("'{}' by its name; {}", display.name(), self.values(&display));
+            return Some(coding);
+        };
+        coding.code = Some(code.leaf());
+        coding.system = self.system_of(&code).map(str::to_owned);
+        let values = self.values(&code);
+        coding.why = match &coding.system {
+            Some(_) => format!("'{}' by its name and cells; {values}", code.name()),
+            None => format!(
+                "'{}' by its name; say whose codes they are with `system:`; {values}",
+                code.name()
+            ),
+        };
+        Some(coding)
+    }
+
+    /// Whose codes a column holds: its name says so, or its cells look so.
+    fn system_of(&self, col: &Col<'_>) -> Option<&'static str> {
+        let words = col.words();
+        if let Some((_, uri)) = SYSTEMS.iter().find(|(rule, _)| words.are(rule)) {
+            return Some(uri);
+        }
+        let sample = self.sample(col)?;
+        let share = |looks: fn(&str) -> bool| sample.percent(col.name(), looks).unwrap_or(0);
+        if share(is_loinc) >= 90 {
+            return Some("http://loinc.org");
+        }
+        (share(is_icd_10) >= 90 && sample.distinct(col.name()).len() > 3)
+            .then_some("http://hl7.org/fhir/sid/icd-10")
+    }
+
+    /// A code that stands in a table of codes.
+    fn looked_up(&mut self) -> Option<Coding> {
+        let rule = TYPES.iter().find(|(ty, _)| *ty == self.found.ty).map_or("", |(_, rule)| rule);
+        let rec = self.rec;
+        let links = rec.graph.links.get(self.found.table)?;
+        let side = "type source unit operator qualifier modifier status route race ethnicity relevant site anatomic disease severity user created changed voided";
+        let person = rec.patients.and_then(|p| rec.graph.parent(p)).map(|l| l.table);
+        let open = |link: &&Link| {
+            let words = Words::of(link.own.first().map_or("", String::as_str));
+            link.own.len() == 1
+                && rec.entry(link.table).is_none()
+                && Some(link.table) != person
+                && !words.are(side)
+        };
+        let telling = |link: &&Link| {
+            let words = Words::of(link.own.first().map_or("", String::as_str));
+            words.are(rule)
+                || words.are(concept::CODE)
+                || words.are("concept drug diagnosis test procedure vaccine")
+        };
+        let link = links.iter().filter(open).find(telling)?.clone();
+        let table = rec.graph.table(link.table)?;
+        let sample = self.samples.get(&link.table).filter(|s| s.rows() > 0);
+        let own_key = key(table).unwrap_or_default();
+        let filled = |name: &str| sample.is_none_or(|s| s.cells(name).next().is_some());
+        let pick = |rule: &str| {
+            let held = |t: SqlType| {
+                matches!(t, SqlType::Text | SqlType::Char | SqlType::Any | SqlType::Enum)
+            };
+            table.columns.iter().find(|c| {
+                let words = Words::of(&c.name);
+                held(c.ty)
+                    && writable(&c.name)
+                    && filled(&c.name)
+                    && words.are(rule)
+                    && !words.are("class domain standard invalid uuid")
+            })
+        };
+        let display = pick(
+            "name+-vocabulary description desc descripcion descricao bezeichnung nombre nome libelle label display",
+        )?;
+        let code = pick("code+-system cod codigo concept+code").filter(|c| c.name != display.name);
+        let code = code.or_else(|| {
+            table.columns.iter().find(|c| {
+                own_key.contains(&c.name) && matches!(c.ty, SqlType::Text | SqlType::Char)
+            })
+        });
+        let vocabulary = pick("vocabulary terminology codesystem code+system");
+        self.join("c", link.table, vec![(link.theirs.first()?.clone(), link.own.first()?.clone())]);
+        let col = |column| Col { alias: "c", table: link.table, column };
+        if let Some(own) = rec.graph.table(self.found.table)?.column(link.own.first()?) {
+            self.mark(&Col { alias: "", table: self.found.table, column: own });
+        }
+        let mut coding = Coding {
+            code: code.map(|c| col(c).leaf()),
+            display: Some(col(display).leaf()),
+            sure: Some(if link.declared { Sure::Sure } else { Sure::Likely }),
+            why: format!("'{}' leads to the codes in '{}'", link.own.join(", "), table.name),
+            ..Coding::default()
+        };
+        if let Some(vocabulary) = vocabulary {
+            self.vocabulary(&col(vocabulary), &mut coding);
+        }
+        Some(coding)
+    }
+
+    /// A column that says whose a code is.
+    fn vocabulary(&mut self, col: &Col<'_>, coding: &mut Coding) {
+        let seen = self.sample(col).map(|s| s.distinct(col.name())).unwrap_or_default();
+        let known =
+            VOCABULARIES.into_iter().filter(|(name, _)| seen.iter().any(|(v, _)| v == name));
+        let entries: Vec<(String, String)> =
+            known.map(|(name, uri)| (name.to_owned(), uri.to_owned())).collect();
+        if entries.is_empty() {
+            return;
+        }
+        let why = format!("what '{}' names; {}", col.name(), self.values(col));
+        coding.system = Some(format!("{} | code(vocabulary)", col.leaf()));
+        self.codes.push(CodeLines {
+            name: "vocabulary".to_owned(),
+            entries,
+            otherwise: None,
+            missing: None,
+            why,
+        });
+    }
+
+    /// Adds a CodeableConcept.
+    pub fn concept(&mut self, element: &'static str, coding: &Coding, list: bool) {
+        let mut lines = vec![format!("{element}:")];
+        let (first, rest) = if list { ("  - ", "    ") } else { ("  ", "  ") };
+        if let Some(code) = &coding.code {
+            let system = coding.system.as_ref().map(|s| format!("system: {}, ", quoted(s)));
+            let display = coding.display.as_ref().map(|d| format!(", display: {}", quoted(d)));
+            lines.push(format!("{first}coding:"));
+            lines.push(format!(
+                "{rest}  - {{{}code: {}{}}}",
+                system.unwrap_or_default(),
+                quoted(code),
+                display.unwrap_or_default()
+            ));
+        }
+        if let Some(display) = &coding.display {
+            let lead = if coding.code.is_some() { rest } else { first };
+            lines.push(format!("{lead}text: {}", quoted(display)));
+        }
+        self.part(element, lines, coding.sure.unwrap_or(Sure::Likely), coding.why.clone());
+    }
+
+    /// `status` and its like, which FHIR demands: from a column where every cell is one of FHIR's codes,
+    /// else a constant.
+    pub fn status(&mut self, usual: &'static str) {
+        let elements = Elements::r4();
+        let ty = elements.resource(self.found.ty);
+        let set = ty.and_then(|ty| ty.member("status")).and_then(|m| m.element.binding);
+        let allowed = set.and_then(|set| elements.value_set(set)).map(|set| set.codes.clone());
+        let allowed = allowed.unwrap_or_default();
+        let column = self.take(concept::STATUS);
+        if let Some(col) = &column {
+            let fits =
+                self.sample(col).and_then(|s| s.percent(col.name(), |v| allowed.contains(&v)));
+            if fits.is_some_and(|p| p >= 95) {
+                let why = format!("'{}' holds FHIR's own codes", col.name());
+                self.leaf("status", &col.leaf(), Sure::Likely, why);
+                return;
+            }
+        }
+        let why = match column {
+            None => {
+                format!("FHIR demands it and no column tells it; may be: {}", allowed.join(", "))
+            }
+            Some(col) => format!(
+                "FHIR demands it; '{}' may tell it through a code map ({}); may be: {}",
+                col.name(),
+                self.values(&col),
+                allowed.join(", ")
+            ),
+        };
+        self.part("status", vec![format!("status: {usual}")], Sure::Likely, why);
+    }
+
+    /// Commented-out lines that somebody should look at.
+    pub fn doubt(&mut self, element: &'static str, lines: Vec<String>, why: impl Into<String>) {
+        self.parts.push(Part::new(element, lines, Sure::Guess, why));
+    }
+}
+
+/// How a reference element is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape {
+    One,
+    Many,
+    /// A list of objects in which it is that member.
+    In(&'static str),
+}
+
+const EMPTY: crate::mapping::catalog::Table = crate::mapping::catalog::Table {
+    schema: None,
+    name: String::new(),
+    view: false,
+    columns: Vec::new(),
+    primary_key: Vec::new(),
+    indexes: Vec::new(),
+    foreign_keys: Vec::new(),
+    estimated_rows: None,
+};
+
+/// `8867-4`
+fn is_loinc(cell: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    cell.split_once('-').is_some_and(|(a, b)| {
+        digits(a) && a.len() <= 5 && a.len() >= 3 && digits(b) && b.len() == 1
+    })
+}
+
+/// `I10`, `E11.9`
+fn is_icd_10(cell: &str) -> bool {
+    let (head, tail) = cell.split_once('.').unwrap_or((cell, "0"));
+    let bytes = head.as_bytes();
+    matches!(bytes, [l, a, b] if l.is_ascii_uppercase() && a.is_ascii_digit() && b.is_ascii_alphanumeric())
+        && (1..=4).contains(&tail.len())
+        && tail.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// The sex codes of a column: what its values mean, when all are known words.
+pub(super) fn sexes(values: &[&str]) -> Option<Vec<(String, String)>> {
+    let has = |wanted: &str| values.iter().any(|v| v.eq_ignore_ascii_case(wanted));
+    let mut known = Vec::new();
+    for value in values {
+        let code = match value.to_lowercase().as_str() {
+            // Spanish: `H` hombre beside `M` mujer; German: `W` weiblich beside `M` männlich.
+            "m" if has("h") || has("v") => "female",
+            "h" | "v" | "m" | "male" | "man" | "masculino" | "masc" | "hombre" | "varon"
+            | "varón" | "homem" | "mannlich" | "männlich" | "mann" | "masculin" | "homme"
+            | "8507" | "1" => "male",
+            "f" | "w" | "female" | "woman" | "femenino" | "fem" | "mujer" | "feminino"
+            | "mulher" | "weiblich" | "frau" | "feminin" | "féminin" | "femme" | "8532" | "2" => {
+                "female"
+            }
+            "x" | "o" | "d" | "other" | "otro" | "outro" | "divers" | "autre" | "3" => "other",
+            "u" | "i" | "n" | "unknown" | "desconocido" | "ignorado" | "unbekannt" | "inconnu"
+            | "0" | "9" => "unknown",
+            _ => return None,
+        };
+        known.push(((*value).to_owned(), code.to_owned()));
+    }
+    Some(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sexes_are_read_beside_one_another() {
+        let read = |values: &[&str]| {
+            let found = sexes(values)?;
+            Some(found.into_iter().map(|(_, code)| code).collect::<Vec<_>>())
+        };
+        assert_eq!(read(&["F", "M"]).unwrap(), ["female", "male"]);
+        assert_eq!(read(&["H", "M"]).unwrap(), ["male", "female"]);
+        assert_eq!(read(&["m", "w", "d"]).unwrap(), ["male", "female", "other"]);
+        assert_eq!(read(&["1", "2", "9"]).unwrap(), ["male", "female", "unknown"]);
+        assert_eq!(read(&["F", "zz"]), None);
+    }
+
+    #[test]
+    fn codes_are_known_by_their_looks() {
+        assert!(
+            is_loinc("8867-4")
+                && is_loinc("29463-7")
+                && !is_loinc("11111111-1")
+                && !is_loinc("8-4")
+        );
+        assert!(is_icd_10("I10") && is_icd_10("E11.9") && !is_icd_10("GLU") && !is_icd_10("I1"));
+    }
+}

@@ -1,0 +1,275 @@
+//! How tables hang together: keys, declared foreign keys, and those that only their names tell.
+
+use super::words::Words;
+use crate::mapping::catalog::{Catalog, Column, SqlType, Table};
+
+/// Columns of one table that hold the key of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Link {
+    pub own: Vec<String>,
+    /// The other table's place in the catalogue.
+    pub table: usize,
+    pub theirs: Vec<String>,
+    /// Whether the database says so, or only the names.
+    pub declared: bool,
+}
+
+/// The catalogue as a graph.
+pub(super) struct Graph<'c> {
+    pub catalog: &'c Catalog,
+    pub words: Vec<Words>,
+    /// Links of each table.
+    pub links: Vec<Vec<Link>>,
+}
+
+/// Whether a column may be part of a key, as the language demands.
+const fn keyable(ty: SqlType) -> bool {
+    matches!(
+        ty,
+        SqlType::Integer { .. }
+            | SqlType::Decimal
+            | SqlType::Text
+            | SqlType::Char
+            | SqlType::Uuid
+            | SqlType::Enum
+    )
+}
+
+/// Whether values of two columns can be compared without being told how.
+fn alike(a: SqlType, b: SqlType) -> bool {
+    let class = |ty| match ty {
+        SqlType::Integer { .. } | SqlType::Decimal => 0,
+        SqlType::Text | SqlType::Char | SqlType::Enum => 1,
+        SqlType::Uuid => 2,
+        _ => 3,
+    };
+    class(a) == class(b) && class(a) != 3
+}
+
+/// Whether a name can be written in a mapping: dots and braces cannot.
+pub(super) fn writable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['.', '{', '}', '$', '\n', '\r'])
+}
+
+/// The columns that tell a table's rows apart: its primary key, or a unique index without NULLs; for a
+/// view, which declares nothing, a column called so.
+pub(super) fn key(table: &Table) -> Option<Vec<String>> {
+    let usable = |names: &[String]| {
+        !names.is_empty()
+            && names
+                .iter()
+                .all(|name| writable(name) && table.column(name).is_some_and(|c| keyable(c.ty)))
+    };
+    if usable(&table.primary_key) {
+        return Some(table.primary_key.clone());
+    }
+    let firm =
+        |names: &[String]| names.iter().all(|name| table.column(name).is_some_and(|c| !c.nullable));
+    let unique = table.indexes.iter().filter(|i| i.unique && usable(&i.columns));
+    let mut unique: Vec<_> = unique.filter(|i| firm(&i.columns)).map(|i| &i.columns).collect();
+    unique.sort_by_key(|columns| columns.len());
+    if let Some(columns) = unique.first() {
+        return Some((*columns).clone());
+    }
+    if !table.view {
+        return None;
+    }
+    named_key(table).map(|column| vec![column.name.clone()])
+}
+
+/// The column whose name says that it is the key: `id`, `<table>_id`, `id_<table>`.
+pub(super) fn named_key(table: &Table) -> Option<&Column> {
+    let own = Words::of(&table.name);
+    let good = |c: &&Column| keyable(c.ty) && writable(&c.name);
+    let mut columns = table.columns.iter().filter(good);
+    let first = columns.clone().find(|c| Words::of(&c.name).are("id uuid guid pk"));
+    first.filter(|c| Words::of(&c.name).meaning().is_empty()).or_else(|| {
+        columns.find(|c| {
+            let words = Words::of(&c.name);
+            let rest = words.meaning();
+            rest.len() < words.tokens.len() && !rest.is_empty() && names(&rest, &own)
+        })
+    })
+}
+
+/// Whether the words of a column name a table.
+fn names(words: &[&str], table: &Words) -> bool {
+    let meaning = table.meaning();
+    words.len() == meaning.len()
+        && words.iter().all(|w| meaning.iter().any(|m| super::words::same(m, w) || m == w))
+}
+
+impl<'c> Graph<'c> {
+    pub fn new(catalog: &'c Catalog) -> Self {
+        let words: Vec<Words> = catalog.tables.iter().map(|t| Words::of(&t.name)).collect();
+        let keys: Vec<Option<Vec<String>>> = catalog.tables.iter().map(key).collect();
+        let mut graph = Self { catalog, words, links: Vec::new() };
+        graph.links = (0..catalog.tables.len()).map(|n| graph.links_of(n, &keys)).collect();
+        graph
+    }
+
+    pub fn table(&self, number: usize) -> Option<&'c Table> {
+        self.catalog.tables.get(number)
+    }
+
+    fn links_of(&self, number: usize, keys: &[Option<Vec<String>>]) -> Vec<Link> {
+        let Some(table) = self.table(number) else { return Vec::new() };
+        let mut links = Vec::new();
+        for foreign in &table.foreign_keys {
+            let schema = foreign.schema.as_deref().or(table.schema.as_deref());
+            let found = self.catalog.tables.iter().position(|t| {
+                t.name.eq_ignore_ascii_case(&foreign.table)
+                    && (schema.is_none() || t.schema.is_none() || t.schema.as_deref() == schema)
+            });
+            let Some(target) = found else { continue };
+            // SQLite lets the columns be left out; they are then the primary key.
+            let theirs = if foreign.references.iter().any(String::is_empty) {
+                self.table(target).map(|t| t.primary_key.clone()).unwrap_or_default()
+            } else {
+                foreign.references.clone()
+            };
+            let own = foreign.columns.clone();
+            let spelt = own.iter().chain(&theirs).all(|name| writable(name));
+            if own.len() == theirs.len() && spelt {
+                links.push(Link { own, table: target, theirs, declared: true });
+            }
+        }
+        for column in table.columns.iter().filter(|c| writable(&c.name)) {
+            if links.iter().any(|l| l.own.len() == 1 && l.own.contains(&column.name)) {
+                continue;
+            }
+            links.extend(self.by_name(number, table, column, keys));
+        }
+        links
+    }
+
+    /// The table a column's name leads to, when exactly one does.
+    fn by_name(
+        &self,
+        number: usize,
+        table: &Table,
+        column: &Column,
+        keys: &[Option<Vec<String>>],
+    ) -> Option<Link> {
+        let words = Words::of(&column.name);
+        let meaning = words.meaning();
+        if meaning.is_empty() {
+            return None;
+        }
+        let lower = column.name.to_lowercase();
+        let mut found: Option<(u8, usize, &Column)> = None;
+        for (other, target) in self.catalog.tables.iter().enumerate() {
+            let key = match keys.get(other).and_then(Option::as_deref) {
+                Some([key]) => target.column(key),
+                Some(_) => None,
+                None => named_key(target),
+            };
+            let Some(key) = key.filter(|k| alike(k.ty, column.ty)) else { continue };
+            let (their, own_key) =
+                (Words::of(&key.name), key.name == column.name && other == number);
+            let telling = !their.meaning().is_empty();
+            let rank = if own_key {
+                continue;
+            } else if telling && key.name.eq_ignore_ascii_case(&column.name) {
+                // The key of a table called so comes before that of one which shares it.
+                if self.words.get(other).is_some_and(|w| names(&their.meaning(), w)) {
+                    0
+                } else {
+                    2
+                }
+            } else if self.words.get(other).is_some_and(|w| names(&meaning, w)) && other != number {
+                1
+            } else if telling
+                && key.name.len() > 4
+                && lower.ends_with(&format!("_{}", key.name.to_lowercase()))
+            {
+                3
+            } else {
+                continue;
+            };
+            // Two tables that share a key's name: nobody can tell which is meant.
+            match found {
+                Some((known, ..)) if known < rank => {}
+                Some((known, known_table, _)) if known == rank && rank >= 2 => {
+                    let bigger = |n: usize| self.table(n).and_then(|t| t.estimated_rows);
+                    if bigger(other) > bigger(known_table) {
+                        found = Some((rank, other, key));
+                    }
+                }
+                Some((known, ..)) if known == rank => {}
+                _ => found = Some((rank, other, key)),
+            }
+        }
+        // A key of one's own that another table shares leads to the other only when it is the named one.
+        let own_key =
+            keys.get(number).and_then(Option::as_deref) == Some(&[column.name.clone()][..]);
+        let (rank, other, key) = found?;
+        let named_itself = self.words.get(number).is_some_and(|w| names(&meaning, w));
+        if own_key && (rank > 1 || named_itself) || table.primary_key.is_empty() && named_itself {
+            return None;
+        }
+        Some(Link {
+            own: vec![column.name.clone()],
+            table: other,
+            theirs: vec![key.name.clone()],
+            declared: false,
+        })
+    }
+
+    /// Links of one table to another.
+    pub fn between(&self, from: usize, to: usize) -> impl Iterator<Item = &Link> {
+        self.links.get(from).into_iter().flatten().filter(move |link| link.table == to)
+    }
+
+    /// The table whose row is the same thing as ours: our key is its key too.
+    pub fn parent(&self, number: usize) -> Option<&Link> {
+        let own = key(self.table(number)?)?;
+        self.links.get(number)?.iter().find(|link| link.own == own && link.table != number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::tests::support::{INT, TEXT, catalog, table};
+
+    fn graph_links(catalog: &Catalog, name: &str) -> Vec<(String, String)> {
+        let graph = Graph::new(catalog);
+        let at = catalog.tables.iter().position(|t| t.name == name).unwrap();
+        let name = |n: usize| catalog.tables[n].name.clone();
+        graph.links[at].iter().map(|l| (l.own.join("+"), name(l.table))).collect()
+    }
+
+    fn pair(a: &str, b: &str) -> (String, String) {
+        (a.to_owned(), b.to_owned())
+    }
+
+    #[test]
+    fn names_alone_lead_from_table_to_table() {
+        assert_eq!(graph_links(&catalog(), "mediciones"), [pair("paciente", "pacientes")]);
+        let mut other = catalog();
+        other.tables = vec![
+            table("person", &[("person_id", INT), ("gender_concept_id", INT)], "person_id"),
+            table("concept", &[("concept_id", INT), ("concept_name", TEXT)], "concept_id"),
+            table("visit", &[("visit_id", INT), ("person_id", INT), ("note", TEXT)], "visit_id"),
+            table("patient", &[("patient_id", INT)], "patient_id"),
+            table("obs", &[("obs_id", INT), ("PATIENT", INT), ("visit_id", TEXT)], "obs_id"),
+        ];
+        assert_eq!(graph_links(&other, "person"), [pair("gender_concept_id", "concept")]);
+        assert_eq!(graph_links(&other, "visit"), [pair("person_id", "person")]);
+        // The text `visit_id` cannot hold the number that the visit's key is.
+        assert_eq!(graph_links(&other, "obs"), [pair("PATIENT", "patient")]);
+    }
+
+    #[test]
+    fn a_key_is_what_the_database_says_is_one() {
+        let mut one = table("t", &[("id", INT), ("a", TEXT)], "id");
+        assert_eq!(key(&one), Some(vec!["id".to_owned()]));
+        one.primary_key.clear();
+        assert_eq!(key(&one), Some(vec!["id".to_owned()]), "its unique index");
+        one.indexes.clear();
+        assert_eq!(key(&one), None);
+        one.view = true;
+        assert_eq!(key(&one), Some(vec!["id".to_owned()]), "a view declares nothing");
+    }
+}

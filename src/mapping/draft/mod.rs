@@ -1,0 +1,338 @@
+//! A first mapping, proposed from a database's own catalogue and the first rows of its tables.
+//!
+//! [`asks`] says which tables to look into, the caller fetches those rows, [`draft`] writes the document:
+//! every guess with its reason and how sure it is, what is unsure commented out, what is left over listed.
+//! What is written was compiled: whatever the compiler refused is commented out with its words.
+//!
+//! To teach it a word, add it to the vocabulary in [`words`]; to teach it an element, add it to its type in
+//! [`clinical`], [`observation`] or [`people`].
+
+mod children;
+mod clinical;
+mod coded;
+mod entry;
+mod links;
+mod maker;
+mod observation;
+mod people;
+mod recognise;
+mod sample;
+mod settle;
+mod visits;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use sample::Sampled;
+
+use self::entry::{CodeLines, Entry, comment};
+use self::links::{key, named_key};
+use self::maker::Maker;
+use self::recognise::{Found, Recognised, recognise};
+use super::catalog::{Catalog, SqlType, Table};
+use super::plan::{ColumnRef, Predicate, Relation, Select};
+
+/// Most tables that are looked into.
+const MOST_TABLES: usize = 80;
+/// Rows of each that are looked at.
+const ROWS: u32 = 1000;
+/// Most columns of one table that are looked at.
+const MOST_COLUMNS: usize = 120;
+
+/// Rows that a draft wants to look at.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The table's place in the catalogue.
+    pub table: usize,
+    /// The columns, as [`Sampled`] wants them named.
+    pub columns: Vec<String>,
+    /// What to fetch.
+    pub select: Select,
+}
+
+/// A proposed mapping.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// YAML with comments.
+    pub text: String,
+    /// The types that stand in it, each with its table.
+    pub mapped: Vec<(String, String)>,
+    /// Tables recognised that are commented out, with the reason.
+    pub switched_off: Vec<(String, String)>,
+    /// How many tables nothing was made of.
+    pub unrecognised: usize,
+}
+
+/// The rows to look at: of tables that look like resources, and of those that lead to or from them.
+pub fn asks(catalog: &Catalog) -> Vec<Ask> {
+    let all = recognise(catalog);
+    let mut tables: Vec<usize> = all.found.iter().map(|found| found.table).collect();
+    let near: Vec<usize> = tables
+        .iter()
+        .flat_map(|t| all.graph.links.get(*t).into_iter().flatten().map(|link| link.table))
+        .collect();
+    let people = all
+        .patients
+        .into_iter()
+        .chain(all.patients.and_then(|p| all.graph.parent(p)).map(|l| l.table));
+    let people: Vec<usize> = people.collect();
+    let hang = (0..catalog.tables.len())
+        .filter(|n| people.iter().any(|p| all.graph.between(*n, *p).next().is_some()));
+    for table in near.into_iter().chain(hang) {
+        if !tables.contains(&table) {
+            tables.push(table);
+        }
+    }
+    tables.truncate(MOST_TABLES);
+    tables.into_iter().filter_map(|n| Some(ask(catalog, n, catalog.tables.get(n)?))).collect()
+}
+
+fn ask(catalog: &Catalog, number: usize, table: &Table) -> Ask {
+    let held = |ty: SqlType| !matches!(ty, SqlType::Binary | SqlType::Json | SqlType::Other);
+    let secret = |name: &str| super::compile::is_credential(name);
+    let columns =
+        table.columns.iter().filter(|c| held(c.ty) && !secret(&c.name)).take(MOST_COLUMNS);
+    let refs: Vec<ColumnRef> =
+        columns.map(|c| ColumnRef { relation: 0, name: c.name.clone(), ty: c.ty }).collect();
+    let schema =
+        table.schema.clone().filter(|s| Some(s.as_str()) != catalog.default_schema.as_deref());
+    Ask {
+        table: number,
+        columns: refs.iter().map(|c| c.name.clone()).collect(),
+        select: Select {
+            from: Arc::new(Relation::Table { schema, name: table.name.clone() }),
+            joins: Arc::default(),
+            columns: refs.into(),
+            filter: Predicate::Always,
+            order: Vec::new(),
+            after: None,
+            limit: Some(ROWS),
+        },
+    }
+}
+
+/// Writes the draft. `samples` are the rows of [`asks`], by the table's place in the catalogue; a table that
+/// could not be read is simply not there.
+pub fn draft(catalog: &Catalog, samples: &BTreeMap<usize, Sampled>) -> Draft {
+    let all = recognise(catalog);
+    let (mut entries, mut codes) = (Vec::new(), Vec::new());
+    for found in &all.found {
+        let (entry, own) = make(&all, samples, found);
+        entries.push(entry);
+        add_codes(&mut codes, entries.last_mut(), own);
+    }
+    settle::settle(catalog, &mut entries, &mut codes);
+    let others = leftovers(&all, catalog, &entries);
+    let text = settle::text(catalog, &entries, &codes, &others.0);
+    let mapped = entries.iter().filter(|e| e.off.is_none());
+    let off = entries.iter().filter_map(|e| Some((e.table.clone(), e.off.clone()?)));
+    Draft {
+        text,
+        mapped: mapped.map(|e| (e.ty.to_owned(), e.table.clone())).collect(),
+        switched_off: off.collect(),
+        unrecognised: others.1,
+    }
+}
+
+/// Code maps have one name space: a second one of a name gets the table's name behind it.
+fn add_codes(codes: &mut Vec<CodeLines>, entry: Option<&mut Entry>, own: Vec<CodeLines>) {
+    let Some(entry) = entry else { return };
+    for mut map in own {
+        let same = |known: &&CodeLines| {
+            known.name == map.name
+                && known.entries == map.entries
+                && known.otherwise == map.otherwise
+        };
+        if codes.iter().any(|known| same(&known)) {
+            continue;
+        }
+        if codes.iter().any(|known| known.name == map.name) {
+            let table: String =
+                entry.table.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+            let name = format!("{}_{table}", map.name);
+            let (from, to) = (format!("code({})", map.name), format!("code({name})"));
+            for line in entry.parts.iter_mut().flat_map(|p| &mut p.lines) {
+                *line = line.replace(&from, &to);
+            }
+            map.name = name;
+            if codes.iter().any(|known| known.name == map.name) {
+                continue;
+            }
+        }
+        codes.push(map);
+    }
+}
+
+fn make(
+    all: &Recognised<'_>,
+    samples: &BTreeMap<usize, Sampled>,
+    found: &Found,
+) -> (Entry, Vec<CodeLines>) {
+    let mut maker = Maker::new(all, samples, found);
+    let table = all.graph.table(found.table);
+    let (mut filter, mut filtered) = maker.standing(false);
+    maker.make();
+    modified(&mut maker);
+    let same = all.found.iter().filter(|f| f.ty == found.ty).count() > 1;
+    let name = table.map(|t| t.name.clone()).unwrap_or_default();
+    let cases = if found.ty == "Observation" {
+        table.map(observation::cases).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    if !cases.is_empty() {
+        filter.push(("$case.column".to_owned(), "{missing: false}".to_owned()));
+    }
+    let key = table.and_then(key).unwrap_or_default();
+    let off = key.is_empty().then(|| {
+        let column = table.and_then(named_key);
+        let named = column.map_or(String::new(), |c| format!("; '{}' looks like one and is not declared unique and NOT NULL", c.name));
+        format!(
+            "the table has no primary key and no unique index, so its rows cannot be told apart{named}. \
+             Ask for a key, or map a view or a named source"
+        )
+    });
+    if same && off.is_none() {
+        filtered.push_str("; ids begin with the table's name, for several tables give this type");
+    }
+    let rows = table.and_then(|t| t.estimated_rows);
+    let rows = rows.map_or(String::new(), |n| format!(", about {n} rows"));
+    let head = vec![format!(
+        "{} from '{name}'{rows}: {}, {}{filtered}",
+        found.ty,
+        found.sure.word(),
+        found.why
+    )];
+    let left = left(&maker);
+    let entry = Entry {
+        id: id(&name, &key, same, !cases.is_empty(), found.table, all),
+        name,
+        ty: found.ty,
+        table: table.map(|t| t.name.clone()).unwrap_or_default(),
+        schema: table.and_then(|t| maker.schema(t)),
+        filter,
+        joins: std::mem::take(&mut maker.joins),
+        key,
+        cases,
+        parts: std::mem::take(&mut maker.parts),
+        head,
+        left,
+        off: off.or_else(|| {
+            (found.sure == recognise::Sure::Guess).then(|| "a guess; look at it first".to_owned())
+        }),
+    };
+    (entry, maker.codes)
+}
+
+/// `last_updated` from a column that says when a row was changed.
+fn modified(maker: &mut Maker<'_, '_>) {
+    let all = maker.all(words::concept::MODIFIED);
+    let found = all.iter().find_map(|c| {
+        let (leaf, sure, why) = maker.date(c, true)?;
+        let timed = !matches!(c.column.ty, SqlType::Date)
+            && !leaf.contains("| date(")
+            && !leaf.ends_with("| date");
+        timed.then_some((*c, leaf, sure, why))
+    });
+    let Some((col, leaf, sure, why)) = found else { return };
+    maker.mark(&col);
+    let lines = vec![format!("last_updated: {}", entry::quoted(&leaf))];
+    maker.part("last_updated", lines, sure, why);
+    if let Some(part) = maker.parts.last_mut() {
+        part.beside = true;
+    }
+}
+
+fn id(
+    name: &str,
+    key: &[String],
+    several: bool,
+    cases: bool,
+    table: usize,
+    all: &Recognised<'_>,
+) -> String {
+    let column = |c: &String| {
+        let bare = c.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if bare { format!("${c}") } else { format!("${{{c}}}") }
+    };
+    let columns: Vec<String> = key.iter().map(column).collect();
+    let mut prefix: String = fold_name(name);
+    let clash = all
+        .found
+        .iter()
+        .filter(|f| f.table < table)
+        .any(|f| all.graph.table(f.table).is_some_and(|t| fold_name(&t.name) == prefix));
+    if clash {
+        prefix = format!("{prefix}{table}");
+    }
+    match (several, cases) {
+        (_, true) => format!("$case-{}", columns.join("-")),
+        (true, false) => format!("{prefix}-{}", columns.join("-")),
+        (false, false) => columns.join("-"),
+    }
+}
+
+/// A table's name as an id may begin with.
+fn fold_name(name: &str) -> String {
+    let folded = super::fold::fold(name);
+    folded.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(24).collect()
+}
+
+/// Columns nothing was made of, with what was seen of those that hold few values.
+fn left(maker: &Maker<'_, '_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for col in maker.unused() {
+        let few = maker
+            .sample(&col)
+            .map(|s| s.distinct(col.name()).len())
+            .filter(|n| (1..=12).contains(n));
+        let empty = maker.sample(&col).is_some_and(|s| s.cells(col.name()).next().is_none());
+        let seen = match few {
+            _ if empty => ": empty in all rows seen".to_owned(),
+            Some(_) if !maker.links(&col) => format!(": {}", maker.values(&col)),
+            _ => String::new(),
+        };
+        lines.push(format!("  {} {}{seen}", col.leaf(), col.column.declared));
+    }
+    if !lines.is_empty() {
+        lines.insert(0, "Not mapped:".to_owned());
+    }
+    lines
+}
+
+/// The tables nothing was made of, and how many there are.
+fn leftovers(all: &Recognised<'_>, catalog: &Catalog, entries: &[Entry]) -> (Vec<String>, usize) {
+    let mut lines: Vec<String> = all
+        .doubtful
+        .iter()
+        .filter_map(|(n, why)| Some(format!("  {}: {why}", catalog.tables.get(*n)?.name)))
+        .collect();
+    let hangs = |table: &Table| {
+        let each = format!("table: {},", entry::plain(&table.name));
+        entries.iter().any(|e| e.uses(&each) || e.joins.iter().any(|j| j.table == table.name))
+    };
+    let used = |n: usize| {
+        all.entry(n).is_some()
+            || catalog.tables.get(n).is_some_and(&hangs)
+            || all.doubtful.iter().any(|(d, _)| *d == n)
+            || all.found.iter().any(|f| all.graph.parent(f.table).is_some_and(|l| l.table == n))
+    };
+    let mut rest: Vec<&Table> =
+        catalog.tables.iter().enumerate().filter(|(n, _)| !used(*n)).map(|(_, t)| t).collect();
+    rest.sort_by_key(|t| std::cmp::Reverse(t.estimated_rows.unwrap_or(0)));
+    let number = rest.len() + lines.len();
+    let listed = rest.iter().take(200).map(|t| {
+        let rows = t.estimated_rows.map_or(String::new(), |n| format!(", about {n} rows"));
+        format!("  {} ({} columns{rows})", t.name, t.columns.len())
+    });
+    lines.extend(listed);
+    if rest.len() > 200 {
+        lines.push(format!("  and {} more", rest.len() - 200));
+    }
+    let lines = lines.iter().map(|line| comment(line)).collect();
+    (lines, number)
+}

@@ -1,0 +1,282 @@
+//! Elements of people and places: names, sex, dates of birth, numbers, contacts, addresses; in the
+//! table's own columns or in tables that hang off it.
+
+use super::coded::sexes;
+use super::entry::{CodeLines, quoted};
+use super::maker::{Col, Maker};
+use super::recognise::Sure;
+use super::words::{Words, concept};
+use crate::mapping::catalog::SqlType;
+
+/// A member of an object in a list, as YAML.
+pub(super) fn member(name: &str, leaf: &str) -> String {
+    format!("{name}: {}", quoted(leaf))
+}
+
+impl<'c> Maker<'_, 'c> {
+    /// `name` from columns of its own.
+    pub fn human_name(&mut self) -> bool {
+        let mut seen = Vec::new();
+        let mut take = |maker: &mut Self, rule| {
+            let col = maker.take_if(rule, |c| is_text(c.column.ty))?;
+            seen.push(col.name().to_owned());
+            Some(col)
+        };
+        let second = take(self, concept::FAMILY_2);
+        let family = take(self, concept::FAMILY);
+        let middle = take(self, concept::MIDDLE);
+        let given = take(self, concept::GIVEN);
+        let full =
+            if family.is_none() && given.is_none() { take(self, concept::FULL_NAME) } else { None };
+        if family.is_none() && given.is_none() && full.is_none() {
+            return false;
+        }
+        let (title, suffix) = (take(self, concept::TITLE), take(self, concept::SUFFIX));
+        let mut members = Vec::new();
+        members.extend(full.as_ref().map(|c| member("text", &c.leaf())));
+        match (&family, &second) {
+            (Some(a), Some(b)) => {
+                members.push(member("family", &format!("{}, {} | join(' ')", a.leaf(), b.leaf())))
+            }
+            (Some(a), None) | (None, Some(a)) => members.push(member("family", &a.leaf())),
+            (None, None) => {}
+        }
+        let given: Vec<String> =
+            given.iter().chain(&middle).map(|c| quoted(&self.split(c))).collect();
+        if !given.is_empty() {
+            members.push(format!("given: [{}]", given.join(", ")));
+        }
+        members.extend(title.as_ref().map(|c| format!("prefix: [{}]", quoted(&c.leaf()))));
+        members.extend(suffix.as_ref().map(|c| format!("suffix: [{}]", quoted(&c.leaf()))));
+        let lines = vec!["name:".to_owned(), format!("  - {{{}}}", members.join(", "))];
+        self.part("name", lines, Sure::Likely, format!("by the names {}", seen.join(", ")));
+        true
+    }
+
+    /// A given name, split at blanks where some cells have them.
+    fn split(&self, col: &Col<'_>) -> String {
+        let blanks = self.sample(col).and_then(|s| s.percent(col.name(), |c| c.contains(' ')));
+        if blanks.is_some_and(|p| p > 0) {
+            format!("{} | split(' ')", col.leaf())
+        } else {
+            col.leaf()
+        }
+    }
+
+    /// The column of the sex: one whose values are all known, be they another table's keys.
+    fn sex(&self) -> Option<Col<'c>> {
+        let all = self.any(concept::SEX);
+        let known = |c: &&Col<'c>| {
+            let values = self.sample(c).map(|s| s.distinct(c.name())).unwrap_or_default();
+            let texts: Vec<&str> = values.iter().map(|(v, _)| *v).collect();
+            !texts.is_empty() && sexes(&texts).is_some()
+        };
+        let own = |c: &&Col<'c>| !self.links(c);
+        let known = all.iter().filter(own).find(known).or_else(|| all.iter().find(known));
+        known.or_else(|| all.iter().find(own)).copied()
+    }
+
+    pub fn gender(&mut self) {
+        let Some(col) = self.sex() else { return };
+        self.mark(&col);
+        let values = self.sample(&col).map(|s| s.distinct(col.name())).unwrap_or_default();
+        let texts: Vec<&str> = values.iter().map(|(v, _)| *v).collect();
+        let leaf = format!("{} | code(sex)", col.leaf());
+        let (entries, sure, why) = match sexes(&texts) {
+            Some(entries) if !entries.is_empty() => {
+                let sure = if texts.iter().any(|t| matches!(*t, "1" | "2")) {
+                    Sure::Likely
+                } else {
+                    Sure::Sure
+                };
+                (entries, sure, format!("'{}' by its name; {}", col.name(), self.values(&col)))
+            }
+            _ => {
+                let usual = [("M", "male"), ("F", "female")];
+                let entries = usual.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
+                let why = format!(
+                    "'{}' by its name; its values are not all known: {}",
+                    col.name(),
+                    self.values(&col)
+                );
+                (entries, Sure::Likely, why)
+            }
+        };
+        let code = CodeLines {
+            name: "sex".to_owned(),
+            entries,
+            otherwise: Some("unknown"),
+            missing: None,
+            why: why.clone(),
+        };
+        self.codes.push(code);
+        self.leaf("gender", &leaf, sure, why);
+    }
+
+    /// `birthDate` and the like: a date without time.
+    pub fn day(&mut self, element: &'static str, rule: &str) {
+        let candidates = self.all(rule);
+        let Some((col, (leaf, sure, why))) =
+            candidates.iter().find_map(|c| Some((c, self.date(c, false)?)))
+        else {
+            return;
+        };
+        self.mark(col);
+        self.leaf(element, &leaf, sure, why);
+    }
+
+    /// `deceasedDateTime` from a date, else `deceasedBoolean` from a flag.
+    pub fn deceased(&mut self) {
+        for col in self.all(concept::DEATH) {
+            if let Some((leaf, sure, why)) = self.date(&col, true) {
+                self.mark(&col);
+                self.leaf("deceasedDateTime", &leaf, sure, why);
+                return;
+            }
+            if let Some(pipe) = self.boolean(&col) {
+                self.mark(&col);
+                let why = format!("'{}' by its name; {}", col.name(), self.values(&col));
+                self.leaf("deceasedBoolean", &pipe, Sure::Likely, why);
+                return;
+            }
+        }
+    }
+
+    /// A leaf that reads a flag.
+    pub fn boolean(&self, col: &Col<'_>) -> Option<String> {
+        if col.column.ty == SqlType::Boolean {
+            return Some(col.leaf());
+        }
+        let (yes, no) = self.sample(col)?.flag(col.name())?;
+        Some(format!("{} | bool('{yes}', '{no}')", col.leaf()))
+    }
+
+    pub fn active(&mut self) {
+        let all = self.all(concept::ACTIVE);
+        let Some((col, pipe)) = all.iter().find_map(|c| Some((*c, self.boolean(c)?))) else {
+            return;
+        };
+        self.mark(&col);
+        let why = format!("'{}' by its name; {}", col.name(), self.values(&col));
+        self.leaf("active", &pipe, Sure::Likely, why);
+    }
+
+    /// `identifier` from columns of its own, each with a label until somebody names its system.
+    pub fn identifiers(&mut self) -> bool {
+        use concept::{IDENTIFIER, INSURANCE_NO, NATIONAL, PASSPORT, RECORD_NO};
+        let (mut lines, mut seen) = (vec!["identifier:".to_owned()], Vec::new());
+        for rule in [RECORD_NO, NATIONAL, PASSPORT, INSURANCE_NO, IDENTIFIER] {
+            let held = |c: &Col<'c>| {
+                is_text(c.column.ty) || matches!(c.column.ty, SqlType::Integer { .. })
+            };
+            let Some(col) = self.take_if(rule, held) else { continue };
+            let text = col.words().tokens.join(" ").to_uppercase();
+            lines.push(format!(
+                "  - {{type: {{text: {}}}, value: {}}}",
+                quoted(&text),
+                quoted(&col.leaf())
+            ));
+            seen.push(col.name().to_owned());
+        }
+        if seen.is_empty() {
+            return false;
+        }
+        let why = format!(
+            "by the names {}; give each its `system:`, a URI of the hospital's or the country's",
+            seen.join(", ")
+        );
+        self.part("identifier", lines, Sure::Likely, why);
+        true
+    }
+
+    /// `telecom` from columns of its own.
+    pub fn telecoms(&mut self) -> bool {
+        use concept::{EMAIL, FAX, MOBILE, PHONE};
+        let (mut lines, mut seen) = (vec!["telecom:".to_owned()], Vec::new());
+        for (rule, is) in [
+            (MOBILE, "system: phone, use: mobile"),
+            (PHONE, "system: phone"),
+            (EMAIL, "system: email"),
+            (FAX, "system: fax"),
+        ] {
+            let Some(col) = self.take_if(rule, |c| {
+                is_text(c.column.ty) || matches!(c.column.ty, SqlType::Integer { .. })
+            }) else {
+                continue;
+            };
+            lines.push(format!("  - {{{is}, value: {}}}", quoted(&col.leaf())));
+            seen.push(col.name().to_owned());
+        }
+        if seen.is_empty() {
+            return false;
+        }
+        self.part("telecom", lines, Sure::Likely, format!("by the names {}", seen.join(", ")));
+        true
+    }
+
+    /// The members of an address; empty when no column is one.
+    fn address_members(&mut self) -> (Vec<String>, Vec<String>) {
+        let (mut members, mut seen) = (Vec::new(), Vec::new());
+        let mut line = Vec::new();
+        let text = |c: &Col<'c>| is_text(c.column.ty);
+        if let Some(col) = self.take_if(concept::STREET, text) {
+            line.push(col);
+            line.extend(self.take_if("address+2 line+2 addr+2 street+2 complemento", text));
+        }
+        if let Some(first) = line.first() {
+            let number = self.take_if(concept::STREET_NO, |_| true);
+            let leaf = match number {
+                Some(number) => format!("{}, {} | join(' ')", first.leaf(), number.leaf()),
+                None => first.leaf(),
+            };
+            let more = line.iter().skip(1).map(|c| quoted(&c.leaf()));
+            let all: Vec<String> = std::iter::once(quoted(&leaf)).chain(more).collect();
+            members.push(format!("line: [{}]", all.join(", ")));
+            seen.extend(line.iter().map(|c| c.name().to_owned()));
+        }
+        for (name, rule) in [
+            ("city", concept::CITY),
+            ("district", concept::DISTRICT),
+            ("state", concept::STATE),
+            ("postalCode", concept::POSTAL),
+            ("country", concept::COUNTRY),
+        ] {
+            let held = |c: &Col<'c>| {
+                is_text(c.column.ty)
+                    || (name == "postalCode" && matches!(c.column.ty, SqlType::Integer { .. }))
+            };
+            let fit = |c: &Col<'c>| held(c) && !c.words().are("birth source concept phone mail");
+            if let Some(col) = self.take_if(rule, fit) {
+                members.push(member(name, &col.leaf()));
+                seen.push(col.name().to_owned());
+            }
+        }
+        (members, seen)
+    }
+
+    /// `address` from columns of its own. One city alone is not much of an address, but it is one.
+    pub fn address(&mut self, list: bool) -> bool {
+        let (members, seen) = self.address_members();
+        if members.is_empty() {
+            return false;
+        }
+        let item = format!("{{{}}}", members.join(", "));
+        let lines = if list {
+            vec!["address:".to_owned(), format!("  - {item}")]
+        } else {
+            vec![format!("address: {item}")]
+        };
+        self.part("address", lines, Sure::Likely, format!("by the names {}", seen.join(", ")));
+        true
+    }
+}
+
+/// Whether a column holds texts people read.
+pub(super) const fn is_text(ty: SqlType) -> bool {
+    matches!(ty, SqlType::Text | SqlType::Char | SqlType::Any | SqlType::Enum)
+}
+
+/// Whether a name is only about where its values come from.
+pub(super) fn is_source(name: &str) -> bool {
+    Words::of(name).are("source")
+}

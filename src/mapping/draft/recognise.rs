@@ -1,0 +1,236 @@
+//! Which tables are resources, by their names and by their shape.
+
+use super::links::Graph;
+use super::words::{ATTACHED, CLINICAL, PEOPLE, TYPES, VITALS, Words, concept};
+use crate::mapping::catalog::{SqlType, Table};
+
+/// How much a guess may be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sure {
+    /// Commented out: somebody must look first.
+    Guess,
+    /// Probably right.
+    Likely,
+    /// The schema says so.
+    Sure,
+}
+
+impl Sure {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Guess => "a guess",
+            Self::Likely => "likely",
+            Self::Sure => "sure",
+        }
+    }
+}
+
+/// A table that is resources of a type.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Its place in the catalogue.
+    pub table: usize,
+    pub ty: &'static str,
+    pub sure: Sure,
+    pub why: String,
+}
+
+/// Everything a catalogue was understood to be.
+pub(super) struct Recognised<'c> {
+    pub graph: Graph<'c>,
+    pub found: Vec<Found>,
+    /// The table of patients.
+    pub patients: Option<usize>,
+    /// Tables that look like something and are nothing yet, with the reason.
+    pub doubtful: Vec<(usize, String)>,
+}
+
+/// The type a table's name speaks of.
+fn type_of(words: &Words) -> Option<&'static str> {
+    if words.are(ATTACHED) && !words.are("imaging+study drug+order diagnostic+report") {
+        return None;
+    }
+    let mut named: Vec<&'static str> = Vec::new();
+    for (ty, rule) in TYPES {
+        if words.are(rule) && !named.contains(&ty) {
+            named.push(ty);
+        }
+    }
+    let context = |ty: &&&str| matches!(**ty, "Patient" | "Encounter");
+    let telling: Vec<&&str> = named.iter().filter(|ty| !context(ty)).collect();
+    match (telling.as_slice(), named.as_slice()) {
+        // `encounter_provider`, `patient_device`: a table that only links the two.
+        ([one], [_, _, ..]) if matches!(**one, "Practitioner" | "Location" | "Organization") => {
+            None
+        }
+        ([first, ..], _) => Some(first),
+        ([], [first, ..]) => Some(first),
+        ([], []) => None,
+    }
+}
+
+fn columns(table: &Table, rule: &str) -> usize {
+    table.columns.iter().filter(|c| Words::of(&c.name).are(rule)).count()
+}
+
+/// How many things that people have stand in a table.
+fn personal(table: &Table) -> usize {
+    use concept::{BIRTH, FAMILY, FULL_NAME, GIVEN, NATIONAL, RECORD_NO, SEX};
+    [BIRTH, SEX, NATIONAL, RECORD_NO].into_iter().filter(|rule| columns(table, rule) > 0).count()
+        + usize::from([FAMILY, GIVEN, FULL_NAME].into_iter().any(|rule| columns(table, rule) > 0))
+}
+
+pub(super) fn recognise(catalog: &crate::mapping::catalog::Catalog) -> Recognised<'_> {
+    let graph = Graph::new(catalog);
+    let patients = patients(&graph);
+    let person = patients.as_ref().and_then(|p| graph.parent(p.table)).map(|link| link.table);
+    let mut all = Recognised { graph, found: Vec::new(), patients: None, doubtful: Vec::new() };
+    all.patients = patients.as_ref().map(|p| p.table);
+    all.found.extend(patients);
+    for (number, table) in catalog.tables.iter().enumerate() {
+        if all.patients == Some(number) || person == Some(number) || !has_columns(table) {
+            continue;
+        }
+        let named = all.graph.words.get(number).and_then(type_of);
+        match named {
+            Some("Patient") => {
+                let why = "it is named like patients; another table was taken for them".to_owned();
+                all.doubtful.push((number, why));
+            }
+            Some(ty) => by_name(&mut all, number, table, ty),
+            None => by_shape(&mut all, number, table),
+        }
+    }
+    let order = |ty: &str| match ty {
+        "Patient" => 0,
+        "Practitioner" => 1,
+        "Organization" => 2,
+        "Location" => 3,
+        "Encounter" => 4,
+        _ => 5,
+    };
+    all.found.sort_by_key(|found| (order(found.ty), found.ty, found.table));
+    all
+}
+
+fn has_columns(table: &Table) -> bool {
+    !table.columns.is_empty()
+}
+
+/// The table of patients: by name, else the one that holds people.
+fn patients(graph: &Graph<'_>) -> Option<Found> {
+    let tables = graph.catalog.tables.iter().enumerate();
+    let attached = |n: usize| graph.words.get(n).is_some_and(|w| w.are(ATTACHED));
+    let is = |n: usize, rule: &str| graph.words.get(n).is_some_and(|w| w.are(rule));
+    let rule = TYPES.iter().find(|(ty, _)| *ty == "Patient").map_or("", |(_, rule)| rule);
+    let others = |n: usize| graph.words.get(n).and_then(type_of).is_some_and(|ty| ty != "Patient");
+    let pointed = |n: usize| graph.links.iter().flatten().filter(|link| link.table == n).count();
+    let mut best: Option<(usize, usize, Sure, &str)> = None;
+    for (number, table) in tables {
+        if attached(number) || others(number) || table.columns.is_empty() {
+            continue;
+        }
+        let (traits, via) = (personal(table), graph.parent(number).map(|l| l.table));
+        let inherited = via.and_then(|n| graph.table(n)).map_or(0, personal);
+        let (score, sure, why) = if is(number, rule) {
+            (100 + 10 * (traits + inherited), Sure::Sure, "by its name")
+        } else if is(number, PEOPLE) && traits + pointed(number) > 1 {
+            (
+                50 + 10 * traits,
+                Sure::Likely,
+                "by its name: people, and nothing else is named patients",
+            )
+        } else if traits >= 3 && columns(table, concept::BIRTH) > 0 {
+            (10 * traits, Sure::Likely, "by its columns: names, sex, a date of birth")
+        } else {
+            continue;
+        };
+        let score = score + pointed(number).min(9);
+        if best.is_none_or(|(known, ..)| known < score) {
+            best = Some((score, number, sure, why));
+        }
+    }
+    best.map(|(_, table, sure, why)| Found { table, ty: "Patient", sure, why: why.to_owned() })
+}
+
+impl Recognised<'_> {
+    /// Whether a table leads to the patients, itself or through the table it shares its key with.
+    pub fn of_patients(&self, table: usize) -> bool {
+        let Some(patients) = self.patients else { return false };
+        let people: Vec<usize> =
+            self.graph.parent(patients).map(|l| l.table).into_iter().chain([patients]).collect();
+        let leads = |n: usize| people.iter().any(|p| self.graph.between(n, *p).next().is_some());
+        leads(table) || self.graph.parent(table).is_some_and(|link| leads(link.table))
+    }
+
+    /// Whether a table is one of the entries.
+    pub fn entry(&self, table: usize) -> Option<&Found> {
+        self.found.iter().find(|found| found.table == table)
+    }
+}
+
+fn by_name(all: &mut Recognised<'_>, number: usize, table: &Table, ty: &'static str) {
+    if CLINICAL.contains(&ty) && !all.of_patients(number) {
+        let why = format!("it is named like {ty}, and nothing in it leads to a patient");
+        all.doubtful.push((number, why));
+        return;
+    }
+    if ty == "Practitioner" && personal(table) == 0 && all.graph.parent(number).is_none() {
+        let people = all
+            .graph
+            .links
+            .get(number)
+            .into_iter()
+            .flatten()
+            .any(|link| all.graph.words.get(link.table).is_some_and(|w| w.are(PEOPLE)));
+        if !people {
+            all.doubtful.push((number, "it is named like staff and holds no names".to_owned()));
+            return;
+        }
+    }
+    if ty == "Observation" && vitals(table).len() >= 2 {
+        let why = "by its name and its columns: one row is several measurements".to_owned();
+        all.found.push(Found { table: number, ty, sure: Sure::Likely, why });
+        return;
+    }
+    all.found.push(Found { table: number, ty, sure: Sure::Likely, why: "by its name".to_owned() });
+}
+
+fn by_shape(all: &mut Recognised<'_>, number: usize, table: &Table) {
+    let attached = all.graph.words.get(number).is_some_and(|w| w.are(ATTACHED));
+    if attached || !all.of_patients(number) {
+        return;
+    }
+    let has = |rule| columns(table, rule) > 0;
+    let (ty, why) = if vitals(table).len() >= 2 {
+        ("Observation", "by its columns: one row is several measurements of a patient")
+    } else if has(concept::VALUE) && (has(concept::UNIT) || has(concept::CODE)) {
+        ("Observation", "by its columns: a value and what it is of a patient")
+    } else if has(concept::DOSE) {
+        ("MedicationRequest", "by its columns: a dosage for a patient")
+    } else {
+        return;
+    };
+    all.found.push(Found { table: number, ty, sure: Sure::Guess, why: why.to_owned() });
+}
+
+/// The columns of a wide row of measurements: the column's place and which vital sign it is.
+pub(super) fn vitals(table: &Table) -> Vec<(usize, usize)> {
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    for (place, column) in table.columns.iter().enumerate() {
+        let holds = matches!(
+            column.ty,
+            SqlType::Integer { .. }
+                | SqlType::Decimal
+                | SqlType::Float
+                | SqlType::Text
+                | SqlType::Any
+        );
+        let words = Words::of(&column.name);
+        let vital = VITALS.iter().position(|(rule, ..)| words.are(rule));
+        if let Some(vital) = vital.filter(|v| holds && !found.iter().any(|(_, known)| known == v)) {
+            found.push((place, vital));
+        }
+    }
+    found
+}

@@ -1,0 +1,90 @@
+//! Encounters.
+
+use super::clinical::When;
+use super::coded::Shape;
+use super::entry::{CodeLines, quoted};
+use super::maker::Maker;
+use super::recognise::Sure;
+use super::words::concept;
+
+/// What stays a code's name where the class of an encounter is told in words.
+const CLASSES: [(&str, &str); 5] = [
+    (
+        "inpatient hospitalizado internado ingreso stationar hospitalizacion imp internacao hospitalise",
+        "IMP",
+    ),
+    ("emergency urgencia urgentcare urgent notfall emer urgence er", "EMER"),
+    (
+        "outpatient ambulatory ambulatorio ambulant wellness amb externo opd ambulatoire consulta",
+        "AMB",
+    ),
+    ("home domicilio domiciliaria", "HH"),
+    ("virtual telemedicina tele", "VR"),
+];
+
+impl Maker<'_, '_> {
+    pub fn encounter(&mut self) {
+        self.status("finished");
+        self.class();
+        self.subject("subject");
+        self.whens(&When { moment: "period", period: Some("period") });
+        if let Some(part) =
+            self.parts.iter_mut().find(|p| p.element == "period" && p.lines.len() == 1)
+            && let Some(leaf) =
+                part.lines.first().and_then(|l| l.strip_prefix("period: \"")).map(str::to_owned)
+        {
+            part.lines = vec![format!("period: {{start: \"{leaf}}}")];
+        }
+        self.refer("participant", "Practitioner", Shape::In("individual"));
+        self.refer("serviceProvider", "Organization", Shape::One);
+        self.refer("location", "Location", Shape::In("location"));
+        if let Some(coding) =
+            self.coding("code cod codigo", "description descripcion type tipo bezeichnung text")
+        {
+            self.concept("type", &coding, true);
+        }
+        self.reason("reasonCode");
+    }
+
+    fn class(&mut self) {
+        let system = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+        let all = self.all(&format!("{} {}", concept::CLASS, concept::KIND));
+        for col in all {
+            let Some(sample) = self.sample(&col) else { continue };
+            let class = |value: &str| {
+                let words = super::words::Words::of(value);
+                CLASSES.iter().find(|(rule, _)| words.are(rule)).map(|(_, code)| (*code).to_owned())
+            };
+            let values = sample.distinct(col.name());
+            let entries: Vec<(String, String)> =
+                values.iter().filter_map(|(v, _)| Some(((*v).to_owned(), class(v)?))).collect();
+            if entries.is_empty() || entries.len() > 30 {
+                continue;
+            }
+            self.mark(&col);
+            let why = format!("'{}' by its values; {}", col.name(), self.values(&col));
+            let (otherwise, missing) = (Some("AMB"), Some("AMB"));
+            self.codes.push(CodeLines {
+                name: "class".to_owned(),
+                entries,
+                otherwise,
+                missing,
+                why: why.clone(),
+            });
+            let lines = vec![format!(
+                "class: {{system: {}, code: {}}}",
+                quoted(system),
+                quoted(&format!("{} | code(class)", col.leaf()))
+            )];
+            self.part("class", lines, Sure::Likely, why);
+            return;
+        }
+        let why = "FHIR demands it and no column tells it; AMB is ambulatory, IMP inpatient, EMER emergency";
+        self.part(
+            "class",
+            vec![format!("class: {{system: {}, code: AMB}}", quoted(system))],
+            Sure::Likely,
+            why,
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! What became of each element over some rows, in numbers alone: whoever may not see a patient may see
+//! this. No value leaves this module.
+
+use serde::Serialize;
+
+use super::compiled::PlannedSource;
+use super::lens::Reading;
+use super::rows::Rows;
+use super::tree::{Branch, Condition, EachRows, Source, Tree};
+use super::{RenderReport, Shown};
+
+/// What became of the rows of one source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Rows looked at.
+    pub rows: usize,
+    /// Rows whose resource could be written.
+    pub written: usize,
+    /// Rows left out, by the path of the element they lack.
+    pub left_out: Vec<(String, u32)>,
+    /// Each element that comes from columns.
+    pub elements: Vec<ElementTally>,
+}
+
+/// What became of one element.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ElementTally {
+    /// Its path, such as `Patient.name.family`.
+    pub path: String,
+    /// The columns it is made of.
+    pub columns: Vec<String>,
+    /// Rows that gave a value.
+    pub filled: usize,
+    /// Rows that gave nothing: NULL, blank, a condition that does not hold.
+    pub empty: usize,
+    /// Rows whose cells do not fit what the mapping says they are.
+    pub bad: usize,
+}
+
+impl PlannedSource {
+    /// Counts what became of each element.
+    pub fn tally(&self, rows: &Rows, children: &[Rows]) -> Tally {
+        let page = self.page(rows, children);
+        let (mut report, mut scratch, mut written) = (RenderReport::default(), Vec::new(), 0);
+        for row in 0..page.len() {
+            scratch.clear();
+            let outcome = page.write(row, &Shown::All, &mut scratch, &mut report);
+            written += usize::from(matches!(outcome, Some(super::RowOutcome::Written { .. })));
+        }
+        let mut walk =
+            Walk { source: self.source(), reading: self.reading(), children, elements: Vec::new() };
+        let all = vec![true; rows.len()];
+        for member in &walk.source.root.members {
+            walk.tree(&member.value, rows, &all);
+        }
+        Tally {
+            rows: rows.len(),
+            written,
+            left_out: report.rows_left_out().map(|(path, n)| (path.to_owned(), n)).collect(),
+            elements: walk.elements,
+        }
+    }
+}
+
+struct Walk<'s> {
+    source: &'s Source,
+    reading: &'s Reading,
+    children: &'s [Rows],
+    elements: Vec<ElementTally>,
+}
+
+impl<'s> Walk<'s> {
+    fn tree(&mut self, tree: &'s Tree, rows: &Rows, counted: &[bool]) {
+        match tree {
+            Tree::Const(_) => {}
+            Tree::List(items) => items.iter().for_each(|item| self.tree(item, rows, counted)),
+            Tree::Object(object) => {
+                let held: Vec<bool> = counted
+                    .iter()
+                    .enumerate()
+                    .map(|(at, counted)| *counted && self.holds(&object.when, rows, at))
+                    .collect();
+                for member in &object.members {
+                    self.tree(&member.value, rows, &held);
+                }
+            }
+            Tree::Case(branches) => self.case(branches, rows, counted),
+            Tree::Each(each) => match &each.rows {
+                EachRows::Child(number) => {
+                    if let Some(rows) = self.children.get(*number) {
+                        self.tree(&each.item, rows, &vec![true; rows.len()]);
+                    }
+                }
+                EachRows::Parts { lens, separator } => {
+                    let mut parts = Rows::new(1);
+                    for (row, _) in rows.iter().zip(counted).filter(|(_, counted)| **counted) {
+                        let text = lens.read(row).ok().flatten().unwrap_or_default();
+                        let own = text.split(separator.as_str()).map(str::trim);
+                        for part in own.filter(|part| !part.is_empty()) {
+                            let _full = parts.push(Some(part)).is_err();
+                        }
+                    }
+                    self.tree(&each.item, &parts, &vec![true; parts.len()]);
+                }
+            },
+            Tree::Leaf(leaf) => {
+                let path = self.source.paths.get(leaf.path).cloned().unwrap_or_default();
+                let columns =
+                    leaf.lens.slots().iter().map(|slot| slot.column.name.clone()).collect();
+                let mut tally = ElementTally { path, columns, ..ElementTally::default() };
+                for (row, counted) in rows.iter().zip(counted) {
+                    match leaf.lens.read(row) {
+                        _ if !counted => tally.empty += 1,
+                        Ok(Some(_)) => tally.filled += 1,
+                        Ok(None) => tally.empty += 1,
+                        Err(_) => tally.bad += 1,
+                    }
+                }
+                self.elements.push(tally);
+            }
+        }
+    }
+
+    /// Each branch over the rows that take it.
+    fn case(&mut self, branches: &'s [Branch], rows: &Rows, counted: &[bool]) {
+        let mut left = counted.to_vec();
+        for branch in branches {
+            let taken: Vec<bool> = left
+                .iter()
+                .enumerate()
+                .map(|(at, left)| *left && self.holds(&branch.when, rows, at))
+                .collect();
+            for (left, taken) in left.iter_mut().zip(&taken) {
+                *left &= !taken;
+            }
+            if let Some(tree) = &branch.tree {
+                self.tree(tree, rows, &taken);
+            }
+        }
+    }
+
+    fn holds(&self, conditions: &[Condition], rows: &Rows, at: usize) -> bool {
+        let Some(row) = rows.row(at) else { return false };
+        conditions.iter().all(|condition| condition.holds(self.reading, row))
+    }
+}

@@ -1,0 +1,31 @@
+//! A database that no longer has what the mapping needs: which part of the mapping it is.
+
+use super::fault::RecordsFault;
+use crate::auth::FhirRead;
+use crate::base::{Fault as _, FaultKind};
+use crate::store::{self, StoreFault};
+use crate::tenant::{ActiveMapping, Session};
+
+impl Session<FhirRead> {
+    /// Finds out what a refused statement lacked, and has the operators told. The database answered, so its
+    /// breaker hears nothing of it. What was found counts for a while: a broken mapping's requests must not
+    /// each read the whole catalogue.
+    pub(super) async fn refused(&self, mapping: &ActiveMapping, fault: StoreFault) -> RecordsFault {
+        if !matches!(fault, StoreFault::Database(_)) || fault.kind() != FaultKind::Mapping {
+            return fault.into();
+        }
+        self.suspect();
+        let find = async {
+            let mut lease = self.lease().await.ok()?;
+            let live = store::introspect(&mut lease, self.deadline()).await.ok()?;
+            let drift = mapping.compiled.drift(None, &live).into_iter().filter(|d| d.breaks);
+            Some(drift.flat_map(|d| d.paths).collect::<Vec<_>>())
+        };
+        match mapping.lost.get_or_find(find).await {
+            Some(paths) if !paths.is_empty() => {
+                RecordsFault::Drifted(paths.iter().take(8).cloned().collect())
+            }
+            _ => fault.into(),
+        }
+    }
+}
