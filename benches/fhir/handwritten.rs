@@ -239,7 +239,7 @@ async fn observations(
 ) -> Result<Json<Bundle<Value>>, StatusCode> {
     let text = |name: &str| asked.get(name).cloned().unwrap_or_default();
     let sql = "SELECT id, patient_id, loinc, label, result::text, unit, status, \
-               to_char(taken_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM observations \
+               to_char(taken_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"+00:00\"') FROM observations \
                WHERE loinc = $1 AND taken_at >= $2::timestamptz ORDER BY id LIMIT 51";
     let date = format!("{}T00:00:00Z", text("date"));
     let rows =
