@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 use wardgate::base::TenantId;
 use wardgate::registry::{
-    Actor, ActorKind, Claim, NewOperation, OperationState, Origin, Registry, Settled,
+    Actor, ActorKind, Claim, EventFilter, NewOperation, OperationState, Origin, Registry, Settled,
 };
 
 use crate::control_bed::Bed;
@@ -106,7 +106,7 @@ async fn an_old_claim_writes_nothing(registry: &Registry) {
     assert!(frozen.frozen);
     let only = Claim { only: Some(made.id) };
     assert!(registry.claim_operation("heir", only, LONG).await.unwrap().is_none());
-    let events = registry.list_events(&Default::default(), 50).await.unwrap();
+    let events = registry.list_events(&EventFilter::default(), 50).await.unwrap();
     for action in ["operation.order", "operation.retry", "operation.freeze"] {
         let written = events
             .iter()
