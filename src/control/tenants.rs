@@ -11,6 +11,7 @@ use crate::registry::{
     self, Amendment, Beginnings, Connection, Ownership, Placement, RegistryFault, StoredLimits,
     TenantBinding, TenantState,
 };
+use crate::tenant::{vouched, vouches};
 
 /// A tenant to be registered.
 #[derive(Deserialize, ToSchema)]
@@ -111,13 +112,14 @@ impl Control {
         if new.identities.is_empty() {
             return Err(ControlFault::Invalid("a tenant needs at least one identity".into()));
         }
+        let id = TenantId::random();
         // All that can be refused without asking anybody is refused before a database is connected to.
-        let (bindings, limits) = (self.bindings(&new.identities)?, new.limits.as_ref().map(stored));
+        let bindings = self.bindings(id, &new.identities)?;
+        let limits = new.limits.as_ref().map(stored);
         limits.as_ref().map_or(Ok(()), StoredLimits::check)?;
         if self.0.registry.tenant_by_name(&name).await?.is_some() {
             return Err(ControlFault::Conflict("a tenant of that name exists already"));
         }
-        let id = TenantId::random();
         let (mut connection, mut active) = (None, false);
         if let Some(input) = &new.connection {
             let prepared = self.prepare(caller, input, None).await?;
@@ -150,8 +152,9 @@ impl Control {
         if display_name.is_none() && identities.is_none() && limits.is_none() {
             return Err(ControlFault::Invalid("nothing was asked to be changed".into()));
         }
-        let bindings = identities.as_deref().map(|all| self.bindings(all)).transpose()?;
         let tenant = self.find(named).await?;
+        let bindings =
+            identities.as_deref().map(|all| self.bindings(tenant.id, all)).transpose()?;
         let limits = limits.as_ref().map(stored);
         let amendment = Amendment { display_name, limits, bindings };
         let (registry, origin) = (&self.0.registry, caller.origin());
@@ -222,6 +225,11 @@ impl Control {
             Some(connection) => Some(self.connection_view(connection).await),
         };
         let mut view = bare(config.tenant);
+        let good = |b: &TenantBinding| {
+            vouches(&self.0.keyring, tenant, (&b.issuer, &b.claim_value, &b.azp), &b.mark)
+        };
+        // Served through its other bindings, if it has any.
+        view.damaged = (!config.bindings.iter().all(good)).then(|| "binding".to_owned());
         view.identities = config.bindings.into_iter().map(identity).collect();
         view.connection = connection;
         view.mapping.active = config.mapping.and_then(|m| u32::try_from(m.version).ok());
@@ -303,8 +311,13 @@ fn unreadable(listed: &registry::Listed) -> TenantView {
 
 impl Control {
     /// What tokens could match: a binding of another form would be one that looks right and admits nobody.
-    fn bindings(&self, identities: &[IdentityView]) -> Result<Vec<TenantBinding>, ControlFault> {
-        identities.iter().map(|identity| self.binding(identity)).collect()
+    fn bindings(
+        &self,
+        tenant: TenantId,
+        identities: &[IdentityView],
+    ) -> Result<Vec<TenantBinding>, ControlFault> {
+        let vouched = |binding| vouched(&self.0.keyring, tenant, binding);
+        identities.iter().map(|identity| self.binding(identity).map(vouched)).collect()
     }
 
     fn binding(&self, identity: &IdentityView) -> Result<TenantBinding, ControlFault> {
@@ -337,6 +350,7 @@ impl Control {
             issuer: identity.issuer.clone(),
             claim_value: identity.claim_value.clone().unwrap_or_default(),
             azp: identity.azp.clone(),
+            mark: String::new(),
         };
         binding.check()?;
         Ok(binding)

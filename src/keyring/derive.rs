@@ -24,6 +24,8 @@ pub enum Purpose {
     AuditIdentifier,
     /// Signatures under checkpoints of the access log.
     AuditCheckpoint,
+    /// Marks of bindings.
+    Binding,
     /// Digests of repeated requests' bodies, which may hold passwords.
     RequestDigest,
 }
@@ -34,6 +36,7 @@ impl Purpose {
             Self::PageCursor => "page-cursor",
             Self::AuditIdentifier => "audit-identifier",
             Self::AuditCheckpoint => "audit-checkpoint",
+            Self::Binding => "binding",
             Self::RequestDigest => "request-digest",
         }
     }
