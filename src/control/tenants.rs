@@ -11,6 +11,7 @@ use crate::registry::{
     self, Amendment, Beginnings, Connection, Ownership, Placement, RegistryFault, StoredLimits,
     TenantBinding, TenantState,
 };
+use crate::tenant::{vouched, vouches};
 
 /// A tenant to be registered.
 #[derive(Deserialize, ToSchema)]
@@ -111,13 +112,14 @@ impl Control {
         if new.identities.is_empty() {
             return Err(ControlFault::Invalid("a tenant needs at least one identity".into()));
         }
+        let id = TenantId::random();
         // All that can be refused without asking anybody is refused before a database is connected to.
-        let (bindings, limits) = (self.bindings(&new.identities)?, new.limits.as_ref().map(stored));
+        let bindings = self.bindings(id, &new.identities)?;
+        let limits = new.limits.as_ref().map(stored);
         limits.as_ref().map_or(Ok(()), StoredLimits::check)?;
         if self.0.registry.tenant_by_name(&name).await?.is_some() {
             return Err(ControlFault::Conflict("a tenant of that name exists already"));
         }
-        let id = TenantId::random();
         let (mut connection, mut active) = (None, false);
         if let Some(input) = &new.connection {
             let prepared = self.prepare(caller, input, None).await?;
@@ -150,8 +152,9 @@ impl Control {
         if display_name.is_none() && identities.is_none() && limits.is_none() {
             return Err(ControlFault::Invalid("nothing was asked to be changed".into()));
         }
-        let bindings = identities.as_deref().map(|all| self.bindings(all)).transpose()?;
         let tenant = self.find(named).await?;
+        let bindings =
+            identities.as_deref().map(|all| self.bindings(tenant.id, all)).transpose()?;
         let limits = limits.as_ref().map(stored);
         let amendment = Amendment { display_name, limits, bindings };
         let (registry, origin) = (&self.0.registry, caller.origin());
@@ -226,6 +229,11 @@ impl Control {
             Some(connection) => Some(self.connection_view(connection).await),
         };
         let mut view = bare(config.tenant);
+        let good = |b: &TenantBinding| {
+            vouches(&self.0.keyring, tenant, (&b.issuer, &b.claim_value, &b.azp), &b.mark)
+        };
+        // Served through its other bindings, if it has any.
+        view.damaged = (!config.bindings.iter().all(good)).then(|| "binding".to_owned());
         view.identities = config.bindings.into_iter().map(identity).collect();
         view.connection = connection;
         let active = config.mapping.as_ref().map(|mapping| mapping.version);
@@ -311,12 +319,14 @@ impl Control {
     /// What tokens could match: a binding of another form would be one that looks right and admits nobody.
     pub(super) fn bindings(
         &self,
+        tenant: TenantId,
         identities: &[IdentityView],
     ) -> Result<Vec<TenantBinding>, ControlFault> {
-        identities.iter().map(|identity| self.binding(identity)).collect()
+        let vouched = |binding| vouched(&self.0.keyring, tenant, binding);
+        identities.iter().map(|identity| self.binding(identity).map(vouched)).collect()
     }
 
-    fn binding(&self, identity: &IdentityView) -> Result<TenantBinding, ControlFault> {
+    pub(super) fn binding(&self, identity: &IdentityView) -> Result<TenantBinding, ControlFault> {
         let invalid = |why: &'static str| Err(ControlFault::Invalid(why.into()));
         let issuer = self.0.issuers.iter().find(|known| known.url == identity.issuer);
         match (identity.claim_value.as_deref(), issuer.map(|known| known.by_claim)) {
@@ -346,6 +356,7 @@ impl Control {
             issuer: identity.issuer.clone(),
             claim_value: identity.claim_value.clone().unwrap_or_default(),
             azp: identity.azp.clone(),
+            mark: String::new(),
         };
         binding.check()?;
         Ok(binding)

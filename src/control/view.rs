@@ -20,7 +20,8 @@ pub struct TenantView {
     pub state: String,
     /// Why, when it is suspended.
     pub reason: Option<String>,
-    /// Which part of its stored configuration does not read; such a tenant is not served.
+    /// Which part of its stored configuration does not read, so that it is not served; `binding` where
+    /// one was written without the keys, and leads no token anywhere.
     pub damaged: Option<String>,
     /// `attached` or `provisioned`.
     pub ownership: String,

@@ -26,6 +26,8 @@ pub enum Purpose {
     AuditIdentifier,
     /// Signatures under checkpoints of the access log.
     AuditCheckpoint,
+    /// Marks of bindings.
+    Binding,
     /// Digests of repeated requests' bodies, which may hold passwords.
     RequestDigest,
 }
@@ -37,6 +39,7 @@ impl Purpose {
             Self::ExportOrder => "export-order",
             Self::AuditIdentifier => "audit-identifier",
             Self::AuditCheckpoint => "audit-checkpoint",
+            Self::Binding => "binding",
             Self::RequestDigest => "request-digest",
         }
     }

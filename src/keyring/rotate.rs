@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::ring::{self, Keyring, PLATFORM_KEY};
 use super::source::{KekFault, WrapBinding};
 use super::{DataKeyId, KekId, KeyFault, WrappedKey};
-use crate::base::{TenantId, Timestamp};
+use crate::base::TenantId;
 
 /// Keys fetched at a time.
 pub(super) const PAGE: u32 = 500;

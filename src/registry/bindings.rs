@@ -19,6 +19,27 @@ pub struct TenantBinding {
     pub claim_value: String,
     /// The clients (`azp`) that may present it; 1 to 64 of them. An empty list would admit nobody.
     pub azp: Vec<String>,
+    /// What vouches for it to whoever has the keys; this room only keeps it.
+    #[serde(skip)]
+    pub mark: String,
+}
+
+/// The clients of a binding and its mark, as they are stored. A row written by other means may hold the
+/// list of clients alone; nothing vouches for that.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Clients {
+    Marked { clients: Vec<String>, mark: String },
+    Unmarked(Vec<String>),
+}
+
+impl Clients {
+    fn parts(self) -> (Vec<String>, String) {
+        match self {
+            Self::Marked { clients, mark } => (clients, mark),
+            Self::Unmarked(clients) => (clients, String::new()),
+        }
+    }
 }
 
 /// What a token's issuer and claim value lead to.
@@ -28,6 +49,8 @@ pub struct BoundTenant {
     pub tenant: TenantId,
     /// The clients that may present it.
     pub azp: Vec<String>,
+    /// What vouches for the binding.
+    pub mark: String,
     /// The tenant's state.
     pub state: TenantState,
     /// Tokens issued earlier are refused.
@@ -67,24 +90,22 @@ impl TenantBinding {
     }
 
     fn azp_json(&self) -> String {
-        let mut azp: Vec<&str> = self.azp.iter().map(String::as_str).collect();
-        azp.sort_unstable();
-        azp.dedup();
-        json!(azp).to_string()
+        let mut clients = self.azp.clone();
+        clients.sort_unstable();
+        clients.dedup();
+        json!(Clients::Marked { clients, mark: self.mark.clone() }).to_string()
     }
 
     /// The same for whoever replaces it: clients that do not read are none.
     pub(super) fn read_to_replace(row: &Row) -> Result<Self, RegistryFault> {
-        let azp = row.json(2, "list of clients").unwrap_or_default();
-        Ok(Self { issuer: row.text(0)?, claim_value: given(row.text(1)?), azp })
+        let clients = row.json::<Clients>(2, "list of clients");
+        let (azp, mark) = clients.map(Clients::parts).unwrap_or_default();
+        Ok(Self { issuer: row.text(0)?, claim_value: given(row.text(1)?), azp, mark })
     }
 
     pub(super) fn read(row: &Row) -> Result<Self, RegistryFault> {
-        Ok(Self {
-            issuer: row.text(0)?,
-            claim_value: given(row.text(1)?),
-            azp: row.json(2, "list of clients")?,
-        })
+        let (azp, mark) = row.json::<Clients>(2, "list of clients")?.parts();
+        Ok(Self { issuer: row.text(0)?, claim_value: given(row.text(1)?), azp, mark })
     }
 }
 
@@ -163,9 +184,11 @@ impl Registry {
             .await?;
         tx.commit().await?;
         row.map(|row| {
+            let (azp, mark) = row.json::<Clients>(1, "list of clients")?.parts();
             Ok(BoundTenant {
                 tenant: row.tenant(0)?,
-                azp: row.json(1, "list of clients")?,
+                azp,
+                mark,
                 state: row.parse(2, "tenant state")?,
                 not_before: row.opt_int(3)?.map(Timestamp::from_millis),
                 generation: row.generation(4)?,

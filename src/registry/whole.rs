@@ -147,7 +147,7 @@ async fn replace_bindings(
     }
     for binding in wanted {
         let known = present.iter().find(|b| same(b, binding));
-        if known.is_some_and(|known| known.azp == binding.azp) {
+        if known.is_some_and(|known| known.azp == binding.azp && known.mark == binding.mark) {
             continue;
         }
         if known.is_some() {

@@ -120,6 +120,7 @@ mod tests {
         BoundTenant {
             tenant,
             azp: vec!["app".to_owned()],
+            mark: String::new(),
             state: TenantState::Active,
             not_before: None,
             generation: Generation(generation),

@@ -10,6 +10,7 @@ mod directory;
 mod fault;
 mod follow;
 mod lost;
+mod marks;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 pub use config::{ActiveMapping, MappingState, TenantConfig, TenantDefaults, seal_place};
 pub use fault::{FORBIDDEN_MESSAGE, TenantFault};
 pub use lost::Lost;
+pub use marks::{vouched, vouches};
 pub use session::Session;
 
 use self::cache::{GenerationCache, LoadFault};
@@ -34,7 +36,7 @@ use crate::auth::{Binding, Directory, DirectoryUnavailable, Permit, Right};
 use crate::base::{Deadline, Generation, TenantId};
 use crate::keyring::Keyring;
 use crate::pool::{Admission, Pools};
-use crate::registry::{Registry, RegistryFault, TenantState};
+use crate::registry::{BoundTenant, Registry, RegistryFault, TenantState};
 use crate::telemetry::{Recurring, names};
 
 /// How long known tenants are served while the registry is away.
@@ -174,6 +176,18 @@ impl Shared {
         let _full = self.suspects.sender.try_send(tenant).is_err();
     }
 
+    /// Whether a binding is what a holder of the keys wrote. One that is not leads nowhere.
+    fn vouches(&self, issuer: &str, claim_value: &str, bound: &BoundTenant) -> bool {
+        let parts = (issuer, claim_value, bound.azp.as_slice());
+        let good = marks::vouches(&self.keyring, bound.tenant, parts, &bound.mark);
+        if !good {
+            metrics::counter!(names::INTEGRITY).increment(1);
+            tracing::error!(target: "wardgate::integrity", tenant = %bound.tenant,
+                "a binding of the tenant was written without its keys and is not followed");
+        }
+        good
+    }
+
     fn failing(&self) -> MutexGuard<'_, Recurring> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -223,7 +237,10 @@ impl Directory for Tenants {
         Box::pin(async move {
             let shared = &self.shared;
             let floor = |tenant| shared.configs.floor(tenant);
-            let ask = || shared.registry.find_binding(issuer, claim_value);
+            let ask = || async {
+                let bound = shared.registry.find_binding(issuer, claim_value).await?;
+                Ok(bound.filter(|bound| shared.vouches(issuer, claim_value, bound)))
+            };
             match shared.directory.find(issuer, claim_value, floor, ask).await {
                 Ok(bound) => Ok(bound.map(|bound| Binding {
                     tenant: bound.tenant,

@@ -10,11 +10,12 @@ use crate::world;
 
 /// Runs a command over the gateway's settings; `input` is its standard input.
 fn run(gateway: &Gateway, words: &[&str], input: &str) -> Output {
+    let usual = gateway.folder().join("wardgate.toml").display().to_string();
+    let own = if words.contains(&"--config") { vec![] } else { vec!["--config", &usual] };
     let mut child = Command::new(env!("CARGO_BIN_EXE_wardgate"))
         .env_clear()
-        .arg("--config")
-        .arg(gateway.folder().join("wardgate.toml"))
         .args(words)
+        .args(own)
         .current_dir(gateway.folder())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

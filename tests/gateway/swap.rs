@@ -62,6 +62,54 @@ async fn take_up(gateway: &Gateway, name: &str) {
     }
 }
 
+/// A binding is plain text, and leads tokens to hospitals.
+#[tokio::test]
+async fn a_rewritten_binding_leads_no_token_to_another_hospital() {
+    let names = ["north", "south"];
+    let issuer = TestIssuer::for_tenants(&names).await;
+    let gateway = world::hospitals(&issuer, &names, Options::default()).await;
+    let (north, south) = (issuer.token("north"), issuer.token("south"));
+    let of = |name: &str| format!("(SELECT id FROM tenants WHERE name = '{name}')");
+    let copied =
+        "INSERT INTO bindings (issuer, claim_value, tenant, azp) SELECT issuer, claim_value, ";
+    for sql in [
+        format!("UPDATE bindings SET tenant = {} WHERE claim_value = 'north'", of("south")),
+        format!(
+            "DELETE FROM bindings WHERE claim_value = 'north'; {copied} {}, azp FROM gone",
+            of("south")
+        ),
+        "UPDATE bindings SET azp = '[\"ward-app\"]' WHERE claim_value = 'north'".to_owned(),
+        "UPDATE bindings SET azp = json_set(azp, '$.clients', json('[\"ward-app\",\"x\"]')) \
+         WHERE claim_value = 'north'"
+            .to_owned(),
+        format!(
+            "UPDATE bindings SET tenant = {}, azp = (SELECT azp FROM bindings WHERE claim_value = 'south') \
+             WHERE claim_value = 'north'",
+            of("south")
+        ),
+    ] {
+        assert_eq!(gateway.get(&north, "/Patient/1001").await.status, 200, "before {sql}");
+        execute(
+            &gateway,
+            "CREATE TABLE gone AS SELECT * FROM bindings WHERE claim_value = 'north'",
+        )
+        .await;
+        execute(&gateway, &sql).await;
+        take_up(&gateway, "south").await;
+        take_up(&gateway, "north").await;
+        for path in ["/Patient/1001", "/Patient/2001", "/Patient", "/metadata"] {
+            let reply = gateway.get(&north, path).await;
+            assert_eq!(reply.status, 403, "{path} after {sql}: {reply:?}");
+            assert!(!reply.body.contains("mark-"), "{sql}: {reply:?}");
+        }
+        assert_eq!(gateway.get(&south, "/Patient/2001").await.status, 200, "{sql}");
+        let back = "DELETE FROM bindings WHERE claim_value = 'north'; \
+                    INSERT INTO bindings SELECT * FROM gone; DROP TABLE gone";
+        execute(&gateway, back).await;
+        take_up(&gateway, "north").await;
+    }
+}
+
 /// The columns of `connections` an attacker exchanges, from the least to all.
 const EXCHANGES: [&[&str]; 4] = [
     &["sealed"],

@@ -232,7 +232,9 @@ async fn enrol(
         azp: vec![issuer::CLIENT.to_owned()],
     };
     match control.show(&caller, hospital.name).await {
-        Ok(known) if known.identities == [identity.clone()] => return Ok(()),
+        Ok(known) if known.damaged.is_none() && known.identities == [identity.clone()] => {
+            return Ok(());
+        }
         Ok(known) => {
             let patch = TenantPatch { identities: Some(vec![identity]), ..TenantPatch::default() };
             let seen = Generation(known.generation);

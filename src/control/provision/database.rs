@@ -48,7 +48,7 @@ pub(super) async fn register(at: &Running<'_>, place: &Maintenance<'_>, order: &
         display_name: order.display_name.clone(),
         ownership: Ownership::Provisioned,
         placement: Placement::Database,
-        bindings: at.control.bindings(&order.identities)?,
+        bindings: at.control.bindings(place.tenant, &order.identities)?,
     };
     let limits = order.limits.as_ref().map(tenants::stored);
     let with = Beginnings { limits, connection: Some(connection), active: false };

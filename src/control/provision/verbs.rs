@@ -42,7 +42,9 @@ impl Control {
         if new.identities.is_empty() {
             return Err(invalid("a tenant needs at least one identity".to_owned()));
         }
-        self.bindings(&new.identities)?;
+        for identity in &new.identities {
+            self.binding(identity)?;
+        }
         new.limits.as_ref().map(tenants::stored).as_ref().map_or(Ok(()), StoredLimits::check)?;
         let display_name = new.display_name.unwrap_or_else(|| new.name.clone());
         if display_name.trim().is_empty() || display_name.chars().count() > 200 {

@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, OpenApi, Required, Type};
 
@@ -63,7 +64,8 @@ pub(super) async fn once(
         Ok(Repeat::New) => {
             let request = Request::from_parts(parts, Body::from(body));
             // In a task of its own: a client who goes away leaves no key that stands for nothing.
-            let work = tokio::spawn(carry_out(plane.clone(), order, request, next));
+            let carried_out = carry_out(plane.clone(), order, request, next);
+            let work = tokio::spawn(carried_out.in_current_span());
             work.await.unwrap_or_else(|_| {
                 let detail = "Something went wrong here. It has been logged.";
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()

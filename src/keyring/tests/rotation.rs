@@ -1,11 +1,9 @@
 //! Rotation, broken off at every operation.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::support::{Breaking, clock, kek, keyring, password, place, record, tenant};
-use crate::base::Timestamp;
 use crate::keyring::ring::PLATFORM_KEY;
 use crate::keyring::{
     DataKeyId, FileKeys, KekLocation, KeyFault, KeySource as _, Keyring, KeyringConfig, MemoryKeys,

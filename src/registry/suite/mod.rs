@@ -68,6 +68,7 @@ fn binding(claim_value: &str) -> TenantBinding {
         issuer: "https://idp.example".to_owned(),
         claim_value: claim_value.to_owned(),
         azp: vec!["app".to_owned()],
+        mark: "mark".to_owned(),
     }
 }
 

@@ -119,6 +119,7 @@ pub async fn bindings_lead_to_their_tenant(place: &impl Place) {
     let found = registry.find_binding("https://idp.example", "a").await.unwrap().unwrap();
     assert_eq!((found.tenant, found.generation), (tenant.id, tenant.generation));
     assert_eq!((found.azp, found.state), (vec!["app".to_owned()], TenantState::Draft));
+    assert_eq!(found.mark, "mark");
     for (issuer, value) in [
         ("https://idp.example", "A"),
         ("https://idp.example/", "a"),
