@@ -25,7 +25,8 @@ impl Control {
         let problem = |name: String| MappingProblem {
             pointer: format!("/sources/{}/sql", name.replace('~', "~0").replace('/', "~1")),
             code: "source-not-approved",
-            message: "This statement is new or changed, and no operator has approved it.".to_owned(),
+            message: "This statement is new or changed, and no operator has approved it."
+                .to_owned(),
             hint: "Ask an operator of the gateway to check and publish the mapping.".to_owned(),
             severity: ProblemSeverity::Error,
         };

@@ -83,7 +83,11 @@ impl Compiled {
 
     /// The mapping as it is at this moment, where that makes a difference.
     pub(super) fn at_this_moment(&self) -> Option<Self> {
-        self.clock.is_some().then(|| Self { reading: self.reading_now(), clock: None, ..self.clone() })
+        self.clock.is_some().then(|| Self {
+            reading: self.reading_now(),
+            clock: None,
+            ..self.clone()
+        })
     }
 
     /// What was noticed and did not stop the mapping.

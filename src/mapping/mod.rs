@@ -29,8 +29,8 @@ pub use fault::PlanFault;
 pub use problem::{MappingProblem, ProblemSeverity};
 pub use render::Page;
 pub use report::{RenderReport, RowOutcome, Shown};
-pub use sources::DeclaredSource;
 pub use search::{PageRequest, Position, SearchPlan};
+pub use sources::DeclaredSource;
 
 #[cfg(test)]
 mod tests;

@@ -198,7 +198,9 @@ impl<'p> Writer<'_, 'p> {
     /// Whether what was written last, the end of a period, lies before its start.
     fn backwards(&self, start: Option<Range<usize>>, end: usize) -> bool {
         let start = start.and_then(|range| unquoted(self.out.get(range)?));
-        let (Some(start), Some(end)) = (start, self.out.get(end..).and_then(unquoted)) else { return false };
+        let (Some(start), Some(end)) = (start, self.out.get(end..).and_then(unquoted)) else {
+            return false;
+        };
         // Nearly always both have one length and one offset, and their order is that of their texts.
         let (head, tail) = (start.split_at_checked(19), end.split_at_checked(19));
         if let (Some((from, zone)), Some((to, other))) = (head, tail)
@@ -242,7 +244,9 @@ impl<'p> Writer<'_, 'p> {
             Tree::Object(object) => self.object(object, row),
             Tree::Each(each) => self.each(each, row, true),
             Tree::List(items) => self.list(items, row),
-            Tree::Case(branches) => self.case(branches, row).map_or(Wrote::Nothing, |t| self.tree(t, row)),
+            Tree::Case(branches) => {
+                self.case(branches, row).map_or(Wrote::Nothing, |t| self.tree(t, row))
+            }
         }
     }
 

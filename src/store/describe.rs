@@ -71,10 +71,7 @@ fn around(
 }
 
 /// The catalogue of a database with what these sources give there.
-pub async fn catalog_on(
-    conn: &mut TenantConn<'_>,
-    sources: &[DeclaredSource],
-) -> Outcome<Catalog> {
+pub async fn catalog_on(conn: &mut TenantConn<'_>, sources: &[DeclaredSource]) -> Outcome<Catalog> {
     let mut catalog = match introspect::introspect_on(conn).await? {
         Ok(catalog) => catalog,
         Err(fault) => return Ok(Err(fault)),

@@ -1,8 +1,6 @@
 //! The first of several rows: the one that stands for its group, and the one that is joined.
 
-use crate::mapping::plan::{
-    ColumnRef, CompareOp, Expr, Join, JoinOn, Order, Predicate, Relation,
-};
+use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Join, JoinOn, Order, Predicate, Relation};
 
 use super::keyset::{self, Nulls};
 use super::statement::{Scope, Writer};

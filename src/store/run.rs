@@ -218,7 +218,10 @@ pub(super) const fn begin(flavour: Flavour) -> &'static str {
     }
 }
 
-pub(super) async fn command(conn: &mut TenantConn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
+pub(super) async fn command(
+    conn: &mut TenantConn<'_>,
+    sql: &'static str,
+) -> Result<(), sqlx::Error> {
     match conn {
         TenantConn::Postgres(session) => session.command(sql).await,
         TenantConn::MySql(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),

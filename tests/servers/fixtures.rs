@@ -15,8 +15,8 @@ use wardgate::base::{
 };
 use wardgate::fhir::SearchQuery;
 use wardgate::mapping::{
-    Compiled, Document, PageRequest, PlanFault, Position, ProblemSeverity, RenderReport, RowOutcome, Shown,
-    compile,
+    Compiled, Document, PageRequest, PlanFault, Position, ProblemSeverity, RenderReport,
+    RowOutcome, Shown, compile,
 };
 use wardgate::pool::dial::{DialConfig, Dialer, EgressRules};
 use wardgate::pool::{
@@ -26,7 +26,7 @@ use wardgate::store::{catalog, fetch_counts, fetch_page, fetch_row};
 
 use crate::harness::optional_from_env;
 
-mod load;
+pub mod load;
 mod omop;
 mod openmrs;
 mod synthea;
@@ -44,7 +44,7 @@ fn soon() -> Deadline {
 }
 
 /// A database behind a lease of the gateway's own, with a mapping in force.
-struct Hospital {
+pub struct Hospital {
     lease: Lease,
     pools: Pools,
     compiled: Compiled,
@@ -53,15 +53,15 @@ struct Hospital {
 }
 
 /// A search and the statement that must find the same ids.
-struct Asked {
+pub struct Asked {
     sorted: bool,
     ty: &'static str,
     query: &'static str,
-    sql: String,
+    pub sql: String,
 }
 
 /// The lines `Type?query = SELECT …` of a file.
-fn searches(text: &'static str) -> Vec<Asked> {
+pub fn searches(text: &'static str) -> Vec<Asked> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
@@ -75,7 +75,7 @@ fn searches(text: &'static str) -> Vec<Asked> {
 
 impl Hospital {
     /// `folder` is where a SQLite file lies.
-    async fn open(
+    pub async fn open(
         engine: Engine,
         record: ConnectionRecord,
         folder: tempfile::TempDir,
@@ -202,7 +202,7 @@ impl Hospital {
 
     /// All resources of all types, whose numbers an independent statement gave. Of the cells that do not
     /// fit, only those named are allowed.
-    async fn everything(
+    pub async fn everything(
         &mut self,
         fixture: &str,
         rows: &[(&str, usize)],
@@ -243,7 +243,7 @@ impl Hospital {
     }
 
     /// Asks each search in pages of two sizes; all that differ are told together.
-    async fn ask(&mut self, asked: &[Asked], wanted: &[Vec<String>]) {
+    pub async fn ask(&mut self, asked: &[Asked], wanted: &[Vec<String>]) {
         let mut wrong = Vec::new();
         for (Asked { sorted, ty, query, sql }, wanted) in asked.iter().zip(wanted) {
             // A small page where that does not mean thousands of them.
@@ -275,7 +275,7 @@ impl Hospital {
         );
     }
 
-    async fn close(self) {
+    pub async fn close(self) {
         drop(self.lease);
         self.pools.close(soon()).await;
     }

@@ -29,6 +29,7 @@ mod isolation_model;
 mod keycloak_tokens;
 #[cfg(test)]
 mod lanes;
+mod legacy;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]

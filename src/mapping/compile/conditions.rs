@@ -40,14 +40,10 @@ impl<'c> Compiler<'c> {
     }
 
     /// Conditions that only the database looks at, as one.
-    pub(super) fn stored(
-        &mut self,
-        scope: &Scope<'c>,
-        node: Option<&Node>,
-        at: &str,
-    ) -> Predicate {
+    pub(super) fn stored(&mut self, scope: &Scope<'c>, node: Option<&Node>, at: &str) -> Predicate {
         let found = self.tests(scope, node, at);
-        let condition = |(column, test)| Condition { slot: scope.slot_at(usize::MAX, column), test };
+        let condition =
+            |(column, test)| Condition { slot: scope.slot_at(usize::MAX, column), test };
         let found: Vec<Condition> = found.into_iter().map(condition).collect();
         if found.iter().any(Condition::timed) {
             let hint = "Leave the row in and let a `case` say what it is now.";

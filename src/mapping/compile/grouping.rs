@@ -64,8 +64,7 @@ impl<'c> Compiler<'c> {
         let distinct = is_distinct(&wanted, &names(key), table);
         let plain: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
         if !table.view && !table.indexed(&plain) {
-            let message =
-                format!("No index of '{}' begins with {}.", table.name, plain.join(", "));
+            let message = format!("No index of '{}' begins with {}.", table.name, plain.join(", "));
             let hint = "Every row of a page looks for the others of its group in the whole table.";
             self.problems.warn(&at, "unindexed", message, hint);
         }

@@ -86,7 +86,8 @@ fn comparable(a: SqlType, b: SqlType) -> bool {
 impl<'c> Compiler<'c> {
     /// The relation a table is in a plan.
     pub(super) fn relation(&self, table: &Table) -> Relation {
-        let named = self.catalog.named.iter().find(|named| std::ptr::eq(&raw const named.table, table));
+        let named =
+            self.catalog.named.iter().find(|named| std::ptr::eq(&raw const named.table, table));
         if let Some(named) = named {
             return Relation::Query { name: named.name.clone(), sql: named.sql.clone() };
         }
@@ -199,8 +200,7 @@ impl<'c> Compiler<'c> {
                 on.extend(self.first(scope, join, table, &at));
             } else if !table.unique(&names) && !table.view {
                 let message = format!("Several rows of '{}' may match one of ours.", table.name);
-                let hint =
-                    "A join must find at most one row: match a whole key, say which comes `first`, or use `each` for lists.";
+                let hint = "A join must find at most one row: match a whole key, say which comes `first`, or use `each` for lists.";
                 self.problems.warn(&at, "join-fan-out", message, hint);
             }
             debug_assert_eq!(number, scope.joins.len() + 1);
@@ -210,13 +210,7 @@ impl<'c> Compiler<'c> {
     }
 
     /// `first:` of a join — of several rows the first by an order.
-    fn first(
-        &mut self,
-        scope: &Scope<'c>,
-        join: &Node,
-        table: &Table,
-        at: &str,
-    ) -> Option<JoinOn> {
+    fn first(&mut self, scope: &Scope<'c>, join: &Node, table: &Table, at: &str) -> Option<JoinOn> {
         let number = scope.relations.len() - 1;
         if table.primary_key.is_empty() {
             let message = format!("'{}' has no primary key to tell its rows apart.", table.name);
@@ -224,7 +218,10 @@ impl<'c> Compiler<'c> {
             self.problems.error(&pointer(at, "first"), "no-key", message, hint);
             return None;
         }
-        let alone = Scope { relations: vec![(String::new(), scope.relations.get(number)?.1)], ..Scope::new(scope.table()?) };
+        let alone = Scope {
+            relations: vec![(String::new(), scope.relations.get(number)?.1)],
+            ..Scope::new(scope.table()?)
+        };
         let own = |column: ColumnRef| ColumnRef { relation: number, ..column };
         let mut key = Vec::new();
         for name in &table.primary_key {

@@ -34,7 +34,12 @@ impl<'c> Compiler<'c> {
         let Some(node) = node else { return };
         if !matches!(node, Node::Map(_)) {
             let hint = "Write `sources: {name: {sql: \"SELECT …\", key: column}}`.";
-            self.problems.error("/sources", "shape", "`sources` is a group of named sources.", hint);
+            self.problems.error(
+                "/sources",
+                "shape",
+                "`sources` is a group of named sources.",
+                hint,
+            );
             return;
         }
         for (name, source) in node.members() {
@@ -43,13 +48,15 @@ impl<'c> Compiler<'c> {
             let declared = match declared(name, source) {
                 Ok(declared) => declared,
                 Err(message) => {
-                    let hint = "A source is one SELECT that reads, without comments and parameters.";
+                    let hint =
+                        "A source is one SELECT that reads, without comments and parameters.";
                     let message = format!("The source cannot be used: {message}.");
                     self.problems.error(&pointer(&at, "sql"), "source", message, hint);
                     continue;
                 }
             };
-            let known = self.catalog.named.iter().find(|n| n.name == *name && n.sql == declared.sql);
+            let known =
+                self.catalog.named.iter().find(|n| n.name == *name && n.sql == declared.sql);
             let Some(known) = known else {
                 let hint =
                     "See whether the statement runs on the database, with the gateway's own user.";

@@ -223,8 +223,7 @@ impl<'c> Compiler<'c> {
                 items.into_iter().filter_map(item).collect()
             }
             Err(message) => {
-                let hint =
-                    "Write `cases: {name: {part: value}}` and `item:`; `$case.part` stands for the value.";
+                let hint = "Write `cases: {name: {part: value}}` and `item:`; `$case.part` stands for the value.";
                 self.problems.error(place.at, "shape", message, hint);
                 Vec::new()
             }

@@ -12,9 +12,9 @@ use crate::mapping::problem::did_you_mean;
 use crate::mapping::syntax::{Call, Pipe};
 
 use super::leaf::Wanted;
+use super::scope::Scope;
 use super::settings::ZONES;
 use super::{Compiler, more};
-use super::scope::Scope;
 
 /// Every transform, for "did you mean".
 const NAMES: [&str; 34] = [
@@ -84,7 +84,12 @@ impl<'c> Compiler<'c> {
         }
     }
 
-    pub(super) fn build(&self, slots: Vec<Slot>, pipe: &Pipe, wanted: &Wanted<'_>) -> Result<Lens, Wrong> {
+    pub(super) fn build(
+        &self,
+        slots: Vec<Slot>,
+        pipe: &Pipe,
+        wanted: &Wanted<'_>,
+    ) -> Result<Lens, Wrong> {
         let many = slots.len() > 1;
         let gather = if many { None } else { slots.first().cloned().map(Gather::Column) };
         let mut calls = pipe.calls.as_slice();
@@ -320,7 +325,9 @@ fn time_zone(name: &str) -> Result<TimeZone, Wrong> {
 fn arguments<T>(name: &str) -> Result<T, Wrong> {
     let hint = match name {
         "replace" => "It takes the text and what stands in its place: `('-', '')`.",
-        "capture" => "It takes a regular expression, and which group if not the first: `('([0-9.]+)')`.",
+        "capture" => {
+            "It takes a regular expression, and which group if not the first: `('([0-9.]+)')`."
+        }
         "json" => "It takes the place in the JSON: `('/vitals/0/value')`.",
         "scale" => {
             "It takes a factor, and if need be an offset and the number of decimals: `(0.45359237)`, `(0.5555556, -17.777778, 1)`."

@@ -235,7 +235,11 @@ fn time_of_day(text: &str) -> Option<Time> {
     }
 }
 
-pub(super) fn write_date(out: &mut String, date: jiff::civil::Date, precision: Precision) -> Result<(), Bad> {
+pub(super) fn write_date(
+    out: &mut String,
+    date: jiff::civil::Date,
+    precision: Precision,
+) -> Result<(), Bad> {
     if date.year() < 1 {
         return Err(Bad);
     }

@@ -44,10 +44,13 @@ impl Rewrite {
             return Err(format!("it is longer than {MAX_PATTERN} bytes"));
         }
         let mut builder = RegexBuilder::new(pattern);
-        let regex = builder.size_limit(MAX_REGEX).dfa_size_limit(MAX_REGEX).build().map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-            error => error.to_string().lines().last().unwrap_or_default().to_owned(),
-        })?;
+        let regex =
+            builder.size_limit(MAX_REGEX).dfa_size_limit(MAX_REGEX).build().map_err(|error| {
+                match error {
+                    regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
+                    error => error.to_string().lines().last().unwrap_or_default().to_owned(),
+                }
+            })?;
         let groups = regex.captures_len() - 1;
         let group = match group {
             None => groups.min(1),
@@ -163,7 +166,8 @@ fn repaired(text: &str) -> Option<String> {
         return None;
     }
     let byte = |c: char| {
-        let windows = || WINDOWS.iter().position(|w| *w == c).and_then(|n| u8::try_from(n + 0x80).ok());
+        let windows =
+            || WINDOWS.iter().position(|w| *w == c).and_then(|n| u8::try_from(n + 0x80).ok());
         windows().or_else(|| u8::try_from(u32::from(c)).ok())
     };
     String::from_utf8(text.chars().map(byte).collect::<Option<Vec<u8>>>()?).ok()
@@ -208,7 +212,10 @@ mod tests {
         }
         assert_eq!(Rewrite::Uuid.apply(Cow::Borrowed("abc")), Err(Bad));
         assert_eq!(apply(&Rewrite::Base64, "w6kK").as_deref(), Some("é\n"));
-        assert_eq!(apply(&Rewrite::Repair, "JosÃ© MuÃ±oz â€“ x").as_deref(), Some("José Muñoz – x"));
+        assert_eq!(
+            apply(&Rewrite::Repair, "JosÃ© MuÃ±oz â€“ x").as_deref(),
+            Some("José Muñoz – x")
+        );
         assert_eq!(apply(&Rewrite::Repair, "José").as_deref(), Some("José"));
         assert_eq!(apply(&Rewrite::Repair, "日本").as_deref(), Some("日本"));
     }

@@ -6,9 +6,7 @@ use crate::fhir::params::{ParamPath, ParamStep};
 use crate::mapping::lens::Reading;
 use crate::mapping::lens::predicate::{all, any, not};
 use crate::mapping::plan::{Predicate, Select};
-use crate::mapping::tree::{
-    Branch, Each, EachRows, Member, Object, Source, Tree, conditions,
-};
+use crate::mapping::tree::{Branch, Each, EachRows, Member, Object, Source, Tree, conditions};
 
 use super::{Found, Unable};
 

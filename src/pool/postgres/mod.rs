@@ -241,7 +241,8 @@ impl PostgresSession {
                 Message::Parsed => self.statements.parsed(),
                 Message::Done => self.done = true,
                 Message::Fields(body) if self.fields.is_some() => {
-                    let malformed = || sqlx::Error::Protocol("a description is malformed".to_owned());
+                    let malformed =
+                        || sqlx::Error::Protocol("a description is malformed".to_owned());
                     self.fields = Some(reply::fields(body).ok_or_else(malformed)?);
                 }
                 Message::Fields(_) => {}
