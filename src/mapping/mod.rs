@@ -12,6 +12,7 @@ mod fault;
 pub mod fold;
 mod groups;
 mod lens;
+mod period;
 pub mod plan;
 mod problem;
 mod render;
