@@ -16,6 +16,7 @@ pub mod fold;
 mod groups;
 mod lens;
 pub mod import;
+mod period;
 pub mod plan;
 pub mod probe;
 mod problem;

@@ -1,13 +1,12 @@
 //! Rows to FHIR JSON, straight into a byte buffer. Parts that turn out empty are rolled back.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use crate::fhir::json;
-use crate::fhir::primitive::DateInterval;
 
 use super::groups::{Groups, key_of};
 use super::lens::{Lens, Reading};
+use super::period;
 use super::report::{RenderReport, RowOutcome, Shown};
 use super::rows::{Row, Rows};
 use super::tree::{Branch, Each, EachRows, Leaf, Object, Source, Tree};
@@ -190,7 +189,7 @@ impl<'p> Writer<'_, 'p> {
         let mut chosen = 0_u64;
         let root = object.root;
         let subset = root && *self.shown != Shown::All;
-        let mut start = None;
+        let mut start: Option<std::ops::Range<usize>> = None;
         for (place, member) in object.members.iter().enumerate() {
             if subset && (member.name == "meta" || !self.shown.has(member)) {
                 continue;
@@ -217,9 +216,13 @@ impl<'p> Writer<'_, 'p> {
             }
             match object.period {
                 Some((first, _)) if first == place => start = Some(value..self.out.len()),
-                Some((_, last)) if last == place && self.backwards(start.clone(), value) => {
-                    self.bad(member.path);
-                    self.out.truncate(mark);
+                Some((_, last)) if last == place => {
+                    let first = start.clone().and_then(|start| self.out.get(start));
+                    let zone = &self.page.reading.zone;
+                    if period::backwards(first, self.out.get(value..), zone) {
+                        self.bad(member.path);
+                        self.out.truncate(mark);
+                    }
                 }
                 _ => {}
             }
@@ -233,23 +236,6 @@ impl<'p> Writer<'_, 'p> {
             Some(_) => Ok(Wrote::Nothing),
             None => Ok(wrote),
         }
-    }
-
-    /// Whether what was written last, the end of a period, lies before its start.
-    fn backwards(&self, start: Option<Range<usize>>, end: usize) -> bool {
-        let start = start.and_then(|range| unquoted(self.out.get(range)?));
-        let (Some(start), Some(end)) = (start, self.out.get(end..).and_then(unquoted)) else {
-            return false;
-        };
-        // Nearly always both have one length and one offset, and their order is that of their texts.
-        let (head, tail) = (start.split_at_checked(19), end.split_at_checked(19));
-        if let (Some((from, zone)), Some((to, other))) = (head, tail)
-            && zone == other
-        {
-            return to < from;
-        }
-        let of = |text| DateInterval::parse(text)?.instants(&self.page.reading.zone);
-        of(start).zip(of(end)).is_some_and(|((from, _), (_, to))| to <= from)
     }
 
     /// The resource's own `meta` with the tag that says that elements were left out.
@@ -447,9 +433,4 @@ impl<'p> Writer<'_, 'p> {
             json::write_string(self.out, text);
         }
     }
-}
-
-/// The text of a JSON string of a date, which has no escapes.
-fn unquoted(json: &[u8]) -> Option<&str> {
-    std::str::from_utf8(json).ok()?.strip_prefix('"')?.strip_suffix('"')
 }

@@ -40,6 +40,7 @@ async fn the_recipes_come_out_as_they_stand_there() {
 
 async fn worked(blocks: Vec<(&'static str, &'static str)>) {
     assert!(blocks.len() >= 15, "only {} blocks", blocks.len());
+    let mut wrong = Vec::new();
     for example in blocks.chunks(3) {
         let [("sql", sql), ("yaml", yaml), ("json", json)] = example else {
             panic!("an example is tables, mapping and resources: {example:?}");
@@ -70,9 +71,12 @@ async fn worked(blocks: Vec<(&'static str, &'static str)>) {
             }
         }
         let wanted: Vec<&str> = json.lines().collect();
-        assert_eq!(got, wanted, "of\n{yaml}");
+        if got != wanted {
+            wrong.push(format!("{yaml}\ngives\n{}\nnot\n{}", got.join("\n"), wanted.join("\n")));
+        }
         for resource in &got {
             let _is_json: Json = serde_json::from_str(resource).unwrap();
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

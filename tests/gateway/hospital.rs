@@ -164,3 +164,64 @@ async fn she_reads_her_own_access_log_page_by_page_and_that_is_written_down() {
         assert_eq!(refused.status, 400, "{bad}: {refused:?}");
     }
 }
+
+/// The mapping over a named source with this statement.
+fn over(sql: &str, version: &str) -> String {
+    let text = mapping(version).replace("{table: patients}", "{source: people}");
+    format!("{text}sources:\n  people: {{key: id, sql: \"{sql}\"}}\n")
+}
+
+#[tokio::test]
+async fn what_a_mapping_brings_as_sql_an_operator_answers_for() {
+    let (issuer, gateway) = start().await;
+    let (chief, reader) = (issuer.token("chief"), issuer.token("reader"));
+    let store =
+        async |text: &str| ask(&gateway, &chief, Method::POST, "mappings", None, text).await;
+    let codes = |reply: &Reply| -> Vec<String> {
+        let problems = reply.json()["problems"].as_array().cloned().unwrap_or_default();
+        problems.iter().map(|p| p["code"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let (own, other) = ("SELECT * FROM patients", "SELECT * FROM patients WHERE id > 0");
+    let refused = store(&over(own, "2")).await;
+    assert_eq!((refused.status, codes(&refused)), (422, vec!["source-not-approved".to_owned()]));
+
+    // An operator puts it in force.
+    gateway.publish("north", &over(own, "3")).await;
+    let read = gateway.get(&reader, "/Patient/1001").await;
+    assert_eq!(read.json()["identifier"][0]["system"], "urn:mapping:3", "{read:?}");
+
+    // The same statement may go on; another, or one more, may not.
+    let stored = store(&over(own, "4")).await;
+    assert_eq!(stored.status, 201, "{stored:?}");
+    let more = over(own, "5") + "  more: {sql: \"SELECT 1 AS a\"}\n";
+    for text in [over(other, "5"), over("SELECT  * FROM patients", "5"), more] {
+        let refused = store(&text).await;
+        assert_eq!(
+            (refused.status, codes(&refused)),
+            (422, vec!["source-not-approved".to_owned()])
+        );
+    }
+
+    // What an operator has only stored is not hers to publish.
+    let body = Some(("application/yaml", over(other, "6")));
+    let drafted = gateway.operate(Method::POST, "tenants/north/mappings", None, body).await;
+    let version = drafted.json()["version"].as_u64().expect("a version");
+    let tag = get(&gateway, &chief, "mappings").await.header("etag").to_owned();
+    let path = format!("mappings/{version}/publish");
+    let refused = ask(&gateway, &chief, Method::POST, &path, Some(&tag), "").await;
+    assert!((400..500).contains(&refused.status), "{refused:?}");
+    assert!(!refused.body.contains("SELECT"), "{refused:?}");
+    let read = gateway.get(&reader, "/Patient/1001").await;
+    assert_eq!(read.json()["identifier"][0]["system"], "urn:mapping:3", "{read:?}");
+
+    // Nor does an operator's text write, or run as two.
+    for bad in ["DELETE FROM patients", "SELECT 1; DROP TABLE patients", "SELECT 1 AS id -- x"] {
+        let body = Some(("application/yaml", over(bad, "7")));
+        let refused = gateway.operate(Method::POST, "tenants/north/mappings", None, body).await;
+        assert_eq!((refused.status, codes(&refused)[0].as_str()), (422, "source"), "{refused:?}");
+    }
+    let twice = "SELECT 1 AS id, mrn, family_name, given_names FROM patients";
+    let body = Some(("application/yaml", over(twice, "8")));
+    let refused = gateway.operate(Method::POST, "tenants/north/mappings", None, body).await;
+    assert_eq!((refused.status, codes(&refused)[0].as_str()), (422, "key-not-unique"));
+}

@@ -27,7 +27,7 @@ use wardgate::store::{catalog, fetch_counts, fetch_page, fetch_row};
 use crate::harness::optional_from_env;
 
 mod drafts;
-mod load;
+pub mod load;
 mod omop;
 mod openmrs;
 mod synthea;
@@ -45,7 +45,7 @@ fn soon() -> Deadline {
 }
 
 /// A database behind a lease of the gateway's own, with a mapping in force.
-struct Hospital {
+pub struct Hospital {
     lease: Lease,
     pools: Pools,
     compiled: Compiled,
@@ -54,15 +54,15 @@ struct Hospital {
 }
 
 /// A search and the statement that must find the same ids.
-struct Asked {
+pub struct Asked {
     sorted: bool,
     ty: &'static str,
     query: &'static str,
-    sql: String,
+    pub sql: String,
 }
 
 /// The lines `Type?query = SELECT …` of a file.
-fn searches(text: &'static str) -> Vec<Asked> {
+pub fn searches(text: &'static str) -> Vec<Asked> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
@@ -109,7 +109,7 @@ async fn lease(
 
 impl Hospital {
     /// `folder` is where a SQLite file lies.
-    async fn open(
+    pub async fn open(
         engine: Engine,
         record: ConnectionRecord,
         folder: tempfile::TempDir,
@@ -213,7 +213,7 @@ impl Hospital {
 
     /// All resources of all types, whose numbers an independent statement gave. Of the cells that do not
     /// fit, only those named are allowed.
-    async fn everything(
+    pub async fn everything(
         &mut self,
         fixture: &str,
         rows: &[(&str, usize)],
@@ -254,7 +254,7 @@ impl Hospital {
     }
 
     /// Asks each search in pages of two sizes; all that differ are told together.
-    async fn ask(&mut self, asked: &[Asked], wanted: &[Vec<String>]) {
+    pub async fn ask(&mut self, asked: &[Asked], wanted: &[Vec<String>]) {
         let mut wrong = Vec::new();
         for (Asked { sorted, ty, query, sql }, wanted) in asked.iter().zip(wanted) {
             // A small page where that does not mean thousands of them.
@@ -286,7 +286,7 @@ impl Hospital {
         );
     }
 
-    async fn close(self) {
+    pub async fn close(self) {
         drop(self.lease);
         self.pools.close(soon()).await;
     }

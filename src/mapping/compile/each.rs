@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::mapping::document::Node;
+use crate::mapping::lens::Slot;
 use crate::mapping::lens::predicate::all;
-use crate::mapping::plan::Order;
+use crate::mapping::plan::{Order, Predicate};
 use crate::mapping::problem::pointer;
 use crate::mapping::syntax::{self, LeafText, column_name};
 use crate::mapping::tree::{ChildRows, Each, EachRows, Tree};
@@ -63,34 +64,7 @@ impl<'c> Compiler<'c> {
         let child = b.reserve();
         inner.rows = Some(child);
         self.joins(&mut inner, each.get("join"), &at);
-        let (mut own, mut parent) = (Vec::new(), Vec::new());
-        let mut filter = Vec::new();
-        if grouped {
-            let Some(group) = scope.group.clone() else {
-                let hint = "Write `from: {table: …, group: [columns]}`, or name a table here.";
-                self.problems.error(&at, "no-group", "The rows are of no group.", hint);
-                return None;
-            };
-            for column in group.columns {
-                own.push(inner.slot(column.clone()));
-                parent.push(scope.slot(column));
-            }
-            filter.push(group.filter);
-        } else {
-            for (mine, theirs) in each.get("match").map(Node::members).unwrap_or_default() {
-                let at = pointer(&pointer(&at, "match"), mine);
-                let mine = self.column(&inner, &column_name(mine), &at)?;
-                let theirs = self.column(scope, &column_name(&theirs.text()?), &at)?;
-                self.check_comparable(&mine, &theirs, &at);
-                own.push(inner.slot(mine));
-                parent.push(scope.slot(theirs));
-            }
-        }
-        if own.is_empty() {
-            let hint = "Write `match: {column of the list's table: column of ours}`.";
-            self.problems.error(&at, "missing", "`each` does not say what matches.", hint);
-            return None;
-        }
+        let (own, parent, extra) = self.matched((scope, &mut inner), each, grouped, &at)?;
         let names: Vec<&str> = own.iter().map(|slot| slot.column.name.as_str()).collect();
         if !table.view && !table.indexed(&names) {
             let message =
@@ -99,9 +73,7 @@ impl<'c> Compiler<'c> {
                 "Each page looks at the whole table; ask for an index on the matched columns.";
             self.problems.warn(&at, "unindexed", message, hint);
         }
-        let (own_filter, conditions) =
-            self.filter(&inner, each.get("filter"), &pointer(&at, "filter"));
-        filter.push(own_filter);
+        let (filter, conditions) = self.filter(&inner, each.get("filter"), &pointer(&at, "filter"));
         let order = self.order(&inner, each.get("order"), &at);
         let max = self.max(each.get("max"), &at, most);
         let tree = self.plain(b, &mut inner, item.0, item.1)?;
@@ -109,7 +81,7 @@ impl<'c> Compiler<'c> {
             of: scope.rows,
             relation: Arc::new(self.relation(table)),
             joins: inner.joins.into(),
-            filter: all(filter),
+            filter: all([extra, filter]),
             order,
             columns: inner.columns.into(),
             own,
@@ -118,6 +90,44 @@ impl<'c> Compiler<'c> {
         };
         b.fill(child, child_rows);
         Some(Tree::Each(Box::new(Each { rows: EachRows::Child(child), max, item: tree })))
+    }
+
+    /// The columns by which rows belong to ours, theirs first, and what a group's rows must meet beside.
+    fn matched(
+        &mut self,
+        (scope, inner): (&mut Scope<'c>, &mut Scope<'c>),
+        each: &Node,
+        grouped: bool,
+        at: &str,
+    ) -> Option<(Vec<Slot>, Vec<Slot>, Predicate)> {
+        let (mut own, mut parent, mut extra) = (Vec::new(), Vec::new(), Predicate::Always);
+        if grouped {
+            let Some(group) = scope.group.clone() else {
+                let hint = "Write `from: {table: …, group: [columns]}`, or name a table here.";
+                self.problems.error(at, "no-group", "The rows are of no group.", hint);
+                return None;
+            };
+            for column in group.columns {
+                own.push(inner.slot(column.clone()));
+                parent.push(scope.slot(column));
+            }
+            extra = group.filter;
+        } else {
+            for (mine, theirs) in each.get("match").map(Node::members).unwrap_or_default() {
+                let at = pointer(&pointer(at, "match"), mine);
+                let mine = self.column(inner, &column_name(mine), &at)?;
+                let theirs = self.column(scope, &column_name(&theirs.text()?), &at)?;
+                self.check_comparable(&mine, &theirs, &at);
+                own.push(inner.slot(mine));
+                parent.push(scope.slot(theirs));
+            }
+        }
+        if own.is_empty() {
+            let hint = "Write `match: {column of the list's table: column of ours}`.";
+            self.problems.error(at, "missing", "`each` does not say what matches.", hint);
+            return None;
+        }
+        Some((own, parent, extra))
     }
 
     /// The parts of a text, each a row with the one column `part`.

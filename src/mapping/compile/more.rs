@@ -48,12 +48,12 @@ pub(super) fn step(parts: &Parts, name: &str, args: &[String]) -> Made {
             let scale = Rewrite::Scale { factor, offset, decimals };
             Ok(Some((Step::Rewrite(Arc::new(scale)), Kind::Decimal)))
         }
-        ("zoned", formats) => combined(parts, 2, Combine::Zoned(dates(parts, formats)?)),
+        ("zoned", formats) => Ok(combined(parts, 2, Combine::Zoned(dates(parts, formats)?))),
         ("latest" | "greatest", formats) => {
-            combined(parts, parts.slots.len(), Combine::Latest(dates(parts, formats)?))
+            Ok(combined(parts, parts.slots.len(), Combine::Latest(dates(parts, formats)?)))
         }
         ("earliest", formats) => {
-            combined(parts, parts.slots.len(), Combine::Earliest(dates(parts, formats)?))
+            Ok(combined(parts, parts.slots.len(), Combine::Earliest(dates(parts, formats)?)))
         }
         ("later" | "earlier", [amount, unit]) if amount.parse::<i64>().is_ok() => {
             let (Ok(amount), Some(unit)) = (amount.parse::<i64>(), Unit::parse(unit)) else {
@@ -68,17 +68,14 @@ pub(super) fn step(parts: &Parts, name: &str, args: &[String]) -> Made {
         }
         ("later", [unit, formats @ ..]) => {
             let form = if formats.is_empty() { DateIn::Iso } else { dates(parts, formats)? };
-            match Unit::parse(unit) {
-                Some(unit) => combined(parts, 2, Combine::Later(form, unit)),
-                None => Ok(None),
-            }
+            Ok(Unit::parse(unit).and_then(|unit| combined(parts, 2, Combine::Later(form, unit))))
         }
         _ => Ok(None),
     }
 }
 
 /// A step that takes its columns apart itself, which comes first and has so many of them.
-fn combined(parts: &Parts, columns: usize, how: Combine) -> Made {
+fn combined(parts: &Parts, columns: usize, how: Combine) -> Option<(Step, Kind)> {
     let whole = matches!(parts.gather, Some(Gather::Parts(_))) && parts.steps.is_empty();
-    Ok((whole && parts.slots.len() == columns).then_some((Step::Combine(how), Kind::DateTime)))
+    (whole && parts.slots.len() == columns).then_some((Step::Combine(how), Kind::DateTime))
 }

@@ -138,19 +138,7 @@ impl<'c> Compiler<'c> {
         let name = call.name.as_str();
         let args = call.args.as_slice();
         if matches!(name, "join" | "first" | "coalesce") {
-            if !first {
-                let message = format!("'{name}' takes columns together, so it comes first.");
-                return wrong("transform", message, "Write `$a, $b | join(' ') | …`.");
-            }
-            let slots = parts.slots.clone();
-            parts.kind = if name == "join" { Kind::Text } else { Kind::Raw };
-            parts.gather = Some(match (name, args) {
-                ("join", [separator]) => Gather::Joined { slots, separator: separator.clone() },
-                ("join", []) => Gather::Joined { slots, separator: " ".to_owned() },
-                ("first" | "coalesce", []) => Gather::First(slots),
-                _ => return arguments(name),
-            });
-            return Ok(());
+            return together(parts, name, args, first);
         }
         let several_first = first && parts.slots.len() > 1;
         if several_first {
@@ -269,6 +257,23 @@ impl<'c> Compiler<'c> {
         }
         Ok(Arc::clone(target))
     }
+}
+
+/// Columns put together by name: `join`, `first`, `coalesce`.
+fn together(parts: &mut Parts, name: &str, args: &[String], first: bool) -> Result<(), Wrong> {
+    if !first {
+        let message = format!("'{name}' takes columns together, so it comes first.");
+        return wrong("transform", message, "Write `$a, $b | join(' ') | …`.");
+    }
+    let slots = parts.slots.clone();
+    parts.kind = if name == "join" { Kind::Text } else { Kind::Raw };
+    parts.gather = Some(match (name, args) {
+        ("join", [separator]) => Gather::Joined { slots, separator: separator.clone() },
+        ("join", []) => Gather::Joined { slots, separator: " ".to_owned() },
+        ("first" | "coalesce", []) => Gather::First(slots),
+        _ => return arguments(name),
+    });
+    Ok(())
 }
 
 /// Several columns before a transform that says itself how they become one.

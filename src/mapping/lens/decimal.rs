@@ -11,11 +11,11 @@ pub(in crate::mapping) struct Decimal {
     scale: u32,
 }
 
-/// Most digits of a number that is reckoned with.
-const DIGITS: usize = 18;
+/// Most digits of a number that is reckoned with; a product of two may be too long and is none.
+const DIGITS: usize = 30;
 
 impl Decimal {
-    /// Reads a number of at most 18 digits.
+    /// Reads a number of at most 30 digits.
     pub fn parse(text: &str) -> Option<Self> {
         let text = primitive::decimal(text.trim())?;
         let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
@@ -45,7 +45,7 @@ impl Decimal {
         let Some(drop) = self.scale.checked_sub(decimals).filter(|n| *n > 0) else { return self };
         let unit = 10_i128.saturating_pow(drop);
         let half = unit / 2;
-        let units = self.units + if self.units < 0 { -half } else { half };
+        let units = self.units.saturating_add(if self.units < 0 { -half } else { half });
         Self { units: units / unit, scale: decimals }
     }
 
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(n("2.345").rounded(2).to_string(), "2.35");
         assert_eq!(n("-2.345").rounded(2).to_string(), "-2.35");
         assert_eq!(n("7").rounded(2).to_string(), "7");
-        assert!(Decimal::parse("1e3").is_none() && Decimal::parse(&"9".repeat(19)).is_none());
+        assert!(Decimal::parse("1e3").is_none() && Decimal::parse(&"9".repeat(31)).is_none());
         assert_eq!(compare("1.10", "1.1"), Some(Ordering::Equal));
         assert_eq!(compare("-2", "1"), Some(Ordering::Less));
         assert_eq!(compare("x", "1"), None);

@@ -172,27 +172,7 @@ impl Lens {
     }
 
     pub(super) fn date_time(&self, stamp: Stamp) -> Result<String, Bad> {
-        self.date_time_in(stamp, &self.reading.zone)
-    }
-
-    pub(super) fn date_time_in(&self, stamp: Stamp, zone: &TimeZone) -> Result<String, Bad> {
-        let mut out = String::with_capacity(25);
-        let Some(time) = stamp.time else {
-            write_date(&mut out, stamp.date, stamp.precision)?;
-            return Ok(out);
-        };
-        let local = stamp.date.to_datetime(time);
-        // A time that a change of clocks skipped is read as if the clocks had not changed; one that
-        // came twice is the first.
-        let at = match stamp.offset {
-            Some(offset) => offset.to_timestamp(local).map_err(|_| Bad)?,
-            None => zone.to_ambiguous_timestamp(local).compatible().map_err(|_| Bad)?,
-        };
-        let offset = zone.to_offset(at);
-        let local = offset.to_datetime(at);
-        write_date(&mut out, local.date(), Precision::Day)?;
-        write_clock(&mut out, local.time(), offset)?;
-        Ok(out)
+        date_time_in(stamp, &self.reading.zone)
     }
 
     /// The columns of a date and of a time; a date alone where there is no time.
@@ -205,6 +185,27 @@ impl Lens {
         }
         Ok(Some(Cow::Owned(self.date_time(stamp)?)))
     }
+}
+
+/// A moment in a zone; a date where no time is known.
+pub(super) fn date_time_in(stamp: Stamp, zone: &TimeZone) -> Result<String, Bad> {
+    let mut out = String::with_capacity(25);
+    let Some(time) = stamp.time else {
+        write_date(&mut out, stamp.date, stamp.precision)?;
+        return Ok(out);
+    };
+    let local = stamp.date.to_datetime(time);
+    // A time that a change of clocks skipped is read as if the clocks had not changed; one that
+    // came twice is the first.
+    let at = match stamp.offset {
+        Some(offset) => offset.to_timestamp(local).map_err(|_| Bad)?,
+        None => zone.to_ambiguous_timestamp(local).compatible().map_err(|_| Bad)?,
+    };
+    let offset = zone.to_offset(at);
+    let local = offset.to_datetime(at);
+    write_date(&mut out, local.date(), Precision::Day)?;
+    write_clock(&mut out, local.time(), offset)?;
+    Ok(out)
 }
 
 /// The capital of a letter that has exactly one.

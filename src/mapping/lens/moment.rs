@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Span};
 use crate::fhir::primitive::Precision;
 use crate::mapping::rows::Row;
 
-use super::eval::{Bad, write_date};
+use super::eval::{Bad, date_time_in, write_date};
 use super::format::{DateIn, Stamp, zone_offset};
 use super::{Lens, Slot};
 
@@ -60,23 +60,23 @@ impl Lens {
         let cell = |n: usize| slots.get(n).and_then(|slot| self.reading.cell(slot, row));
         match how {
             Combine::Zoned(form) => {
-                let Some(stamp) = self.stamp(form, cell(0))? else { return Ok(None) };
+                let Some(stamp) = stamp(form, cell(0))? else { return Ok(None) };
                 let zone = match cell(1) {
                     Some(name) => Cow::Owned(zone(name.trim()).ok_or(Bad)?),
                     None => Cow::Borrowed(&self.reading.zone),
                 };
-                self.date_time_in(stamp, &zone).map(some)
+                date_time_in(stamp, &zone).map(|text| Some(Cow::Owned(text)))
             }
             Combine::Later(form, unit) => {
-                let Some(stamp) = self.stamp(form, cell(0))? else { return Ok(None) };
+                let Some(stamp) = stamp(form, cell(0))? else { return Ok(None) };
                 let Some(amount) = cell(1) else { return Ok(None) };
                 let amount = amount.trim().parse().map_err(|_| Bad)?;
-                self.date_time(self.moved(stamp, amount, *unit)?).map(some)
+                self.date_time(self.moved(stamp, amount, *unit)?).map(|text| Some(Cow::Owned(text)))
             }
             Combine::Latest(form) | Combine::Earliest(form) => {
                 let mut best = None;
                 for slot in slots {
-                    let Some(stamp) = self.stamp(form, self.reading.cell(slot, row))? else {
+                    let Some(stamp) = stamp(form, self.reading.cell(slot, row))? else {
                         continue;
                     };
                     let at = self.instant(stamp)?;
@@ -88,10 +88,6 @@ impl Lens {
                 best.map(|(_, stamp)| self.date_time(stamp).map(Cow::Owned)).transpose()
             }
         }
-    }
-
-    fn stamp(&self, form: &DateIn, cell: Option<&str>) -> Result<Option<Stamp>, Bad> {
-        cell.map_or(Ok(None), |cell| form.read(cell).map_err(|()| Bad))
     }
 
     /// A FHIR date or dateTime so much later.
@@ -155,8 +151,8 @@ impl Lens {
     }
 }
 
-fn some(text: String) -> Option<Cow<'static, str>> {
-    Some(Cow::Owned(text))
+fn stamp(form: &DateIn, cell: Option<&str>) -> Result<Option<Stamp>, Bad> {
+    cell.map_or(Ok(None), |cell| form.read(cell).map_err(|()| Bad))
 }
 
 /// A zone by its name, or by its offset.

@@ -251,8 +251,7 @@ impl PostgresSession {
                         || sqlx::Error::Protocol("a description is malformed".to_owned());
                     self.fields = Some(reply::fields(body).ok_or_else(malformed)?);
                 }
-                Message::Fields(_) => {}
-                Message::Other => {}
+                Message::Fields(_) | Message::Other => {}
             }
             self.input.advance(head.length);
             if enough {
