@@ -9,7 +9,6 @@ use metrics::counter;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
-
 use super::PoolFault;
 use super::breaker::Pass;
 use super::dial::{DialClass, DialFault, ServerFacts, TenantConnection};
@@ -48,11 +47,11 @@ enum GivenUp {
     Deadline,
     /// The caller went away while the server was at work.
     Abandoned,
-    /// The connection failed beneath the protocol.
+    /// The connection failed beneath the protocol, or is lost while its server is there.
     Broken,
     /// The server said it is over, or a transaction was left open: there is nothing to stop.
     Over,
-    /// Nothing is heard of the server, and nothing it is told gets there.
+    /// The server fell silent: nothing it is told gets there.
     Silent,
 }
 
@@ -161,7 +160,7 @@ impl Lease {
                 if let Some(held) = self.held.as_mut() {
                     held.pass.report(Verdict::Unhealthy, "lost");
                 }
-                self.give_up(GivenUp::Silent);
+                self.give_up(GivenUp::Broken);
                 PoolFault::Silent { retry_after: Duration::ZERO }
             }
             None if self.lane.fell_silent() => {

@@ -47,7 +47,9 @@ pub use status::{BreakerStatus, LaneStatus};
 use crate::base::{
     ConnectionRecord, ConnectionRevision, Deadline, Engine, ServerIdentity, TenantId,
 };
-use dial::{Canceller, DialFault, Dialer, Found, Opened, ServerFacts, SessionSettings, TenantConnection};
+use dial::{
+    Canceller, DialFault, Dialer, Found, Opened, ServerFacts, SessionSettings, TenantConnection,
+};
 
 /// What a lane is opened for.
 #[derive(Clone)]

@@ -118,7 +118,9 @@ impl Bench {
     async fn assert_clean(&self) {
         let sessions = &self.dialer.inner.sessions;
         sessions.close();
-        tokio::time::timeout(Duration::from_secs(10), sessions.wait()).await.expect("a session lives");
+        tokio::time::timeout(Duration::from_secs(10), sessions.wait())
+            .await
+            .expect("a session lives");
         sessions.reopen();
         assert_eq!(std::fs::read_dir(self.sockets.path()).unwrap().count(), 0);
         assert_eq!(self.dialer.inner.permits.available_permits(), 16);
