@@ -36,9 +36,9 @@ pub(super) struct FakeDialer {
 #[derive(Default)]
 pub(super) struct FakeCanceller {
     pub(super) cancels: AtomicU32,
-    /// Looks made; and what they find, when there is a server at all. `Some(None)`: nobody answers.
+    /// Looks made; and what they find, when there is a server at all. Faults take their time.
     pub(super) looks: AtomicU32,
-    pub(super) finds: Mutex<Option<Option<Found>>>,
+    pub(super) finds: Mutex<Option<Result<Found, DialFault>>>,
     pub(super) heard: std::sync::atomic::AtomicU64,
     pub(super) silent: Mutex<bool>,
     pub(super) cancelled: Notify,
@@ -62,20 +62,17 @@ impl Cancel for FakeCanceller {
     }
 
     fn heard(&self) -> Option<u64> {
-        self.finds.lock().unwrap().map(|_| self.heard.load(SeqCst))
+        self.finds.lock().unwrap().as_ref().map(|_| self.heard.load(SeqCst))
     }
 
     fn look(&self, deadline: Deadline) -> BoxFuture<'_, Result<Found, DialFault>> {
         self.looks.fetch_add(1, SeqCst);
-        let found = self.finds.lock().unwrap().flatten();
+        let found = self.finds.lock().unwrap().clone().expect("somebody to look after");
         async move {
-            match found {
-                Some(found) => Ok(found),
-                None => {
-                    tokio::time::sleep_until(deadline.at()).await;
-                    Err(DialFault::timeout("silent"))
-                }
+            if found.is_err() {
+                tokio::time::sleep_until(deadline.at()).await;
             }
+            found
         }
         .boxed()
     }

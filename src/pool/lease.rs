@@ -52,11 +52,11 @@ enum GivenUp {
     Deadline,
     /// The caller went away while the server was at work.
     Abandoned,
-    /// The connection failed beneath the protocol.
+    /// The connection failed beneath the protocol, or is lost while its server is there.
     Broken,
     /// The server said it is over, or a transaction was left open: there is nothing to stop.
     Over,
-    /// Nothing is heard of the server, and nothing it is told gets there.
+    /// The server fell silent: nothing it is told gets there.
     Silent,
 }
 
@@ -170,7 +170,7 @@ impl Lease {
                 if let Some(held) = self.held.as_mut() {
                     held.pass.report(Verdict::Unhealthy, "lost");
                 }
-                self.give_up(GivenUp::Silent);
+                self.give_up(GivenUp::Broken);
                 PoolFault::Silent { retry_after: Duration::ZERO }
             }
             None if self.lane.fell_silent() => {

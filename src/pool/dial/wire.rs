@@ -86,6 +86,7 @@ pub(super) type Buffered = BufReader<Wire>;
 
 /// How long what was sent may stay unacknowledged, in milliseconds. A machine that is gone, or a firewall that
 /// forgot the connection, acknowledges nothing; one that is merely busy does.
+#[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MS: u32 = 1_500;
 
 /// What the rules for passwords depend on.
@@ -128,6 +129,7 @@ async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
     socket.set_keepalive(true)?;
     let stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
     rustix::net::sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED_MS)?;
     Ok(stream)
 }

@@ -13,7 +13,8 @@ fn looking() -> PoolConfig {
 /// A bench whose server is found like this. `None`: nobody answers.
 fn found(config: PoolConfig, what: Option<Found>) -> Bench {
     let bench = Bench::new(config);
-    *bench.dialer.canceller.finds.lock().unwrap() = Some(what);
+    let finds = what.ok_or(DialFault::timeout("silent"));
+    *bench.dialer.canceller.finds.lock().unwrap() = Some(finds);
     bench
 }
 
