@@ -39,6 +39,12 @@ pub struct TypeCapability {
     pub interactions: Vec<&'static str>,
     /// Search parameters, by name.
     pub search_params: Vec<SearchParamCapability>,
+    /// What `_include` can name, as `Type:parameter`.
+    pub includes: Vec<String>,
+    /// What `_revinclude` can name.
+    pub revincludes: Vec<String>,
+    /// Whether `$everything` is answered.
+    pub everything: bool,
     /// `no-version`, `versioned` or `versioned-update`.
     pub versioning: &'static str,
 }
@@ -62,12 +68,23 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
             .collect();
         let interactions: Vec<Value> =
             ty.interactions.iter().map(|code| json!({ "code": code })).collect();
-        json!({
+        let mut resource = json!({
             "type": ty.resource_type,
             "interaction": interactions,
             "versioning": ty.versioning,
             "searchParam": params,
-        })
+        });
+        // A list in FHIR is never empty.
+        for (name, all) in [("searchInclude", &ty.includes), ("searchRevInclude", &ty.revincludes)] {
+            if !all.is_empty() {
+                resource[name] = json!(all);
+            }
+        }
+        if ty.everything {
+            let definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
+            resource["operation"] = json!([{ "name": "everything", "definition": definition }]);
+        }
+        resource
     };
     let mut security = json!({
         "cors": true,
@@ -122,6 +139,9 @@ mod tests {
                 name: "birthdate".to_owned(),
                 kind: ParamKind::Date,
             }],
+            includes: vec!["Patient:organization".to_owned()],
+            revincludes: Vec::new(),
+            everything: true,
             versioning: "no-version",
         }];
         for types in [&types[..], &[]] {
@@ -132,5 +152,8 @@ mod tests {
         }
         let json: Value = serde_json::from_str(&statement(&server, &types)).unwrap();
         assert_eq!(json["rest"][0]["resource"][0]["searchParam"][0]["type"], "date");
+        assert_eq!(json["rest"][0]["resource"][0]["operation"][0]["name"], "everything");
+        assert!(json["rest"][0]["resource"][0]["searchInclude"].is_array());
+        assert!(json["rest"][0]["resource"][0]["searchRevInclude"].is_null());
     }
 }

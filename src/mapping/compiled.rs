@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::fhir::capability::{SearchParamCapability, TypeCapability};
+use crate::fhir::params::ParamKind;
 
 use super::MappingProblem;
 use super::catalog::{Catalog, Table};
-use super::lens::Reading;
+use super::lens::{Lens, Reading};
 use super::lens::predicate::{all, any, one_of};
 use super::plan::{
     ColumnRef, Expr, KeyedRead, Order, Predicate, Relation, Select, SourcePlan, Value,
@@ -31,8 +32,12 @@ pub struct PlannedSource {
     pub plan: Arc<SourcePlan>,
     /// Which of the type's sources it is; its place in a cursor.
     pub number: usize,
-    source: Arc<Source>,
-    reading: Arc<Reading>,
+    pub(super) source: Arc<Source>,
+    pub(super) reading: Arc<Reading>,
+    /// What its rows are sorted by, where sources are put together row by row.
+    pub(super) sort: Vec<(Lens, bool)>,
+    /// Where it began.
+    pub(super) begun: Option<Vec<Option<String>>>,
 }
 
 /// A row that may hold the resource asked for: its key, and what turns it into the resource.
@@ -84,23 +89,28 @@ impl Compiled {
             .map(|ty| {
                 let mut search_params: Vec<SearchParamCapability> = Vec::new();
                 for (_, source) in self.of_type(ty) {
-                    for param in source.params.iter().filter(|p| source.served.contains(&p.name)) {
-                        if !search_params.iter().any(|known| known.name == param.name)
-                            && self.serves(ty, param.name)
-                        {
-                            let name = param.name.to_owned();
-                            search_params.push(SearchParamCapability { name, kind: param.kind });
+                    let composites = source.composites.iter();
+                    let composites = composites.map(|c| (c.name, ParamKind::Composite));
+                    let all = source.params.iter().map(|p| (p.name, p.kind)).chain(composites);
+                    for (name, kind) in all.filter(|(name, _)| source.served.contains(name)) {
+                        let known = search_params.iter().any(|known| known.name == name);
+                        if !known && self.serves(ty, name) {
+                            search_params.push(SearchParamCapability { name: name.to_owned(), kind });
                         }
                     }
                 }
                 search_params.sort_by(|a, b| a.name.cmp(&b.name));
                 let versioned = self.versioned(ty);
+                let (includes, revincludes) = self.includable(ty);
                 let mut interactions = vec!["read", "search-type"];
                 interactions.extend(versioned.then_some("vread"));
                 TypeCapability {
                     resource_type: ty.to_owned(),
                     interactions,
                     search_params,
+                    includes,
+                    revincludes,
+                    everything: ty == "Patient",
                     versioning: if versioned { "versioned" } else { "no-version" },
                 }
             })
@@ -179,6 +189,8 @@ impl Compiled {
             number,
             source: Arc::clone(source),
             reading: Arc::clone(&self.reading),
+            sort: Vec::new(),
+            begun: None,
         }
     }
 }
@@ -201,6 +213,11 @@ pub(super) fn key_order(source: &Source, descending: bool) -> Vec<Order> {
 }
 
 impl PlannedSource {
+    /// The type its resources are of.
+    pub fn resource_type(&self) -> &str {
+        &self.source.resource_type
+    }
+
     /// What was fetched, ready to be written. `children` are the rows of the plan's children, in
     /// their order.
     pub fn page<'p>(&'p self, rows: &'p Rows, children: &'p [Rows]) -> Page<'p> {

@@ -28,7 +28,10 @@ pub use fault::PlanFault;
 pub use problem::{MappingProblem, ProblemSeverity};
 pub use render::Page;
 pub use report::{RenderReport, RowOutcome, Shown};
-pub use search::{PageRequest, Position, SearchPlan};
+pub use search::{
+    Everything, Included, Includes, LostPlace, PageRequest, PlannedKeys, Position, SearchPlan,
+    TypeSearches, Unserved, merge, resume,
+};
 
 #[cfg(test)]
 mod tests;

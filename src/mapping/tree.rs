@@ -8,7 +8,7 @@ use super::lens::id::IdTemplate;
 use super::lens::predicate::{all, column_in, not, one_of};
 use super::lens::{Lens, Reading, Slot, blank};
 use super::plan::{Child, ColumnRef, Expr, Join, KeyedRead, Order, Predicate, Relation, Value};
-use crate::fhir::params::ParamDef;
+use crate::fhir::params::{CompositeDef, ParamDef};
 
 /// One source of resources of one type.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub(super) struct Source {
     pub paths: Vec<String>,
     /// The search parameters that may be asked for.
     pub params: Vec<ParamDef>,
+    /// Those of several values that must hold of one thing.
+    pub composites: Vec<CompositeDef>,
     /// Those that can be served.
     pub served: Vec<&'static str>,
     /// What gives `meta.versionId`.

@@ -4,6 +4,7 @@
 //! type, columns left bare in conditions so that indexes work, every fetched cell a text. [`run`]
 //! executes over one connection; [`fetch`] over a lease.
 
+mod among;
 mod cells;
 mod compare;
 mod fault;
@@ -28,7 +29,7 @@ mod tests;
 
 pub use crate::mapping::fold::fold;
 pub use fault::{StoreFault, WriteFault};
-pub use fetch::{fetch_counts, fetch_page, fetch_row, introspect};
+pub use fetch::{fetch_counts, fetch_keys, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;
 pub use introspect::{MAX_TABLES, introspect_on};
 pub use sql::{child_sql, count_sql, page_sql};

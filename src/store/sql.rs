@@ -11,7 +11,7 @@ use super::statement::{Bind, Scope, Statement, Writer};
 use super::{Flavour, WriteFault, compare, keyset, predicate, prepared};
 
 /// Deepest nesting of selects.
-const MAX_NESTING: usize = 4;
+pub(super) const MAX_NESTING: usize = 4;
 
 /// The statement of a page.
 pub fn page_sql(select: &Select, flavour: Flavour) -> Result<Statement, WriteFault> {
@@ -130,7 +130,7 @@ fn head(w: &mut Writer, select: &Select, depth: usize) -> Result<Scope, WriteFau
 }
 
 /// ` FROM relations`.
-fn relations(
+pub(super) fn relations(
     w: &mut Writer,
     from: &Relation,
     joins: &[Join],

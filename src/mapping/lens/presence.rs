@@ -31,6 +31,11 @@ impl Lens {
         }
     }
 
+    /// There is something after `n` steps, and it fits.
+    pub(in crate::mapping) fn holds(&self, n: usize) -> Option<Predicate> {
+        self.some(n)
+    }
+
     /// There is a text, and none of these is in it.
     fn without(&self, never: &[&str]) -> Option<Predicate> {
         let n = self.steps.len();

@@ -1,5 +1,6 @@
 //! Walking a template along a parameter's path.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::fhir::params::{ParamPath, ParamStep};
@@ -11,11 +12,25 @@ use crate::mapping::tree::{Each, Member, Object, Source, Tree, conditions};
 use super::{Found, Unable};
 
 /// A source to walk in.
+#[derive(Clone, Copy)]
 pub(super) struct Walk<'s> {
     pub source: &'s Source,
     pub reading: &'s Reading,
     /// Whether what is found must be all there is, which a negation needs.
     pub strict: bool,
+    /// Where paths begin: the resource, or a part of it.
+    pub root: &'s Object,
+    /// The one leaf that is looked at, where it is not all of them.
+    pub spot: Option<&'s Spot>,
+}
+
+/// One leaf of a path, and the one-to-many rows it stands in.
+#[derive(Default)]
+pub(super) struct Spot {
+    /// Whether the leaf was met.
+    pub met: Cell<bool>,
+    /// Which of the source's children the leaf is of, and what must hold of its rows.
+    pub inside: RefCell<Option<(usize, Predicate)>>,
 }
 
 /// What a path leads to.
@@ -30,10 +45,14 @@ pub(super) struct At<'s> {
 
 type Visit<'v> = &'v dyn Fn(At<'_>) -> Found;
 
-impl Walk<'_> {
+impl<'s> Walk<'s> {
+    pub fn new(source: &'s Source, reading: &'s Reading, strict: bool) -> Self {
+        Self { source, reading, strict, root: &source.root, spot: None }
+    }
+
     /// Whether anything fills the element a path names.
     pub fn is_mapped(&self, path: &ParamPath) -> bool {
-        self.object_has(&self.source.root, &path.steps)
+        self.object_has(self.root, &path.steps)
     }
 
     fn object_has(&self, object: &Object, steps: &[ParamStep]) -> bool {
@@ -52,7 +71,7 @@ impl Walk<'_> {
 
     /// The rows for which `visit` holds of something the path leads to.
     pub fn run(&self, path: &ParamPath, visit: Visit<'_>) -> Found {
-        self.object(&self.source.root, path, &path.steps, visit)
+        self.object(self.root, path, &path.steps, visit)
     }
 
     fn object(
@@ -100,8 +119,16 @@ impl Walk<'_> {
                 Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
             }
             Tree::Each(each) => {
+                let before = self.spot.is_some_and(|spot| spot.met.get());
                 let inner = self.tree(&each.item, member, step, path, rest, visit)?;
-                self.rows(each, inner)
+                match self.spot.filter(|spot| !before && spot.met.get()) {
+                    None => self.rows(each, inner),
+                    Some(_) if each.max != usize::MAX => Err(Unable),
+                    Some(spot) => {
+                        spot.inside.replace(Some((each.child, inner)));
+                        Ok(Predicate::Always)
+                    }
+                }
             }
             Tree::Object(object) => {
                 let mut parts = vec![self.complete(object)?];
