@@ -5,10 +5,13 @@
 
 mod access_log;
 mod answer;
+mod beside;
 mod cursor;
 #[cfg(test)]
 mod examples;
+mod everything;
 mod fault;
+mod gather;
 mod page;
 mod read;
 mod refused;
@@ -20,6 +23,6 @@ pub use access_log::AccessLogPage;
 pub use answer::Answer;
 pub use fault::RecordsFault;
 pub use refused::{Attempt, note_refused};
-pub use search::generic_capability;
+pub use search::{Searched, generic_capability};
 
 pub use crate::fhir::capability::{Endpoints, ServerDescription};

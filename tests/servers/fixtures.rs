@@ -134,7 +134,7 @@ impl Hospital {
             let (mut left, mut next) = (count as usize, None);
             for mut source in plan.sources {
                 if left == 0 {
-                    next = Some(Position { source: source.number, after: None });
+                    next = Some(Position { source: source.number, after: None, also: Vec::new() });
                     break;
                 }
                 Arc::make_mut(&mut source.plan).page.limit = u32::try_from(left + 1).ok();

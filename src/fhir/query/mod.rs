@@ -1,7 +1,9 @@
 //! The query of a search (R4 section 3.1.1): strict about its form, silent about nothing.
 
+mod everything;
 mod text;
 
+pub use everything::EverythingQuery;
 pub use text::{pair, split, unescape};
 
 use super::QueryFault;

@@ -78,7 +78,10 @@ async fn write_down(
     };
     let attempt = match matched {
         address::INSTANCE | address::VERSION => Attempt::Read(param("resource"), param("id")),
-        address::TYPE | address::SEARCH_FORM => Attempt::Search(param("resource")),
+        address::TYPE | address::SEARCH_FORM | address::COMPARTMENT => {
+            Attempt::Search(param("resource"))
+        }
+        address::EVERYTHING => Attempt::Search("Patient"),
         address::METADATA => Attempt::Other("capabilities"),
         "/tenant/v1/access-log" => Attempt::Other("access_log.read"),
         of if of.starts_with("/tenant/v1/mappings") => Attempt::Other("mapping"),

@@ -13,7 +13,7 @@ use crate::auth::FhirRead;
 use crate::base::{Deadline, Fault as _, FaultKind};
 use crate::records::Answer;
 
-type Answered = Result<Response, FhirError>;
+pub(super) type Answered = Result<Response, FhirError>;
 
 /// `GET /fhir/{type}/{id}`.
 pub(super) async fn read(
@@ -49,61 +49,6 @@ fn versioned(answer: &Answer, asked: &Asked) -> Response {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
-}
-
-/// `GET /fhir/{type}`.
-pub(super) async fn search(
-    State(plane): State<DataPlane>,
-    caller: Clinician<FhirRead>,
-    Path(resource): Path<String>,
-    asked: Asked,
-) -> Answered {
-    find(&plane, caller, &resource, &asked.query, asked.lenient).await
-}
-
-/// `POST /fhir/{type}/_search`: the form's parameters together with the query's.
-pub(super) async fn search_form(
-    State(plane): State<DataPlane>,
-    caller: Clinician<FhirRead>,
-    Path(resource): Path<String>,
-    asked: Asked,
-    form: Result<axum::extract::RawForm, axum::extract::rejection::RawFormRejection>,
-) -> Answered {
-    let form = form.map_err(|rejection| match rejection.status() {
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            let message = "Send the parameters as application/x-www-form-urlencoded.";
-            FhirError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", message)
-        }
-        _ => too_large(),
-    })?;
-    let body = std::str::from_utf8(&form.0).map_err(|_| too_large())?;
-    if body.split('&').any(|pair| pair.split('=').next() == Some("access_token")) {
-        let message = "Send the token in the Authorization header only.";
-        return Err(FhirError::new(StatusCode::BAD_REQUEST, "invalid", message));
-    }
-    let query = match asked.query.as_str() {
-        "" => body.to_owned(),
-        query => format!("{query}&{body}"),
-    };
-    find(&plane, caller, &resource, &query, asked.lenient).await
-}
-
-fn too_large() -> FhirError {
-    let message = "The body is too large or is not text.";
-    FhirError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", message)
-}
-
-async fn find(
-    plane: &DataPlane,
-    caller: Clinician<FhirRead>,
-    resource: &str,
-    query: &str,
-    lenient: bool,
-) -> Answered {
-    let session = plane.session(caller).await?;
-    let base = &plane.0.settings.public_url;
-    let found = session.search(resource, query, lenient, base).await;
-    found.map(|answer| resource_response(&answer)).map_err(|f| FhirError::of(&f))
 }
 
 /// `GET /fhir/metadata`: generic without a token, the tenant's own with one.
@@ -165,7 +110,7 @@ pub(super) async fn back_channel_logout(
     }
 }
 
-fn resource_response(answer: &Answer) -> Response {
+pub(super) fn resource_response(answer: &Answer) -> Response {
     let mut response = fhir_response(answer.body().clone());
     let modified = answer.last_modified().and_then(|at| HeaderValue::from_str(at).ok());
     if let Some(modified) = modified {

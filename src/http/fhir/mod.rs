@@ -4,6 +4,7 @@ mod address;
 mod conduct;
 mod error;
 mod extract;
+mod find;
 mod handlers;
 mod hospital;
 mod negotiate;
@@ -125,10 +126,12 @@ fn clinical_routes() -> Routes<DataPlane> {
         .post(address::LOGOUT, Access::Public, handlers::back_channel_logout)
         .get(address::METADATA, Access::PublicOrRead, handlers::metadata)
         .get(address::SMART, Access::Public, handlers::smart_configuration)
-        .get(address::TYPE, Access::Read, handlers::search)
-        .post(address::SEARCH_FORM, Access::Read, handlers::search_form)
+        .get(address::TYPE, Access::Read, find::search)
+        .post(address::SEARCH_FORM, Access::Read, find::search_form)
         .get(address::INSTANCE, Access::Read, handlers::read)
         .get(address::VERSION, Access::Read, handlers::vread)
+        .get(address::COMPARTMENT, Access::Read, find::in_patient)
+        .get(address::EVERYTHING, Access::Read, find::everything)
 }
 
 /// The data plane's routes.

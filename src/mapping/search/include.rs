@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::fhir::SearchQuery;
+use crate::fhir::compartment::Compartment;
 use crate::fhir::params::{ParamDef, ParamKind, ParamPath, ParamStep, r4_params};
 use crate::fhir::query::{Handling, Include};
 use crate::mapping::PlanFault;
@@ -29,6 +30,8 @@ use super::{Refusal, Unable, fault};
 pub struct Includes {
     forward: Vec<Forward>,
     reverse: Vec<(String, String)>,
+    /// Everything that is in no patient's compartment.
+    outside: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -59,14 +62,20 @@ impl PlannedKeys {
 }
 
 impl Includes {
+    /// All that resources refer to and that belongs to no patient's compartment: who treated her, where,
+    /// with what.
+    pub fn outside_of_patients() -> Self {
+        Self { outside: true, ..Self::default() }
+    }
+
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
-        self.forward.is_empty() && self.reverse.is_empty()
+        !self.looks_at_matches() && self.reverse.is_empty()
     }
 
     /// Whether the matches have to be looked at for what they refer to.
     pub fn looks_at_matches(&self) -> bool {
-        !self.forward.is_empty()
+        self.outside || !self.forward.is_empty()
     }
 
     /// The types that refer to the matches, and by which parameter, in the order asked for.
@@ -76,6 +85,14 @@ impl Includes {
 
     /// What a match, as FHIR JSON, refers to and should be shown.
     pub fn of(&self, resource: &Json, found: &mut BTreeSet<Included>) {
+        if self.outside {
+            let compartment = Compartment::patient();
+            every_reference(resource, &mut |ty, id| {
+                if ty != compartment.name() && compartment.params(ty).is_empty() {
+                    found.insert((ty.to_owned(), id.to_owned()));
+                }
+            });
+        }
         for Forward { paths, target } in &self.forward {
             for path in paths {
                 let limits = [path.target, target.as_deref()];
@@ -88,6 +105,22 @@ impl Includes {
                 });
             }
         }
+    }
+}
+
+/// Every reference below a value.
+fn every_reference(value: &Json, each: &mut dyn FnMut(&str, &str)) {
+    match value {
+        Json::Object(members) => {
+            for (name, inner) in members {
+                match inner.as_str().and_then(|text| text.split_once('/')) {
+                    Some((ty, id)) if name == "reference" => each(ty, id),
+                    _ => every_reference(inner, each),
+                }
+            }
+        }
+        Json::Array(items) => items.iter().for_each(|item| every_reference(item, each)),
+        _ => {}
     }
 }
 

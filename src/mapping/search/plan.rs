@@ -301,11 +301,17 @@ pub(super) fn position(order: &[Order], texts: &[Option<String>]) -> Option<Vec<
     if order.len() != texts.len() {
         return None;
     }
-    let value = |(key, text): (&Order, &Option<String>)| match text {
+    let last = order.len().saturating_sub(1);
+    let value = |(number, (key, text)): (usize, (&Order, &Option<String>))| match text {
         None => Some(None),
-        Some(text) => typed::for_column(&key.column, text).map(Some),
+        Some(text) => {
+            let found = typed::for_column(&key.column, text);
+            // What rows are sorted by may hold anything, zero dates and words among it; a key may not.
+            let raw = || Value { ty: key.column.ty, text: text.clone() };
+            found.or_else(|| (number < last).then(raw)).map(Some)
+        }
     };
-    order.iter().zip(texts).map(value).collect()
+    order.iter().zip(texts).enumerate().map(value).collect()
 }
 
 impl PlannedSource {

@@ -13,8 +13,6 @@ use super::Unable;
 
 /// A leaf that holds a reference.
 pub(super) struct Pointer {
-    /// What it points to.
-    pub target: Arc<Target>,
     /// The columns that hold the target's key, in its order.
     pub columns: Vec<Expr>,
     /// They hold something.
@@ -44,7 +42,7 @@ impl Pointer {
             _ => return Err(Unable),
         };
         let columns = lens.slots().iter().map(|slot| shown(reading, slot)).collect();
-        Ok(Self { target: Arc::clone(target), columns, there })
+        Ok(Self { columns, there })
     }
 }
 

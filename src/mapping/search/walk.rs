@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::fhir::params::{ParamPath, ParamStep};
-use crate::mapping::lens::Reading;
+use crate::mapping::lens::{Reading, Slot};
 use crate::mapping::lens::predicate::{all, any, not};
-use crate::mapping::plan::{Predicate, Select};
+use crate::mapping::plan::{Expr, Predicate, Rowset};
 use crate::mapping::tree::{Each, Member, Object, Source, Tree, conditions};
 
 use super::{Found, Unable};
@@ -182,17 +182,14 @@ impl<'s> Walk<'s> {
         if filter == Predicate::Never {
             return Ok(Predicate::Never);
         }
-        Ok(Predicate::InSelect {
-            columns: child.parent.iter().map(|slot| slot.column.clone()).collect(),
-            select: Box::new(Select {
-                from: Arc::clone(&child.relation),
-                joins: Arc::clone(&child.joins),
-                columns: child.own.iter().map(|slot| slot.column.clone()).collect(),
-                filter,
-                order: Vec::new(),
-                after: None,
-                limit: None,
-            }),
+        let columns = |slots: &[Slot]| -> Vec<Expr> {
+            slots.iter().map(|slot| Expr::Column(slot.column.clone())).collect()
+        };
+        let (from, joins) = (Arc::clone(&child.relation), Arc::clone(&child.joins));
+        Ok(Predicate::Among {
+            own: columns(&child.parent),
+            theirs: columns(&child.own),
+            rows: Box::new(Rowset { from, joins, filter }),
         })
     }
 
