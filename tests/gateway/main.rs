@@ -10,6 +10,8 @@ mod changes;
 #[cfg(test)]
 mod cursors;
 #[cfg(test)]
+mod further;
+#[cfg(test)]
 mod hospital;
 #[cfg(test)]
 #[expect(unused, reason = "made for the tests of tokens")]

@@ -8,5 +8,5 @@ pub(super) const INSTANCE: &str = "/fhir/{resource}/{id}";
 pub(super) const VERSION: &str = "/fhir/{resource}/{id}/_history/{version}";
 pub(super) const LOGOUT: &str = "/oidc/backchannel-logout";
 pub(super) const HEALTH: &str = "/healthz";
-pub(super) const COMPARTMENT: &str = "/fhir/Patient/{patient}/{resource}";
-pub(super) const EVERYTHING: &str = "/fhir/Patient/{patient}/$everything";
+pub(super) const COMPARTMENT: &str = "/fhir/Patient/{id}/{resource}";
+pub(super) const EVERYTHING: &str = "/fhir/Patient/{id}/$everything";

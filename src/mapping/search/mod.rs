@@ -27,7 +27,7 @@ use super::compiled::id_predicate;
 use super::lens::Reading;
 use super::lens::predicate::{all, any, not};
 use super::plan::{ColumnRef, Predicate};
-use super::tree::{Source, Tree};
+use super::tree::{Member, Object, Source, Tree};
 use walk::Walk;
 
 pub use everything::Everything;
@@ -229,15 +229,27 @@ pub(super) fn base_columns(source: &Source) -> Vec<(&'static str, Vec<ColumnRef>
     for param in source.params.iter().filter(|p| source.served.contains(&p.name)) {
         let mut columns = Vec::new();
         for path in &param.paths {
-            let Some(first) = path.steps.first() else { continue };
-            let members = source.root.members.iter().filter(|m| m.element == first.element);
-            for member in members {
-                bare(&member.value, &mut columns);
-            }
+            on_path(&source.root, &path.steps, &mut columns);
         }
         found.push((param.name, columns));
     }
     found
+}
+
+/// What stands on a path and below its end.
+fn on_path(object: &Object, steps: &[ParamStep], columns: &mut Vec<ColumnRef>) {
+    let Some((step, rest)) = steps.split_first() else { return };
+    let fits = |m: &&Member| m.element == step.element && step.ty.is_none_or(|ty| ty == m.ty);
+    for member in object.members.iter().filter(fits) {
+        let mut trees = vec![&member.value];
+        while let Some(tree) = trees.pop() {
+            match tree {
+                Tree::List(items) => trees.extend(items),
+                Tree::Object(inner) if !rest.is_empty() => on_path(inner, rest, columns),
+                tree => bare(tree, columns),
+            }
+        }
+    }
 }
 
 fn bare(tree: &Tree, columns: &mut Vec<ColumnRef>) {
