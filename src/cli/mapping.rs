@@ -80,6 +80,13 @@ fn problems(report: &MappingReport) -> String {
         .iter()
         .map(|p| format!("{}: {} at {}: {} — {}", p.severity, p.code, p.pointer, p.message, p.hint))
         .collect();
+    let searches = report.searches.iter().filter(|_| report.version.is_none());
+    for of in searches {
+        lines.push(format!("{} is searched by {}", of.resource_type, of.served.join(", ")));
+        for group in &of.unserved {
+            lines.push(format!("  not by {}: {}", group.parameters.join(", "), group.reason));
+        }
+    }
     lines.push(match report.version {
         Some(version) => format!("stored as version {version}"),
         None if report.ok => "the mapping is sound".to_owned(),

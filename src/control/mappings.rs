@@ -3,7 +3,7 @@ use super::view::{MappingProblemView, MappingReport, MappingView, TenantView};
 use super::{Control, Orders};
 use crate::base::Generation;
 use crate::mapping::catalog::Catalog;
-use crate::mapping::{self, Document, MappingProblem};
+use crate::mapping::{self, Document, MappingProblem, TypeSearches};
 use crate::registry::{NewMapping, Tenant};
 use crate::store::{self, StoreFault};
 use crate::tenant::seal_place;
@@ -13,6 +13,7 @@ struct Checked {
     document: Document,
     catalog: Catalog,
     problems: Vec<MappingProblem>,
+    searches: Vec<TypeSearches>,
 }
 
 impl Control {
@@ -25,7 +26,7 @@ impl Control {
     ) -> Result<MappingReport, ControlFault> {
         let tenant = self.find_for(caller, named).await?;
         Ok(match self.examine(caller, &tenant, text).await? {
-            Ok(checked) => report(true, None, &checked.problems),
+            Ok(checked) => report(true, None, &checked.problems).searched(checked.searches),
             Err(problems) => report(false, None, &problems),
         })
     }
@@ -50,7 +51,8 @@ impl Control {
         let new =
             NewMapping { document: &document, source: text, catalog: &catalog, report: &found };
         let version = self.0.registry.add_mapping(tenant.id, None, &new, &caller.origin()).await?;
-        Ok(report(true, u32::try_from(version).ok(), &checked.problems))
+        let stored = report(true, u32::try_from(version).ok(), &checked.problems);
+        Ok(stored.searched(checked.searches))
     }
 
     async fn examine(
@@ -67,7 +69,9 @@ impl Control {
         Ok(match mapping::compile(&document, &catalog) {
             Ok(compiled) => {
                 let problems = compiled.warnings().to_vec();
-                Ok(Checked { document, catalog: compiled.used_catalog(&catalog), problems })
+                let searches = compiled.searches();
+                let catalog = compiled.used_catalog(&catalog);
+                Ok(Checked { document, catalog, problems, searches })
             }
             Err(problems) => Err(problems),
         })
@@ -164,7 +168,8 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, ControlFault> {
 }
 
 fn report(ok: bool, version: Option<u32>, problems: &[MappingProblem]) -> MappingReport {
-    MappingReport { ok, version, problems: problems.iter().map(problem).collect() }
+    let problems = problems.iter().map(problem).collect();
+    MappingReport { ok, version, problems, searches: Vec::new() }
 }
 
 fn problem(found: &MappingProblem) -> MappingProblemView {

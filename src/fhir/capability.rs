@@ -75,7 +75,8 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
             "searchParam": params,
         });
         // A list in FHIR is never empty.
-        for (name, all) in [("searchInclude", &ty.includes), ("searchRevInclude", &ty.revincludes)] {
+        for (name, all) in [("searchInclude", &ty.includes), ("searchRevInclude", &ty.revincludes)]
+        {
             if !all.is_empty() {
                 resource[name] = json!(all);
             }

@@ -8,8 +8,8 @@ use crate::fhir::params::ParamKind;
 
 use super::MappingProblem;
 use super::catalog::{Catalog, Table};
-use super::lens::{Lens, Reading};
 use super::lens::predicate::{all, any, one_of};
+use super::lens::{Lens, Reading};
 use super::plan::{
     ColumnRef, Expr, KeyedRead, Order, Predicate, Relation, Select, SourcePlan, Value,
 };
@@ -95,7 +95,8 @@ impl Compiled {
                     for (name, kind) in all.filter(|(name, _)| source.served.contains(name)) {
                         let known = search_params.iter().any(|known| known.name == name);
                         if !known && self.serves(ty, name) {
-                            search_params.push(SearchParamCapability { name: name.to_owned(), kind });
+                            search_params
+                                .push(SearchParamCapability { name: name.to_owned(), kind });
                         }
                     }
                 }

@@ -68,8 +68,7 @@ impl Beside<'_> {
             }
             for planned in self.mapping.plan_keys(&ty, ids.iter().map(String::as_str)) {
                 let (read, keys) = (&planned.read, planned.keys.clone());
-                let fetched =
-                    store::fetch_keys(lease, read, keys, self.session.deadline()).await?;
+                let fetched = store::fetch_keys(lease, read, keys, self.session.deadline()).await?;
                 let page = planned.page(&fetched.page, &fetched.children);
                 self.add(&ty, &page, page.len(), |id| ids.contains(id));
             }

@@ -14,7 +14,9 @@ use crate::fhir::capability::{self, ServerDescription};
 use crate::fhir::primitive::is_id;
 use crate::fhir::query::{CURSOR, Handling, Summary};
 use crate::fhir::{QueryFault, SearchQuery};
-use crate::mapping::{Included, Includes, PageRequest, RenderReport, RowOutcome, SearchPlan, Shown};
+use crate::mapping::{
+    Included, Includes, PageRequest, RenderReport, RowOutcome, SearchPlan, Shown,
+};
 use crate::pool::Lease;
 use crate::tenant::Session;
 

@@ -172,14 +172,20 @@ async fn chains_and_reverse_chains_find_what_they_say() {
 #[tokio::test]
 async fn what_belongs_to_the_matches_stands_beside_them_once() {
     let (gateway, token) = start().await;
-    let path = "/Observation?_include=Observation:subject&_include=Observation:encounter&_total=accurate";
+    let path =
+        "/Observation?_include=Observation:subject&_include=Observation:encounter&_total=accurate";
     let reply = gateway.get(&token, path).await;
     let found = shown(&reply);
     assert_eq!(found["match"].len(), 8);
     assert_eq!(reply.json()["total"], 8);
-    let wanted = ["Encounter/A-1", "Encounter/A-2", "Encounter/B-1", "Patient/1", "Patient/2", "Patient/4"];
-    assert_eq!(found["include"], wanted, "neither the filtered patient nor those that are not there");
-    let post = gateway.http.post(format!("{}/Observation/_search", gateway.fhir)).bearer_auth(&token);
+    let wanted =
+        ["Encounter/A-1", "Encounter/A-2", "Encounter/B-1", "Patient/1", "Patient/2", "Patient/4"];
+    assert_eq!(
+        found["include"], wanted,
+        "neither the filtered patient nor those that are not there"
+    );
+    let post =
+        gateway.http.post(format!("{}/Observation/_search", gateway.fhir)).bearer_auth(&token);
     let post = post.header("content-type", "application/x-www-form-urlencoded");
     let post = Reply::of(post.body(path.split_once('?').unwrap().1.to_owned())).await.unwrap();
     assert_eq!(post.body, reply.body);
@@ -208,8 +214,7 @@ async fn what_belongs_to_the_matches_stands_beside_them_once() {
 #[tokio::test]
 async fn two_tables_come_in_one_order_page_by_page() {
     let (gateway, token) = start().await;
-    let ascending =
-        ["lab-4", "lab-1", "vit-1", "lab-3", "lab-2", "vit-2", "lab-5", "vit-3"];
+    let ascending = ["lab-4", "lab-1", "vit-1", "lab-3", "lab-2", "vit-2", "lab-5", "vit-3"];
     let whole: Vec<String> = ascending.iter().map(|id| format!("Observation/{id}")).collect();
     for count in [1, 2, 3, 7, 8, 50] {
         let path = format!("/Observation?_sort=date&_count={count}");
@@ -235,7 +240,14 @@ async fn two_tables_come_in_one_order_page_by_page() {
 async fn everything_of_a_patient_is_hers_and_what_it_refers_to() {
     let (gateway, token) = start().await;
     let (found, beside, pages) = walk(&gateway, &token, "/Patient/1/$everything?_count=2").await;
-    let wanted = ["Patient/1", "Encounter/A-1", "Encounter/B-1", "Observation/lab-1", "Observation/lab-2", "Observation/vit-1"];
+    let wanted = [
+        "Patient/1",
+        "Encounter/A-1",
+        "Encounter/B-1",
+        "Observation/lab-1",
+        "Observation/lab-2",
+        "Observation/vit-1",
+    ];
     assert_eq!((found, pages), (wanted.map(str::to_owned).to_vec(), 3));
     assert_eq!(beside, ["Practitioner/D1"]);
     let (found, beside, _) = walk(&gateway, &token, "/Patient/1/$everything?_type=Encounter").await;
@@ -251,9 +263,12 @@ async fn everything_of_a_patient_is_hers_and_what_it_refers_to() {
     };
     assert_eq!(of("Patient")["operation"][0]["name"], "everything");
     assert_eq!(of("Patient")["searchInclude"], json!(["Patient:general-practitioner"]));
-    let wanted = ["Encounter:patient", "Encounter:subject", "Observation:patient", "Observation:subject"];
+    let wanted =
+        ["Encounter:patient", "Encounter:subject", "Observation:patient", "Observation:subject"];
     assert_eq!(of("Patient")["searchRevInclude"], json!(wanted));
     let composite = of("Observation");
     let composite = composite["searchParam"].as_array().unwrap().iter();
-    assert!(composite.clone().any(|p| p["name"] == "code-value-quantity" && p["type"] == "composite"));
+    assert!(
+        composite.clone().any(|p| p["name"] == "code-value-quantity" && p["type"] == "composite")
+    );
 }

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn types_a_time_and_a_size() {
-        let query = "_type=Patient,Observation&_since=2024-01-31T10:00:00%2B01:00&_count=7&_elements=id";
+        let query =
+            "_type=Patient,Observation&_since=2024-01-31T10:00:00%2B01:00&_count=7&_elements=id";
         let parsed = EverythingQuery::parse(query).unwrap();
         assert_eq!(parsed.types, ["Patient", "Observation"]);
         assert_eq!(parsed.since.as_deref(), Some("2024-01-31T10:00:00+01:00"));

@@ -413,10 +413,19 @@ mod tests {
         assert!(lenient.counts_only());
         let quirks = "_pretty=true&_format=json&_totalMethod=count&_elements=id,name";
         assert_eq!(SearchQuery::parse(quirks).unwrap().total, Total::Accurate);
-        for bad in
-            ["_count=-1", "_count=x", "a=%zz", "a=%ff", "=1", "_summary=1", "_count=1&_count=2",
-             "_include=Observation", "_include=*", "_revinclude=A:b:C:d", "_include=A:b c"]
-        {
+        for bad in [
+            "_count=-1",
+            "_count=x",
+            "a=%zz",
+            "a=%ff",
+            "=1",
+            "_summary=1",
+            "_count=1&_count=2",
+            "_include=Observation",
+            "_include=*",
+            "_revinclude=A:b:C:d",
+            "_include=A:b c",
+        ] {
             assert!(SearchQuery::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(SearchQuery::parse("_count=99999999999").unwrap().count, Some(u32::MAX));

@@ -80,7 +80,9 @@ impl Compiled {
         let param = source.params.iter().find(|p| p.name == ask.name);
         let given = || if ask.values.is_empty() { Err(Refusal::Value("a value")) } else { Ok(()) };
         match (param, ask.chain) {
-            (Some(param), None) => given().and_then(|()| condition(source, &self.reading, param, &asked)),
+            (Some(param), None) => {
+                given().and_then(|()| condition(source, &self.reading, param, &asked))
+            }
             (Some(param), Some(rest)) if param.kind == ParamKind::Reference => {
                 given()?;
                 self.chained(source, param, &ask.next(rest)?, ask.modifier, reached)
@@ -178,12 +180,7 @@ impl Compiled {
     }
 
     /// `_has:Observation:patient:code`: some Observation that points here meets a condition.
-    fn has(
-        &self,
-        source: &Source,
-        ask: &Ask<'_>,
-        reached: &Reached,
-    ) -> Result<Predicate, Refusal> {
+    fn has(&self, source: &Source, ask: &Ask<'_>, reached: &Reached) -> Result<Predicate, Refusal> {
         let mut parts = ask.modifier.unwrap_or_default().splitn(3, ':');
         let (Some(ty), Some(by), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(Refusal::Unknown);

@@ -56,8 +56,10 @@ impl Compiled {
                 let mut parts = vec![source.filter.clone(), within];
                 if let Some(since) = since {
                     let values = [format!("ge{since}")];
-                    let found = self.on(source, &Ask::plain("_lastUpdated", &values), &Reached::default());
-                    let refused = |_| PlanFault::Unsupported { parameter: format!("_since, of {ty}") };
+                    let found =
+                        self.on(source, &Ask::plain("_lastUpdated", &values), &Reached::default());
+                    let refused =
+                        |_| PlanFault::Unsupported { parameter: format!("_since, of {ty}") };
                     parts.push(found.map_err(refused)?);
                 }
                 let filter = all(parts);

@@ -13,8 +13,8 @@ use crate::fhir::params::{ParamDef, ParamKind, ParamPath, ParamStep, r4_params};
 use crate::fhir::query::{Handling, Include};
 use crate::mapping::PlanFault;
 use crate::mapping::compiled::{Compiled, PlannedSource, key_order};
-use crate::mapping::lens::{Reading, Step};
 use crate::mapping::lens::predicate::all;
+use crate::mapping::lens::{Reading, Step};
 use crate::mapping::plan::{KeyedRead, Predicate};
 use crate::mapping::render::Page;
 use crate::mapping::rows::Rows;
@@ -150,7 +150,11 @@ fn at(value: &Json, steps: &[ParamStep], each: &mut dyn FnMut(&Json)) {
 impl Compiled {
     /// The includes of a query; what cannot be served is refused by name, or left out where the caller
     /// asked for that.
-    pub(super) fn includes(&self, ty: &str, query: &mut SearchQuery) -> Result<Includes, PlanFault> {
+    pub(super) fn includes(
+        &self,
+        ty: &str,
+        query: &mut SearchQuery,
+    ) -> Result<Includes, PlanFault> {
         let mut includes = Includes::default();
         let lenient = query.handling == Handling::Lenient;
         let forward = std::mem::take(&mut query.include);
@@ -180,7 +184,8 @@ impl Compiled {
     }
 
     fn forward(&self, ty: &str, one: &Include) -> Result<Forward, PlanFault> {
-        let unsupported = || PlanFault::Unsupported { parameter: shown(&format!("_include={one}")) };
+        let unsupported =
+            || PlanFault::Unsupported { parameter: shown(&format!("_include={one}")) };
         // What is not searched for is not among the matches, and only those are looked at.
         if one.source != ty {
             return Err(unsupported());
@@ -289,7 +294,10 @@ impl Compiled {
                     include.insert(name());
                 }
                 let targets = param.targets.is_empty() || param.targets.contains(&ty);
-                if targets && self.points(source, param.name, ty) && self.serves(&source.resource_type, param.name) {
+                if targets
+                    && self.points(source, param.name, ty)
+                    && self.serves(&source.resource_type, param.name)
+                {
                     revinclude.insert(name());
                 }
             }

@@ -107,11 +107,9 @@ pub fn resume(
         }
         left.push(match taken.checked_sub(1) {
             Some(last) => planned.position(rows, last).ok_or(LostPlace)?,
-            None => Position {
-                source: planned.number,
-                after: planned.begun.clone(),
-                also: Vec::new(),
-            },
+            None => {
+                Position { source: planned.number, after: planned.begun.clone(), also: Vec::new() }
+            }
         });
     }
     let mut left = left.into_iter();

@@ -112,8 +112,7 @@ fn simple(walk: &Walk<'_>, param: &ParamDef, asked: &Asked<'_>) -> Result<Predic
     let mut alternatives = Vec::new();
     for path in &trees {
         if param.kind == ParamKind::Reference {
-            let found =
-                reference::condition(walk, path, asked.values, asked.modifier, asked.base)?;
+            let found = reference::condition(walk, path, asked.values, asked.modifier, asked.base)?;
             alternatives.push(found);
             continue;
         }

@@ -268,7 +268,11 @@ pub(super) fn begin(
 }
 
 /// The count of a source's matches: of those that can be shown. A rough one counts every row.
-pub(super) fn count(source: &Source, filter: &Predicate, query: &SearchQuery) -> Result<Count, PlanFault> {
+pub(super) fn count(
+    source: &Source,
+    filter: &Predicate,
+    query: &SearchQuery,
+) -> Result<Count, PlanFault> {
     let rough = query.total == Total::Estimate && !query.counts_only();
     let shown = match &source.shown {
         Some(shown) => shown.clone(),

@@ -51,14 +51,17 @@ const fn whole(column: &ColumnRef) -> bool {
 }
 
 /// A column as a reference shows it. One with an index is compared as it stands, so that its index serves.
-fn shown(reading: &Reading, slot: &Slot) -> Expr {
+pub(super) fn shown(reading: &Reading, slot: &Slot) -> Expr {
     let column = Expr::Column(slot.column.clone());
     let loose = matches!(slot.column.ty, SqlType::Text | SqlType::Any);
     if loose && reading.trim && !slot.indexed { Expr::Trimmed(Box::new(column)) } else { column }
 }
 
 /// The source a target belongs to. No two sources of a type give the same id.
-pub(super) fn source_of<'s>(sources: &'s [Arc<Source>], target: &Target) -> Option<&'s Arc<Source>> {
+pub(super) fn source_of<'s>(
+    sources: &'s [Arc<Source>],
+    target: &Target,
+) -> Option<&'s Arc<Source>> {
     sources.iter().find(|s| s.resource_type == target.resource_type && s.id == target.id)
 }
 

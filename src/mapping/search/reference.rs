@@ -3,13 +3,13 @@
 use crate::fhir::params::ParamPath;
 use crate::fhir::query::unescape;
 use crate::mapping::catalog::SqlType;
-use crate::mapping::lens::predicate::{all, any, column_in};
+use crate::mapping::lens::predicate::{all, any, column_in, one_of};
 use crate::mapping::lens::{Gather, Lens, Slot, Step, typed};
-use crate::mapping::plan::{Predicate, Value};
+use crate::mapping::plan::{Expr, Predicate, Value};
 use crate::mapping::tree::Tree;
 
 use super::walk::Walk;
-use super::{Found, Refusal, Unable};
+use super::{Found, Refusal, Unable, reach};
 
 struct Wanted<'v> {
     ty: Option<&'v str>,
@@ -41,7 +41,8 @@ pub(super) fn condition(
             Some(tree @ Tree::Const(constant)) => {
                 let own = parse(&constant.text, base);
                 let fits = |own: &Wanted<'_>| {
-                    let same = |w: &Wanted<'_>| w.id == own.id && (w.ty.is_none() || w.ty == own.ty);
+                    let same =
+                        |w: &Wanted<'_>| w.id == own.id && (w.ty.is_none() || w.ty == own.ty);
                     wanted.iter().any(same)
                 };
                 if own.is_some_and(|own| fits(&own)) {
@@ -128,6 +129,14 @@ fn points_to(lens: &Lens, wanted: &[Wanted<'_>]) -> Found {
     }
     Ok(any(keys.iter().map(|key| {
         let parts = slots.iter().zip(key);
-        all(parts.map(|(slot, v)| column_in(&slot.column, std::slice::from_ref(&v.text))))
+        all(parts.map(|(slot, value)| part(lens, slot, &value.text)))
     })))
+}
+
+/// A part of a key of several columns is this text, as it is shown.
+fn part(lens: &Lens, slot: &Slot, text: &str) -> Predicate {
+    match reach::shown(&lens.reading, slot) {
+        Expr::Column(column) => column_in(&column, &[text.to_owned()]),
+        shown => one_of(shown, vec![Value { ty: SqlType::Text, text: text.to_owned() }]),
+    }
 }

@@ -37,7 +37,8 @@ impl Compiled {
     }
 
     fn searches_of(&self, ty: &str) -> TypeSearches {
-        let mut groups = [UNMAPPED, INEXACT, DISABLED, WORDLESS].map(|reason| (reason, BTreeSet::new()));
+        let mut groups =
+            [UNMAPPED, INEXACT, DISABLED, WORDLESS].map(|reason| (reason, BTreeSet::new()));
         let mut served = BTreeSet::new();
         let params = r4_params(ty).into_iter().map(|p| p.name);
         for name in params.chain(r4_composites(ty).into_iter().map(|c| c.name)) {

@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::fhir::params::{ParamPath, ParamStep};
-use crate::mapping::lens::{Reading, Slot};
 use crate::mapping::lens::predicate::{all, any, not};
+use crate::mapping::lens::{Reading, Slot};
 use crate::mapping::plan::{Expr, Predicate, Rowset};
 use crate::mapping::tree::{Each, Member, Object, Source, Tree, conditions};
 

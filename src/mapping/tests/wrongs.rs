@@ -75,7 +75,10 @@ fn a_page_that_ends_at_a_row_without_a_key_has_no_position() {
         cells
     };
     let here = source.position(&rows(width, &cells(Some("7"))), 0);
-    assert_eq!(here, Some(Position { source: 0, after: Some(vec![Some("7".to_owned())]), also: Vec::new() }));
+    assert_eq!(
+        here,
+        Some(Position { source: 0, after: Some(vec![Some("7".to_owned())]), also: Vec::new() })
+    );
     for broken in [None, Some("x7"), Some("99999999999")] {
         assert_eq!(source.position(&rows(width, &cells(broken)), 0), None, "{broken:?}");
     }

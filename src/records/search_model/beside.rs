@@ -48,7 +48,12 @@ async fn beside(bed: &mut Bed, ty: &str, query: &str) -> BTreeSet<Included> {
             let fetched = fetch_keys_on(&mut conn, read, keys, Flavour::Sqlite, 1 << 20).await;
             let fetched = fetched.unwrap().unwrap();
             let mut one = BTreeSet::new();
-            rendered(ty, &planned.page(&fetched.page, &fetched.children), &mut one, &mut Vec::new());
+            rendered(
+                ty,
+                &planned.page(&fetched.page, &fetched.children),
+                &mut one,
+                &mut Vec::new(),
+            );
             found.extend(one.into_iter().filter(|(_, own)| own == id));
         }
     }
@@ -82,9 +87,8 @@ async fn agree(bed: &mut Bed) {
         let query = format!("_include={from}:{param}:{to}&_include={from}:*");
         assert!(beside(bed, from, &query).await.is_superset(&forward));
         let reverse = beside(bed, to, &format!("_revinclude={from}:{param}")).await;
-        let points = |r: &&Json| {
-            references(from, param, r).iter().any(|text| world.at(text).is_some())
-        };
+        let points =
+            |r: &&Json| references(from, param, r).iter().any(|text| world.at(text).is_some());
         let there = world.0[from].iter().filter(points).map(|r| own(from, r));
         assert_eq!(reverse, there.collect(), "_revinclude={from}:{param} over {:#?}", world.0);
     }

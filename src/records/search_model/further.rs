@@ -35,7 +35,10 @@ pub fn references(ty: &str, param: &str, resource: &Json) -> Vec<String> {
     let Some(("reference", paths)) = naive::parameter(ty, param) else { return Vec::new() };
     let found = naive::at(resource, &paths).into_iter();
     let texts = found.filter_map(|reference| reference["reference"].as_str());
-    texts.filter(|text| param != "patient" || text.starts_with("Patient/")).map(str::to_owned).collect()
+    texts
+        .filter(|text| param != "patient" || text.starts_with("Patient/"))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The reference parameters of the hospital, and what they lead to.
@@ -57,7 +60,12 @@ fn encoded(value: &str) -> String {
     value.replace(' ', "%20").replace('+', "%2B")
 }
 
-fn chain<'w>(world: &'w World, road: usize, query: &(String, String, String), typed: bool) -> Option<Asked<'w>> {
+fn chain<'w>(
+    world: &'w World,
+    road: usize,
+    query: &(String, String, String),
+    typed: bool,
+) -> Option<Asked<'w>> {
     let (ty, param, target) = ROADS[road];
     let (name, modifier, value) = query;
     let test = naive::test(target, name, modifier, value)?;
@@ -121,12 +129,17 @@ fn questions() -> impl Strategy<Value = Questions> {
         prop::collection::vec((0..ROADS.len(), naive::query()), 40),
         prop::collection::vec(composite, 8),
     )
-        .prop_map(|(chains, backwards, composites)| Questions { chains, backwards, composites })
+        .prop_map(|(chains, backwards, composites)| Questions {
+            chains,
+            backwards,
+            composites,
+        })
 }
 
 async fn agree(bed: &mut Bed, questions: &Questions, answered: &mut [Answered; 3]) {
     let world = World::of(bed).await;
-    let chains = questions.chains.iter().filter_map(|(road, q, typed)| chain(&world, *road, q, *typed));
+    let chains =
+        questions.chains.iter().filter_map(|(road, q, typed)| chain(&world, *road, q, *typed));
     let backwards = questions.backwards.iter().filter_map(|(road, q)| has(&world, *road, q));
     let composites = questions.composites.iter().map(|q| composite(*q));
     let all = chains.map(|q| (0, q)).chain(backwards.map(|q| (1, q)));
@@ -153,7 +166,8 @@ async fn agree(bed: &mut Bed, questions: &Questions, answered: &mut [Answered; 3
             .unwrap();
         assert_eq!(ids(&found), ids(&world.0["Observation"]), "sorting loses or repeats");
         assert_eq!(found.len(), world.0["Observation"].len(), "sorting repeats");
-        let times: Vec<Option<&str>> = found.iter().map(|r| r["meta"]["lastUpdated"].as_str()).collect();
+        let times: Vec<Option<&str>> =
+            found.iter().map(|r| r["meta"]["lastUpdated"].as_str()).collect();
         // A cell that is no time stands where its database has it; the others follow each other.
         let known: Vec<&str> = times.iter().flatten().copied().collect();
         let mut sorted = known.clone();
@@ -173,7 +187,8 @@ fn what_looks_further_finds_what_a_naive_reading_finds() {
         max_shrink_iters: 200,
         ..ProptestConfig::default()
     });
-    let answered = std::cell::RefCell::new([Answered::default(), Answered::default(), Answered::default()]);
+    let answered =
+        std::cell::RefCell::new([Answered::default(), Answered::default(), Answered::default()]);
     let checked = runner.run(&(rows(), questions()), |(rows, questions)| {
         runtime.block_on(async {
             let mut bed = Bed::new(&rows).await;
@@ -184,7 +199,9 @@ fn what_looks_further_finds_what_a_naive_reading_finds() {
     if let Err(fault) = checked {
         panic!("{fault}");
     }
-    for (kind, answered) in ["chains", "reverse chains", "composites"].iter().zip(answered.into_inner()) {
+    for (kind, answered) in
+        ["chains", "reverse chains", "composites"].iter().zip(answered.into_inner())
+    {
         let Answered { yes, no, some } = answered;
         assert!(yes > no * 2, "{kind}: {yes} answered, {no} refused");
         assert!(some * 20 > yes, "{kind}: of {yes} only {some} find anything");

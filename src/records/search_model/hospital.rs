@@ -204,27 +204,35 @@ pub fn rows() -> impl Strategy<Value = Vec<Row>> {
     let states: &[Option<&str>] = &[None, Some("F"), Some("P"), Some("x")];
     let stay = (pick(&WARD), pick(&BOSS), pick(states)).prop_map(|(a, b, c)| [a, b, c]);
     let team = prop::collection::vec(pick(&BOSS), 0..3);
-    let changed: &[Option<&str>] =
-        &[None, Some("2020-05-06 10:00:00"), Some("2021-01-01T00:00:00"), Some("never"), Some("2019-12-31 23:59:59")];
-    let epochs: &[Option<&str>] = &[None, Some("1588759200"), Some("1609459200"), Some("0"), Some("1577836799")];
+    let changed: &[Option<&str>] = &[
+        None,
+        Some("2020-05-06 10:00:00"),
+        Some("2021-01-01T00:00:00"),
+        Some("never"),
+        Some("2019-12-31 23:59:59"),
+    ];
+    let epochs: &[Option<&str>] =
+        &[None, Some("1588759200"), Some("1609459200"), Some("0"), Some("1577836799")];
     let stays: &[Option<&str>] = &[None, Some("1"), Some("2"), Some("3")];
     let extra = (pick(&WARD), pick(&WARD), pick(stays), pick(changed), pick(epochs));
     let beyond = (parts, stay, team, extra);
-    let row = (person, contacts, measured, beyond).prop_map(|(person, contacts, measured, beyond)| {
-        let (parts, stay, team, (home, ward, number, changed, changed2)) = beyond;
-        let ((a, b, ident, sex, born, died), (active, dead, mood, boss, _)) = person;
-        let ((test, done, who, day, clock), (amount, word, packed)) = measured;
-        Row {
-            cells: vec![a, b, ident, sex, born, died, active, dead, mood, boss, home],
-            contacts,
-            measured: vec![
-                test, done, who, day, clock, amount, word, packed, ward, number, changed, changed2,
-            ],
-            parts,
-            stay,
-            team,
-        }
-    });
+    let row =
+        (person, contacts, measured, beyond).prop_map(|(person, contacts, measured, beyond)| {
+            let (parts, stay, team, (home, ward, number, changed, changed2)) = beyond;
+            let ((a, b, ident, sex, born, died), (active, dead, mood, boss, _)) = person;
+            let ((test, done, who, day, clock), (amount, word, packed)) = measured;
+            Row {
+                cells: vec![a, b, ident, sex, born, died, active, dead, mood, boss, home],
+                contacts,
+                measured: vec![
+                    test, done, who, day, clock, amount, word, packed, ward, number, changed,
+                    changed2,
+                ],
+                parts,
+                stay,
+                team,
+            }
+        });
     prop::collection::vec(row, 0..8)
 }
 

@@ -16,8 +16,8 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::fhir::SearchQuery;
 use crate::mapping::{
-    Compiled, Document, PageRequest, PlanFault, Position, RenderReport, RowOutcome, SearchPlan, Shown,
-    compile, merge, resume,
+    Compiled, Document, PageRequest, PlanFault, Position, RenderReport, RowOutcome, SearchPlan,
+    Shown, compile, merge, resume,
 };
 use crate::store::run::{TenantConn, fetch_counts_on, fetch_page_on, fetch_row_on};
 use crate::store::{Flavour, introspect_on};
