@@ -45,6 +45,8 @@ const DOORS: &[(&str, &str)] = &[
         "tokio tokio_util futures_util bytes arc_swap serde serde_json tracing thiserror uuid jiff base64",
         "*",
     ),
+    // What a mapping's own patterns cut out of texts.
+    ("regex", "mapping"),
     // Secrets and keys.
     ("secrecy", "base"),
     ("zeroize", "base keyring auth pool registry config"),

@@ -52,6 +52,23 @@ impl Drop for Demo {
 }
 
 #[tokio::test]
+async fn a_second_demo_on_one_folder_is_refused_and_the_first_one_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = Demo::start(dir.path());
+    let second = Command::new(env!("CARGO_BIN_EXE_wardgate"))
+        .args(["demo", "--fhir-port", "0", "--admin-port", "0", "--data-dir"])
+        .arg(dir.path())
+        .output()
+        .unwrap();
+    let why = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(1), "{why}");
+    assert!(why.contains("a demo is running on that folder already"), "{why}");
+    let patients = format!("{}/Patient", demo.url("fhir"));
+    let (status, _) = demo.get("reader.north", dir.path(), &patients).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
 async fn three_hospitals_are_served_at_the_first_and_at_the_second_start() {
     let dir = tempfile::tempdir().unwrap();
     for _start in 0..2 {

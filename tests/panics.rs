@@ -153,6 +153,7 @@ impl World {
             keyring: keyring.clone(),
             dialer: Dialer::new(DialConfig::default(), Arc::clone(&clock)),
             clock: Arc::clone(&clock),
+            issuers: Vec::new(),
             serving: None,
         });
         let fresh = Duration::from_mins(5);
@@ -162,7 +163,7 @@ impl World {
             ..AuthConfig::default()
         };
         let known: Arc<dyn Directory> = directory.clone();
-        let authority = Authority::start(config, clock, known).await.unwrap();
+        let authority = Authority::start(config, Arc::clone(&clock), known).await.unwrap();
         let settings = DataPlaneSettings {
             public_url: "http://gateway.test/fhir".to_owned(),
             request_timeout: Duration::from_secs(10),
@@ -181,6 +182,7 @@ impl World {
             settings,
             description,
             Traffic::default(),
+            clock,
         ));
         Self { router, pools, directory, issuer, key, _idp: idp, _folder: folder }
     }

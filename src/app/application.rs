@@ -39,6 +39,7 @@ pub struct Application {
     tenants: Tenants,
     pools: Pools,
     audit: AuditLog,
+    control: Control,
     keyring: crate::keyring::Keyring,
     metrics: MetricsPage,
     clock: Arc<dyn Clock>,
@@ -83,6 +84,7 @@ impl Application {
             keyring: parts.keyring,
             dialer: parts.dialer,
             clock: Arc::clone(&clock),
+            issuers: rooms::known_issuers(&settings),
             serving: Some(serving),
         });
         let plane = DataPlane::new(
@@ -91,12 +93,13 @@ impl Application {
             control.clone(),
             data_plane(&settings),
             rooms::description(&settings),
-            traffic,
+            traffic.clone(),
+            Arc::clone(&clock),
         );
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
         let panel = panel(&settings, &authority, &control, Arc::clone(&clock))?;
-        let metrics = MetricsPage::install();
-        let admin_router = admin::router(authority.clone(), control, metrics.clone());
+        let metrics = MetricsPage::install(traffic);
+        let admin_router = admin::router(authority.clone(), control.clone(), metrics.clone());
         let admin_router = match panel {
             Some(panel) => admin_router.merge(panel::router(panel)),
             None => admin_router,
@@ -112,6 +115,7 @@ impl Application {
             tenants,
             pools,
             audit,
+            control,
             keyring,
             metrics,
             clock,
@@ -139,6 +143,8 @@ impl Application {
         upkeep.spawn(self.tenants.clone().follow(end.clone(), flush));
         upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.keyring.clone().run_maintenance(end.clone()));
+        upkeep.spawn(self.audit.clone().run_watch(end.clone()));
+        upkeep.spawn(self.control.clone().run_sweep(end.clone()));
         upkeep.spawn(self.metrics.run_maintenance(end.clone()));
         if let Some(keep) = self.keep {
             let (audit, keyring) = (self.audit.clone(), self.keyring.clone());

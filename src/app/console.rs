@@ -67,6 +67,7 @@ impl Console {
             keyring: parts.keyring,
             dialer: parts.dialer,
             clock: parts.clock,
+            issuers: rooms::known_issuers(&settings),
             serving: None,
         });
         let user = format!("uid-{}", rustix::process::getuid().as_raw());

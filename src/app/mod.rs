@@ -11,6 +11,7 @@ mod fault;
 mod memory;
 mod parts;
 mod rooms;
+mod settings;
 mod signal;
 
 pub use application::Application;
@@ -18,6 +19,7 @@ pub use console::{AccessLogFault, AccessLogReport, ChainVerdict, Console};
 pub use fault::StartFault;
 pub use memory::keep_memory_private;
 pub use parts::{StoreStatus, init_keys, migrate_stores, store_status};
+pub use settings::check_settings;
 pub use signal::stop_signal;
 
 pub use crate::telemetry::{Format, quiet_panics, subscriber};

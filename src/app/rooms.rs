@@ -6,6 +6,7 @@ use super::fault::StartFault;
 use crate::audit::AuditConfig;
 use crate::auth::{AuthConfig, IssuerConfig, OperatorRoles, OperatorsConfig, SignInSettings};
 use crate::config::{OperatorSettings, Settings};
+use crate::control::KnownIssuer;
 use crate::keyring::{KekLocation, KeyringConfig};
 use crate::pool::dial::{DialConfig, EgressRules, SessionSettings};
 use crate::pool::{BreakerConfig, LaneLimits, PoolConfig, TenantLimits};
@@ -82,6 +83,15 @@ pub(super) fn auth(settings: &Settings) -> AuthConfig {
     });
     let operators = settings.operators.as_ref().map(operators);
     AuthConfig { issuers: issuers.collect(), operators, ..AuthConfig::default() }
+}
+
+/// What binding tenants to the issuers needs to know of them.
+pub(super) fn known_issuers(settings: &Settings) -> Vec<KnownIssuer> {
+    let known = |issuer: &crate::config::IssuerSettings| KnownIssuer {
+        url: issuer.url.clone(),
+        by_claim: !issuer.tenant_claim.is_empty(),
+    };
+    settings.issuers.iter().map(known).collect()
 }
 
 fn operators(o: &OperatorSettings) -> OperatorsConfig {

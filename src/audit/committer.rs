@@ -30,10 +30,12 @@ const COMPANY: usize = 16;
 /// How long.
 const GATHER: Duration = Duration::from_micros(400);
 
-/// An event and who waits for it.
-pub(super) struct Request {
-    pub(super) event: AccessEvent,
-    pub(super) reply: oneshot::Sender<Result<Receipt, AuditFault>>,
+/// What is asked of the log, and who waits for it.
+pub(super) enum Request {
+    /// To make an event durable.
+    Event(AccessEvent, oneshot::Sender<Result<Receipt, AuditFault>>),
+    /// To say whether an event could be made durable now.
+    Probe(oneshot::Sender<Result<(), AuditFault>>),
 }
 
 pub(super) struct Committer {
@@ -46,6 +48,8 @@ pub(super) struct Committer {
     /// Every chain used since the log was opened; about 200 bytes each.
     pub(super) chains: HashMap<TenantId, Head>,
     pub(super) macs: HashMap<TenantId, MacKey>,
+    /// Whether the last batch could not be made durable.
+    pub(super) failing: bool,
 }
 
 /// Events that become durable together, or not at all.
@@ -91,7 +95,15 @@ impl Committer {
     fn take(&mut self, requests: impl Iterator<Item = Request>) {
         let mut batch = Batch::default();
         let refusal = self.refusal();
-        for Request { event, reply } in requests {
+        for request in requests {
+            let (event, reply) = match request {
+                Request::Event(event, reply) => (event, reply),
+                Request::Probe(reply) => {
+                    let able = refusal.clone().map_or_else(|| self.probe(), Err);
+                    drop(reply.send(able));
+                    continue;
+                }
+            };
             // Whoever stopped waiting answered nothing.
             if reply.is_closed() {
                 continue;
@@ -105,9 +117,19 @@ impl Committer {
                 Err(fault) => drop(reply.send(Err(fault))),
             }
         }
-        if let Err(fault) = self.commit(batch) {
-            tracing::error!(target: "wardgate::audit", %fault, "events could not be made durable");
+        match self.commit(batch) {
+            Ok(()) => self.failing = false,
+            // Once for each time it begins: there may be thousands of requests a second.
+            Err(fault) if !std::mem::replace(&mut self.failing, true) => {
+                tracing::error!(target: "wardgate::audit", %fault, "events cannot be made durable; no data is given until they can");
+            }
+            Err(_) => {}
         }
+    }
+
+    /// Whether the spool takes bytes. Also cuts back what a failed write left.
+    fn probe(&mut self) -> Result<(), AuditFault> {
+        self.spool.probe().map_err(AuditFault::io(&self.config.dir))
     }
 
     fn refusal(&mut self) -> Option<AuditFault> {

@@ -61,7 +61,8 @@ impl AuditConfig {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), AuditFault> {
+    /// Refuses a name that is none.
+    pub fn check(&self) -> Result<(), AuditFault> {
         if is_instance(&self.instance) { Ok(()) } else { Err(AuditFault::InvalidInstance) }
     }
 }

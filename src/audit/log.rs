@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::committer::{Committer, Request, spool_folder};
 use super::disk::{self, Disk};
@@ -17,6 +18,7 @@ use super::spool::{self, Spool};
 use super::{AuditConfig, AuditFault, AuditPlace, config, segment};
 use crate::base::{Clock, TenantId};
 use crate::keyring::Keyring;
+use crate::telemetry::names;
 
 /// Batches that may wait to be filed before further ones wait to be promised.
 const BATCHES_AHEAD: usize = 64;
@@ -24,6 +26,9 @@ const BATCHES_AHEAD: usize = 64;
 /// How often an instance's lock is tried again, and how long after.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
+/// How often at most the disk is tried for whoever asks whether the log is ready.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// An event's place in its tenant's chain on this instance. Whoever holds one may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +58,8 @@ struct Inner {
     shared: Arc<Shared>,
     queue: Mutex<Option<mpsc::Sender<Request>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// When the disk was last tried, and what came of it.
+    probed: tokio::sync::Mutex<Option<(Instant, Result<(), AuditFault>)>>,
 }
 
 impl AuditLog {
@@ -83,12 +90,38 @@ impl AuditLog {
         let queue = self.queue().clone().ok_or(AuditFault::Closed)?;
         let (reply, answer) = oneshot::channel();
         let durable = async {
-            let sent = queue.send(Request { event, reply }).await;
+            let sent = queue.send(Request::Event(event, reply)).await;
             sent.map_err(|_| AuditFault::Closed)?;
             answer.await.map_err(|_| AuditFault::Closed)?
         };
         let limit = self.0.config.append_timeout;
-        tokio::time::timeout(limit, durable).await.map_err(|_| AuditFault::Slow)?
+        let outcome = tokio::time::timeout(limit, durable).await.unwrap_or(Err(AuditFault::Slow));
+        if outcome.is_err() {
+            metrics::counter!(names::ACCESS_LOG_REFUSED).increment(1);
+        }
+        outcome
+    }
+
+    /// Whether an event could be made durable now, tried on the disk at most once a second; the gauge
+    /// of it follows.
+    pub async fn ready(&self) -> Result<(), AuditFault> {
+        let mut last = self.0.probed.lock().await;
+        if let Some((at, outcome)) = &*last
+            && at.elapsed() < PROBE_EVERY
+        {
+            return outcome.clone();
+        }
+        let queue = self.queue().clone().ok_or(AuditFault::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let probe = async {
+            queue.send(Request::Probe(reply)).await.map_err(|_| AuditFault::Closed)?;
+            answer.await.map_err(|_| AuditFault::Closed)?
+        };
+        let limit = self.0.config.append_timeout;
+        let outcome = tokio::time::timeout(limit, probe).await.unwrap_or(Err(AuditFault::Slow));
+        metrics::gauge!(names::ACCESS_LOG_READY).set(if outcome.is_ok() { 1.0 } else { 0.0 });
+        *last = Some((Instant::now(), outcome.clone()));
+        outcome
     }
 
     /// Says that an access is under way, for as long as the guard is kept.
@@ -170,6 +203,7 @@ fn open(
         orders,
         chains: std::collections::HashMap::new(),
         macs: std::collections::HashMap::new(),
+        failing: false,
     };
     let (queue, requests) = mpsc::channel(config.queue.max(1));
     let threads = [
@@ -182,6 +216,7 @@ fn open(
         shared,
         queue: Mutex::new(Some(queue)),
         threads: Mutex::new(threads),
+        probed: tokio::sync::Mutex::new(None),
     })))
 }
 

@@ -27,6 +27,8 @@ const PAYLOAD_HEAD: usize = 16 + 4 + 8;
 const PAYLOAD_MAX: usize = 256 * 1024;
 /// How much room is made ahead at a time: some five hundred events.
 const ROOM: usize = 256 << 10;
+/// How much a probe writes: as much as the largest event.
+const PROBE: usize = 16 << 10;
 
 /// Bytes and the place in a chain they belong to.
 #[derive(Debug, Clone)]
@@ -152,11 +154,7 @@ impl Spool {
     /// Makes `frames` durable, all or none. After a failure nothing of them may come back later, when
     /// other events have taken their numbers: until the file is cut back nothing more is accepted.
     pub(super) fn commit(&mut self, frames: &[u8]) -> io::Result<()> {
-        if self.suspect {
-            self.file.set_len(self.len)?;
-            self.disk.flush(&self.file)?;
-            (self.suspect, self.room) = (false, self.len);
-        }
+        self.cut_back()?;
         self.suspect = true;
         let end = self.len + u64::try_from(frames.len()).unwrap_or(0);
         if end > self.room {
@@ -166,6 +164,30 @@ impl Spool {
         self.disk.flush(&self.file)?;
         self.suspect = false;
         self.len = end;
+        Ok(())
+    }
+
+    /// Writes and flushes what stands behind the last frame anyway: zeros, where an event would go.
+    pub(super) fn probe(&mut self) -> io::Result<()> {
+        self.cut_back()?;
+        self.suspect = true;
+        let zeros = [0; PROBE];
+        let end = self.len + u64::try_from(PROBE).unwrap_or(0);
+        if end > self.room {
+            self.make_room(end)?;
+        }
+        self.disk.write_at(Part::Spool, &self.file, &zeros, self.len)?;
+        self.disk.flush(&self.file)?;
+        self.suspect = false;
+        Ok(())
+    }
+
+    fn cut_back(&mut self) -> io::Result<()> {
+        if self.suspect {
+            self.file.set_len(self.len)?;
+            self.disk.flush(&self.file)?;
+            (self.suspect, self.room) = (false, self.len);
+        }
         Ok(())
     }
 

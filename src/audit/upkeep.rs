@@ -11,6 +11,9 @@ use crate::keyring::Keyring;
 /// How often what is old enough is looked for.
 const EVERY: Duration = Duration::from_hours(12);
 
+/// How often the disk is tried.
+const WATCH: Duration = Duration::from_secs(5);
+
 impl AuditPlace {
     /// The tenants that have events.
     pub fn tenants(&self) -> Result<Vec<TenantId>, AuditFault> {
@@ -35,6 +38,25 @@ impl AuditLog {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = ticks.tick() => self.retain_all(keep, &keyring, clock.now()).await,
+            }
+        }
+    }
+
+    /// Tries the disk every few seconds, so that the gauge and the log say how it is without anybody
+    /// asking, until `shutdown`.
+    pub async fn run_watch(self, shutdown: CancellationToken) {
+        let mut well = true;
+        while shutdown.run_until_cancelled(tokio::time::sleep(WATCH)).await.is_some() {
+            match self.ready().await {
+                Ok(()) if !well => {
+                    well = true;
+                    tracing::info!(target: "wardgate::audit", "the access log can be written again");
+                }
+                Err(fault) if well => {
+                    well = false;
+                    tracing::error!(target: "wardgate::audit", %fault, "the access log cannot be written; no data is given until it can");
+                }
+                Ok(()) | Err(_) => {}
             }
         }
     }

@@ -22,8 +22,9 @@ pub struct AuthConfig {
     pub min_refetch: Duration,
     /// How long the last good key set is used while its issuer is away. Default 1 h.
     pub max_stale: Duration,
-    /// How many requests of one issuer may wait for a key fetch at a time; the next is told to come
-    /// back (503), so that tokens with invented key ids cannot occupy the gateway. Default 256.
+    /// For how many unknown key ids of one issuer requests may wait at a time; those with the same id
+    /// share one place. When all are taken, the id that fewest wait for gives way (503), so that invented
+    /// key ids push out each other and not a key that is new and real. Default 1,024.
     pub max_waiting: usize,
     /// How many verified tokens are remembered. Default 20,000.
     pub cache_capacity: u64,
@@ -45,7 +46,7 @@ impl Default for AuthConfig {
             refresh: Duration::from_mins(5),
             min_refetch: Duration::from_secs(10),
             max_stale: Duration::from_hours(1),
-            max_waiting: 256,
+            max_waiting: 1024,
             cache_capacity: 20_000,
             cache_ttl: Duration::from_mins(1),
             deny_for: Duration::from_hours(12),
@@ -156,7 +157,7 @@ impl OperatorsConfig {
     }
 
     /// The same issuer in the shape the verifier works with.
-    pub(super) fn as_issuer(&self) -> IssuerConfig {
+    pub fn as_issuer(&self) -> IssuerConfig {
         IssuerConfig {
             tenant_claim: String::new(),
             roles_claim: self.roles_claim.clone(),
@@ -169,7 +170,7 @@ impl OperatorsConfig {
 }
 
 /// Checks one issuer's settings by themselves.
-pub(super) fn check_issuer(issuer: &IssuerConfig) -> Result<(), AuthFault> {
+pub fn check_issuer(issuer: &IssuerConfig) -> Result<(), AuthFault> {
     let wrong = |what| Err(AuthFault::Configuration { issuer: issuer.url.clone(), what });
     let Some(url) = plain_url(&issuer.url) else {
         return wrong("an issuer is an http(s) URL without user, query or fragment");

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use openidconnect::JsonWebKeySetUrl;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,7 @@ use super::fetch::{FetchFault, Fetcher};
 use super::jws::Bad;
 use super::keys::{KeySet, VerifyKey};
 use super::principal::Token;
+use super::waiting::Waiting;
 use super::{AuthConfig, AuthFault, IssuerConfig, IssuerReadiness, OperatorRoles};
 use crate::base::{Deadline, Timestamp};
 
@@ -40,7 +41,7 @@ pub(super) struct Issuer {
     demanded: AtomicU64,
     wake: Notify,
     last_start: Mutex<Option<Instant>>,
-    waiting: Semaphore,
+    waiting: Waiting,
     retired: AtomicBool,
     /// Key ids, and the fetch that proved them absent.
     absent: Cache<Box<str>, u64>,
@@ -95,7 +96,7 @@ impl Issuer {
             demanded: AtomicU64::new(0),
             wake: Notify::new(),
             last_start: Mutex::new(None),
-            waiting: Semaphore::new(all.max_waiting),
+            waiting: Waiting::new(all.max_waiting),
             retired: AtomicBool::new(false),
             absent: Cache::builder()
                 .max_capacity(ABSENT_CAPACITY)
@@ -139,17 +140,20 @@ impl Issuer {
         let away = self.until_next_fetch();
         let later =
             |reason| AuthFault::Unavailable { reason, retry_after_secs: away.as_secs().max(1) };
-        let _place = self.waiting.try_acquire().map_err(|_| later("too_many_wait_for_keys"))?;
         if away >= deadline.remaining() {
             return Err(later("key_fetch_after_deadline"));
         }
+        let share = self.waiting.enter(kid);
         let mut finished = self.finished.subscribe();
         let needed = self.started.load(Ordering::SeqCst) + 1;
         self.demanded.fetch_max(needed, Ordering::SeqCst);
         self.wake.notify_one();
         loop {
-            if timeout_at(deadline.at(), finished.changed()).await.is_err() {
-                return Err(later("key_fetch_after_deadline"));
+            tokio::select! {
+                ended = timeout_at(deadline.at(), finished.changed()) => {
+                    ended.map_err(|_| later("key_fetch_after_deadline"))?.ok();
+                }
+                () = share.pushed_out.cancelled() => return Err(later("too_many_wait_for_keys")),
             }
             let done = *finished.borrow_and_update();
             if let Some(found) = self.held(kid)? {

@@ -30,9 +30,10 @@ mod readiness;
 mod scopes;
 mod signin;
 mod verify;
+mod waiting;
 
 pub use authority::Authority;
-pub use config::{AuthConfig, IssuerConfig, OperatorsConfig, TokenProfile};
+pub use config::{AuthConfig, IssuerConfig, OperatorsConfig, TokenProfile, check_issuer};
 pub use directory::{Binding, Directory, DirectoryFuture, DirectoryUnavailable, is_claim_value};
 pub use fault::{AuthFault, LogoutFault};
 pub use operator::{OperatorPermit, OperatorRank, OperatorRoles, OperatorSource, WorkOrder};

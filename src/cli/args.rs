@@ -192,9 +192,10 @@ pub struct TenantAdd {
     /// Issuer that vouches for its users, exactly as in `iss`
     #[arg(long, value_name = "URL")]
     pub issuer: String,
-    /// Value of the tenant claim in its users' tokens
+    /// Value of the tenant claim in its users' tokens. Leave it out for an issuer with
+    /// `tenant_claim = ""`, which is bound to this hospital alone
     #[arg(long, value_name = "VALUE")]
-    pub claim: String,
+    pub claim: Option<String>,
     /// OAuth clients whose tokens count; repeat for several
     #[arg(long, value_name = "CLIENT", required = true)]
     pub azp: Vec<String>,

@@ -7,16 +7,32 @@ use serde_json::json;
 use super::args::ConfigVerb;
 use super::output::{Output, table};
 use super::{Done, Refused};
+use crate::app::check_settings;
+use crate::config::{SettingFault, Settings};
+
+/// The settings, or all faults: of their form, and what the rooms would stumble over.
+pub(super) fn examine(file: Option<&Path>) -> Result<Settings, Vec<SettingFault>> {
+    let (settings, mut faults) = crate::config::examine(file);
+    if let Some(settings) = &settings {
+        // What was not given is not also called unusable.
+        let given = |fault: &SettingFault| !faults.iter().any(|known| known.key == fault.key);
+        let more: Vec<_> = check_settings(settings).into_iter().filter(given).collect();
+        faults.extend(more);
+    }
+    settings.filter(|_| faults.is_empty()).ok_or(faults)
+}
+
+/// Faults as JSON.
+pub(super) fn listed(faults: &[SettingFault]) -> serde_json::Value {
+    let listed = faults.iter();
+    listed.map(|f| json!({ "key": f.key, "problem": f.problem, "hint": f.hint })).collect()
+}
 
 pub(super) fn run(verb: &ConfigVerb, file: Option<&Path>, output: &Output) -> Done {
-    match crate::config::load(file) {
+    match examine(file) {
         Err(faults) => {
             if output.is_json() {
-                let faults: Vec<_> = faults
-                    .iter()
-                    .map(|f| json!({ "key": f.key, "problem": f.problem, "hint": f.hint }))
-                    .collect();
-                output.line(&json!({ "ok": false, "faults": faults }).to_string());
+                output.line(&json!({ "ok": false, "faults": listed(&faults) }).to_string());
             } else {
                 for fault in &faults {
                     output.line(&fault.to_string());

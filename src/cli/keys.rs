@@ -28,15 +28,19 @@ pub(super) async fn run(verb: &KeysVerb, settings: Settings, output: &Output) ->
                     vec![k.id.clone(), k.data_keys.to_string(), current.to_owned()]
                 };
                 let rows: Vec<_> = keys.keks.iter().map(row).collect();
-                table(&["KEK", "DATA KEYS", ""], &rows)
+                let table = table(&["KEK", "DATA KEYS", ""], &rows);
+                match keys.unreferenced {
+                    0 => table,
+                    n => format!("{table}\n{n} data keys no record is sealed under; replaced ones go after a day"),
+                }
             });
         }
         KeysVerb::Check => {
             let report = control.check_keys(&caller).await?;
             output.result(&report, |r| {
                 format!(
-                    "{} data keys and {} records open; {} do not",
-                    r.data_keys, r.records, r.faults
+                    "{} data keys and {} records open; {} do not; no record is sealed under {} more data keys",
+                    r.data_keys, r.records, r.faults, r.unreferenced
                 )
             });
             if report.faults > 0 {

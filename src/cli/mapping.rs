@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::MappingVerb;
-use super::output::{Output, table};
+use super::output::{Output, io_words, table};
 use super::{Done, Refused};
 use crate::app::Console;
 use crate::config::Settings;
@@ -16,7 +16,7 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
     match verb {
         MappingVerb::Check { tenant, file } => {
             let report = control.check_mapping(&caller, tenant, &read(file)?).await?;
-            output.result(&report, problems);
+            output.result(&report, |r| problems(r, "the mapping cannot be used"));
             sound(&report)
         }
         MappingVerb::Publish { tenant, file } => {
@@ -24,7 +24,7 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
             if let Some(version) = report.version {
                 control.publish_mapping(&caller, tenant, version, None).await?;
             }
-            output.result(&report, problems);
+            output.result(&report, |r| problems(r, "nothing was stored"));
             sound(&report)
         }
         MappingVerb::List { tenant } => {
@@ -59,7 +59,8 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
 
 fn read(file: &Path) -> Result<String, Refused> {
     std::fs::read_to_string(file).map_err(|error| {
-        Refused::new(format!("{} cannot be read: {}", file.display(), error.kind()))
+        Refused::new(format!("{} cannot be read: {}", file.display(), io_words(&error)))
+            .hint("FILE is the mapping, YAML or JSON")
     })
 }
 
@@ -68,17 +69,20 @@ fn sound(report: &MappingReport) -> Done {
         return Ok(());
     }
     let faults = report.problems.iter().filter(|p| p.severity == "error").count();
-    Err(Refused::new(format!(
-        "{faults} fault{} in the mapping",
-        if faults == 1 { "" } else { "s" }
-    )))
+    let plural = if faults == 1 { "" } else { "s" };
+    Err(Refused::new(format!("{faults} fault{plural} in the mapping"))
+        .hint("docs/mapping/LANGUAGE.md describes the language"))
 }
 
-fn problems(report: &MappingReport) -> String {
+fn problems(report: &MappingReport, otherwise: &str) -> String {
     let mut lines: Vec<String> = report
         .problems
         .iter()
-        .map(|p| format!("{}: {} at {}: {} — {}", p.severity, p.code, p.pointer, p.message, p.hint))
+        .map(|p| {
+            // The pointer to the whole document is empty.
+            let place = if p.pointer.is_empty() { "the document" } else { &p.pointer };
+            format!("{}: {} at {place}: {} — {}", p.severity, p.code, p.message, p.hint)
+        })
         .collect();
     let searches = report.searches.iter().filter(|_| report.version.is_none());
     for of in searches {
@@ -90,7 +94,7 @@ fn problems(report: &MappingReport) -> String {
     lines.push(match report.version {
         Some(version) => format!("stored as version {version}"),
         None if report.ok => "the mapping is sound".to_owned(),
-        None => "nothing was stored".to_owned(),
+        None => otherwise.to_owned(),
     });
     lines.join("\n")
 }

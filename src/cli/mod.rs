@@ -23,6 +23,7 @@ use clap::Parser;
 use self::args::{Cli, Verb};
 use self::output::Output;
 use crate::app::{Format, quiet_panics, subscriber};
+use crate::base::Fault as _;
 use crate::config::Settings;
 
 /// Why a command did not do what was asked: one line, with a hint.
@@ -31,22 +32,30 @@ use crate::config::Settings;
 pub(crate) struct Refused {
     message: String,
     hint: Option<String>,
+    /// More for those who read JSON.
+    details: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Refused {
     pub(crate) fn new(message: impl std::fmt::Display) -> Self {
-        Self { message: message.to_string(), hint: None }
+        Self { message: message.to_string(), hint: None, details: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
+
+    /// Adds what only the JSON document holds.
+    fn detail(mut self, name: &str, value: serde_json::Value) -> Self {
+        self.details.get_or_insert_default().insert(name.to_owned(), value);
+        self
+    }
 }
 
 impl From<crate::control::ControlFault> for Refused {
     fn from(fault: crate::control::ControlFault) -> Self {
-        let refused = Self::new(&fault);
+        let refused = Self::new(&fault).detail("kind", fault.kind().as_str().into());
         match fault.hint() {
             Some(hint) => refused.hint(hint),
             None => refused,
@@ -104,10 +113,11 @@ fn settings_file(cli: &Cli) -> Option<PathBuf> {
 }
 
 fn settings(cli: &Cli) -> Result<Settings, Refused> {
-    crate::config::load(settings_file(cli).as_deref()).map_err(|faults| {
+    config::examine(settings_file(cli).as_deref()).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Refused::new(format!("the settings cannot be used:\n  {}", lines.join("\n  ")))
             .hint("`wardgate config check` shows the same; config/wardgate.toml is an example")
+            .detail("faults", config::listed(&faults))
     })
 }
 

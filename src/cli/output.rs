@@ -1,8 +1,10 @@
 //! Writing results and refusals.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::Refused;
 
@@ -10,11 +12,13 @@ use super::Refused;
 pub(super) struct Output {
     json: bool,
     quiet: bool,
+    /// Whether standard output holds something already.
+    said: AtomicBool,
 }
 
 impl Output {
     pub(super) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+        Self { json, quiet, said: AtomicBool::new(false) }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -31,8 +35,8 @@ impl Output {
     }
 
     /// A line on standard output. A reader that has gone away is no failure of the command.
-    #[expect(clippy::unused_self, reason = "one object stands for where output goes")]
     pub(super) fn line(&self, text: &str) {
+        self.said.store(true, Ordering::Relaxed);
         let _gone = writeln!(std::io::stdout().lock(), "{text}").is_err();
     }
 
@@ -43,12 +47,38 @@ impl Output {
         }
     }
 
-    /// Why nothing came of it.
-    #[expect(clippy::unused_self, reason = "one object stands for where output goes")]
+    /// Why nothing came of it: a line on standard error, and with `--json` a document, unless the result
+    /// itself has said so.
     pub(super) fn refused(&self, refused: &Refused) {
+        if self.json && !self.said.load(Ordering::Relaxed) {
+            let Refused { message, hint, details } = refused;
+            let mut document = json!({ "ok": false, "problem": message, "hint": hint });
+            for (name, value) in details.iter().flat_map(|details| details.iter()) {
+                document[name] = value.clone();
+            }
+            self.line(&document.to_string());
+        }
         let mut error = std::io::stderr().lock();
-        let hint = refused.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        let _gone = writeln!(error, "wardgate: {}{hint}", refused.message).is_err();
+        let _gone = writeln!(error, "{}", refusal(refused)).is_err();
+    }
+}
+
+/// One line; where the reason is a list, the hint stands below it.
+fn refusal(Refused { message, hint, .. }: &Refused) -> String {
+    match hint {
+        None => format!("wardgate: {message}"),
+        Some(hint) if message.contains('\n') => format!("wardgate: {message}\n({hint})"),
+        Some(hint) => format!("wardgate: {message} ({hint})"),
+    }
+}
+
+/// Why a file could not be read, in words for people.
+pub(super) fn io_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -72,6 +102,15 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hint_stands_behind_a_reason_and_below_a_list_of_reasons() {
+        let one = Refused::new("no").hint("do this");
+        assert_eq!(refusal(&one), "wardgate: no (do this)");
+        let list = Refused::new("these:\n  a\n  b").hint("do this");
+        assert_eq!(refusal(&list), "wardgate: these:\n  a\n  b\n(do this)");
+        assert_eq!(refusal(&Refused::new("no")), "wardgate: no");
+    }
 
     #[test]
     fn columns_line_up() {

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::args::{TenantAdd, TenantVerb, UrlSource};
-use super::output::{Output, table};
+use super::output::{Output, io_words, table};
 use super::{Done, Refused};
 use crate::app::Console;
 use crate::base::SecretText;
@@ -70,7 +70,7 @@ async fn list(console: &Console, output: &Output) -> Done {
             let mapping = t.mapping.active.map_or_else(|| "-".to_owned(), |n| n.to_string());
             vec![
                 t.name.clone(),
-                t.state.clone(),
+                if t.damaged.is_some() { "damaged".to_owned() } else { t.state.clone() },
                 engine.to_owned(),
                 mapping,
                 t.generation.to_string(),
@@ -103,7 +103,7 @@ fn connection(
     no_check: bool,
 ) -> Result<ConnectionInput, Refused> {
     let unreadable = |what: &str, error: &std::io::Error| {
-        Refused::new(format!("{what} cannot be read: {}", error.kind()))
+        Refused::new(format!("{what} cannot be read: {}", io_words(error)))
     };
     let text = if let Some(file) = &source.url_file {
         std::fs::read_to_string(file).map_err(|e| unreadable("the file of --url-file", &e))?
@@ -134,16 +134,20 @@ fn one(tenant: &TenantView) -> String {
     if let Some(reason) = &tenant.reason {
         lines.push(format!("  reason      {reason}"));
     }
+    if let Some(damaged) = &tenant.damaged {
+        lines.push(format!("  damaged     its stored {damaged} does not read; it is not served"));
+    }
     if let Some(connection) = &tenant.connection {
         let (engine, tls) = (&connection.engine, &connection.tls);
         lines.push(format!("  connection  {engine}, tls {tls}, revision {}", connection.revision));
     }
     for identity in &tenant.identities {
         let azp = identity.azp.join(", ");
-        lines.push(format!(
-            "  identity    {} = {} for {azp}",
-            identity.issuer, identity.claim_value
-        ));
+        let issuer = &identity.issuer;
+        lines.push(match &identity.claim_value {
+            Some(value) => format!("  identity    {issuer} = {value} for {azp}"),
+            None => format!("  identity    {issuer} alone for {azp}"),
+        });
     }
     let mapping =
         tenant.mapping.active.map_or_else(|| "none".to_owned(), |n| format!("version {n}"));

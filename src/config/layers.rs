@@ -33,44 +33,53 @@ impl Origin {
 /// The prefix of environment variables that are settings.
 const PREFIX: &str = "WARDGATE__";
 
-/// Reads the settings file (none is fine: all defaults) and this process's environment. All faults are
-/// given back together.
-pub fn load(file: Option<&Path>) -> Result<Settings, Vec<SettingFault>> {
+/// Settings and all that is wrong with their form. A faulty setting has its default, or is empty; there are
+/// no settings at all when the file cannot be read or is not TOML, for then nothing is known of any.
+pub type Examined = (Option<Settings>, Vec<SettingFault>);
+
+/// Reads the settings file (none is fine: all defaults) and this process's environment, faults or not.
+pub fn examine(file: Option<&Path>) -> Examined {
     let text = match file {
         None => String::new(),
-        Some(path) => std::fs::read_to_string(path).map_err(|error| {
-            vec![SettingFault::new(
-                path.display().to_string(),
-                format!("cannot be read: {}", error.kind()),
-                "name an existing settings file with --config, or leave it out",
-            )]
-        })?,
+        Some(path) => match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                let fault = SettingFault::new(
+                    path.display().to_string(),
+                    format!("cannot be read: {}", error.kind()),
+                    "name an existing settings file with --config, or leave it out",
+                );
+                return (None, vec![fault]);
+            }
+        },
     };
     resolve(&text, std::env::vars())
 }
 
-/// Reads settings from a text alone, without the environment.
+/// Reads settings from a text alone, without the environment. All faults are given back together.
 pub fn parse(text: &str) -> Result<Settings, Vec<SettingFault>> {
-    resolve(text, std::iter::empty())
+    let (settings, faults) = resolve(text, std::iter::empty());
+    settings.filter(|_| faults.is_empty()).ok_or(faults)
 }
 
-/// [`load`] over given texts.
-pub(super) fn resolve(
-    file: &str,
-    environment: impl Iterator<Item = (String, String)>,
-) -> Result<Settings, Vec<SettingFault>> {
+/// [`examine`] over given texts.
+pub(super) fn resolve(file: &str, environment: impl Iterator<Item = (String, String)>) -> Examined {
     let mut faults = Vec::new();
-    let mut table = file.parse::<Table>().unwrap_or_else(|error| {
-        // The parser's own message quotes the line, which may hold a secret: give its place only.
-        let line =
-            error.span().map_or(0, |s| file[..s.start.min(file.len())].matches('\n').count() + 1);
-        faults.push(SettingFault::new(
-            format!("line {line}"),
-            "is not valid TOML".to_owned(),
-            "quote text with \"…\" and write each key once",
-        ));
-        Table::new()
-    });
+    let mut table = match file.parse::<Table>() {
+        Ok(table) => table,
+        Err(error) => {
+            // The parser's own message quotes the line, which may hold a secret: give its place only.
+            let line = error
+                .span()
+                .map_or(0, |s| file[..s.start.min(file.len())].matches('\n').count() + 1);
+            let hint =
+                "quote text with \"…\" and write each key once; the rest is looked at after that";
+            return (
+                None,
+                vec![SettingFault::new(format!("line {line}"), "is not valid TOML", hint)],
+            );
+        }
+    };
     let mut origins = BTreeMap::new();
     for (name, value) in environment {
         let Some(path) = name.strip_prefix(PREFIX) else { continue };
@@ -85,7 +94,8 @@ pub(super) fn resolve(
         }
         origins.insert(path.join("."), Origin::Environment);
     }
-    Settings::read(&table, &origins, faults)
+    let (settings, faults) = Settings::read(&table, &origins, faults);
+    (Some(settings), faults)
 }
 
 /// Puts `value` at `path`, making sections on the way. A number in the path is a place in a list.

@@ -12,7 +12,7 @@ mod reader;
 mod sections;
 mod settings;
 
-pub use layers::{Origin, load, parse};
+pub use layers::{Examined, Origin, examine, parse};
 pub use reader::{SettingFault, ShownSetting};
 pub use settings::{
     AdminSettings, AuditSettings, BreakerSettings, EgressSettings, FhirSettings, IssuerSettings,

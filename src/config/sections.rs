@@ -37,11 +37,12 @@ const HOUR: Duration = Duration::from_hours(1);
 const MONTH: Duration = Duration::from_hours(30 * 24);
 
 impl Settings {
+    /// Every setting, and what is wrong with some: those have their defaults, or are empty.
     pub(super) fn read(
         root: &Table,
         origins: &BTreeMap<String, Origin>,
         faults: Vec<SettingFault>,
-    ) -> Result<Self, Vec<SettingFault>> {
+    ) -> (Self, Vec<SettingFault>) {
         let mut findings = Findings { origins, faults, shown: Vec::new() };
         for key in root.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
             let hint = format!("sections are {}", SECTIONS.join(", "));
@@ -66,7 +67,7 @@ impl Settings {
             shown: Vec::new(),
         };
         settings.shown = findings.shown;
-        if findings.faults.is_empty() { Ok(settings) } else { Err(findings.faults) }
+        (settings, findings.faults)
     }
 }
 
@@ -242,11 +243,11 @@ fn config_cache<'a>(root: &'a Table, f: &mut Findings<'a>) -> Duration {
 
 fn breaker<'a>(root: &'a Table, f: &mut Findings<'a>) -> BreakerSettings {
     let mut s = Section::new(root, "breaker", f);
-    let breaker = BreakerSettings {
-        failures: s.number("failures", 5, 1, 1000),
-        open_for: s.duration("open_for", Duration::from_secs(5), HOUR),
-        open_at_most: s.duration("open_at_most", Duration::from_mins(1), HOUR),
-    };
+    let failures = s.number("failures", 5, 1, 1000);
+    let open_for = s.duration("open_for", Duration::from_secs(5), HOUR);
+    let at_most = open_for.max(Duration::from_secs(6));
+    let open_at_most = s.duration("open_at_most", at_most, HOUR);
+    let breaker = BreakerSettings { failures, open_for, open_at_most };
     if breaker.open_for < Duration::from_secs(2) || breaker.open_for > breaker.open_at_most {
         s.complain("open_for", "is out of bounds", "at least 2s and at most open_at_most");
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::de::Deserializer;
 use utoipa::ToSchema;
@@ -10,7 +12,7 @@ use crate::base::{
     ConnectionRecord, ConnectionRevision, Deadline, Generation, SecretText, ServerIdentity,
     TenantId, TlsException, TlsPolicy, attach_ca_pem, parse_connection_url,
 };
-use crate::pool::dial::{DialClass, DialFault, Opened, SessionSettings};
+use crate::pool::dial::{DialClass, DialFault, Opened, Progress, SessionSettings};
 use crate::registry::{NewConnection, Tenant};
 use crate::tenant::seal_place;
 
@@ -102,8 +104,7 @@ impl Control {
         deadline: Deadline,
         record: &ConnectionRecord,
     ) -> Result<Opened, DialFault> {
-        let session = SessionSettings { read_only: true, ..SessionSettings::default() };
-        self.0.dialer.open(record, &session, deadline).await
+        self.0.dialer.open(record, &probing(), deadline).await
     }
 
     /// Seals a record under the tenant's data key, which is made if there is none: key first, record
@@ -202,17 +203,24 @@ impl Control {
         expected: Option<&ServerIdentity>,
     ) -> (CheckReport, Option<ServerIdentity>) {
         let begun = tokio::time::Instant::now();
-        match self.dial(caller.deadline, record).await {
+        let (session, progress) = (probing(), Progress::default());
+        let dialer = &self.0.dialer;
+        let opened =
+            dialer.open_noting(record, &session, caller.deadline, Some(progress.clone())).await;
+        let step = |step: &str, took: Duration, outcome: &str| CheckStep {
+            step: step.to_owned(),
+            millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            outcome: outcome.to_owned(),
+        };
+        let done = progress.steps();
+        let mut steps: Vec<_> = done.iter().map(|(name, took)| step(name, *took, "ok")).collect();
+        match opened {
             Ok(opened) => {
                 let same = expected.map(|expected| *expected == opened.identity);
-                let steps = opened.facts.steps.iter().map(|(step, took)| CheckStep {
-                    step: (*step).to_owned(),
-                    millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                    outcome: "ok".to_owned(),
-                });
                 let report = CheckReport {
                     ok: same != Some(false),
-                    steps: steps.collect(),
+                    steps,
+                    class: (same == Some(false)).then(|| "wrong_server".to_owned()),
                     version: Some(opened.facts.version.clone()),
                     tls: Some(opened.facts.tls),
                     same_server: same,
@@ -225,13 +233,13 @@ impl Control {
                 (report, Some(opened.identity))
             }
             Err(fault) => {
+                let before: Duration = done.iter().map(|(_, took)| *took).sum();
+                let took = begun.elapsed().saturating_sub(before);
+                steps.push(step(progress.next(record.engine()), took, fault.why()));
                 let report = CheckReport {
                     ok: false,
-                    steps: vec![CheckStep {
-                        step: fault.class().as_str().to_owned(),
-                        millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-                        outcome: fault.why().to_owned(),
-                    }],
+                    steps,
+                    class: Some(fault.class().as_str().to_owned()),
                     version: None,
                     tls: None,
                     same_server: None,
@@ -241,6 +249,11 @@ impl Control {
             }
         }
     }
+}
+
+/// What a session that only looks is told.
+fn probing() -> SessionSettings {
+    SessionSettings { read_only: true, ..SessionSettings::default() }
 }
 
 const fn transport(record: &ConnectionRecord) -> &'static str {

@@ -49,6 +49,9 @@ impl ControlFault {
             Self::NoSuchTenant => Some("`wardgate tenant list` shows all"),
             Self::Connection(fault) => Some(super::connections::hint(fault.class())),
             Self::WrongServer => Some("find out why; set-connection registers the new server"),
+            Self::Registry(RegistryFault::Damaged(_)) => {
+                Some("somebody wrote it by other means; docs/OPERATIONS.md says how to mend it")
+            }
             _ => None,
         }
     }
@@ -78,6 +81,7 @@ impl Fault for ControlFault {
 
     fn client_message(&self) -> Cow<'static, str> {
         match self {
+            Self::Registry(fault @ RegistryFault::Damaged(_)) => fault.to_string().into(),
             Self::Registry(fault) => fault.client_message(),
             Self::Keys(fault) => fault.client_message(),
             Self::Store(fault) => fault.client_message(),

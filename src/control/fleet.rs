@@ -11,7 +11,7 @@ use super::lanes::{breaker_view, lane_view};
 use super::view::EventView;
 use super::{BreakerView, Caller, Control, LaneView};
 use crate::base::TenantId;
-use crate::registry::{self, EventFilter, TenantSummary};
+use crate::registry::{self, EventFilter, RegistryFault, Tenant, TenantSummary};
 use crate::telemetry::traffic::Recent;
 
 /// Tenants read from the registry at a time.
@@ -105,9 +105,9 @@ impl Control {
         let mut after = None;
         loop {
             let every = registry::TenantFilter::default();
-            let batch = self.0.registry.list_tenants(&every, after.as_ref(), BATCH).await?;
+            let batch = self.0.registry.list_tenants(&every, after.as_deref(), BATCH).await?;
             let full = batch.len() == BATCH as usize;
-            after = batch.last().map(|last| last.tenant.name.clone());
+            after = batch.last().map(|last| last.name.clone());
             all.extend(batch);
             if !full {
                 break;
@@ -115,11 +115,14 @@ impl Control {
         }
         let serving = self.serving()?;
         let mut lanes: HashMap<_, _> = serving.pools.statuses().into_iter().collect();
-        let rows = all.into_iter().map(|summary| {
-            let lane = lanes.remove(&summary.tenant.id);
-            let breaker = serving.pools.breaker_status(summary.tenant.id);
-            let recent = serving.traffic.recent(summary.tenant.id);
-            self.row(summary, lane_view(lane), breaker_view(breaker), recent)
+        let rows = all.into_iter().map(|listed| match listed.summary {
+            Ok(summary) => {
+                let lane = lanes.remove(&summary.tenant.id);
+                let breaker = serving.pools.breaker_status(summary.tenant.id);
+                let recent = serving.traffic.recent(summary.tenant.id);
+                self.row(summary, lane_view(lane), breaker_view(breaker), recent)
+            }
+            Err(what) => damaged_row(listed.id, &listed.name, listed.tenant, what),
         });
         let mut levels = [0; 4];
         let mut rows: Vec<FleetRow> =
@@ -145,8 +148,13 @@ impl Control {
     /// One tenant's line.
     pub async fn fleet_row(&self, _caller: &Caller, named: &str) -> Result<FleetRow, ControlFault> {
         let tenant = self.find(named).await?;
-        let config =
-            self.0.registry.tenant_config(tenant.id).await?.ok_or(ControlFault::NoSuchTenant)?;
+        let config = match self.0.registry.tenant_config(tenant.id).await {
+            Err(RegistryFault::Damaged(what)) => {
+                let name = tenant.name.as_str().to_owned();
+                return Ok(damaged_row(Some(tenant.id), &name, Some(tenant), what));
+            }
+            config => config?.ok_or(ControlFault::NoSuchTenant)?,
+        };
         let summary = TenantSummary {
             engine: config.connection.as_ref().map(|connection| connection.engine),
             active_mapping: config.mapping.as_ref().map(|mapping| mapping.version),
@@ -208,6 +216,28 @@ impl Control {
             recent,
             health,
         }
+    }
+}
+
+/// The line of a tenant whose configuration does not read.
+fn damaged_row(
+    id: Option<TenantId>,
+    name: &str,
+    tenant: Option<Tenant>,
+    what: &'static str,
+) -> FleetRow {
+    FleetRow {
+        id: id.map_or_else(Uuid::nil, |id| *id.as_uuid()),
+        name: name.to_owned(),
+        display_name: tenant.as_ref().map_or_else(|| name.to_owned(), |t| t.display_name.clone()),
+        state: tenant.as_ref().map_or("damaged", |t| t.state.as_str()),
+        engine: None,
+        generation: tenant.map_or(0, |t| t.generation.0),
+        mapping: None,
+        lane: lane_view(None),
+        breaker: breaker_view(None),
+        recent: Recent::default(),
+        health: health::damaged(what),
     }
 }
 

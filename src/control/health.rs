@@ -98,6 +98,12 @@ pub(super) fn of(
     })
 }
 
+/// A tenant whose stored configuration does not read: refused, whatever else it is.
+pub(super) fn damaged(what: &'static str) -> Health {
+    let sentence = format!("Its stored {what} is damaged, so it is not served.");
+    Health { level: Level::Ill, sentence, since: None }
+}
+
 /// Served, and not well.
 fn strained(lane: &LaneView, recent: &Recent, now: Timestamp) -> Option<Health> {
     let (asked, failed) = (recent.total(), recent.failed());

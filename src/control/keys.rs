@@ -31,6 +31,8 @@ pub struct KekView {
 pub struct KeysView {
     /// The keys, by id.
     pub keks: Vec<KekView>,
+    /// Data keys no record is sealed under; those that were replaced go a day later.
+    pub unreferenced: u64,
 }
 
 /// What a rotation did.
@@ -53,6 +55,9 @@ pub struct KeyReport {
     pub records: u64,
     /// What does not.
     pub faults: u64,
+    /// Data keys no record is sealed under. Those that were replaced go a day later; others are what an
+    /// order that broke off has left.
+    pub unreferenced: u64,
 }
 
 /// A page of the operators' log, newest first.
@@ -64,8 +69,6 @@ pub struct EventPage {
     pub next: Option<i64>,
 }
 
-/// How old a key without a record must be to be destroyed.
-const GRACE_MILLIS: i64 = 60 * 60 * 1000;
 /// Records read at a time when scanning.
 const PAGE: u32 = 200;
 
@@ -90,7 +93,8 @@ impl Control {
             newest: ages.get(&id).map(|(_, newest)| newest.to_string()),
             id: id.0,
         };
-        Ok(KeysView { keks: ids.into_iter().map(view).collect() })
+        let unreferenced = self.unreferenced().await?.all;
+        Ok(KeysView { keks: ids.into_iter().map(view).collect(), unreferenced })
     }
 
     /// When the oldest and the newest data key under each key-encryption key were made.
@@ -146,19 +150,18 @@ impl Control {
         Ok(self.0.registry.record_event("keys.drop", None, &detail, &caller.origin()).await?)
     }
 
-    /// Gives every tenant a new data key and reseals its record under it; the old key goes at the
-    /// rotation after this one. May be broken off and asked again at any point.
+    /// Gives every tenant a new data key and reseals its record under it; the old key goes a day later.
+    /// May be broken off and asked again at any point.
     pub async fn renew_data_keys(&self, caller: &Caller) -> Result<RotationView, ControlFault> {
-        // What the rotation before left over. What this one leaves stays until the next: a gateway that
-        // has not heard of the reseal yet, or is cut off from the registry, opens the record under it.
-        self.sweep_orphans().await?;
+        // What rotations before left over. What this one leaves stays for a day: a gateway that has not
+        // heard of the reseal yet, or is cut off from the registry, opens the record under it.
+        self.sweep_replaced().await?;
         let mut done = RotationView::default();
         let mut after = None;
         loop {
-            let page = self.0.registry.sealed_connections(after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.tenant);
-            for connection in page {
+            let page = self.0.registry.sealed_connections(after.as_deref(), PAGE).await?;
+            done.unreadable += page.damaged;
+            for connection in page.connections {
                 match self.renew(caller, connection).await {
                     Ok(true) => done.changed += 1,
                     Ok(false) => done.unchanged += 1,
@@ -166,8 +169,11 @@ impl Control {
                     Err(fault) => return Err(fault),
                 }
             }
+            after = page.next;
+            if after.is_none() {
+                return Ok(done);
+            }
         }
-        Ok(done)
     }
 
     async fn renew(&self, caller: &Caller, old: Connection) -> Result<bool, ControlFault> {
@@ -182,28 +188,15 @@ impl Control {
         Ok(changed.is_some())
     }
 
-    /// Destroys data keys no record refers to.
-    async fn sweep_orphans(&self) -> Result<(), ControlFault> {
-        // A key made a moment ago may be about to be used by a record that is being written.
-        let settled = Timestamp::from_millis(self.0.clock.now().as_millis() - GRACE_MILLIS);
-        let used: HashSet<DataKeyId> =
-            self.0.registry.data_keys_in_use().await?.into_iter().map(|(id, _)| id).collect();
-        for orphan in self.0.keyring.orphans(&used, settled).await? {
-            self.0.keyring.destroy_data_key(orphan).await?;
-        }
-        Ok(())
-    }
-
     /// Opens every sealed record once, and with it every data key in use.
     pub async fn check_keys(&self, _caller: &Caller) -> Result<KeyReport, ControlFault> {
         let mut report = KeyReport::default();
         let mut keys = HashSet::new();
         let mut after = None;
         loop {
-            let page = self.0.registry.sealed_connections(after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.tenant);
-            for connection in page {
+            let page = self.0.registry.sealed_connections(after.as_deref(), PAGE).await?;
+            report.faults += page.damaged;
+            for connection in page.connections {
                 let place =
                     seal_place(connection.tenant, connection.record_id, connection.revision);
                 match self.0.keyring.open(&place, &connection.sealed).await {
@@ -214,8 +207,13 @@ impl Control {
                     Err(_) => report.faults += 1,
                 }
             }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
         }
         report.data_keys = keys.len() as u64;
+        report.unreferenced = self.unreferenced().await?.all;
         Ok(report)
     }
 

@@ -3,7 +3,7 @@ use super::view::{MappingProblemView, MappingReport, MappingView, TenantView};
 use super::{Control, Orders};
 use crate::base::Generation;
 use crate::mapping::catalog::Catalog;
-use crate::mapping::{self, Document, MappingProblem, TypeSearches};
+use crate::mapping::{self, DeclaredSource, Document, MappingProblem, TypeSearches};
 use crate::registry::{NewMapping, Tenant};
 use crate::store::{self, StoreFault};
 use crate::tenant::seal_place;
@@ -65,7 +65,14 @@ impl Control {
             Ok(document) => document,
             Err(problems) => return Ok(Err(problems)),
         };
-        let catalog = self.catalog(caller, tenant).await?;
+        // Only an operator has no tenant of her own.
+        if caller.only().is_some() {
+            let problems = self.unapproved_sources(tenant, &document).await?;
+            if !problems.is_empty() {
+                return Ok(Err(problems));
+            }
+        }
+        let catalog = self.catalog(caller, tenant, &document.sources()).await?;
         Ok(match mapping::compile(&document, &catalog) {
             Ok(compiled) => {
                 let problems = compiled.warnings().to_vec();
@@ -77,11 +84,12 @@ impl Control {
         })
     }
 
-    /// The live schema of a tenant's database.
+    /// The live schema of a tenant's database, and what these sources give there.
     async fn catalog(
         &self,
         caller: &impl Orders,
         tenant: &Tenant,
+        sources: &[DeclaredSource],
     ) -> Result<Catalog, ControlFault> {
         let Some(connection) = self.0.registry.connection(tenant.id).await? else {
             return Err(ControlFault::Conflict("the tenant has no connection yet"));
@@ -94,7 +102,7 @@ impl Control {
         }
         opened.canceller.begin(caller.due());
         let mut connection = (&mut opened.connection).into();
-        let read = store::introspect_on(&mut connection);
+        let read = store::catalog_on(&mut connection, sources);
         match tokio::time::timeout_at(caller.due().at(), read).await {
             Ok(Ok(catalog)) => Ok(catalog?),
             Ok(Err(_)) | Err(_) => Err(StoreFault::Catalogue.into()),
@@ -143,6 +151,14 @@ impl Control {
         let tenant = self.find_for(caller, named).await?;
         let (registry, origin) = (&self.0.registry, caller.origin());
         let version = version.into();
+        if caller.only().is_some()
+            && let Some(stored) = registry.mapping(tenant.id, version).await?
+            && let Ok(document) = Document::parse(&stored.source)
+            && !self.unapproved_sources(&tenant, &document).await?.is_empty()
+        {
+            let message = "the version has a source that no operator has approved";
+            return Err(ControlFault::Invalid(message.into()));
+        }
         let now = registry.publish_mapping(tenant.id, expected, version, &origin).await?;
         self.announce(tenant.id, now).await;
         self.view(tenant.id).await

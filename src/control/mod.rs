@@ -4,6 +4,7 @@
 //! the operators' log in the same transaction as the change; and the change counts on this gateway before
 //! the method returns.
 
+mod approval;
 mod connections;
 mod fault;
 mod fleet;
@@ -13,6 +14,7 @@ mod lanes;
 mod mappings;
 mod orders;
 mod repeat;
+mod sweep;
 mod tenants;
 mod view;
 
@@ -94,8 +96,19 @@ pub struct Parts {
     pub dialer: Dialer,
     /// Wall-clock time.
     pub clock: Arc<dyn Clock>,
+    /// The issuers of the settings.
+    pub issuers: Vec<KnownIssuer>,
     /// The serving gateway, when this is one.
     pub serving: Option<Serving>,
+}
+
+/// An issuer of the settings, as far as binding tenants to it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownIssuer {
+    /// Its exact name.
+    pub url: String,
+    /// Whether a claim of its tokens names the tenant. If not, the issuer alone does.
+    pub by_claim: bool,
 }
 
 impl Control {
@@ -104,11 +117,19 @@ impl Control {
         Self(Arc::new(parts))
     }
 
-    /// Whether the registry and the key store answer, for readiness.
+    /// Whether the registry and the key store answer, and the access log can be written, for readiness.
     pub async fn readiness(&self) -> Vec<(String, bool)> {
-        let registry = self.0.registry.ping().await.is_ok();
-        let keys = self.0.key_store.list(None, 1).await.is_ok();
-        vec![("registry".to_owned(), registry), ("keys".to_owned(), keys)]
+        let access_log = async {
+            match &self.0.serving {
+                Some(serving) => serving.tenants.audit().ready().await.is_ok(),
+                None => true,
+            }
+        };
+        let (registry, keys, access_log) =
+            tokio::join!(self.0.registry.ping(), self.0.key_store.list(None, 1), access_log);
+        let parts =
+            [("registry", registry.is_ok()), ("keys", keys.is_ok()), ("access_log", access_log)];
+        parts.map(|(name, ready)| (name.to_owned(), ready)).to_vec()
     }
 
     /// The identity of the tenant with that UUID or slug, also of one that was offboarded.

@@ -8,7 +8,8 @@ use super::{Caller, Control};
 use crate::auth::is_claim_value;
 use crate::base::{ConnectionRevision, Generation, TenantId, TenantName};
 use crate::registry::{
-    self, Amendment, Beginnings, Ownership, Placement, StoredLimits, TenantBinding, TenantState,
+    self, Amendment, Beginnings, Connection, Ownership, Placement, RegistryFault, StoredLimits,
+    TenantBinding, TenantState,
 };
 
 /// A tenant to be registered.
@@ -74,17 +75,21 @@ impl Control {
     ) -> Result<TenantPage, ControlFault> {
         let invalid = |what: &'static str| ControlFault::Invalid(what.into());
         let state = filter.state.map(|s| s.parse::<TenantState>()).transpose()?;
-        let after = cursor
-            .map(|c| c.parse::<TenantName>().map_err(|_| invalid("the cursor is not one of ours")))
-            .transpose()?;
+        // A cursor is a slug as it is stored, which in a damaged row is no slug.
+        if cursor.is_some_and(|c| c.chars().count() > 63 || c.chars().any(char::is_control)) {
+            return Err(invalid("the cursor is not one of ours"));
+        }
         let limit = limit.clamp(1, 200);
         let filter =
             registry::TenantFilter { state, name_prefix: filter.name_prefix, engine: None };
-        let found = self.0.registry.list_tenants(&filter, after.as_ref(), limit + 1).await?;
+        let found = self.0.registry.list_tenants(&filter, cursor, limit + 1).await?;
         let more = found.len() > limit as usize;
         let mut tenants = Vec::new();
-        for summary in found.into_iter().take(limit as usize) {
-            tenants.push(self.view(summary.tenant.id).await?);
+        for listed in found.into_iter().take(limit as usize) {
+            tenants.push(match (&listed.tenant, listed.id) {
+                (Some(_), Some(id)) => self.view(id).await?,
+                _ => unreadable(&listed),
+            });
         }
         let next = if more { tenants.last().map(|t| t.name.clone()) } else { None };
         Ok(TenantPage { tenants, next })
@@ -107,7 +112,7 @@ impl Control {
             return Err(ControlFault::Invalid("a tenant needs at least one identity".into()));
         }
         // All that can be refused without asking anybody is refused before a database is connected to.
-        let (bindings, limits) = (bindings(&new.identities)?, new.limits.as_ref().map(stored));
+        let (bindings, limits) = (self.bindings(&new.identities)?, new.limits.as_ref().map(stored));
         limits.as_ref().map_or(Ok(()), StoredLimits::check)?;
         if self.0.registry.tenant_by_name(&name).await?.is_some() {
             return Err(ControlFault::Conflict("a tenant of that name exists already"));
@@ -145,7 +150,7 @@ impl Control {
         if display_name.is_none() && identities.is_none() && limits.is_none() {
             return Err(ControlFault::Invalid("nothing was asked to be changed".into()));
         }
-        let bindings = identities.as_deref().map(bindings).transpose()?;
+        let bindings = identities.as_deref().map(|all| self.bindings(all)).transpose()?;
         let tenant = self.find(named).await?;
         let limits = limits.as_ref().map(stored);
         let amendment = Amendment { display_name, limits, bindings };
@@ -208,66 +213,140 @@ impl Control {
     }
 
     pub(super) async fn view(&self, tenant: TenantId) -> Result<TenantView, ControlFault> {
-        let config =
-            self.0.registry.tenant_config(tenant).await?.ok_or(ControlFault::NoSuchTenant)?;
+        let config = match self.0.registry.tenant_config(tenant).await {
+            Err(RegistryFault::Damaged(what)) => return self.damaged_view(tenant, what).await,
+            config => config?.ok_or(ControlFault::NoSuchTenant)?,
+        };
         let connection = match &config.connection {
             None => None,
-            Some(connection) => Some(ConnectionView {
-                engine: connection.engine.as_str().to_owned(),
-                tls: connection.tls.clone(),
-                server_identity: connection
-                    .identity
-                    .as_ref()
-                    .map(|identity| format!("{} {}", identity.system, identity.database)),
-                sealed_at: connection.sealed_at.to_string(),
-                revision: connection.revision.0,
-                dek: connection.data_key.0,
-                kek: self.kek_of(connection.data_key).await,
-            }),
+            Some(connection) => Some(self.connection_view(connection).await),
         };
-        let row = config.tenant;
-        Ok(TenantView {
-            id: *row.id.as_uuid(),
-            name: row.name.as_str().to_owned(),
-            display_name: row.display_name,
-            state: row.state.as_str().to_owned(),
-            reason: row.state_reason,
-            ownership: row.ownership.as_str().to_owned(),
-            placement: row.placement.as_str().to_owned(),
-            identities: config.bindings.into_iter().map(identity).collect(),
-            generation: row.generation.0,
-            connection,
-            mapping: MappingPointer {
-                active: config.mapping.and_then(|m| u32::try_from(m.version).ok()),
-            },
-            limits: shown(&config.limits),
-        })
+        let mut view = bare(config.tenant);
+        view.identities = config.bindings.into_iter().map(identity).collect();
+        view.connection = connection;
+        view.mapping.active = config.mapping.and_then(|m| u32::try_from(m.version).ok());
+        view.limits = shown(&config.limits);
+        Ok(view)
+    }
+
+    /// What still reads of a tenant part of whose configuration does not.
+    async fn damaged_view(
+        &self,
+        tenant: TenantId,
+        what: &'static str,
+    ) -> Result<TenantView, ControlFault> {
+        let registry = &self.0.registry;
+        let mut view = bare(registry.tenant(tenant).await?.ok_or(ControlFault::NoSuchTenant)?);
+        view.damaged = Some(what.to_owned());
+        if let Ok(bindings) = registry.bindings(tenant).await {
+            view.identities = bindings.into_iter().map(identity).collect();
+        }
+        if let Ok(Some(connection)) = registry.connection(tenant).await {
+            view.connection = Some(self.connection_view(&connection).await);
+        }
+        Ok(view)
+    }
+
+    async fn connection_view(&self, connection: &Connection) -> ConnectionView {
+        ConnectionView {
+            engine: connection.engine.as_str().to_owned(),
+            tls: connection.tls.clone(),
+            server_identity: connection
+                .identity
+                .as_ref()
+                .map(|identity| format!("{} {}", identity.system, identity.database)),
+            sealed_at: connection.sealed_at.to_string(),
+            revision: connection.revision.0,
+            dek: connection.data_key.0,
+            kek: self.kek_of(connection.data_key).await,
+        }
     }
 }
 
-/// What tokens could match: a claim value of another form is refused in every token, so a binding of it
-/// would be one that looks right and admits nobody.
-fn bindings(identities: &[IdentityView]) -> Result<Vec<TenantBinding>, ControlFault> {
-    let binding = |identity: &IdentityView| {
+/// A tenant's own row and nothing else of it.
+fn bare(row: registry::Tenant) -> TenantView {
+    TenantView {
+        id: *row.id.as_uuid(),
+        name: row.name.as_str().to_owned(),
+        display_name: row.display_name,
+        state: row.state.as_str().to_owned(),
+        reason: row.state_reason,
+        damaged: None,
+        ownership: row.ownership.as_str().to_owned(),
+        placement: row.placement.as_str().to_owned(),
+        identities: Vec::new(),
+        generation: row.generation.0,
+        connection: None,
+        mapping: MappingPointer::default(),
+        limits: LimitsView::default(),
+    }
+}
+
+/// A tenant whose own row does not read: nothing but what it is called.
+fn unreadable(listed: &registry::Listed) -> TenantView {
+    TenantView {
+        id: listed.id.map_or_else(uuid::Uuid::nil, |id| *id.as_uuid()),
+        name: listed.name.clone(),
+        display_name: listed.name.clone(),
+        state: "damaged".to_owned(),
+        reason: None,
+        damaged: Some(listed.summary.as_ref().err().copied().unwrap_or("row").to_owned()),
+        ownership: String::new(),
+        placement: String::new(),
+        identities: Vec::new(),
+        generation: 0,
+        connection: None,
+        mapping: MappingPointer::default(),
+        limits: LimitsView::default(),
+    }
+}
+
+impl Control {
+    /// What tokens could match: a binding of another form would be one that looks right and admits nobody.
+    fn bindings(&self, identities: &[IdentityView]) -> Result<Vec<TenantBinding>, ControlFault> {
+        identities.iter().map(|identity| self.binding(identity)).collect()
+    }
+
+    fn binding(&self, identity: &IdentityView) -> Result<TenantBinding, ControlFault> {
+        let invalid = |why: &'static str| Err(ControlFault::Invalid(why.into()));
+        let issuer = self.0.issuers.iter().find(|known| known.url == identity.issuer);
+        match (identity.claim_value.as_deref(), issuer.map(|known| known.by_claim)) {
+            (Some(value), _) if !is_claim_value(value) => {
+                return invalid(
+                    "a claim value is 1 to 128 of a-z, 0-9, -, _ and ., beginning with a letter or digit",
+                );
+            }
+            (Some(_), Some(false)) => {
+                return invalid(
+                    "that issuer names no tenant in a claim (tenant_claim = \"\"): leave the claim value out",
+                );
+            }
+            (None, Some(true)) => {
+                return invalid(
+                    "that issuer names the tenant in a claim: give its value, or set tenant_claim = \"\" for it",
+                );
+            }
+            (None, None) => {
+                return invalid(
+                    "without a claim value the issuer must be one of [[issuers]] with tenant_claim = \"\"",
+                );
+            }
+            (Some(_), _) | (None, Some(false)) => {}
+        }
         let binding = TenantBinding {
             issuer: identity.issuer.clone(),
-            claim_value: identity.claim_value.clone(),
+            claim_value: identity.claim_value.clone().unwrap_or_default(),
             azp: identity.azp.clone(),
         };
         binding.check()?;
-        if !is_claim_value(&binding.claim_value) {
-            return Err(ControlFault::Invalid(
-                "a claim value is 1 to 128 of a-z, 0-9, -, _ and ., beginning with a letter or digit"
-                    .into(),
-            ));
-        }
         Ok(binding)
-    };
-    identities.iter().map(binding).collect()
+    }
 }
 
 fn identity(binding: TenantBinding) -> IdentityView {
-    IdentityView { issuer: binding.issuer, claim_value: binding.claim_value, azp: binding.azp }
+    let value = binding.claim_value;
+    let claim_value = (!value.is_empty()).then_some(value);
+    IdentityView { issuer: binding.issuer, claim_value, azp: binding.azp }
 }
 
 fn stored(limits: &LimitsView) -> StoredLimits {

@@ -15,10 +15,13 @@ pub struct TenantView {
     pub name: String,
     /// Name for people.
     pub display_name: String,
-    /// `draft`, `active`, `suspended`, `offboarding` or `offboarded`.
+    /// `draft`, `active`, `suspended`, `offboarding` or `offboarded`; `damaged` where the row that says
+    /// so does not read.
     pub state: String,
     /// Why, when it is suspended.
     pub reason: Option<String>,
+    /// Which part of its stored configuration does not read; such a tenant is not served.
+    pub damaged: Option<String>,
     /// `attached` or `provisioned`.
     pub ownership: String,
     /// `database`, `schema` or `shared`.
@@ -41,8 +44,10 @@ pub struct TenantView {
 pub struct IdentityView {
     /// Issuer, exactly as in `iss`.
     pub issuer: String,
-    /// Value of the tenant claim.
-    pub claim_value: String,
+    /// Value of the tenant claim; left out where the issuer alone decides, which is then bound to exactly
+    /// one tenant.
+    #[serde(default)]
+    pub claim_value: Option<String>,
     /// OAuth clients whose tokens count.
     pub azp: Vec<String>,
 }
@@ -110,8 +115,10 @@ pub struct CheckStep {
 pub struct CheckReport {
     /// Whether every step went well.
     pub ok: bool,
-    /// The steps in order.
+    /// The steps in order; the last is the one that failed, if one did.
     pub steps: Vec<CheckStep>,
+    /// The class of the failure: one of a closed list of words, as in the metrics.
+    pub class: Option<String>,
     /// Server version, when it was reached.
     pub version: Option<String>,
     /// Whether the link was encrypted.

@@ -81,9 +81,18 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
                 resource[name] = json!(all);
             }
         }
+        let mut operations = Vec::new();
         if ty.everything {
             let definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
-            resource["operation"] = json!([{ "name": "everything", "definition": definition }]);
+            operations.push(json!({ "name": "everything", "definition": definition }));
+        }
+        match ty.resource_type.as_str() {
+            "Patient" => operations.push(export("patient-export")),
+            "Group" => operations.push(export("group-export")),
+            _ => {}
+        }
+        if !operations.is_empty() {
+            resource["operation"] = json!(operations);
         }
         resource
     };
@@ -106,6 +115,7 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
     let mut rest = json!({ "mode": "server", "security": security });
     if !types.is_empty() {
         rest["resource"] = types.iter().map(resource).collect();
+        rest["operation"] = json!([export("export")]);
     }
     json!({
         "resourceType": "CapabilityStatement",
@@ -119,6 +129,12 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
         "rest": [rest],
     })
     .to_string()
+}
+
+/// An operation of the Bulk Data Access guide.
+fn export(definition: &str) -> Value {
+    let definition = format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{definition}");
+    json!({ "name": "export", "definition": definition })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! FHIR R4 as a wire format. Pure functions over bytes: no IO, nothing of any tenant.
 
+pub mod bulk;
 pub mod bundle;
 pub mod capability;
 pub mod compartment;

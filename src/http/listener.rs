@@ -56,18 +56,7 @@ impl Listener {
 
     /// Speaks TLS 1.2 and 1.3 with this PEM certificate chain and key.
     pub fn with_tls(mut self, chain: &Path, key: &Path) -> Result<Self, ListenFault> {
-        let tls = |error: &dyn std::fmt::Display| ListenFault::Tls(error.to_string());
-        let chain = CertificateDer::pem_file_iter(chain)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|e| tls(&e))?;
-        let key = PrivateKeyDer::from_pem_file(key).map_err(|e| tls(&e))?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(|e| tls(&e))?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        self.tls = Some(TlsAcceptor::from(Arc::new(config)));
+        self.tls = Some(TlsAcceptor::from(Arc::new(tls_config(chain, key)?)));
         Ok(self)
     }
 
@@ -104,6 +93,26 @@ impl Listener {
         drop(self.socket);
         let _finished = tokio::time::timeout(drain, graceful.shutdown()).await;
     }
+}
+
+/// Whether listeners could speak TLS with this certificate chain and key.
+pub fn check_tls(chain: &Path, key: &Path) -> Result<(), ListenFault> {
+    tls_config(chain, key).map(drop)
+}
+
+fn tls_config(chain: &Path, key: &Path) -> Result<ServerConfig, ListenFault> {
+    let tls = |error: &dyn std::fmt::Display| ListenFault::Tls(error.to_string());
+    let chain = CertificateDer::pem_file_iter(chain)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|e| tls(&e))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|e| tls(&e))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|e| tls(&e))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);

@@ -11,5 +11,7 @@ pub mod panel;
 /// Routes, and who is let in at each.
 pub mod route;
 
+mod logbook;
 mod problem;
 mod request_id;
+mod token_in_query;

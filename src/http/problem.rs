@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::logbook::Why;
 use crate::base::{Fault, FaultKind};
 
 /// The body of a failed request (RFC 9457).
@@ -34,6 +35,7 @@ pub(super) struct Problem {
     detail: Cow<'static, str>,
     problems: Option<Box<serde_json::Value>>,
     headers: Box<HeaderMap>,
+    why: Option<Why>,
 }
 
 impl Problem {
@@ -42,27 +44,33 @@ impl Problem {
         kind: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, kind, detail: detail.into(), problems: None, headers: Box::default() }
+        let (problems, headers, why) = (None, Box::default(), None);
+        Self { status, kind, detail: detail.into(), problems, headers, why }
     }
 
-    /// A room's failure. The reason goes to the log once, here; the caller gets the message only.
+    /// A room's failure. The reason goes to the log with the answer; the caller gets the message only.
     pub(super) fn of(fault: &dyn Fault) -> Self {
         let kind = fault.kind();
         let status = status(kind);
-        if status.is_server_error() {
-            tracing::warn!(target: "wardgate::http", kind = kind.as_str(), reason = %fault, "admin request failed");
-        } else {
-            tracing::debug!(target: "wardgate::http", kind = kind.as_str(), reason = %fault, "admin request refused");
-        }
-        let mut problem = Self::new(status, kind.as_str(), fault.client_message());
+        let problem = Self::new(status, kind.as_str(), fault.client_message());
+        let mut problem = problem.because(Some(Why::of(fault)));
         if let Some(seconds) = fault.retry_after_secs() {
             problem.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         problem
     }
 
-    /// The status and the sentence, for a page.
+    /// Adds what only the log is told.
+    pub(super) fn because(mut self, why: Option<Why>) -> Self {
+        self.why = why;
+        self
+    }
+
+    /// The status and the sentence, for a page. The log is told here.
     pub(super) fn told(self) -> (StatusCode, String) {
+        if let Some(why) = &self.why {
+            why.tell(self.status);
+        }
         (self.status, self.detail.into_owned())
     }
 
@@ -111,6 +119,9 @@ impl IntoResponse for Problem {
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         response.headers_mut().extend(*self.headers);
+        if let Some(why) = self.why {
+            response.extensions_mut().insert(why);
+        }
         response
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::{admin, fhir};
 
@@ -105,6 +105,17 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     ) -> Self {
         self.row("POST", path, access);
         self.router = self.router.route(path, post(handler));
+        self
+    }
+
+    pub(super) fn delete<H: Handler<T, S>, T: 'static>(
+        mut self,
+        path: &str,
+        access: Access,
+        handler: H,
+    ) -> Self {
+        self.row("DELETE", path, access);
+        self.router = self.router.route(path, delete(handler));
         self
     }
 

@@ -20,6 +20,8 @@ const PUBLIC_PREFIX: &str = "ed25519:";
 pub enum Purpose {
     /// Page cursors of searches.
     PageCursor,
+    /// Orders of bulk exports.
+    ExportOrder,
     /// Resource ids in the access log.
     AuditIdentifier,
     /// Signatures under checkpoints of the access log.
@@ -32,6 +34,7 @@ impl Purpose {
     const fn as_str(self) -> &'static str {
         match self {
             Self::PageCursor => "page-cursor",
+            Self::ExportOrder => "export-order",
             Self::AuditIdentifier => "audit-identifier",
             Self::AuditCheckpoint => "audit-checkpoint",
             Self::RequestDigest => "request-digest",

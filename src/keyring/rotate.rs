@@ -138,28 +138,6 @@ impl Keyring {
         Ok(self.0.source.destroy(kek).await?)
     }
 
-    /// Data keys that no record names and that were made before `made_before`: left over when a crash
-    /// came between writing a key and writing its record. `referenced` must hold every data-key id
-    /// that any registry over this key store names, and be read before the call; leave the makers of
-    /// records an hour between key and record.
-    pub async fn orphans(
-        &self,
-        referenced: &HashSet<DataKeyId>,
-        made_before: Timestamp,
-    ) -> Result<Vec<DataKeyId>, KeyFault> {
-        let mut orphans = Vec::new();
-        self.scan(|stored| {
-            if stored.id != PLATFORM_KEY
-                && stored.created_at < made_before
-                && !referenced.contains(&stored.id)
-            {
-                orphans.push(stored.id);
-            }
-        })
-        .await?;
-        Ok(orphans)
-    }
-
     /// Destroys a data key in the key store and in this process's memory. Whatever was sealed under
     /// it no longer opens: here at once, on other gateways within the cache's time. Gives back
     /// whether it was there.

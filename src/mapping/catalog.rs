@@ -16,6 +16,20 @@ pub struct Catalog {
     pub default_schema: Option<String>,
     /// Tables and views, sorted by schema and name.
     pub tables: Vec<Table>,
+    /// The named sources of one document as the database describes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<NamedSource>,
+}
+
+/// A SELECT that a document names and uses like a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedSource {
+    /// Its name in the document.
+    pub name: String,
+    /// The text that was described.
+    pub sql: String,
+    /// What it gives, as if it were a view; `primary_key` is the declared key.
+    pub table: Table,
 }
 
 /// One table or view.

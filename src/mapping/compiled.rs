@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::base::{Clock, SystemClock};
 use crate::fhir::capability::{SearchParamCapability, TypeCapability};
 use crate::fhir::params::ParamKind;
 
@@ -15,14 +16,17 @@ use super::plan::{
 };
 use super::render::Page;
 use super::rows::Rows;
+use super::search::Position;
 use super::tree::Source;
 
 /// A compiled mapping. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Compiled {
     pub(super) sources: Arc<[Arc<Source>]>,
     pub(super) reading: Arc<Reading>,
     warnings: Arc<[MappingProblem]>,
+    /// Where the present time comes from, if anything depends on it.
+    clock: Option<Arc<dyn Clock>>,
 }
 
 /// A plan of one source together with what turns its rows into resources.
@@ -51,14 +55,45 @@ pub struct PlannedRead {
     reading: Arc<Reading>,
 }
 
+impl std::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compiled").field("sources", &self.sources).finish_non_exhaustive()
+    }
+}
+
 impl Compiled {
     pub(super) fn new(
         sources: Vec<Source>,
         reading: &Arc<Reading>,
         warnings: Vec<MappingProblem>,
     ) -> Self {
+        let timed = sources.iter().any(|source| source.timed);
+        let clock = timed.then(|| Arc::new(SystemClock) as Arc<dyn Clock>);
         let sources = sources.into_iter().map(Arc::new).collect();
-        Self { sources, reading: Arc::clone(reading), warnings: warnings.into() }
+        Self { sources, reading: Arc::clone(reading), warnings: warnings.into(), clock }
+    }
+
+    /// The same with the present time from elsewhere than the operating system.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        let clock = self.clock.is_some().then_some(clock);
+        Self { clock, ..self }
+    }
+
+    /// How cells are read in a request that comes now: one moment from its plan to its last byte.
+    fn reading_now(&self) -> Arc<Reading> {
+        let Some(clock) = &self.clock else { return Arc::clone(&self.reading) };
+        let now = jiff::Timestamp::from_millisecond(clock.now().as_millis()).unwrap_or_default();
+        Arc::new(Reading { now, ..Reading::clone(&self.reading) })
+    }
+
+    /// The mapping as it is at this moment, where that makes a difference.
+    pub(super) fn at_this_moment(&self) -> Option<Self> {
+        self.clock.is_some().then(|| Self {
+            reading: self.reading_now(),
+            clock: None,
+            ..self.clone()
+        })
     }
 
     /// What was noticed and did not stop the mapping.
@@ -127,6 +162,10 @@ impl Compiled {
                 child.joins.iter().map(|j| &j.relation).chain([&*child.relation])
             });
             for relation in joined.chain(children).chain([&*source.from]) {
+                let relation = match relation {
+                    Relation::Distinct { of, .. } => &**of,
+                    relation => relation,
+                };
                 if let Relation::Table { schema, name } = relation {
                     relations.insert((schema.clone(), name.clone()));
                 }
@@ -149,15 +188,30 @@ impl Compiled {
     /// row can have that id, which is known without asking the database.
     pub fn plan_read(&self, ty: &str, id: &str) -> Vec<PlannedRead> {
         let mut reads = Vec::new();
+        let reading = self.reading_now();
         for (_, source) in self.of_type(ty) {
             reads.extend(source.id.read(id).into_iter().map(|key| PlannedRead {
                 read: Arc::clone(&source.read),
                 key,
                 source: Arc::clone(source),
-                reading: Arc::clone(&self.reading),
+                reading: Arc::clone(&reading),
             }));
         }
         reads
+    }
+
+    /// Whether a search parameter can be asked for, of every source of the type.
+    pub fn can_search(&self, ty: &str, name: &str) -> bool {
+        self.maps(ty) && self.serves(ty, name)
+    }
+
+    /// The place right behind a resource, in a search that is not sorted.
+    pub fn position_after(&self, ty: &str, id: &str) -> Option<Position> {
+        self.of_type(ty).find_map(|(number, source)| {
+            let key = source.id.read(id).into_iter().next()?;
+            let after = key.into_iter().map(|value| Some(value.text)).collect();
+            Some(Position { source: number, after: Some(after), also: Vec::new() })
+        })
     }
 
     pub(super) fn planned(

@@ -18,6 +18,7 @@ mod render;
 mod report;
 pub mod rows;
 mod search;
+mod sources;
 mod syntax;
 mod tree;
 
@@ -32,6 +33,7 @@ pub use search::{
     Everything, Included, Includes, LostPlace, PageRequest, PlannedKeys, Position, SearchPlan,
     TypeSearches, Unserved, merge, resume,
 };
+pub use sources::DeclaredSource;
 
 #[cfg(test)]
 mod tests;

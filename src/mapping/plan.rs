@@ -105,6 +105,15 @@ pub enum Relation {
         /// The approved text.
         sql: String,
     },
+    /// Each combination of some columns' values that a table's rows have, once.
+    Distinct {
+        /// A table or an approved query.
+        of: Box<Relation>,
+        /// The columns; each is a column of this relation under the same name.
+        columns: Vec<ColumnRef>,
+        /// Which rows count.
+        filter: Box<Predicate>,
+    },
 }
 
 /// A column of one of a select's relations.
@@ -119,7 +128,7 @@ pub struct ColumnRef {
 }
 
 /// A to-one left join.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Join {
     /// What is joined.
     pub relation: Relation,
@@ -128,16 +137,23 @@ pub struct Join {
 }
 
 /// One condition of a join.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum JoinOn {
     /// `left = right`, columns of two relations.
     Columns(ColumnRef, ColumnRef),
     /// `column = value`.
     Value(ColumnRef, Value),
+    /// Of the rows that meet the join's other conditions, the first in this order. Written once, last.
+    First {
+        /// The joined relation's own key.
+        key: Vec<ColumnRef>,
+        /// The order; ends in the key, so it is total.
+        order: Vec<Order>,
+    },
 }
 
 /// One statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Select {
     /// The base relation.
     pub from: Arc<Relation>,
@@ -156,7 +172,7 @@ pub struct Select {
 }
 
 /// One sort key. NULLs come last whatever the direction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Order {
     /// The column.
     pub column: ColumnRef,
@@ -170,7 +186,9 @@ pub struct Child {
     /// Its statement without the key condition. `store` adds `own IN (keys of the page)` and puts
     /// `own` first in the order.
     pub select: Select,
-    /// Which columns of the page's `select.columns` make the parent key.
+    /// Whose rows are the parents: an earlier child of the same plan, or the page where none is named.
+    pub of: Option<usize>,
+    /// Which columns of the parents' `select.columns` make the parent key.
     pub parent: Vec<usize>,
     /// The child's columns that hold that key, in the same order. Each is also in `select.columns`.
     pub own: Vec<ColumnRef>,
@@ -191,7 +209,7 @@ pub struct Value {
 }
 
 /// Something a predicate looks at. Columns stay bare wherever they can, so indexes stay usable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Expr {
     /// A column as it is.
     Column(ColumnRef),
@@ -215,7 +233,7 @@ pub enum Expr {
 }
 
 /// One piece of [`Expr::Pieces`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Piece {
     /// These characters.
     Literal(String),
@@ -229,7 +247,7 @@ pub enum Piece {
 }
 
 /// How a comparison goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CompareOp {
     /// `=`
     Eq,
@@ -246,7 +264,7 @@ pub enum CompareOp {
 }
 
 /// Where a text must stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TextMatch {
     /// The whole text.
     Equals,
@@ -263,7 +281,7 @@ pub enum TextMatch {
 
 /// A condition on rows. Three-valued logic never leaks: a NULL makes the predicate it is in false,
 /// and [`Not`](Self::Not) of that is true.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Predicate {
     /// Always true.
     Always,
@@ -304,6 +322,18 @@ pub enum Predicate {
         /// Whether case and accents are ignored; otherwise every code point counts.
         folded: bool,
     },
+    /// No row of the same relation that meets `filter` has the same values in `group` and a smaller
+    /// key: the row that stands for its group.
+    First {
+        /// The relation of the columns below, which is this select's `from`.
+        from: Arc<Relation>,
+        /// Which rows count.
+        filter: Box<Predicate>,
+        /// What the rows of a group have in common; NULL is in no group.
+        group: Vec<ColumnRef>,
+        /// What tells the first of them.
+        key: Vec<ColumnRef>,
+    },
     /// The columns' values are among those a sub-select gives. Never correlated.
     InSelect {
         /// Own columns.
@@ -339,7 +369,7 @@ pub enum Predicate {
 }
 
 /// Rows that are looked at and not fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rowset {
     /// The base relation.
     pub from: Arc<Relation>,

@@ -1,14 +1,16 @@
 //! Rows to FHIR JSON, straight into a byte buffer. Parts that turn out empty are rolled back.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::fhir::json;
+use crate::fhir::primitive::DateInterval;
 
 use super::groups::{Groups, key_of};
 use super::lens::{Lens, Reading};
 use super::report::{RenderReport, RowOutcome, Shown};
 use super::rows::{Row, Rows};
-use super::tree::{Each, Leaf, Object, Source, Tree};
+use super::tree::{Branch, Each, EachRows, Leaf, Object, Source, Tree};
 
 /// What says that elements were left out (R4 section 3.1.1.5.9).
 const SUBSETTED: &[u8] = b"\"tag\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ObservationValue\",\"code\":\"SUBSETTED\"}]";
@@ -35,7 +37,6 @@ enum Wrote {
 
 struct Writer<'w, 'p> {
     page: &'w Page<'p>,
-    base: Row<'p>,
     shown: &'w Shown,
     out: &'w mut Vec<u8>,
     report: &'w mut RenderReport,
@@ -117,7 +118,7 @@ impl<'p> Page<'p> {
         out.extend_from_slice(id.as_bytes());
         let id = from..out.len();
         out.push(b'"');
-        let mut writer = Writer { page: self, base: row, shown, out, report };
+        let mut writer = Writer { page: self, shown, out, report };
         if *shown != Shown::All {
             writer.subset_meta(row);
         }
@@ -143,13 +144,14 @@ impl<'p> Writer<'_, 'p> {
     }
 
     /// Writes the members of an object; the error is the path of a required one that has no value.
-    fn members(&mut self, object: &'p Object, row: Row<'p>) -> Result<Wrote, usize> {
+    fn members(&mut self, object: &'p Object, row: Row<'_>) -> Result<Wrote, usize> {
         let mut wrote = Wrote::Nothing;
         let mut missing = None;
         let mut chosen = 0_u64;
         let root = object.root;
         let subset = root && *self.shown != Shown::All;
-        for member in &object.members {
+        let mut start = None;
+        for (place, member) in object.members.iter().enumerate() {
             if subset && (member.name == "meta" || !self.shown.has(member)) {
                 continue;
             }
@@ -160,6 +162,7 @@ impl<'p> Writer<'_, 'p> {
             let mark = self.out.len();
             json::separate(self.out);
             self.out.extend_from_slice(&member.key);
+            let value = self.out.len();
             match self.tree(&member.value, row) {
                 Wrote::Nothing => {
                     self.out.truncate(mark);
@@ -171,6 +174,14 @@ impl<'p> Writer<'_, 'p> {
                 Wrote::Constant if wrote == Wrote::Nothing => wrote = Wrote::Constant,
                 Wrote::Constant => {}
                 Wrote::Value => wrote = Wrote::Value,
+            }
+            match object.period {
+                Some((first, _)) if first == place => start = Some(value..self.out.len()),
+                Some((_, last)) if last == place && self.backwards(start.clone(), value) => {
+                    self.bad(member.path);
+                    self.out.truncate(mark);
+                }
+                _ => {}
             }
             chosen |= choice.unwrap_or(0);
         }
@@ -184,8 +195,25 @@ impl<'p> Writer<'_, 'p> {
         }
     }
 
+    /// Whether what was written last, the end of a period, lies before its start.
+    fn backwards(&self, start: Option<Range<usize>>, end: usize) -> bool {
+        let start = start.and_then(|range| unquoted(self.out.get(range)?));
+        let (Some(start), Some(end)) = (start, self.out.get(end..).and_then(unquoted)) else {
+            return false;
+        };
+        // Nearly always both have one length and one offset, and their order is that of their texts.
+        let (head, tail) = (start.split_at_checked(19), end.split_at_checked(19));
+        if let (Some((from, zone)), Some((to, other))) = (head, tail)
+            && zone == other
+        {
+            return to < from;
+        }
+        let of = |text| DateInterval::parse(text)?.instants(&self.page.reading.zone);
+        of(start).zip(of(end)).is_some_and(|((from, _), (_, to))| to <= from)
+    }
+
     /// The resource's own `meta` with the tag that says that elements were left out.
-    fn subset_meta(&mut self, row: Row<'p>) {
+    fn subset_meta(&mut self, row: Row<'_>) {
         let meta = self.page.source.root.member("meta");
         self.out.extend_from_slice(b",\"meta\":");
         let start = self.out.len();
@@ -206,7 +234,7 @@ impl<'p> Writer<'_, 'p> {
         self.out.push(b'}');
     }
 
-    fn tree(&mut self, tree: &'p Tree, row: Row<'p>) -> Wrote {
+    fn tree(&mut self, tree: &'p Tree, row: Row<'_>) -> Wrote {
         match tree {
             Tree::Const(constant) => {
                 self.out.extend_from_slice(&constant.json);
@@ -214,18 +242,21 @@ impl<'p> Writer<'_, 'p> {
             }
             Tree::Leaf(leaf) => self.leaf(leaf, row, false),
             Tree::Object(object) => self.object(object, row),
-            Tree::Each(each) => self.each(each, true),
+            Tree::Each(each) => self.each(each, row, true),
             Tree::List(items) => self.list(items, row),
+            Tree::Case(branches) => {
+                self.case(branches, row).map_or(Wrote::Nothing, |t| self.tree(t, row))
+            }
         }
     }
 
-    fn object(&mut self, object: &'p Object, row: Row<'p>) -> Wrote {
+    fn object(&mut self, object: &'p Object, row: Row<'_>) -> Wrote {
         if let Some(constant) = &object.constant {
             self.out.extend_from_slice(constant);
             return Wrote::Constant;
         }
         let reading = self.page.reading;
-        if !object.when.iter().all(|c| c.holds(reading.cell(&c.slot, row))) {
+        if !object.when.iter().all(|c| c.holds(reading, row)) {
             return Wrote::Nothing;
         }
         let start = self.out.len();
@@ -251,14 +282,14 @@ impl<'p> Writer<'_, 'p> {
         }
     }
 
-    fn list(&mut self, items: &'p [Tree], row: Row<'p>) -> Wrote {
+    fn list(&mut self, items: &'p [Tree], row: Row<'_>) -> Wrote {
         let start = self.out.len();
         self.out.push(b'[');
         let mut wrote = Wrote::Nothing;
         for item in items {
             let mark = self.out.len();
             let item = match item {
-                Tree::Each(each) => self.each(each, false),
+                Tree::Each(each) => self.each(each, row, false),
                 Tree::Leaf(leaf) => self.leaf(leaf, row, true),
                 item => {
                     json::separate(self.out);
@@ -281,40 +312,69 @@ impl<'p> Writer<'_, 'p> {
     }
 
     /// Writes the items of one-to-many rows, or only the first where one alone may stand.
-    fn each(&mut self, each: &'p Each, alone: bool) -> Wrote {
+    fn each(&mut self, each: &'p Each, row: Row<'_>, alone: bool) -> Wrote {
         let page = self.page;
-        let (Some(child), Some(groups)) =
-            (page.source.children.get(each.child), page.children.get(each.child))
-        else {
-            return Wrote::Nothing;
-        };
-        let Some(key) = key_of(self.base, &child.parent) else { return Wrote::Nothing };
         let mut written = 0;
-        for row in groups.of(&key) {
-            if written >= each.max {
-                break;
-            }
-            let mark = self.out.len();
-            let item = match &each.item {
-                Tree::Leaf(leaf) if !alone => self.leaf(leaf, row, true),
-                item => {
-                    if !alone {
-                        json::separate(self.out);
+        match &each.rows {
+            EachRows::Child(number) => {
+                let (Some(child), Some(groups)) =
+                    (page.source.children.get(*number), page.children.get(*number))
+                else {
+                    return Wrote::Nothing;
+                };
+                let Some(key) = key_of(row, &child.parent) else { return Wrote::Nothing };
+                for row in groups.of(&key) {
+                    if written >= each.max {
+                        break;
                     }
-                    self.tree(item, row)
+                    written += usize::from(self.each_item(&each.item, row, alone));
                 }
-            };
-            if item == Wrote::Nothing {
-                self.out.truncate(mark);
-            } else {
-                written += 1;
+            }
+            EachRows::Parts { lens, separator } => {
+                let Ok(Some(text)) = lens.read(row) else { return Wrote::Nothing };
+                for part in text.split(separator.as_str()).map(str::trim) {
+                    if part.is_empty() || written >= each.max {
+                        continue;
+                    }
+                    let mut rows = Rows::new(1);
+                    if rows.push(Some(part)).is_err() {
+                        break;
+                    }
+                    let Some(row) = rows.row(0) else { break };
+                    written += usize::from(self.each_item(&each.item, row, alone));
+                }
             }
         }
         if written > 0 { Wrote::Value } else { Wrote::Nothing }
     }
 
+    /// Writes one item; whether there is anything of it.
+    fn each_item(&mut self, item: &'p Tree, row: Row<'_>, alone: bool) -> bool {
+        let mark = self.out.len();
+        let wrote = match item {
+            Tree::Leaf(leaf) if !alone => self.leaf(leaf, row, true),
+            item => {
+                if !alone {
+                    json::separate(self.out);
+                }
+                self.tree(item, row)
+            }
+        };
+        if wrote == Wrote::Nothing {
+            self.out.truncate(mark);
+        }
+        wrote != Wrote::Nothing
+    }
+
+    /// The branch a row takes.
+    fn case(&self, branches: &'p [Branch], row: Row<'_>) -> Option<&'p Tree> {
+        let reading = self.page.reading;
+        let own = branches.iter().find(|b| b.when.iter().all(|c| c.holds(reading, row)))?;
+        own.tree.as_ref()
+    }
+
     /// Writes a value, or the items of a list that stands in one text.
-    fn leaf(&mut self, leaf: &'p Leaf, row: Row<'p>, in_list: bool) -> Wrote {
+    fn leaf(&mut self, leaf: &'p Leaf, row: Row<'_>, in_list: bool) -> Wrote {
         let Ok(text) = leaf.lens.read(row) else {
             self.bad(leaf.path);
             return Wrote::Nothing;
@@ -347,4 +407,9 @@ impl<'p> Writer<'_, 'p> {
             json::write_string(self.out, text);
         }
     }
+}
+
+/// The text of a JSON string of a date, which has no escapes.
+fn unquoted(json: &[u8]) -> Option<&str> {
+    std::str::from_utf8(json).ok()?.strip_prefix('"')?.strip_suffix('"')
 }

@@ -1,14 +1,23 @@
 //! A compiled mapping: what each source reads and what it writes. The renderer walks it, the search
 //! planner looks things up in it.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
+use jiff::civil::DateTime;
+
 use super::catalog::SqlType;
+use super::lens::decimal;
 use super::lens::id::IdTemplate;
 use super::lens::predicate::{all, column_in, not, one_of};
 use super::lens::{Lens, Reading, Slot, blank};
-use super::plan::{Child, ColumnRef, Expr, Join, KeyedRead, Order, Predicate, Relation, Value};
+use super::plan::{
+    Child, ColumnRef, CompareOp, Expr, Join, KeyedRead, Order, Predicate, Relation, Value,
+};
+use super::rows::Row;
+use super::search;
 use crate::fhir::params::{CompositeDef, ParamDef};
+use crate::fhir::primitive::DateInterval;
 
 /// One source of resources of one type.
 #[derive(Debug)]
@@ -42,11 +51,15 @@ pub(super) struct Source {
     pub modified: Option<Lens>,
     /// The rows whose resource is written at all, where that can be asked.
     pub shown: Option<Predicate>,
+    /// Whether what it shows depends on the present time.
+    pub timed: bool,
 }
 
 /// One-to-many rows of a source.
 #[derive(Debug)]
 pub(super) struct ChildRows {
+    /// The one-to-many rows these hang off; the source's own where none are named.
+    pub of: Option<usize>,
     pub relation: Arc<Relation>,
     pub joins: Arc<[Join]>,
     pub filter: Predicate,
@@ -64,8 +77,17 @@ pub(super) enum Tree {
     Object(Object),
     List(Vec<Tree>),
     Each(Box<Each>),
+    Case(Vec<Branch>),
     Leaf(Leaf),
     Const(Const),
+}
+
+/// One of several ways to fill an element: the first whose conditions hold is taken, whatever it gives.
+#[derive(Debug)]
+pub(super) struct Branch {
+    pub when: Vec<Condition>,
+    /// Nothing where the element is left out then.
+    pub tree: Option<Tree>,
 }
 
 /// An object with its members in order.
@@ -79,6 +101,8 @@ pub(super) struct Object {
     pub constant: Option<Box<[u8]>>,
     /// Whether it is a resource.
     pub root: bool,
+    /// Where start and end of a period are among the members.
+    pub period: Option<(usize, usize)>,
 }
 
 /// One member of an object.
@@ -106,10 +130,23 @@ pub(super) struct Member {
 /// Items from one-to-many rows.
 #[derive(Debug)]
 pub(super) struct Each {
-    /// Which of [`Source::children`].
-    pub child: usize,
+    pub rows: EachRows,
     pub max: usize,
     pub item: Tree,
+}
+
+/// Where the items of an [`Each`] come from.
+#[derive(Debug)]
+pub(super) enum EachRows {
+    /// Which of [`Source::children`].
+    Child(usize),
+    /// The parts of one text, each a row of one cell.
+    Parts {
+        /// The text.
+        lens: Lens,
+        /// What stands between the parts.
+        separator: String,
+    },
 }
 
 /// A value from cells.
@@ -141,9 +178,44 @@ pub(super) enum Test {
     NotIn(Vec<String>),
     Null,
     NotNull,
+    /// A number below or above another.
+    Number {
+        above: bool,
+        than: Value,
+    },
+    /// A date or time wholly before a moment, or not before it.
+    Moment {
+        lens: Box<Lens>,
+        after: bool,
+        at: Moment,
+    },
+}
+
+/// What a date is compared with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Moment {
+    /// When the request is served.
+    Now,
+    /// Local to the hospital.
+    At(DateTime),
+}
+
+impl Moment {
+    /// In the hospital's own time.
+    pub fn local(self, reading: &Reading) -> DateTime {
+        match self {
+            Self::Now => reading.zone.to_datetime(reading.now),
+            Self::At(at) => at,
+        }
+    }
 }
 
 impl Condition {
+    /// Whether it depends on the present time.
+    pub fn timed(&self) -> bool {
+        matches!(self.test, Test::Moment { at: Moment::Now, .. })
+    }
+
     /// The condition for the database alone: the column as it stands, so that an index serves.
     pub fn stored(&self, reading: &Reading) -> Predicate {
         let column = &self.slot.column;
@@ -152,6 +224,15 @@ impl Condition {
             Test::NotIn(texts) => not(column_in(column, texts)),
             Test::Null => blank(reading, &self.slot),
             Test::NotNull => not(blank(reading, &self.slot)),
+            Test::Number { above, than } => {
+                let op = if *above { CompareOp::Gt } else { CompareOp::Lt };
+                let left = Expr::Column(column.clone());
+                Predicate::Compare { left, op, right: than.clone() }
+            }
+            Test::Moment { lens, after, at } => {
+                // Asked once when the mapping was compiled, so it can be.
+                search::beside(lens, *after, at.local(reading)).unwrap_or(Predicate::Never)
+            }
         }
     }
 
@@ -170,13 +251,24 @@ impl Condition {
         match &self.test {
             Test::In(texts) => among(texts),
             Test::NotIn(texts) => not(among(texts)),
-            Test::Null | Test::NotNull => self.stored(reading),
+            _ => self.stored(reading),
         }
     }
 
-    /// Whether it holds of a cell that was read.
-    pub fn holds(&self, cell: Option<&str>) -> bool {
+    /// Whether it holds of a row that was read.
+    pub fn holds(&self, reading: &Reading, row: Row<'_>) -> bool {
+        let cell = reading.cell(&self.slot, row);
         match (&self.test, cell) {
+            (Test::Number { above, than }, cell) => {
+                let order = cell.and_then(|cell| decimal::compare(cell, &than.text));
+                order == Some(if *above { Ordering::Greater } else { Ordering::Less })
+            }
+            (Test::Moment { lens, after, at }, _) => {
+                let own = lens.read(row).ok().flatten();
+                let own = own.and_then(|text| DateInterval::parse(&text)?.local(&reading.zone));
+                let at = at.local(reading);
+                own.is_some_and(|(from, to)| if *after { from >= at } else { to <= at })
+            }
             (Test::In(texts), Some(cell)) => texts.iter().any(|t| t == cell),
             (Test::NotIn(texts), Some(cell)) => !texts.iter().any(|t| t == cell),
             (Test::NotIn(_) | Test::Null, None) | (Test::NotNull, Some(_)) => true,
@@ -205,15 +297,21 @@ impl Tree {
                 out.push(b']');
                 Some(out)
             }
-            Self::Each(_) | Self::Leaf(_) => None,
+            Self::Each(_) | Self::Leaf(_) | Self::Case(_) => None,
         }
     }
 }
 
 impl Object {
     /// An object; its constant form is found out here.
-    pub fn new(ty: &'static str, when: Vec<Condition>, members: Vec<Member>) -> Self {
-        let mut object = Self { ty, when, members, constant: None, root: false };
+    pub fn new(ty: &'static str, when: Vec<Condition>, mut members: Vec<Member>) -> Self {
+        let place = |name: &str| members.iter().position(|m| m.name == name);
+        let mut period = (ty == "Period").then(|| place("start").zip(place("end"))).flatten();
+        if let Some((start, end)) = period.filter(|(start, end)| start > end) {
+            members.swap(start, end);
+            period = Some((end, start));
+        }
+        let mut object = Self { ty, when, members, constant: None, root: false, period };
         object.settle();
         object
     }

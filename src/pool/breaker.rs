@@ -200,6 +200,15 @@ impl Breaker {
         core.reason = None;
     }
 
+    /// Opens it whatever was counted so far: the server was asked and said nothing.
+    pub(crate) fn trip(&self, reason: &'static str) {
+        let mut core = self.core();
+        if !matches!(core.state, State::Open { .. }) {
+            let wait = core.policy.mark_dead_on_failure().unwrap_or(self.config.open_for);
+            self.open(&mut core, wait, Cow::Borrowed(reason));
+        }
+    }
+
     pub(crate) fn status(&self) -> BreakerStatus {
         let core = self.core();
         let (state, retry_after) = match core.state {

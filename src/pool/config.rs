@@ -18,8 +18,15 @@ pub struct PoolConfig {
     pub max_age: Duration,
     /// A connection idle for longer is checked before it is used. Default 30 s.
     pub check_after_idle: Duration,
-    /// The longest such a check may take. Default 1 s.
+    /// The longest such a check may take. Default 500 ms.
     pub check_timeout: Duration,
+    /// A server that says nothing for so long during a statement is looked after. Default 300 ms.
+    pub look_after: Duration,
+    /// While it is found at work, it is looked after again so much later. Default 1 s.
+    pub look_again: Duration,
+    /// A server that has not answered a look after so long has fallen silent. Default 1.1 s, in which a
+    /// lost packet of the connection attempt is sent again.
+    pub look_timeout: Duration,
     /// The longest telling the server to stop a statement may take. Default 1 s.
     pub cancel_timeout: Duration,
     /// The longest a polite close may take before the socket is dropped. Default 1 s.
@@ -46,7 +53,10 @@ impl Default for PoolConfig {
             max_lanes: 10_000,
             max_age: Duration::from_hours(1),
             check_after_idle: Duration::from_secs(30),
-            check_timeout: Duration::from_secs(1),
+            check_timeout: Duration::from_millis(500),
+            look_after: Duration::from_millis(300),
+            look_again: Duration::from_secs(1),
+            look_timeout: Duration::from_millis(1_100),
             cancel_timeout: Duration::from_secs(1),
             close_timeout: Duration::from_secs(1),
             retire_backstop: Duration::from_mins(1),
@@ -65,7 +75,8 @@ pub struct BreakerConfig {
     pub failures: u32,
     /// How long it stays open the first time; doubles with every failed probe. Default 5 s.
     pub open_for: Duration,
-    /// Where the doubling ends. Default 60 s.
+    /// Where the doubling ends. Default 6 s: with the time an attempt to connect may take, a server that is
+    /// back is found within 10 s.
     pub open_at_most: Duration,
     /// How long it stays open after the server refused the account. Default 2 min.
     pub auth_open_for: Duration,
@@ -78,7 +89,7 @@ impl Default for BreakerConfig {
         Self {
             failures: 5,
             open_for: Duration::from_secs(5),
-            open_at_most: Duration::from_mins(1),
+            open_at_most: Duration::from_secs(6),
             auth_open_for: Duration::from_mins(2),
             auth_open_at_most: Duration::from_mins(10),
         }
@@ -90,9 +101,11 @@ impl Default for BreakerConfig {
 pub struct LaneLimits {
     /// Connections at once; 0 counts as 1. Default 5.
     pub max_connections: u32,
-    /// Callers waiting at once; one more is turned away. Default four per connection.
+    /// Callers waiting at once; one more is turned away. Default 1,024: what bounds a tenant's callers is
+    /// [`TenantLimits::concurrent_requests`], and this bounds the memory of whoever is not admitted by it.
     pub max_waiting: u32,
-    /// The longest a caller waits for one of the connections. Default 1 s.
+    /// The longest a caller waits for a connection, be all of them in use or one being opened. An
+    /// attempt to open one goes on without her. Default 1 s.
     pub acquire_timeout: Duration,
     /// What every session is told when it opens. Default: statements 5 s, otherwise as
     /// [`SessionSettings::default`].
@@ -106,7 +119,7 @@ impl Default for LaneLimits {
 }
 
 impl LaneLimits {
-    /// The default limits with another number of connections, and waiters to match.
+    /// The default limits with another number of connections.
     pub fn with_connections(max_connections: u32) -> Self {
         let session = SessionSettings {
             statement_timeout: Duration::from_secs(5),
@@ -114,7 +127,7 @@ impl LaneLimits {
         };
         Self {
             max_connections,
-            max_waiting: max_connections.saturating_mul(4),
+            max_waiting: 1_024,
             acquire_timeout: Duration::from_secs(1),
             session,
         }

@@ -36,6 +36,10 @@ pub(super) struct FakeDialer {
 #[derive(Default)]
 pub(super) struct FakeCanceller {
     pub(super) cancels: AtomicU32,
+    /// Looks made; and what they find, when there is a server at all. `Some(None)`: nobody answers.
+    pub(super) looks: AtomicU32,
+    pub(super) finds: Mutex<Option<Option<Found>>>,
+    pub(super) heard: std::sync::atomic::AtomicU64,
     pub(super) silent: Mutex<bool>,
     pub(super) cancelled: Notify,
 }
@@ -53,6 +57,25 @@ impl Cancel for FakeCanceller {
                 return Err(DialFault::timeout("silent"));
             }
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn heard(&self) -> Option<u64> {
+        self.finds.lock().unwrap().map(|_| self.heard.load(SeqCst))
+    }
+
+    fn look(&self, deadline: Deadline) -> BoxFuture<'_, Result<Found, DialFault>> {
+        self.looks.fetch_add(1, SeqCst);
+        let found = self.finds.lock().unwrap().flatten();
+        async move {
+            match found {
+                Some(found) => Ok(found),
+                None => {
+                    tokio::time::sleep_until(deadline.at()).await;
+                    Err(DialFault::timeout("silent"))
+                }
+            }
         }
         .boxed()
     }

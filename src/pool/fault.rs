@@ -37,8 +37,8 @@ pub enum PoolFault {
     /// As many callers wait for a connection as may.
     #[error("too many callers wait for a connection")]
     Saturated,
-    /// No connection became free in time.
-    #[error("no connection became free in time")]
+    /// No connection became free, or could be opened, in time.
+    #[error("no connection was to be had in time")]
     AcquireTimeout,
     /// The gateway's own budget of connections is spent.
     #[error("the gateway's budget of connections is spent")]
@@ -66,6 +66,13 @@ pub enum PoolFault {
     /// The statement failed.
     #[error(transparent)]
     Database(#[from] DatabaseFault),
+    /// The server says nothing any more, neither on the connection nor when asked beside it, or has not
+    /// taken up what it was told.
+    #[error("the server fell silent")]
+    Silent {
+        /// When trying again makes sense.
+        retry_after: Duration,
+    },
     /// The deadline passed; the server was told to stop.
     #[error("the deadline passed")]
     Timeout,
@@ -110,6 +117,7 @@ impl PoolFault {
             Self::WrongServer => "wrong_server",
             Self::Superseded => "superseded",
             Self::Database(DatabaseFault(error)) => return error.code.clone(),
+            Self::Silent { .. } => "silent",
             Self::Timeout => "timeout",
             Self::Discarded => "discarded",
             Self::Retired => "retired",
@@ -146,6 +154,7 @@ impl Fault for PoolFault {
             | Self::AcquireTimeout
             | Self::BudgetSpent
             | Self::BreakerOpen { .. }
+            | Self::Silent { .. }
             | Self::Superseded
             | Self::Retired
             | Self::Closed => FaultKind::Unavailable,
@@ -165,9 +174,9 @@ impl Fault for PoolFault {
 
     fn retry_after_secs(&self) -> Option<u64> {
         match self {
-            Self::Throttled { retry_after } | Self::BreakerOpen { retry_after, .. } => {
-                Some(whole_seconds(*retry_after))
-            }
+            Self::Throttled { retry_after }
+            | Self::BreakerOpen { retry_after, .. }
+            | Self::Silent { retry_after } => Some(whole_seconds(*retry_after)),
             Self::Connect(fault) => fault.retry_after_secs(),
             _ => matches!(self.kind(), FaultKind::Unavailable | FaultKind::Timeout).then_some(1),
         }

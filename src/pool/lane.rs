@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,8 +25,11 @@ pub(crate) struct Lane {
     pub(crate) counters: Arc<Counters>,
     /// Lives in every connection and every attempt; a retired lane ends when all are gone.
     pub(crate) tracker: TaskTracker,
-    /// Cancelled when a retired lane's leases have had their time.
+    /// Cancelled when a retired lane's leases have had their time, or the server fell silent.
     pub(crate) killed: CancellationToken,
+    /// For one look after the server at a time.
+    pub(crate) looking: Semaphore,
+    silent: AtomicBool,
     max: usize,
     shelf: Mutex<Shelf>,
 }
@@ -62,6 +65,8 @@ impl Lane {
             counters: Arc::default(),
             tracker: TaskTracker::new(),
             killed: CancellationToken::new(),
+            looking: Semaphore::new(1),
+            silent: AtomicBool::new(false),
             max,
             shelf: Mutex::new(Shelf {
                 record,
@@ -87,10 +92,11 @@ impl Lane {
             && self.spec.record.id == spec.record.id
     }
 
-    /// Waits for a permit, in turn. [`PoolFault::Retired`] sends the caller to the lane's successor.
+    /// Waits for a permit, in turn, as long as `patience` lasts. [`PoolFault::Retired`] sends the caller to
+    /// the lane's successor.
     pub(crate) async fn permit(
         &self,
-        deadline: Deadline,
+        patience: Deadline,
     ) -> Result<OwnedSemaphorePermit, PoolFault> {
         match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => return Ok(permit),
@@ -103,19 +109,24 @@ impl Lane {
             self.saturated();
             return Err(PoolFault::Saturated);
         }
-        let until = deadline.within(self.spec.limits.acquire_timeout).at();
-        match timeout_at(until, Arc::clone(&self.permits).acquire_owned()).await {
+        match timeout_at(patience.at(), Arc::clone(&self.permits).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_closed)) => Err(PoolFault::Retired),
             Err(_elapsed) => {
                 self.saturated();
-                if deadline.passed() {
-                    Err(PoolFault::Timeout)
-                } else {
-                    Err(PoolFault::AcquireTimeout)
-                }
+                Err(PoolFault::AcquireTimeout)
             }
         }
+    }
+
+    /// Notes that the server fell silent; `false` when that was known.
+    pub(crate) fn fall_silent(&self) -> bool {
+        !self.silent.swap(true, Relaxed)
+    }
+
+    /// Whether the server fell silent.
+    pub(crate) fn fell_silent(&self) -> bool {
+        self.silent.load(Relaxed)
     }
 
     fn saturated(&self) {

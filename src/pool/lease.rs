@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use metrics::counter;
@@ -15,6 +16,7 @@ use super::fault::DatabaseFault;
 use super::lane::Lane;
 use super::link::Link;
 use super::pools::Inner;
+use super::silence::{Cut, cut};
 use super::verdict::{Verdict, classify};
 use crate::base::{Deadline, Engine, ServerIdentity, TenantId};
 use crate::telemetry::pool_metrics as names;
@@ -49,6 +51,8 @@ enum GivenUp {
     Broken,
     /// The server said it is over, or a transaction was left open: there is nothing to stop.
     Over,
+    /// Nothing is heard of the server, and nothing it is told gets there.
+    Silent,
 }
 
 impl fmt::Debug for Lease {
@@ -93,12 +97,13 @@ impl Lease {
     /// Runs `work` on the connection, until `deadline` at the latest.
     ///
     /// When the deadline passes, or the caller drops the future, the server is told to stop and the
-    /// connection is closed, both in the background. `work` must end the transactions it begins; a
+    /// connection is closed, both in the background. A server that says nothing is looked after
+    /// meanwhile; when it does not answer that either, everybody's work on the lane ends. `work` must end the transactions it begins; a
     /// connection given back inside one is closed. Errors of the driver come back sorted and without
     /// the server's words.
     ///
     /// # Errors
-    /// [`PoolFault::Timeout`] and [`PoolFault::Retired`] when it was cut off, [`PoolFault::Database`]
+    /// [`PoolFault::Timeout`], [`PoolFault::Silent`] and [`PoolFault::Retired`] when it was cut off, [`PoolFault::Database`]
     /// when a statement failed, [`PoolFault::Discarded`] when an earlier call cost the connection.
     pub async fn run<T>(
         &mut self,
@@ -119,29 +124,52 @@ impl Lease {
             if statement_limit.is_zero() { deadline } else { deadline.within(statement_limit) };
         held.link.canceller.begin(limit);
         self.dirty = true;
+        let beside = Arc::clone(&held.link.canceller);
         let ended = tokio::select! {
             biased;
-            ended = timeout_at(deadline.at(), work(&mut held.link.connection)) => Some(ended),
-            () = self.lane.killed.cancelled() => None,
+            ended = work(&mut held.link.connection) => Ok(ended),
+            cut = cut(&self.pools, &self.lane, beside, deadline) => Err(Some(cut)),
+            () = self.lane.killed.cancelled() => Err(None),
         };
         match ended {
-            Some(Ok(Ok(value))) => {
+            Ok(Ok(value)) => {
                 self.dirty = false;
                 held.pass.report(Verdict::Healthy, "");
                 Ok(value)
             }
-            Some(Ok(Err(error))) => Err(self.failed(&error)),
-            Some(Err(_elapsed)) => {
-                let tenant = self.lane.spec.tenant;
+            Ok(Err(error)) => Err(self.failed(&error)),
+            Err(cut) => Err(self.cut_off(cut)),
+        }
+    }
+
+    /// The statement under way is given up; without a reason because the lane is.
+    fn cut_off(&mut self, cut: Option<Cut>) -> PoolFault {
+        let (tenant, now) = (self.lane.spec.tenant, self.pools.clock.now());
+        match cut {
+            Some(Cut::Deadline) => {
                 self.lane.counters.timeouts.fetch_add(1, Relaxed);
                 counter!(names::TIMEOUTS, names::TENANT => tenant.to_string()).increment(1);
-                self.lane.note_error(Cow::Borrowed("timeout"), self.pools.clock.now());
+                self.lane.note_error(Cow::Borrowed("timeout"), now);
                 self.give_up(GivenUp::Deadline);
-                Err(PoolFault::Timeout)
+                PoolFault::Timeout
+            }
+            Some(Cut::Lost) => {
+                self.lane.note_error(Cow::Borrowed("lost"), now);
+                // What happened to this connection may have happened to the others.
+                self.lane.distrust();
+                if let Some(held) = self.held.as_mut() {
+                    held.pass.report(Verdict::Unhealthy, "lost");
+                }
+                self.give_up(GivenUp::Silent);
+                PoolFault::Silent { retry_after: Duration::ZERO }
+            }
+            None if self.lane.fell_silent() => {
+                self.give_up(GivenUp::Silent);
+                PoolFault::Silent { retry_after: self.pools.config.breaker.open_for }
             }
             None => {
                 self.give_up(GivenUp::Abandoned);
-                Err(PoolFault::Retired)
+                PoolFault::Retired
             }
         }
     }
@@ -198,7 +226,7 @@ impl Drop for Lease {
         let Some(held) = &self.held else { return };
         if self.dirty {
             self.give_up(GivenUp::Abandoned);
-        } else if held.link.in_transaction() {
+        } else if held.link.is_unclean() {
             self.give_up(GivenUp::Over);
         } else {
             self.give_back();
@@ -220,7 +248,7 @@ async fn clear_away(pools: &Inner, lane: &Lane, held: Held, why: GivenUp) {
     let Held { mut link, permit, mut pass } = held;
     let config = &pools.config;
     let cancelled = match why {
-        GivenUp::Over => Ok(()),
+        GivenUp::Over | GivenUp::Silent => Ok(()),
         GivenUp::Deadline | GivenUp::Abandoned | GivenUp::Broken => {
             let deadline = Deadline::after(config.cancel_timeout);
             match timeout_at(deadline.at(), link.canceller.cancel(deadline)).await {
@@ -235,7 +263,7 @@ async fn clear_away(pools: &Inner, lane: &Lane, held: Held, why: GivenUp) {
     let ask = match why {
         GivenUp::Deadline => true,
         GivenUp::Abandoned => unreachable,
-        GivenUp::Broken | GivenUp::Over => false,
+        GivenUp::Broken | GivenUp::Over | GivenUp::Silent => false,
     };
     let silent = ask && !link.reacts(config.check_timeout).await;
     if silent {

@@ -86,8 +86,18 @@ impl Link {
         }
     }
 
-    /// Whether a transaction the driver knows of was left open.
-    pub(crate) fn in_transaction(&self) -> bool {
+    /// Whether the server has said nothing since the last statement, and not hung up. Known of PostgreSQL
+    /// sessions only: the other drivers keep their sockets to themselves.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        match &mut self.connection {
+            TenantConnection::Postgres(session) => session.is_quiet(),
+            TenantConnection::MySql(_) | TenantConnection::Sqlite(_) => true,
+        }
+    }
+
+    /// Whether the next statement would not begin from a clean state: a transaction was left open that the
+    /// driver knows of, or a reply was not read to its end.
+    pub(crate) fn is_unclean(&self) -> bool {
         match &self.connection {
             TenantConnection::Postgres(session) => session.is_unclean(),
             TenantConnection::MySql(connection) => connection.is_in_transaction(),

@@ -23,6 +23,7 @@ mod link;
 mod maintain;
 mod open;
 mod pools;
+mod silence;
 mod status;
 
 #[cfg(test)]
@@ -46,7 +47,9 @@ pub use status::{BreakerStatus, LaneStatus};
 use crate::base::{
     ConnectionRecord, ConnectionRevision, Deadline, Engine, ServerIdentity, TenantId,
 };
-use dial::{Canceller, DialFault, Dialer, Opened, ServerFacts, SessionSettings, TenantConnection};
+use dial::{
+    Canceller, DialFault, Dialer, Found, Opened, ServerFacts, SessionSettings, TenantConnection,
+};
 
 /// What a lane is opened for.
 #[derive(Clone)]
@@ -93,7 +96,7 @@ pub trait Dial: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Dialled, DialFault>>;
 }
 
-/// Stops what one connection is executing.
+/// Reaches around one connection to its server: stops what it is executing, looks whether it is there.
 pub trait Cancel: Send + Sync + 'static {
     /// Says that a statement begins which must be over by `deadline`, for engines whose limit is kept
     /// on this side. Also ends an earlier cancellation there.
@@ -101,6 +104,14 @@ pub trait Cancel: Send + Sync + 'static {
 
     /// Asks the server to stop the connection's present statement.
     fn cancel(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), DialFault>>;
+
+    /// How often something was heard from the server over the connection; `None` where there is no
+    /// server that could fall silent.
+    fn heard(&self) -> Option<u64>;
+
+    /// Asks the server, beside the connection, whether it is there and what the connection is doing. A
+    /// fault of class [`dial::DialClass::Timeout`] means that it did not answer.
+    fn look(&self, deadline: Deadline) -> BoxFuture<'_, Result<Found, DialFault>>;
 }
 
 /// A connection as a lane takes it over.
@@ -147,5 +158,13 @@ impl Cancel for Canceller {
 
     fn cancel(&self, deadline: Deadline) -> BoxFuture<'_, Result<(), DialFault>> {
         Box::pin(Self::cancel(self, deadline))
+    }
+
+    fn heard(&self) -> Option<u64> {
+        Self::heard(self)
+    }
+
+    fn look(&self, deadline: Deadline) -> BoxFuture<'_, Result<Found, DialFault>> {
+        Box::pin(Self::look(self, deadline))
     }
 }

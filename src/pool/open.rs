@@ -29,19 +29,21 @@ fn verdict(fault: &DialFault) -> Verdict {
     }
 }
 
-/// Opens a connection, with the record `source` gives, in a task of its own: a caller who goes away neither aborts it nor makes anybody
-/// start again. What it opens then goes to the shelf.
+/// Opens a connection, with the record `source` gives, in a task of its own: a caller who goes away neither
+/// aborts it nor makes anybody start again. What it opens then goes to the shelf. `patience` is how long it
+/// may wait for a place in the gateway's budget.
 pub(crate) fn spawn(
     pools: Arc<Inner>,
     lane: Arc<Lane>,
     source: Arc<dyn RecordSource>,
     permit: OwnedSemaphorePermit,
     mut pass: Pass,
+    patience: Deadline,
 ) -> oneshot::Receiver<Result<Lease, PoolFault>> {
     let (sender, receiver) = oneshot::channel();
     let alive = lane.tracker.token();
     tokio::spawn(async move {
-        let outcome = connect(&pools, &lane, &*source, &mut pass).await;
+        let outcome = connect(&pools, &lane, &*source, &mut pass, patience).await;
         let answer = match outcome {
             Ok(link) if lane.is_retired() => {
                 link.close(pools.config.close_timeout).await;
@@ -66,12 +68,13 @@ async fn connect(
     lane: &Lane,
     source: &dyn RecordSource,
     pass: &mut Pass,
+    patience: Deadline,
 ) -> Result<Link, PoolFault> {
     if lane.refuses() {
         return Err(PoolFault::WrongServer);
     }
     let tenant = lane.spec.tenant;
-    let budget = pools.budget_permit(lane.spec.limits.acquire_timeout).await?;
+    let budget = pools.budget_permit(patience).await?;
     let deadline = Deadline::after(pools.config.connect_timeout);
     match dial(pools, lane, source, deadline).await {
         Ok(dialled) => {

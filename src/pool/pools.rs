@@ -52,6 +52,9 @@ pub(super) struct TenantState {
     pub(super) used: AtomicU64,
 }
 
+/// How much longer than her patience a caller waits for an attempt's own word of why it failed.
+const WORD: Duration = Duration::from_millis(20);
+
 /// Counts a caller who wants a connection of the budget.
 struct Wanted<'a>(&'a AtomicU32);
 
@@ -108,20 +111,24 @@ impl Pools {
     ///
     /// # Errors
     /// At once: [`PoolFault::BreakerOpen`], [`PoolFault::Saturated`], [`PoolFault::Superseded`] (an older
-    /// revision than the lane's), [`PoolFault::Closed`]. After a wait of at most the acquire timeout:
-    /// [`PoolFault::AcquireTimeout`], [`PoolFault::BudgetSpent`]. From opening a connection:
-    /// [`PoolFault::Connect`], [`PoolFault::Record`], [`PoolFault::WrongServer`]. By `deadline`:
+    /// revision than the lane's), [`PoolFault::Closed`]. After a wait of at most the acquire timeout in
+    /// all: [`PoolFault::AcquireTimeout`], [`PoolFault::BudgetSpent`]. From opening a connection:
+    /// [`PoolFault::Connect`], [`PoolFault::Record`], [`PoolFault::WrongServer`]. By an earlier `deadline`:
     /// [`PoolFault::Timeout`].
     pub async fn lease(&self, spec: &LaneSpec, deadline: Deadline) -> Result<Lease, PoolFault> {
         let tenant = self.inner.tenant(spec.tenant);
         if tenant.revision.fetch_max(spec.revision.0, Ordering::Relaxed) < spec.revision.0 {
             tenant.breaker.reset();
         }
+        let patience = deadline.within(spec.limits.acquire_timeout);
         // A lane can be retired between being found and being used; its successor is one step away.
         for _ in 0..4 {
             let lane = self.inner.lane(spec)?;
-            match self.lease_from(&lane, spec, &tenant.breaker, deadline).await {
+            match self.lease_from(&lane, spec, &tenant.breaker, patience).await {
                 Err(PoolFault::Retired) => {}
+                Err(PoolFault::AcquireTimeout) if deadline.passed() => {
+                    return Err(PoolFault::Timeout);
+                }
                 outcome => return outcome,
             }
         }
@@ -133,10 +140,10 @@ impl Pools {
         lane: &Arc<Lane>,
         spec: &LaneSpec,
         breaker: &Arc<Breaker>,
-        deadline: Deadline,
+        patience: Deadline,
     ) -> Result<Lease, PoolFault> {
         let mut pass = breaker.enter()?;
-        let permit = lane.permit(deadline).await?;
+        let permit = lane.permit(patience).await?;
         if !pass.counts() {
             // The breaker changed its mind while this caller waited.
             drop(pass);
@@ -146,12 +153,17 @@ impl Pools {
             return Err(PoolFault::WrongServer);
         }
         let inner = &self.inner;
-        if let Some(mut link) = lane.take() {
+        while let Some(mut link) = lane.take() {
+            if !link.is_quiet() {
+                // A reply nobody asked for would be read as the next one; a farewell is for all.
+                lane.distrust();
+                continue;
+            }
             let config = &inner.config;
             if !link.suspect && link.idle_since.elapsed() < config.check_after_idle {
                 return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permit, pass));
             }
-            if link.answers(config.check_timeout.min(deadline.remaining())).await {
+            if link.answers(config.check_timeout.min(patience.remaining())).await {
                 link.suspect = false;
                 return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permit, pass));
             }
@@ -161,11 +173,18 @@ impl Pools {
         }
         // The caller's own source: the lane may be older than a reseal of its record.
         let source = Arc::clone(&spec.source);
-        let opened = open::spawn(Arc::clone(inner), Arc::clone(lane), source, permit, pass);
-        match timeout_at(deadline.at(), opened).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_ended)) => Err(PoolFault::Internal),
-            Err(_elapsed) => Err(PoolFault::Timeout),
+        let opened =
+            open::spawn(Arc::clone(inner), Arc::clone(lane), source, permit, pass, patience);
+        // The attempt knows better than the clock what it waited for.
+        let until = patience.at() + WORD;
+        tokio::select! {
+            biased;
+            opened = timeout_at(until, opened) => match opened {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_ended)) => Err(PoolFault::Internal),
+                Err(_elapsed) => Err(PoolFault::AcquireTimeout),
+            },
+            () = lane.killed.cancelled() => Err(PoolFault::Retired),
         }
     }
 
@@ -259,7 +278,7 @@ impl Inner {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn tenant(&self, tenant: TenantId) -> Arc<TenantState> {
+    pub(super) fn tenant(&self, tenant: TenantId) -> Arc<TenantState> {
         let now = self.now();
         {
             let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
@@ -339,7 +358,7 @@ impl Inner {
     /// One connection of the gateway's budget, taken from the lane that was unused longest if need be.
     pub(crate) async fn budget_permit(
         &self,
-        longest: Duration,
+        patience: Deadline,
     ) -> Result<OwnedSemaphorePermit, PoolFault> {
         if let Ok(permit) = Arc::clone(&self.budget).try_acquire_owned() {
             return Ok(permit);
@@ -347,7 +366,7 @@ impl Inner {
         self.budget_wanted.fetch_add(1, Ordering::Relaxed);
         let _wanted = Wanted(&self.budget_wanted);
         self.press();
-        match timeout(longest, Arc::clone(&self.budget).acquire_owned()).await {
+        match timeout_at(patience.at(), Arc::clone(&self.budget).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(PoolFault::BudgetSpent),
         }

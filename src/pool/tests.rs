@@ -15,3 +15,4 @@ use crate::base::{Fault as _, FaultKind};
 mod cut_short;
 mod lanes;
 mod resealed;
+mod silence;

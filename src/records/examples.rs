@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::fhir::SearchQuery;
 use crate::mapping::{Document, PageRequest, RenderReport, Shown, compile};
 use crate::store::run::{TenantConn, fetch_page_on};
-use crate::store::{Flavour, introspect_on};
+use crate::store::{Flavour, catalog_on};
 
 const LANGUAGE: &str = include_str!("../../docs/mapping/LANGUAGE.md");
 
@@ -37,8 +37,9 @@ async fn the_worked_examples_come_out_as_they_stand_there() {
         };
         let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
-        let catalog = introspect_on(&mut TenantConn::Sqlite(&mut conn)).await.unwrap().unwrap();
         let document = Document::parse(&format!("mapping: 1\n{yaml}")).unwrap();
+        let mut tenant = TenantConn::Sqlite(&mut conn);
+        let catalog = catalog_on(&mut tenant, &document.sources()).await.unwrap().unwrap();
         let compiled = compile(&document, &catalog).unwrap_or_else(|problems| {
             let errors = problems.iter().filter(|p| p.severity.as_str() == "error");
             panic!("{:?} in\n{yaml}", errors.collect::<Vec<_>>())

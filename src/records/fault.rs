@@ -19,6 +19,12 @@ pub enum RecordsFault {
     /// The cursor is not one this gateway gave for this query.
     #[error("the cursor is not ours")]
     Cursor,
+    /// A type that was asked for cannot be given by the patient it belongs to.
+    #[error("the type cannot be exported by patient")]
+    NotByPatient(String),
+    /// So many exports of the tenant are under way.
+    #[error("too many exports are under way")]
+    Exporting,
     /// The token's scopes leave no room for it.
     #[error("the scopes do not allow it")]
     Scope,
@@ -62,7 +68,8 @@ impl Fault for RecordsFault {
     fn kind(&self) -> FaultKind {
         match self {
             Self::NotFound | Self::NoSuchType => FaultKind::NotFound,
-            Self::Cursor => FaultKind::Invalid,
+            Self::Cursor | Self::NotByPatient(_) => FaultKind::Invalid,
+            Self::Exporting => FaultKind::Throttled,
             Self::Scope => FaultKind::Forbidden,
             Self::Unrenderable | Self::NoKey => FaultKind::Mapping,
             other => other.inner().map_or(FaultKind::Internal, Fault::kind),
@@ -76,6 +83,10 @@ impl Fault for RecordsFault {
             Self::Cursor => {
                 "That page link is not valid for this query any more; search again.".into()
             }
+            Self::NotByPatient(ty) => {
+                format!("Resources of type '{ty}' cannot be exported by patient here.").into()
+            }
+            Self::Exporting => "Other exports of this hospital are under way; come again.".into(),
             Self::Scope => crate::tenant::FORBIDDEN_MESSAGE.into(),
             Self::Unrenderable => "The record lacks an element that FHIR demands.".into(),
             Self::NoKey => {
@@ -86,10 +97,13 @@ impl Fault for RecordsFault {
     }
 
     fn unsupported(&self) -> bool {
-        self.inner().is_some_and(Fault::unsupported)
+        matches!(self, Self::NotByPatient(_)) || self.inner().is_some_and(Fault::unsupported)
     }
 
     fn retry_after_secs(&self) -> Option<u64> {
-        self.inner().and_then(Fault::retry_after_secs)
+        match self {
+            Self::Exporting => Some(60),
+            other => other.inner().and_then(Fault::retry_after_secs),
+        }
     }
 }

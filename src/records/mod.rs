@@ -10,6 +10,7 @@ mod cursor;
 #[cfg(test)]
 mod examples;
 mod everything;
+mod export;
 mod fault;
 mod gather;
 mod page;
@@ -21,6 +22,7 @@ mod search_model;
 
 pub use access_log::AccessLogPage;
 pub use answer::Answer;
+pub use export::{Export, ExportLevel, ExportPart, Exports};
 pub use fault::RecordsFault;
 pub use refused::{Attempt, note_refused};
 pub use search::{Searched, generic_capability};

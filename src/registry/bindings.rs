@@ -14,7 +14,8 @@ use crate::base::{Generation, TenantId, Timestamp};
 pub struct TenantBinding {
     /// The issuer, exactly as in `iss`; 1 to 512 characters.
     pub issuer: String,
-    /// The tenant claim's value; 1 to 512 characters.
+    /// The tenant claim's value; 1 to 512 characters. Empty where the issuer alone decides: then it is
+    /// the issuer's only binding.
     pub claim_value: String,
     /// The clients (`azp`) that may present it; 1 to 64 of them. An empty list would admit nobody.
     pub azp: Vec<String>,
@@ -35,13 +36,26 @@ pub struct BoundTenant {
     pub generation: Generation,
 }
 
+/// What is stored as claim value where the issuer alone decides. The tables want a value, and this is none
+/// that a token may have.
+const ISSUER_ALONE: &str = "*";
+
+fn stored(claim_value: &str) -> &str {
+    if claim_value.is_empty() { ISSUER_ALONE } else { claim_value }
+}
+
+fn given(stored: String) -> String {
+    if stored == ISSUER_ALONE { String::new() } else { stored }
+}
+
 impl TenantBinding {
     /// Refuses what no token could match.
     pub fn check(&self) -> Result<(), RegistryFault> {
         let fits = |text: &str| {
             (1..=512).contains(&text.chars().count()) && !text.chars().any(char::is_control)
         };
-        if !fits(&self.issuer) || !fits(&self.claim_value) {
+        let value = self.claim_value.as_str();
+        if !fits(&self.issuer) || value == ISSUER_ALONE || !(value.is_empty() || fits(value)) {
             return Err(RegistryFault::Invalid(
                 "an issuer and a claim value have 1 to 512 characters and no control characters",
             ));
@@ -59,10 +73,16 @@ impl TenantBinding {
         json!(azp).to_string()
     }
 
+    /// The same for whoever replaces it: clients that do not read are none.
+    pub(super) fn read_to_replace(row: &Row) -> Result<Self, RegistryFault> {
+        let azp = row.json(2, "list of clients").unwrap_or_default();
+        Ok(Self { issuer: row.text(0)?, claim_value: given(row.text(1)?), azp })
+    }
+
     pub(super) fn read(row: &Row) -> Result<Self, RegistryFault> {
         Ok(Self {
             issuer: row.text(0)?,
-            claim_value: row.text(1)?,
+            claim_value: given(row.text(1)?),
             azp: row.json(2, "list of clients")?,
         })
     }
@@ -78,8 +98,19 @@ pub(super) async fn insert(
     binding: &TenantBinding,
 ) -> Result<(), RegistryFault> {
     binding.check()?;
+    // An issuer either names the tenant in a claim or is bound to one tenant as a whole.
+    let others = if binding.claim_value.is_empty() {
+        "SELECT 1 FROM bindings WHERE issuer = $1 AND claim_value <> $2 LIMIT 1"
+    } else {
+        "SELECT 1 FROM bindings WHERE issuer = $1 AND claim_value = $2 LIMIT 1"
+    };
+    if tx.fetch_one(others, binds![&binding.issuer, ISSUER_ALONE]).await?.is_some() {
+        return Err(RegistryFault::Conflict(
+            "an issuer is bound either by claim values or, alone, to exactly one tenant",
+        ));
+    }
     let sql = "INSERT INTO bindings (issuer, claim_value, tenant, azp) VALUES ($1, $2, $3, $4)";
-    let values = binds![&binding.issuer, &binding.claim_value, tenant, binding.azp_json()];
+    let values = binds![&binding.issuer, stored(&binding.claim_value), tenant, binding.azp_json()];
     tx.execute(sql, values).await.map(|_| ()).map_err(|fault| match fault {
         RegistryFault::Conflict(_) => {
             RegistryFault::Conflict("that issuer and claim value are bound already")
@@ -95,7 +126,7 @@ pub(super) async fn set_clients(
     binding: &TenantBinding,
 ) -> Result<bool, RegistryFault> {
     let sql = "UPDATE bindings SET azp = $4 WHERE issuer = $1 AND claim_value = $2 AND tenant = $3";
-    let values = binds![&binding.issuer, &binding.claim_value, tenant, binding.azp_json()];
+    let values = binds![&binding.issuer, stored(&binding.claim_value), tenant, binding.azp_json()];
     Ok(tx.execute(sql, values).await? > 0)
 }
 
@@ -107,23 +138,27 @@ pub(super) async fn remove(
     claim_value: &str,
 ) -> Result<bool, RegistryFault> {
     let sql = "DELETE FROM bindings WHERE issuer = $1 AND claim_value = $2 AND tenant = $3";
-    Ok(tx.execute(sql, binds![issuer, claim_value, tenant]).await? > 0)
+    Ok(tx.execute(sql, binds![issuer, stored(claim_value), tenant]).await? > 0)
 }
 
 impl Registry {
-    /// Whom a token of that issuer with that claim value speaks for.
+    /// Whom a token of that issuer with that claim value speaks for; the value is empty where the issuer
+    /// alone decides.
     pub async fn find_binding(
         &self,
         issuer: &str,
         claim_value: &str,
     ) -> Result<Option<BoundTenant>, RegistryFault> {
+        if claim_value == ISSUER_ALONE {
+            return Ok(None);
+        }
         let mut tx = self.read().await?;
         let row = tx
             .fetch_one(
                 "SELECT t.id, b.azp, t.state, t.not_before, t.generation \
                  FROM bindings b JOIN tenants t ON t.id = b.tenant \
                  WHERE b.issuer = $1 AND b.claim_value = $2",
-                binds![issuer, claim_value],
+                binds![issuer, stored(claim_value)],
             )
             .await?;
         tx.commit().await?;

@@ -62,6 +62,17 @@ pub struct Reseal {
     pub data_key: DataKeyId,
 }
 
+/// A page of sealed records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedPage {
+    /// What to give as `after` for the next page; nothing when this one is empty.
+    pub next: Option<String>,
+    /// The records.
+    pub connections: Vec<Connection>,
+    /// How many rows of the page do not read as records.
+    pub damaged: u64,
+}
+
 /// The columns [`Connection::read`] reads, from `connections c`.
 macro_rules! connection_columns {
     () => {
@@ -134,11 +145,7 @@ impl Connection {
             sealed: Sealed::from_stored(row.text(4)?),
             data_key: row.data_key(5)?,
             sealed_at: row.time(6)?,
-            identity: row
-                .opt_text(7)?
-                .map(|text| serde_json::from_str(&text))
-                .transpose()
-                .map_err(|_| RegistryFault::Damaged("server identity"))?,
+            identity: row.opt_json(7, "server identity")?,
             tls: row.text(8)?,
         })
     }
@@ -211,17 +218,25 @@ impl Registry {
     }
 
     /// Sealed records in the order of their tenants' ids, after `after`, at most `limit` (capped at
-    /// 1,000): for scans.
+    /// 1,000): for scans. A row that does not read is counted and hides no other.
     pub async fn sealed_connections(
         &self,
-        after: Option<TenantId>,
+        after: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<Connection>, RegistryFault> {
+    ) -> Result<SealedPage, RegistryFault> {
         let mut tx = self.read().await?;
-        let after = after.map(|id| id.to_string()).unwrap_or_default();
-        let rows = tx.fetch(SCAN, binds![after, limit.min(1000)]).await?;
+        let rows = tx.fetch(SCAN, binds![after.unwrap_or_default(), limit.min(1000)]).await?;
         tx.commit().await?;
-        rows.iter().map(Connection::read).collect()
+        let next = rows.last().map(|row| row.text(0)).transpose()?;
+        let mut page = SealedPage { next, connections: Vec::with_capacity(rows.len()), damaged: 0 };
+        for row in &rows {
+            match Connection::read(row) {
+                Ok(connection) => page.connections.push(connection),
+                Err(RegistryFault::Damaged(_)) => page.damaged += 1,
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(page)
     }
 
     /// How many records are sealed with each data key. A key that is not listed is referenced nowhere

@@ -32,6 +32,16 @@ impl KeyStore {
     /// Reads the setting, of the same form as the registry's. Connects when first used; a SQLite file
     /// is made by [`migrate`](Self::migrate) only, and one that others may read is refused.
     pub fn open(setting: &SecretText, clock: Arc<dyn Clock>) -> Result<Self, RegistryFault> {
+        let target = Self::target(setting)?;
+        Ok(Self { inner: Arc::new(Inner { db: Db::new(target), clock }) })
+    }
+
+    /// Whether the setting can name a key store. Connects to nothing.
+    pub fn check_setting(setting: &SecretText) -> Result<(), RegistryFault> {
+        Self::target(setting).map(drop)
+    }
+
+    fn target(setting: &SecretText) -> Result<Target, RegistryFault> {
         let target = url::Setting::parse(setting)?.target(true)?;
         if let Target::Sqlite(options) = &target
             && let Ok(meta) = std::fs::metadata(options.get_filename())
@@ -41,7 +51,7 @@ impl KeyStore {
                 "the key store's file must be readable by its owner only (chmod 600)",
             ));
         }
-        Ok(Self { inner: Arc::new(Inner { db: Db::new(target), clock }) })
+        Ok(target)
     }
 
     /// Applies pending migrations: all or none, safe to run from several processes at once.

@@ -16,6 +16,7 @@ mod fault;
 mod idempotency;
 mod keystore;
 mod limits;
+mod list;
 mod mappings;
 mod migrate;
 mod snapshot;
@@ -29,18 +30,17 @@ use std::sync::Arc;
 
 pub use bindings::{BoundTenant, TenantBinding};
 pub use change::{Actor, ActorKind, Origin};
-pub use connections::{Connection, NewConnection, Reseal};
+pub use connections::{Connection, NewConnection, Reseal, SealedPage};
 pub use events::{EventFilter, OperatorEvent};
 pub use fault::RegistryFault;
 pub use idempotency::{IdempotencyKey, Reservation};
 pub use keystore::KeyStore;
 pub use limits::StoredLimits;
+pub use list::{Listed, TenantFilter, TenantSummary};
 pub use mappings::{ActiveMapping, Mapping, MappingSummary, NewMapping, Publication};
 pub use migrate::MigrationStatus;
 pub use snapshot::TenantConfig;
-pub use tenants::{
-    NewTenant, Ownership, Placement, Tenant, TenantFilter, TenantPatch, TenantState, TenantSummary,
-};
+pub use tenants::{NewTenant, Ownership, Placement, Tenant, TenantPatch, TenantState};
 pub use watch::Change;
 pub use whole::{Amendment, Beginnings};
 
@@ -68,6 +68,11 @@ impl Registry {
     pub fn open(setting: &SecretText, clock: Arc<dyn Clock>) -> Result<Self, RegistryFault> {
         let db = Db::new(url::Setting::parse(setting)?.target(false)?);
         Ok(Self { inner: Arc::new(Inner { db, clock }) })
+    }
+
+    /// Whether the setting can name a registry. Connects to nothing.
+    pub fn check_setting(setting: &SecretText) -> Result<(), RegistryFault> {
+        url::Setting::parse(setting)?.target(false).map(drop)
     }
 
     /// Applies pending migrations: all or none, safe to run from several processes at once.

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::bindings::TenantBinding;
 use super::value::{Row, binds};
 use super::{Origin, Registry, RegistryFault, words};
-use crate::base::{ConnectionRevision, Engine, Generation, TenantId, TenantName, Timestamp};
+use crate::base::{ConnectionRevision, Generation, TenantId, TenantName, Timestamp};
 
 words! {
     /// Where a tenant is in its life.
@@ -86,17 +86,6 @@ pub struct Tenant {
     pub updated_at: Timestamp,
 }
 
-/// A tenant as lists show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TenantSummary {
-    /// Its row.
-    pub tenant: Tenant,
-    /// Its database's kind, once a connection is registered.
-    pub engine: Option<Engine>,
-    /// The mapping version in force.
-    pub active_mapping: Option<u64>,
-}
-
 /// A tenant to be registered; it begins as a draft at generation 1 or higher.
 #[derive(Debug, Clone)]
 pub struct NewTenant {
@@ -121,17 +110,6 @@ pub struct TenantPatch {
     pub name: Option<TenantName>,
     /// A new display name.
     pub display_name: Option<String>,
-}
-
-/// Which tenants to list. `None` filters nothing.
-#[derive(Debug, Clone, Default)]
-pub struct TenantFilter {
-    /// In this state.
-    pub state: Option<TenantState>,
-    /// Whose slug begins so.
-    pub name_prefix: Option<String>,
-    /// Whose database is of this kind.
-    pub engine: Option<Engine>,
 }
 
 /// The columns [`Tenant::read`] reads, from `tenants t`.
@@ -168,16 +146,6 @@ impl Tenant {
 pub(super) const BY_ID: &str =
     concat!("SELECT ", tenant_columns!(), " FROM tenants t WHERE t.id = $1");
 const BY_NAME: &str = concat!("SELECT ", tenant_columns!(), " FROM tenants t WHERE t.name = $1");
-const LIST: &str = concat!(
-    "SELECT ",
-    tenant_columns!(),
-    ", c.engine, p.version FROM tenants t LEFT JOIN connections c ON c.tenant = t.id \
-     LEFT JOIN publications p ON p.tenant = t.id \
-     AND p.seq = (SELECT max(q.seq) FROM publications q WHERE q.tenant = t.id) \
-     WHERE t.name > $1 AND ($2 = '' OR t.state = $2) AND t.name LIKE $3 \
-     AND ($4 = '' OR c.engine = $4) ORDER BY t.name LIMIT $5"
-);
-
 impl Registry {
     /// The tenant with that id.
     pub async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, RegistryFault> {
@@ -193,35 +161,6 @@ impl Registry {
         let row = tx.fetch_one(BY_NAME, binds![name.as_str()]).await?;
         tx.commit().await?;
         row.as_ref().map(Tenant::read).transpose()
-    }
-
-    /// Tenants in the order of their slugs, after `after`, at most `limit` (capped at 1,000).
-    pub async fn list_tenants(
-        &self,
-        filter: &TenantFilter,
-        after: Option<&TenantName>,
-        limit: u32,
-    ) -> Result<Vec<TenantSummary>, RegistryFault> {
-        let prefix = filter.name_prefix.as_deref().unwrap_or_default();
-        let slug = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !prefix.bytes().all(slug) {
-            return Ok(Vec::new());
-        }
-        let mut tx = self.read().await?;
-        let rows = tx
-            .fetch(
-                LIST,
-                binds![
-                    after.map_or("", TenantName::as_str),
-                    filter.state.map_or("", TenantState::as_str),
-                    format!("{prefix}%"),
-                    filter.engine.map_or("", Engine::as_str),
-                    limit.min(1000)
-                ],
-            )
-            .await?;
-        tx.commit().await?;
-        rows.iter().map(TenantSummary::read).collect()
     }
 
     /// Renames a tenant or changes what it is called.
@@ -302,19 +241,6 @@ impl Registry {
         let sql = "UPDATE tenants SET updated_at = $2 WHERE id = $1";
         change.tx.execute(sql, binds![id, change.now]).await?;
         change.finish("tenant.invalidate", json!({})).await
-    }
-}
-
-impl TenantSummary {
-    fn read(row: &Row) -> Result<Self, RegistryFault> {
-        Ok(Self {
-            tenant: Tenant::read(row)?,
-            engine: row.opt_engine(TENANT_COLUMNS)?,
-            active_mapping: row
-                .opt_int(TENANT_COLUMNS + 1)?
-                .map(|n| u64::try_from(n).map_err(|_| RegistryFault::Damaged("mapping version")))
-                .transpose()?,
-        })
     }
 }
 

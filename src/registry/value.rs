@@ -198,6 +198,16 @@ impl Row {
             .ok_or(RegistryFault::Damaged("engine"))
     }
 
+    /// A JSON column that may be empty.
+    pub(super) fn opt_json<T: serde::de::DeserializeOwned>(
+        &self,
+        index: usize,
+        what: &'static str,
+    ) -> Result<Option<T>, RegistryFault> {
+        let Some(text) = self.opt_text(index)? else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|_| RegistryFault::Damaged(what))
+    }
+
     /// A JSON column.
     pub(super) fn json<T: serde::de::DeserializeOwned>(
         &self,

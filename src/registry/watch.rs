@@ -11,6 +11,7 @@ use super::db::{PATIENCE, Target, Tx};
 use super::value::binds;
 use super::{Actor, ActorKind, Origin, Registry, RegistryFault};
 use crate::base::{Generation, TenantId};
+use crate::telemetry::Recurring;
 
 /// A tenant's configuration changed; its generation is now this one. For a tenant that was deleted it
 /// is one above its last.
@@ -62,6 +63,7 @@ impl Registry {
             history: 0,
             anchor: None,
             suspect: false,
+            failing: Recurring::default(),
         };
         tokio::spawn(async move {
             tokio::select! {
@@ -96,6 +98,7 @@ struct Watch {
     anchor: Option<Anchor>,
     /// The feed went backwards or lost its anchor, and that was not yet acted upon.
     suspect: bool,
+    failing: Recurring,
 }
 
 /// The newest entry of the feed at the last reading. An entry never changes, and the newest one stays
@@ -103,8 +106,8 @@ struct Watch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Anchor {
     seq: i64,
-    tenant: TenantId,
-    generation: Generation,
+    tenant: String,
+    generation: i64,
     at: i64,
 }
 
@@ -148,6 +151,9 @@ impl Watch {
             while calls.try_recv().is_ok() {}
             match self.look().await {
                 Ok(found) => {
+                    if let Some(times) = self.failing.succeeded() {
+                        tracing::info!(times, "the registry's feed of changes can be read again");
+                    }
                     if self.announce(found.changes).await.is_err() {
                         return;
                     }
@@ -158,7 +164,9 @@ impl Watch {
                 Err(fault) => {
                     // What happens from here on may be pruned or undone before the next reading.
                     self.compared = None;
-                    tracing::warn!(%fault, "the registry's feed of changes cannot be read");
+                    if let Some(times) = self.failing.failed() {
+                        tracing::warn!(%fault, times, "the registry's feed of changes cannot be read");
+                    }
                 }
             }
         }
@@ -216,7 +224,7 @@ impl Watch {
         let mut found = Vec::new();
         for row in tx.fetch(sql, binds![seq]).await? {
             let (seq, at) = (row.int(0)?, row.int(3)?);
-            let (tenant, generation) = (row.tenant(1)?, row.generation(2)?);
+            let (tenant, generation) = (row.text(1)?, row.int(2)?);
             found.push(Anchor { seq, tenant, generation, at });
         }
         let pruned = self.registry.inner.clock.now().as_millis() - KEEP_MILLIS;
@@ -297,9 +305,9 @@ impl Position {
         for row in &rows {
             let seq = row.int(0)?;
             seen.insert(seq);
-            if !self.seen.contains(&seq) {
-                changes.push((row.tenant(1)?, row.generation(2)?));
-            }
+            // An entry that does not read names nobody, and must not keep others' changes away.
+            let named = row.tenant(1).ok().zip(row.generation(2).ok());
+            changes.extend(named.filter(|_| !self.seen.contains(&seq)));
         }
         *self = Self { from: now, seen: if postgres { seen } else { HashSet::new() } };
         Ok(Reading { changes, anew, fell })
@@ -308,7 +316,8 @@ impl Position {
 
 async fn present(tx: &mut Tx) -> Result<HashMap<TenantId, Generation>, RegistryFault> {
     let rows = tx.fetch("SELECT id, generation FROM tenants", &[]).await?;
-    rows.iter().map(|row| Ok((row.tenant(0)?, row.generation(1)?))).collect()
+    // A tenant whose row does not read cannot be served, and must not keep others' changes away.
+    Ok(rows.iter().filter_map(|row| row.tenant(0).ok().zip(row.generation(1).ok())).collect())
 }
 
 /// Calls whenever PostgreSQL notifies; nothing to do on SQLite. A listening connection that ends is

@@ -139,7 +139,7 @@ async fn replace_bindings(
     };
     let id = change.tenant;
     let rows = change.tx.fetch(bindings::OF_TENANT, binds![id]).await?;
-    let present = rows.iter().map(TenantBinding::read).collect::<Result<Vec<_>, _>>()?;
+    let present = rows.iter().map(TenantBinding::read_to_replace).collect::<Result<Vec<_>, _>>()?;
     for gone in present.iter().filter(|b| !wanted.iter().any(|w| same(w, b))) {
         bindings::remove(&mut change.tx, id, &gone.issuer, &gone.claim_value).await?;
         let detail = json!({"issuer": gone.issuer, "claim_value": gone.claim_value});

@@ -140,7 +140,7 @@ fn statements_are_as_expected() {
             let mut select = base(Predicate::Always);
             select.limit = None;
             let (parent, own) = ((0..keys).collect(), own[..keys].to_vec());
-            let child = Child { select, parent, own, written: Written::default() };
+            let child = Child { select, of: None, parent, own, written: Written::default() };
             all.push((name, child_sql(&child, &page, flavour).unwrap().unwrap()));
         }
         for (name, statement) in all {

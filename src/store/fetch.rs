@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use crate::base::Deadline;
+use crate::mapping::DeclaredSource;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::plan::{Count, KeyedRead, SourcePlan, Value};
 use crate::mapping::rows::Rows;
 use crate::pool::dial::{ServerFlavour, TenantConnection};
-use crate::pool::{Lease, PoolFault};
+use crate::pool::verdict::{DbError, Family};
+use crate::pool::{DatabaseFault, Lease, PoolFault};
 
 use super::run::{
     FetchedPage, MAX_TEXT, TenantConn, fetch_counts_on, fetch_keys_on, fetch_page_on, fetch_row_on,
 };
-use super::{Flavour, StoreFault, introspect_on};
+use super::{Flavour, StoreFault, catalog_on, introspect_on};
 
 impl From<PoolFault> for StoreFault {
     fn from(fault: PoolFault) -> Self {
@@ -41,6 +43,18 @@ impl From<ServerFlavour> for Flavour {
     }
 }
 
+/// A read compares columns with values of their own type, which was checked before. What the server cannot
+/// convert is therefore a cell, in a view of the hospital's say: the mapping does not fit, and the caller
+/// cannot mend it.
+fn of_a_cell(fault: PoolFault) -> StoreFault {
+    match fault {
+        PoolFault::Database(DatabaseFault(DbError { family: Family::CallerValue, code })) => {
+            PoolFault::Database(DatabaseFault(DbError { family: Family::Mapping, code })).into()
+        }
+        other => other.into(),
+    }
+}
+
 /// Fetches one page of a source and the one-to-many rows that hang off it, as of one moment.
 ///
 /// # Errors
@@ -59,7 +73,8 @@ pub async fn fetch_page(
                 fetch_page_on(&mut connection.into(), &plan, flavour, MAX_TEXT).await
             })
         })
-        .await?
+        .await
+        .map_err(of_a_cell)?
 }
 
 /// Fetches the row of a key and the one-to-many rows that hang off it, as of one moment.
@@ -80,7 +95,8 @@ pub async fn fetch_row(
                 fetch_row_on(&mut connection.into(), &read, &key, flavour, MAX_TEXT).await
             })
         })
-        .await?
+        .await
+        .map_err(of_a_cell)?
 }
 
 /// Fetches the rows of many keys, each a row of `keys`, and the one-to-many rows that hang off them.
@@ -101,7 +117,8 @@ pub async fn fetch_keys(
                 fetch_keys_on(&mut connection.into(), &read, &keys, flavour, MAX_TEXT).await
             })
         })
-        .await?
+        .await
+        .map_err(of_a_cell)?
 }
 
 /// How many rows the counts come to, added up.
@@ -117,6 +134,23 @@ pub async fn fetch_counts(
     lease
         .run(deadline, move |connection| {
             Box::pin(async move { fetch_counts_on(&mut connection.into(), &counts, flavour).await })
+        })
+        .await
+        .map_err(of_a_cell)?
+}
+
+/// Reads the catalogue of the lease's database, and what a document's sources give there.
+///
+/// # Errors
+/// As [`introspect`].
+pub async fn catalog(
+    lease: &mut Lease,
+    sources: Vec<DeclaredSource>,
+    deadline: Deadline,
+) -> Result<Catalog, StoreFault> {
+    lease
+        .run(deadline, move |connection| {
+            Box::pin(async move { catalog_on(&mut connection.into(), &sources).await })
         })
         .await?
 }

@@ -7,8 +7,10 @@
 mod among;
 mod cells;
 mod compare;
+mod describe;
 mod fault;
 mod fetch;
+mod first;
 mod flavour;
 mod fold;
 mod introspect;
@@ -28,8 +30,9 @@ mod expected;
 mod tests;
 
 pub use crate::mapping::fold::fold;
+pub use describe::{catalog_on, describe_on};
 pub use fault::{StoreFault, WriteFault};
-pub use fetch::{fetch_counts, fetch_keys, fetch_page, fetch_row, introspect};
+pub use fetch::{catalog, fetch_counts, fetch_keys, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;
 pub use introspect::{MAX_TABLES, introspect_on};
 pub use sql::{child_sql, count_sql, page_sql};

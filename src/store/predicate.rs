@@ -4,7 +4,7 @@
 use crate::mapping::plan::Predicate;
 
 use super::statement::{Scope, Writer};
-use super::{Flavour, WriteFault, among, compare, member, sql, text};
+use super::{Flavour, WriteFault, among, compare, first, member, sql, text};
 
 /// Deepest nesting written; plans made from queries stay far below.
 const MAX_DEPTH: usize = 64;
@@ -63,6 +63,9 @@ pub(super) fn predicate(
             text::matches(w, scope, left, *how, value, *folded)?;
             w.sql(")");
             Ok(())
+        }
+        Predicate::First { from, filter, group, key } => {
+            first::of_group(w, scope, (from, filter), group, key, depth)
         }
         Predicate::InSelect { columns, select } => {
             if columns.is_empty() || columns.len() != select.columns.len() {

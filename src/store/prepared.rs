@@ -157,6 +157,7 @@ pub(super) fn many(
         select: Select { limit: None, ..read.select.clone() },
         parent: (0..read.key.len()).collect(),
         own: read.key.clone(),
+        of: None,
         written: Written::default(),
     };
     keyed(&child, &read.many, keys, flavour)

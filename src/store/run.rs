@@ -208,7 +208,7 @@ async fn collect<R: TextRow>(
 }
 
 /// Opens a snapshot that sees one moment and changes nothing.
-const fn begin(flavour: Flavour) -> &'static str {
+pub(super) const fn begin(flavour: Flavour) -> &'static str {
     match flavour {
         Flavour::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         Flavour::MySql | Flavour::MariaDb => {
@@ -218,7 +218,10 @@ const fn begin(flavour: Flavour) -> &'static str {
     }
 }
 
-async fn command(conn: &mut TenantConn<'_>, sql: &'static str) -> Result<(), sqlx::Error> {
+pub(super) async fn command(
+    conn: &mut TenantConn<'_>,
+    sql: &'static str,
+) -> Result<(), sqlx::Error> {
     match conn {
         TenantConn::Postgres(session) => session.command(sql).await,
         TenantConn::MySql(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
@@ -312,13 +315,18 @@ async fn fetch(
             undecodable: fetched.undecodable,
         }));
     }
-    command(conn, begin(flavour)).await?;
-    let outcome = snapshot(conn, children, page, flavour, limit).await;
-    let end = command(conn, "ROLLBACK").await;
-    // What went wrong first says more than a failed end of it.
-    let outcome = outcome?;
-    end?;
-    Ok(outcome)
+    let outcome = match command(conn, begin(flavour)).await {
+        Ok(()) => snapshot(conn, children, page, flavour, limit).await,
+        Err(error) => Err(error),
+    };
+    // A transaction may have begun also where the server did not say so.
+    match (command(conn, "ROLLBACK").await, outcome) {
+        (Ok(()), outcome) => outcome,
+        // It broke off beneath the protocol, which says more than what followed from it.
+        (Err(_), Err(first)) if !matches!(first, sqlx::Error::Database(_)) => Err(first),
+        // Whoever has the connection next would read inside this snapshot. This error closes it.
+        (Err(_), _) => Err(sqlx::Error::BeginFailed),
+    }
 }
 
 fn size(rows: &Rows) -> usize {
@@ -337,9 +345,16 @@ async fn snapshot(
         Err(fault) => return Ok(Err(fault)),
     };
     let mut left = limit.saturating_sub(size(&page));
-    let mut children = Vec::with_capacity(children_of.len());
+    let mut children: Vec<Rows> = Vec::with_capacity(children_of.len());
     for child in children_of {
-        let statement = match prepared::child(child, &page, flavour) {
+        let parents = match child.of {
+            None => &page,
+            Some(earlier) => match children.get(earlier) {
+                Some(rows) => rows,
+                None => return Ok(Err(super::WriteFault::Plan.into())),
+            },
+        };
+        let statement = match prepared::child(child, parents, flavour) {
             Ok(Some(statement)) => statement,
             Ok(None) => {
                 children.push(Rows::new(child.select.columns.len()));

@@ -8,7 +8,7 @@ use crate::mapping::rows::Rows;
 
 use super::keyset::Nulls;
 use super::statement::{Bind, Scope, Statement, Writer};
-use super::{Flavour, WriteFault, compare, keyset, predicate, prepared};
+use super::{Flavour, WriteFault, compare, first, keyset, predicate, prepared};
 
 /// Deepest nesting of selects.
 pub(super) const MAX_NESTING: usize = 4;
@@ -138,7 +138,7 @@ pub(super) fn relations(
 ) -> Result<Scope, WriteFault> {
     let scope = Scope { depth, relations: joins.len() + 1 };
     w.sql(" FROM ");
-    w.relation(from)?;
+    relation(w, from, depth)?;
     w.sql(" AS ");
     w.alias(scope, 0)?;
     for (index, join) in joins.iter().enumerate() {
@@ -163,9 +163,29 @@ pub(super) fn relations(
                 w.sql(")");
                 Ok(())
             }
+            JoinOn::First { key, order } => first::of_join(w, scope, join, key, order),
         })?;
     }
     Ok(scope)
+}
+
+/// A relation as it stands after FROM or JOIN.
+pub(super) fn relation(w: &mut Writer, from: &Relation, depth: usize) -> Result<(), WriteFault> {
+    let Relation::Distinct { of, columns, filter } = from else { return w.relation(from) };
+    if depth > MAX_NESTING || columns.is_empty() {
+        return Err(WriteFault::Plan);
+    }
+    let inner = Scope { depth: depth + 1, relations: 1 };
+    w.sql("(SELECT DISTINCT ");
+    w.list(columns, ", ", |w, column| w.column(inner, column))?;
+    w.sql(" FROM ");
+    relation(w, of, depth + 1)?;
+    w.sql(" AS ");
+    w.alias(inner, 0)?;
+    w.sql(" WHERE ");
+    predicate::predicate(w, inner, filter, 0)?;
+    w.sql(")");
+    Ok(())
 }
 
 /// `WHERE filter AND extra AND position`.

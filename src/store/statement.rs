@@ -136,6 +136,8 @@ impl Writer {
                 }
                 self.ident(name)
             }
+            // Has an alias of its own inside: `sql::relation` writes it.
+            Relation::Distinct { .. } => Err(WriteFault::Plan),
             Relation::Query { sql, .. } => {
                 let sql = sql.trim().trim_end_matches([';', ' ', '\n', '\r', '\t']);
                 if sql.is_empty() || sql.contains('\0') {

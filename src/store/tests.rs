@@ -100,6 +100,7 @@ async fn children_come_for_the_whole_page_in_one_statement() {
     .await;
     let own = col("p_id", INT);
     let child = Child {
+        of: None,
         select: Select {
             order: vec![Order { column: col("v", SqlType::Text), descending: true }],
             limit: None,
@@ -133,6 +134,7 @@ async fn a_failed_statement_leaves_no_transaction_behind() {
     let plan = SourcePlan {
         page: query("p", &[col("id", INT)], Predicate::Always),
         children: [Child {
+            of: None,
             select: Select { limit: None, ..missing },
             parent: vec![0],
             own: vec![col("id", INT)],

@@ -1,3 +1,5 @@
+use std::io::IsTerminal;
+
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -23,7 +25,10 @@ pub fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_target(true);
+    // Colours are for terminals; in a file or a journal they are noise that searches stumble over.
+    let colours = std::io::stderr().is_terminal();
+    let layer = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(writer);
+    let layer = layer.with_target(true);
     match format {
         Format::Json => {
             let layer =

@@ -3,6 +3,8 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
+use super::traffic::Traffic;
+
 /// How often recorded times are folded into the histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -20,18 +22,31 @@ pub mod names {
     pub const ROWS_LEFT_OUT: &str = "wardgate_rows_left_out_total";
     /// Counter: integrity events (a seal that did not open, a server that is not the registered one).
     pub const INTEGRITY: &str = "wardgate_integrity_events_total";
+    /// Counter: requests answered, by `tenant` and `status` class.
+    pub const TENANT_REQUESTS: &str = "wardgate_tenant_requests_total";
+    /// Gauge: seconds to the answer, of the last 15 minutes, by `tenant` and `quantile` (0.5, 0.99).
+    pub const TENANT_SECONDS: &str = "wardgate_tenant_latency_seconds";
+    /// Gauge, always 1: which `name` a `tenant` goes by.
+    pub const TENANT_INFO: &str = "wardgate_tenant_info";
+    /// Gauge: 1 while the access log can be written, 0 while it cannot and no data is given.
+    pub const ACCESS_LOG_READY: &str = "wardgate_access_log_ready";
+    /// Counter: events the access log did not take; each is a request that was answered 503.
+    pub const ACCESS_LOG_REFUSED: &str = "wardgate_access_log_refused_total";
     /// Counter: configuration loads by `outcome` (hit, loaded, stale, failed).
     pub const CONFIG_LOADS: &str = "wardgate_config_loads_total";
 }
 
 /// The Prometheus text page. One for a process, as the metrics facade is.
 #[derive(Clone)]
-pub struct MetricsPage(PrometheusHandle);
+pub struct MetricsPage {
+    page: PrometheusHandle,
+    traffic: Traffic,
+}
 
 impl MetricsPage {
     /// Installs the recorder of this process; a second call shares nothing and records nothing, so tests
-    /// with several gateways still work.
-    pub fn install() -> Self {
+    /// with several gateways still work. What `traffic` knows of the last minutes is shown as well.
+    pub fn install(traffic: Traffic) -> Self {
         let buckets =
             [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
         let builder = PrometheusBuilder::new();
@@ -39,7 +54,7 @@ impl MetricsPage {
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &buckets)
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
-        let page = Self(recorder.handle());
+        let page = Self { page: recorder.handle(), traffic };
         // Already installed: this page stays empty, which only a second gateway in a process sees.
         let _installed = metrics::set_global_recorder(recorder).is_ok();
         page
@@ -49,13 +64,14 @@ impl MetricsPage {
     /// recorded time is held until somebody asks for the page, which may be never.
     pub async fn run_maintenance(self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
-            self.0.run_upkeep();
+            self.page.run_upkeep();
         }
     }
 
     /// The page's text in Prometheus exposition format 0.0.4.
     pub fn render(&self) -> String {
-        self.0.run_upkeep();
-        self.0.render()
+        self.traffic.publish();
+        self.page.run_upkeep();
+        self.page.render()
     }
 }

@@ -7,6 +7,7 @@
 mod log;
 mod metric;
 mod panic;
+mod recurring;
 /// Names of the metrics of lanes, breakers and admission.
 pub mod pool_metrics;
 /// What each tenant was asked in the last minutes.
@@ -15,3 +16,4 @@ pub mod traffic;
 pub use log::{Format, subscriber};
 pub use metric::{MetricsPage, names};
 pub use panic::quiet_panics;
+pub use recurring::Recurring;

@@ -14,6 +14,8 @@ pub const CLOSES: &str = "wardgate_pool_closes_total";
 pub const DISCARDS: &str = "wardgate_pool_discards_total";
 /// Counter: statements cut off by their deadline.
 pub const TIMEOUTS: &str = "wardgate_pool_timeouts_total";
+/// Counter: times a server fell silent and the lane to it was given up.
+pub const SILENCES: &str = "wardgate_pool_silences_total";
 /// Counter: callers turned away because too many were waiting, or who waited in vain.
 pub const SATURATED: &str = "wardgate_pool_saturated_total";
 /// Counter: connections that reached another server or database than the one registered.

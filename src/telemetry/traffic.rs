@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use metrics::{Counter, counter, gauge};
 use tokio::time::Instant;
 
+use super::metric::names;
 use crate::base::TenantId;
 
 /// Minutes shown, the one under way included.
@@ -20,6 +22,19 @@ const FIRST_MICROS: f64 = 250.0;
 /// Tenants counted at most; about 2.2 KiB each.
 const TENANTS: usize = 10_000;
 
+/// Classes of statuses, as labels.
+pub const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// Which of [`CLASSES`] a status belongs to.
+pub const fn class(status: u16) -> usize {
+    match status {
+        0..=299 => 0,
+        300..=399 => 1,
+        400..=499 => 2,
+        _ => 3,
+    }
+}
+
 /// Counts of all tenants. A cheap handle.
 #[derive(Clone)]
 pub struct Traffic(Arc<Inner>);
@@ -29,7 +44,11 @@ struct Inner {
     tenants: RwLock<HashMap<TenantId, Arc<Slots>>>,
 }
 
-struct Slots([Slot; SLOTS]);
+struct Slots {
+    minutes: [Slot; SLOTS],
+    /// Looked up once for each tenant; by [`class`] of status.
+    answered: [Counter; 4],
+}
 
 #[derive(Default)]
 struct Slot {
@@ -75,6 +94,7 @@ impl Traffic {
     pub fn record(&self, tenant: TenantId, status: u16, took: Duration) {
         let minute = self.minute();
         let Some(slots) = self.slots(tenant) else { return };
+        slots.answered[class(status)].increment(1);
         let slot = slots.at(minute);
         let seen = slot.minute.load(Ordering::Relaxed);
         // Whoever comes first in a minute clears what stood there 16 minutes ago. A count that comes in
@@ -135,7 +155,22 @@ impl Traffic {
             return None;
         }
         let slots = held.entry(tenant);
-        Some(Arc::clone(slots.or_insert_with(|| Arc::new(Slots(Default::default())))))
+        Some(Arc::clone(slots.or_insert_with(|| Arc::new(Slots::new(tenant)))))
+    }
+
+    /// Sets the gauges of how long each tenant's requests took lately; those of a tenant nobody asked
+    /// are no number.
+    pub(super) fn publish(&self) {
+        let held = self.0.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        let tenants: Vec<TenantId> = held.keys().copied().collect();
+        drop(held);
+        for tenant in tenants {
+            let recent = self.recent(tenant);
+            for (quantile, took) in [("0.5", recent.p50), ("0.99", recent.p99)] {
+                gauge!(names::TENANT_SECONDS, "tenant" => tenant.to_string(), "quantile" => quantile)
+                    .set(took.map_or(f64::NAN, |took| took.as_secs_f64()));
+            }
+        }
     }
 
     fn minute(&self) -> u64 {
@@ -144,9 +179,14 @@ impl Traffic {
 }
 
 impl Slots {
+    fn new(tenant: TenantId) -> Self {
+        let of = |class| counter!(names::TENANT_REQUESTS, "tenant" => tenant.to_string(), "status" => class);
+        Self { minutes: Default::default(), answered: CLASSES.map(of) }
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "a remainder of 16")]
     fn at(&self, minute: u64) -> &Slot {
-        &self.0[(minute % SLOTS as u64) as usize]
+        &self.minutes[(minute % SLOTS as u64) as usize]
     }
 }
 

@@ -38,6 +38,8 @@ pub(super) trait Versioned: Send + Sync + 'static {
 pub(super) enum LoadFault {
     /// There is no such tenant.
     Unknown,
+    /// What is stored of it does not read.
+    Damaged,
     /// The registry cannot answer, and no value young enough is held.
     Unavailable,
 }

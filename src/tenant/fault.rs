@@ -19,6 +19,9 @@ pub enum TenantFault {
     /// Its mapping does not compile.
     #[error("the tenant's mapping does not compile")]
     BrokenMapping,
+    /// What is stored of it does not read.
+    #[error("the tenant's stored configuration is damaged")]
+    Damaged,
     /// The registry cannot answer, and nothing young enough is held.
     #[error("the tenant's configuration cannot be loaded")]
     Unavailable,
@@ -36,6 +39,7 @@ impl Fault for TenantFault {
             Self::NotServed(_) => FaultKind::Forbidden,
             Self::Incomplete(_) | Self::Unavailable => FaultKind::Unavailable,
             Self::BrokenMapping => FaultKind::Mapping,
+            Self::Damaged => FaultKind::Integrity,
             Self::Pool(fault) => fault.kind(),
             Self::Audit(fault) => fault.kind(),
         }
@@ -47,6 +51,7 @@ impl Fault for TenantFault {
             Self::NotServed(_) => FORBIDDEN_MESSAGE.into(),
             Self::Incomplete(_) => "This organisation is not set up completely yet.".into(),
             Self::BrokenMapping => "the organisation's mapping does not fit its database".into(),
+            Self::Damaged => "this organisation's stored configuration does not read".into(),
             Self::Unavailable => "The gateway cannot load its configuration at present.".into(),
             Self::Pool(fault) => fault.client_message(),
             Self::Audit(fault) => fault.client_message(),

@@ -13,7 +13,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -32,7 +32,7 @@ use crate::base::{Deadline, Generation, TenantId};
 use crate::keyring::Keyring;
 use crate::pool::{Admission, Pools};
 use crate::registry::{Registry, RegistryFault, TenantState};
-use crate::telemetry::names;
+use crate::telemetry::{Recurring, names};
 
 /// How long known tenants are served while the registry is away.
 const STALE: Duration = Duration::from_hours(24);
@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     defaults: TenantDefaults,
     configs: GenerationCache<TenantConfig>,
     directory: DirectoryCache,
+    /// That configurations cannot be loaded, for the log.
+    failing: Mutex<Recurring>,
 }
 
 impl Tenants {
@@ -67,7 +69,9 @@ impl Tenants {
     ) -> Self {
         let configs = GenerationCache::new(fresh, STALE, CAPACITY);
         let directory = DirectoryCache::new(fresh, STALE);
-        let shared = Shared { registry, keyring, pools, audit, defaults, configs, directory };
+        let failing = Mutex::default();
+        let shared =
+            Shared { registry, keyring, pools, audit, defaults, configs, directory, failing };
         Self { shared: Arc::new(shared) }
     }
 
@@ -79,6 +83,7 @@ impl Tenants {
         };
         self.shared.configs.get(tenant, load).await.map_err(|fault| match fault {
             LoadFault::Unknown => TenantFault::NotServed("unknown"),
+            LoadFault::Damaged => TenantFault::Damaged,
             LoadFault::Unavailable => TenantFault::Unavailable,
         })
     }
@@ -132,15 +137,31 @@ impl Tenants {
 }
 
 impl Shared {
+    fn failing(&self) -> MutexGuard<'_, Recurring> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn load(self: Arc<Self>, tenant: TenantId) -> Result<TenantConfig, LoadFault> {
         let outcome = match self.registry.tenant_config(tenant).await {
             Ok(Some(snapshot)) => {
+                if let Some(times) = self.failing().succeeded() {
+                    tracing::info!(target: "wardgate::tenant", times, "configurations can be loaded again");
+                }
                 let before = self.configs.peek(tenant);
-                Ok(config::build(snapshot, before.as_deref(), &self.defaults, &self.keyring))
+                let config =
+                    config::build(snapshot, before.as_deref(), &self.defaults, &self.keyring);
+                known_as(tenant, config.name.as_str());
+                Ok(config)
             }
             Ok(None) | Err(RegistryFault::NotFound(_)) => Err(LoadFault::Unknown),
+            Err(fault @ RegistryFault::Damaged(_)) => {
+                tracing::error!(target: "wardgate::tenant", %tenant, reason = %fault, "a tenant cannot be served");
+                Err(LoadFault::Damaged)
+            }
             Err(fault) => {
-                tracing::warn!(target: "wardgate::tenant", %tenant, reason = %fault, "configuration not loaded");
+                if let Some(times) = self.failing().failed() {
+                    tracing::warn!(target: "wardgate::tenant", %tenant, reason = %fault, times, "configuration not loaded");
+                }
                 Err(LoadFault::Unavailable)
             }
         };
@@ -148,6 +169,12 @@ impl Shared {
         metrics::counter!(names::CONFIG_LOADS, "outcome" => word).increment(1);
         outcome
     }
+}
+
+/// Lets dashboards show a tenant's name beside figures that carry its id.
+fn known_as(tenant: TenantId, name: &str) {
+    let (tenant, name) = (tenant.to_string(), name.to_owned());
+    metrics::gauge!(names::TENANT_INFO, "tenant" => tenant, "name" => name).set(1.0);
 }
 
 impl Directory for Tenants {

@@ -84,6 +84,12 @@ impl<R: Right> Session<R> {
         }
     }
 
+    /// Gives the work that follows a time limit of its own: an answer that is sent page by page may
+    /// take longer than any of its pages.
+    pub const fn renew(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
+    }
+
     /// Borrows a connection to the tenant's database. A session opened before a suspension, or before
     /// the connection was replaced, gets none.
     pub async fn lease(&self) -> Result<Lease, TenantFault> {
@@ -108,6 +114,16 @@ impl<R: Right> Session<R> {
     /// Whether a page cursor was signed by [`sign_cursor`](Self::sign_cursor) for this tenant.
     pub fn verify_cursor(&self, message: &[u8], tag: &[u8]) -> bool {
         self.cursor_key().verify(message, tag)
+    }
+
+    /// Signs an order of an export with the tenant's own key.
+    pub fn sign_export(&self, message: &[u8]) -> [u8; 32] {
+        self.shared.keyring.derive(Purpose::ExportOrder, self.config.id).sign(message)
+    }
+
+    /// Whether an order was signed by [`sign_export`](Self::sign_export) for this tenant.
+    pub fn verify_export(&self, message: &[u8], tag: &[u8]) -> bool {
+        self.shared.keyring.derive(Purpose::ExportOrder, self.config.id).verify(message, tag)
     }
 
     fn cursor_key(&self) -> MacKey {

@@ -8,9 +8,14 @@ mod canary;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod cursors;
 #[cfg(test)]
 mod further;
+mod exporting;
+#[cfg(test)]
+mod damaged;
 #[cfg(test)]
 mod hospital;
 #[cfg(test)]
@@ -18,13 +23,19 @@ mod hospital;
 #[path = "../support/idp.rs"]
 mod idp;
 #[cfg(test)]
+mod logging;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod ready;
+#[cfg(test)]
 mod repeated;
 #[cfg(test)]
 mod routes;
+#[cfg(test)]
+mod seeing;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

@@ -60,6 +60,11 @@ async fn every_caller_gets_what_the_table_says() {
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
     assert_eq!(rows.len(), routes().len());
+    let reader = tokens[1].clone().expect("a reader's token");
+    let ordered = gateway.http.get(format!("{}/$export", gateway.fhir)).bearer_auth(reader);
+    let ordered = Reply::of(ordered.header("prefer", "respond-async")).await.expect("an answer");
+    let place = ordered.header("content-location");
+    let order = place.rsplit('/').next().expect("an order").to_owned();
     for row in rows {
         let [listener, method, path, answers @ ..] = &row[..] else { panic!("{row:?}") };
         let base = match *listener {
@@ -73,7 +78,9 @@ async fn every_caller_gets_what_the_table_says() {
             .replace("{id}", if tenant { "north" } else { "1001" })
             // Each row's version is its own number.
             .replace("_history/{version}", "_history/1001")
-            .replace("{version}", "1");
+            .replace("{version}", "1")
+            .replace("{order}", &order)
+            .replace("{file}", "Patient.ndjson");
         for ((caller, token), answer) in CALLERS.iter().zip(&tokens).zip(answers) {
             let method: Method = method.parse().unwrap();
             let mut request = gateway.http.request(method.clone(), format!("{base}{path}"));

@@ -74,11 +74,19 @@ async fn two_tokens_are_one_too_many() {
     assert!(matches!(header.status, 400 | 401), "{header:?}");
     let query = gateway.get(&north, &format!("/Patient?access_token={south}")).await;
     assert_eq!(query.status, 400, "{query:?}");
+    // Where what is unknown is passed over, the name in any spelling is not.
+    let encoded = gateway.http.get(format!("{url}?acce%73s_token={south}")).bearer_auth(&north);
+    let encoded = Reply::of(encoded.header("prefer", "handling=lenient")).await.unwrap();
+    assert_eq!(encoded.status, 400, "{encoded:?}");
     let form = gateway.http.post(format!("{url}/_search")).bearer_auth(&north);
     let form = form.header("content-type", "application/x-www-form-urlencoded");
-    let form = Reply::of(form.body(format!("access_token={south}"))).await.unwrap();
-    assert_eq!(form.status, 400, "{form:?}");
-    for reply in [header, query, form] {
+    let token = Reply::of(form.body(format!("access_token={south}"))).await.unwrap();
+    assert_eq!(token.status, 400, "{token:?}");
+    let form = gateway.http.post(format!("{url}/_search")).bearer_auth(&north);
+    let form = form.header("content-type", "application/x-www-form-urlencoded");
+    let text = Reply::of(form.body(vec![b'n', b'=', 0xff])).await.unwrap();
+    assert_eq!(text.status, 400, "not UTF-8, and not too large: {text:?}");
+    for reply in [header, query, encoded, token, text] {
         assert!(!reply.body.contains("mark-"), "{reply:?}");
     }
 }

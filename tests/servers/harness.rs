@@ -137,8 +137,13 @@ impl Postgres {
 
     /// A fresh database.
     pub async fn database() -> Database {
-        let made = Database::named(Engine::Postgres, Self::server());
-        let mut admin = Self::admin().await;
+        Self::database_on(Self::server()).await
+    }
+
+    /// A fresh database on that server.
+    pub async fn database_on(server: Server) -> Database {
+        let mut admin = postgres(&server, &server.user, &server.password, "postgres").await;
+        let made = Database::named(Engine::Postgres, server);
         for statement in [
             format!("CREATE ROLE {} LOGIN PASSWORD '{}'", made.user, made.password),
             format!("CREATE DATABASE {} OWNER {}", made.name, made.user),
@@ -165,8 +170,13 @@ impl MariaDb {
 
     /// A fresh database.
     pub async fn database() -> Database {
-        let made = Database::named(Engine::MySql, Self::server());
-        let mut admin = Self::admin().await;
+        Self::database_on(Self::server()).await
+    }
+
+    /// A fresh database on that server.
+    pub async fn database_on(server: Server) -> Database {
+        let mut admin = mariadb(&server, &server.user, &server.password, "mysql").await;
+        let made = Database::named(Engine::MySql, server);
         for statement in [
             format!("CREATE DATABASE {}", made.name),
             format!("CREATE USER {}@'%' IDENTIFIED BY '{}'", made.user, made.password),

@@ -290,7 +290,7 @@ async fn an_idle_lane_leaves_the_server_without_traffic() {
 }
 
 #[tokio::test]
-async fn after_a_restart_one_caller_at_most_notices() {
+async fn nobody_notices_that_the_server_ended_its_sessions() {
     let database = Postgres::database().await;
     let bench = Bench::new(patient(), &database, None);
     bench.whole().await;
@@ -299,12 +299,10 @@ async fn after_a_restart_one_caller_at_most_notices() {
         .execute(&mut Postgres::admin().await)
         .await
         .unwrap();
-    let mut failed = 0;
     for _ in 0..10 {
         let mut lease = bench.lease().await.unwrap();
-        failed += usize::from(lease.run(soon(), |c| text(c, "SELECT 'x'")).await.is_err());
+        assert_eq!(lease.run(soon(), |c| text(c, "SELECT 'x'")).await.as_deref(), Ok("x"));
     }
-    assert!(failed <= 1, "{failed}");
     bench.whole().await;
 }
 

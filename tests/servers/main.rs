@@ -36,6 +36,10 @@ mod sealed_record;
 #[cfg(test)]
 mod search_everywhere;
 #[cfg(test)]
+mod silence;
+#[cfg(test)]
+mod stoppable;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod store_bed;

@@ -306,6 +306,7 @@ async fn children_of_a_composite_key() {
                 Predicate::Always,
             ),
             children: [Child {
+                of: None,
                 select: child,
                 parent: vec![1, 2],
                 own,

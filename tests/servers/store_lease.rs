@@ -74,7 +74,7 @@ async fn a_lease_gives_pages_and_catalogues_and_survives_a_bad_plan() {
         select.limit = None;
         select.order = vec![Order { column: column("v", SqlType::Text), descending: false }];
         let (parent, own, written) = (vec![0], vec![own], Written::default());
-        let mut child = Child { select, parent, own, written };
+        let mut child = Child { select, of: None, parent, own, written };
         let plan = SourcePlan {
             page: query("p", &[column("id", INT), column("at", at)], Predicate::Always),
             children: [child.clone()].into(),

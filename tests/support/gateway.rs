@@ -42,6 +42,8 @@ pub struct Options {
     pub operators: Option<String>,
     /// Whether those stores are to be migrated and given keys first. Its own always are.
     pub fresh: bool,
+    /// The program and its first arguments that start the gateway, where it is not started directly.
+    pub through: &'static [&'static str],
     /// `[log] level`; the most talkative one without.
     pub log_level: Option<&'static str>,
 }
@@ -73,7 +75,7 @@ impl Gateway {
             run(folder.path(), &["registry", "migrate"]);
             run(folder.path(), &["keys", "init"]);
         }
-        let (log, child, addresses) = spawn(folder.path());
+        let (log, child, addresses) = spawn(folder.path(), options.through);
         let found = tokio::time::timeout(START, addresses).await;
         let Ok(Ok((fhir, admin))) = found else {
             panic!("the gateway did not start: {}", log.lock().unwrap());
@@ -225,8 +227,17 @@ fn run(folder: &Path, words: &[&str]) {
 
 type Addresses = oneshot::Receiver<(String, String)>;
 
-fn spawn(folder: &Path) -> (Arc<Mutex<String>>, Child, Addresses) {
-    let mut child = program(folder)
+fn spawn(folder: &Path, through: &[&str]) -> (Arc<Mutex<String>>, Child, Addresses) {
+    let mut command = match through {
+        [] => program(folder),
+        [first, rest @ ..] => {
+            let direct = program(folder);
+            let mut command = Command::new(first);
+            command.env_clear().args(rest).arg(PROGRAM).args(direct.get_args()).current_dir(folder);
+            command
+        }
+    };
+    let mut child = command
         .arg("serve")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -165,6 +165,43 @@ async fn a_flood_of_invented_kids() {
     assert_eq!(world.idp.key_fetches("b"), 1, "the other realm has no part in it");
 }
 
+/// Row 14 and the figure beside it: invented key ids keep nobody out whose key is new and real.
+#[tokio::test]
+async fn a_new_key_is_waited_for_in_a_flood_of_invented_kids() {
+    let world = World::with(|config| {
+        config.min_refetch = Duration::from_secs(2);
+        config.max_waiting = 8;
+    })
+    .await;
+    let template = world.token(|_| {});
+    let (_, rest) = template.split_once('.').unwrap();
+    let invented = |n: usize| {
+        let header = json!({"alg": "RS256", "typ": "JWT", "kid": format!("invented-{n}")});
+        format!("{}.{rest}", crate::idp::b64(header.to_string()))
+    };
+    let new = SigningKey::generate("new", "RS256");
+    world.idp.change("a", |realm| realm.keys.push(new.clone()));
+    let real = new.token(&new.header(), &world.claims());
+    // Polled in this order: more invented ids than there are places, then many callers with the new key,
+    // then more invented ids.
+    let flood = |from| {
+        futures_util::future::join_all((from..from + 300).map(|n| {
+            let token = invented(n);
+            let world = &world;
+            async move { world.present(&token).await }
+        }))
+    };
+    let callers = futures_util::future::join_all((0..300).map(|_| world.present(&real)));
+    let (before, callers, after) = futures_util::join!(flood(0), callers, flood(1000));
+    for answer in &callers {
+        expect("14", "a new real key in a flood", Good, answer);
+    }
+    for answer in before.into_iter().chain(after) {
+        assert!(matches!(status(&answer.unwrap_err()), 401 | 503));
+    }
+    assert!(world.idp.key_fetches("a") <= 3, "the one at the start and those waited for");
+}
+
 #[tokio::test]
 async fn a_kid_proven_absent_is_not_asked_for_again_at_once() {
     let world = World::with(|config| config.min_refetch = Duration::from_secs(2)).await;

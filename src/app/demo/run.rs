@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub struct Demo {
     _issuing: DropGuard,
     urls: Urls,
     data_dir: PathBuf,
+    /// Held as long as the demo lives.
+    _lock: File,
 }
 
 /// Where the demo's parts are reached.
@@ -48,6 +51,8 @@ struct Urls {
 
 /// The file in the demo's folder that says where a running demo is.
 const RUNNING: &str = "running.json";
+/// The file in the demo's folder that a running demo holds locked.
+const LOCK: &str = "lock";
 
 impl Demo {
     /// Makes what is missing, opens everything and binds all listeners.
@@ -57,6 +62,7 @@ impl Demo {
         for folder in ["", "hospitals", "registry", "keys", "audit", "checkpoints"] {
             private_folder(&data_dir.join(folder))?;
         }
+        let lock = lock(&data_dir)?;
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await?;
         let address =
             listener.address().map_err(|e| StartFault::File("listener".to_owned(), e.kind()))?;
@@ -79,7 +85,7 @@ impl Demo {
             admin: format!("http://{}", application.admin_address()),
             issuer: base,
         };
-        Ok(Self { application, issuer, _issuing: issuing, urls, data_dir })
+        Ok(Self { application, issuer, _issuing: issuing, urls, data_dir, _lock: lock })
     }
 
     /// One line of JSON that says where everything is.
@@ -119,6 +125,20 @@ pub async fn running_issuer_token(data_dir: &Path, user: &str) -> Result<String,
     let realm = if matches!(user, "operator" | "viewer") { "operators" } else { "hospitals" };
     let address = format!("{}/realms/{realm}/protocol/openid-connect/token", urls.issuer);
     issuer::password_grant(&address, user, hospital::PASSWORD).await
+}
+
+/// Takes the folder for this process. A second demo on it would bind the hospitals to an issuer of its
+/// own, and the first one's tokens would count no more.
+fn lock(data_dir: &Path) -> Result<File, StartFault> {
+    let path = data_dir.join(LOCK);
+    let fault = |kind| StartFault::File(path.display().to_string(), kind);
+    let file = File::options().create(true).write(true).truncate(false).open(&path);
+    let file = file.map_err(|e| fault(e.kind()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartFault::DemoRuns),
+        Err(std::fs::TryLockError::Error(e)) => Err(fault(e.kind())),
+    }
 }
 
 /// A port to listen on: the one asked for, or for 0 one that is free now.
@@ -208,7 +228,7 @@ async fn enrol(
     let (control, caller) = (console.control(), console.caller());
     let identity = IdentityView {
         issuer: issuer.realm_url("hospitals"),
-        claim_value: hospital.name.to_owned(),
+        claim_value: Some(hospital.name.to_owned()),
         azp: vec![issuer::CLIENT.to_owned()],
     };
     match control.show(&caller, hospital.name).await {

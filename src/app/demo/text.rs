@@ -24,6 +24,9 @@ pub(super) fn welcome(
         "\n  panel      {admin}/panel/   (sign in as \"operator\")\n  FHIR API   {fhir}\n  admin API  {admin}/admin/v1/tenants\n  issuer     {issuer}\n"
     ));
     line("Paste into another terminal:\n");
+    line(
+        "  # answers are one line of JSON; put `| python3 -m json.tool` behind a line to read it at ease\n",
+    );
     line("  # a token for a reader of each hospital; every password of the demo is \"demo\"");
     line(&format!(
         "  token() {{ curl -s {issuer}/realms/hospitals/protocol/openid-connect/token \\\n      \
@@ -52,8 +55,18 @@ pub(super) fn welcome(
     line(&format!(
         "  curl -s -i -H \"Authorization: Bearer $(token writer.north)\" {fhir}/Patient\n"
     ));
-    line("  # as the operator: suspend a hospital, and see it count at once");
-    line(&format!("  OPERATOR=$({program} demo token operator --data-dir {folder})"));
+    line(
+        "  # as the operator: suspend a hospital, see it count within seconds (403), and take it back",
+    );
+    line(&format!("  wardgate() {{ '{program}' --config '{folder}/wardgate.toml' \"$@\"; }}"));
+    line("  wardgate tenant suspend sur --reason 'to see what happens'; sleep 5");
+    line(&format!("  curl -s -i -H \"Authorization: Bearer $SUR\" {fhir}/Patient"));
+    line("  wardgate tenant resume sur");
+    line("  # who read what in North, and whether the record of it is whole");
+    line("  wardgate audit export north");
+    line("  wardgate audit verify north");
+    line("  # the admin API, with an operator's token");
+    line(&format!("  OPERATOR=$(wardgate demo token operator --data-dir '{folder}')"));
     line(&format!("  curl -s -H \"Authorization: Bearer $OPERATOR\" {admin}/admin/v1/tenants"));
     line("\nCtrl-C ends the demo. The same folder can be started again.");
     text

@@ -53,6 +53,40 @@ async fn a_disk_full_at_any_byte_refuses_and_resumes() {
 }
 
 #[tokio::test]
+async fn a_log_that_takes_no_event_is_not_ready_and_says_so_without_one() {
+    let bench = Bench::new().await;
+    let (disk, sick) = sick();
+    let log = bench.try_open(disk).await.unwrap();
+    log.append(event(1, 0)).await.unwrap();
+    log.ready().await.unwrap();
+    tokio::time::pause();
+    let in_a_second = async || {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::time::resume();
+        let ready = log.ready().await;
+        tokio::time::pause();
+        ready
+    };
+    sick.no_flush.store(true, Ordering::SeqCst);
+    assert!(log.ready().await.is_ok(), "the disk is tried once a second");
+    assert!(matches!(in_a_second().await, Err(AuditFault::Io { .. })));
+    sick.no_flush.store(false, Ordering::SeqCst);
+    sick.spool_left.store(100, Ordering::SeqCst);
+    assert!(matches!(in_a_second().await, Err(AuditFault::Io { .. })));
+    sick.spool_left.store(PLENTY, Ordering::SeqCst);
+    in_a_second().await.unwrap();
+    tokio::time::resume();
+    log.append(event(1, 1)).await.unwrap();
+    let crashed = bench.crashed();
+    log.close().await;
+    for bench in [bench, crashed] {
+        bench.open().await.close().await;
+        assert_eq!(bench.requests(1).0, [0, 1], "a probe leaves nothing behind");
+        bench.whole(1);
+    }
+}
+
+#[tokio::test]
 async fn a_failed_flush_promises_nothing_and_brings_nothing_back() {
     let bench = Bench::new().await;
     let (disk, sick) = sick();

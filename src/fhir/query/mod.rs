@@ -4,7 +4,7 @@ mod everything;
 mod text;
 
 pub use everything::EverythingQuery;
-pub use text::{pair, split, unescape};
+pub use text::{pair, parameters, split, unescape};
 
 use super::QueryFault;
 use text::decode;

@@ -48,6 +48,22 @@ pub(super) fn decode(text: &str) -> Result<String, QueryFault> {
     Ok(text)
 }
 
+/// The names and values of a query, decoded.
+pub fn parameters(query: &str) -> Result<Vec<(String, String)>, QueryFault> {
+    if query.len() > super::MAX_QUERY {
+        return Err(QueryFault::TooLong);
+    }
+    let pairs: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).collect();
+    if pairs.len() > super::MAX_PARAMS {
+        return Err(QueryFault::TooMany);
+    }
+    let pair = |pair: &&str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Ok((decode(name)?, decode(value)?))
+    };
+    pairs.iter().map(pair).collect()
+}
+
 /// Splits at a separator that no backslash stands before. The escapes stay.
 pub fn split(text: &str, separator: char) -> Vec<&str> {
     let mut parts = Vec::new();

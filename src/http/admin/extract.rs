@@ -16,6 +16,7 @@ use crate::base::{Deadline, Generation};
 use crate::control::{Caller, ControlFault};
 use crate::http::problem::Problem;
 use crate::http::request_id::RequestId;
+use crate::http::token_in_query::has_token;
 
 /// How long an admin request may take; connecting to a new database is the slowest of them.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,6 +30,10 @@ impl FromRequestParts<ControlPlane> for Operator {
     async fn from_request_parts(parts: &mut Parts, plane: &ControlPlane) -> Result<Self, Problem> {
         let deadline = Deadline::after(PATIENCE);
         let request = parts.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
+        if has_token(parts.uri.query().unwrap_or_default()) {
+            let detail = "Send the token in the Authorization header only.";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", detail));
+        }
         // Whoever only looks never gets as far as a handler that changes something.
         let least =
             if parts.method.is_safe() { OperatorRank::Viewer } else { OperatorRank::Operator };

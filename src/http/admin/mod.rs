@@ -20,6 +20,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::logbook::Logbook;
 use super::problem::Problem;
 use super::request_id;
 use super::route::{Access, Route, Routes};
@@ -72,7 +73,7 @@ pub fn router(authority: Authority, control: Control, metrics: MetricsPage) -> R
             )
             .into_response()
         }))
-        .layer(middleware::from_fn(request_id::assign))
+        .layer(middleware::from_fn_with_state(Arc::new(Logbook::new("admin")), request_id::assign))
 }
 
 /// Routes for operators, with their description.
@@ -138,7 +139,7 @@ async fn no_store(request: axum::extract::Request, next: middleware::Next) -> Re
     response
 }
 
-/// 200 when the registry, the keys and the issuers answer; 503 names what does not. Says nothing of any
+/// 200 when the registry, the keys and the issuers answer and the access log can be written; 503 names what does not. Says nothing of any
 /// tenant.
 async fn ready(axum::extract::State(plane): axum::extract::State<ControlPlane>) -> Response {
     let mut parts = plane.0.control.readiness().await;

@@ -10,18 +10,19 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::{Counter, Histogram, counter, histogram};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::error::FhirError;
 use super::extract::Whose;
+use crate::http::logbook::{Ended, Logbook};
 use crate::http::request_id::{self, RequestId};
 use crate::http::route::Route;
 use crate::telemetry::names;
-use crate::telemetry::traffic::Traffic;
+use crate::telemetry::traffic::{CLASSES, Traffic, class};
 
 /// What is counted for addresses that are none.
 const OTHER: &str = "other";
-const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// What the step needs; cheap to clone.
 #[derive(Clone)]
@@ -31,6 +32,7 @@ struct Inner {
     patience: Duration,
     meters: Vec<Meter>,
     traffic: Traffic,
+    logbook: Logbook,
 }
 
 /// Looked up once: finding a metric by its labels costs more than counting.
@@ -57,7 +59,8 @@ impl Conduct {
         paths.dedup();
         paths.push(OTHER.to_owned());
         let meters = paths.into_iter().map(Meter::new).collect();
-        Self(Arc::new(Inner { patience, meters, traffic }))
+        let logbook = Logbook::new("fhir");
+        Self(Arc::new(Inner { patience, meters, traffic, logbook }))
     }
 
     /// Labels are routes and status classes, never what was asked for.
@@ -65,13 +68,7 @@ impl Conduct {
         let meters = &self.0.meters;
         let named = route.and_then(|path| meters.iter().find(|m| m.route == path.as_str()));
         let Some(meter) = named.or(meters.last()) else { return };
-        let class = match status.as_u16() {
-            200..=299 => 0,
-            300..=399 => 1,
-            400..=499 => 2,
-            _ => 3,
-        };
-        meter.requests[class].increment(1);
+        meter.requests[class(status.as_u16())].increment(1);
         meter.seconds.record(took.as_secs_f64());
     }
 }
@@ -88,7 +85,12 @@ pub(super) async fn conduct(
     request.extensions_mut().insert(RequestId(id));
     request.extensions_mut().insert(whose.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let answered = tokio::time::timeout(conduct.0.patience, next.run(request)).await;
+    let method = request.method().clone();
+    // Where the log is talkative every line of a request is to be found by its id. Elsewhere the span is
+    // off and costs nothing, and what the log needs to know is in the line at the end.
+    let span = tracing::debug_span!("request", request = %id, tenant = tracing::field::Empty);
+    let running = next.run(request).instrument(span);
+    let answered = tokio::time::timeout(conduct.0.patience, running).await;
     let mut response = answered.unwrap_or_else(|_elapsed| {
         let message = "The answer was not ready in time.";
         FhirError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
@@ -103,5 +105,8 @@ pub(super) async fn conduct(
         conduct.0.traffic.record(tenant, status.as_u16(), took);
     }
     conduct.count(route.as_ref(), status, took);
+    let route = route.as_ref().map_or(OTHER, MatchedPath::as_str);
+    let ended = Ended { request: id, tenant: whose.tenant(), method: &method, route, took };
+    conduct.0.logbook.note(&ended, &mut response);
     response
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::base::{Fault, FaultKind};
+use crate::http::logbook::Why;
 use crate::http::problem::Problem;
 
 /// The media type of every answer of the data plane.
@@ -20,6 +21,7 @@ pub(super) struct FhirError {
     code: &'static str,
     message: Cow<'static, str>,
     headers: Box<HeaderMap>,
+    why: Option<Why>,
 }
 
 impl FhirError {
@@ -29,20 +31,16 @@ impl FhirError {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code, message: message.into(), headers: Box::default() }
+        Self { status, code, message: message.into(), headers: Box::default(), why: None }
     }
 
-    /// A room's failure. The reason goes to the log once, here; the caller gets the message only.
+    /// A room's failure. The reason goes to the log with the answer; the caller gets the message only.
     pub(super) fn of(fault: &dyn Fault) -> Self {
         let kind = fault.kind();
         let (status, code) = answer(kind);
-        if status.is_server_error() {
-            tracing::warn!(target: "wardgate::http", kind = kind.as_str(), reason = %fault, "request failed");
-        } else {
-            tracing::debug!(target: "wardgate::http", kind = kind.as_str(), reason = %fault, "request refused");
-        }
         let code = if fault.unsupported() { "not-supported" } else { code };
         let mut error = Self::new(status, code, fault.client_message());
+        error.why = Some(Why::of(fault));
         if let Some(seconds) = fault.retry_after_secs() {
             error.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -63,7 +61,7 @@ impl FhirError {
             StatusCode::SERVICE_UNAVAILABLE => "unavailable",
             _ => "internal",
         };
-        let mut problem = Problem::new(self.status, kind, self.message);
+        let mut problem = Problem::new(self.status, kind, self.message).because(self.why);
         for (name, value) in self.headers.iter() {
             problem = problem.with(name.clone(), value.clone());
         }
@@ -105,6 +103,9 @@ impl IntoResponse for FhirError {
         let mut response = (self.status, outcome.to_string()).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, FHIR_JSON);
         response.headers_mut().extend(*self.headers);
+        if let Some(why) = self.why {
+            response.extensions_mut().insert(why);
+        }
         response
     }
 }

@@ -14,6 +14,7 @@ use super::error::FhirError;
 use crate::auth::{AuthFault, Permit, Principal, Right, Shape};
 use crate::base::{Deadline, TenantId};
 use crate::http::request_id::RequestId;
+use crate::http::token_in_query::has_token;
 use crate::records::{Attempt, note_refused};
 use crate::telemetry::names;
 
@@ -40,7 +41,7 @@ impl<R: Right> FromRequestParts<DataPlane> for Clinician<R> {
     async fn from_request_parts(parts: &mut Parts, plane: &DataPlane) -> Result<Self, FhirError> {
         let deadline = Deadline::after(plane.0.settings.request_timeout);
         let request = parts.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
-        let in_query = query_has_token(parts.uri.query().unwrap_or_default());
+        let in_query = has_token(parts.uri.query().unwrap_or_default());
         let authority = &plane.0.authority;
         let principal = authority
             .authenticate(&parts.headers, in_query, deadline)
@@ -49,6 +50,7 @@ impl<R: Right> FromRequestParts<DataPlane> for Clinician<R> {
         if let Some(whose) = parts.extensions.get::<Whose>() {
             let _first = whose.0.set(principal.tenant());
         }
+        tracing::Span::current().record("tenant", tracing::field::display(principal.tenant()));
         // The scopes for a type are checked where the type is known.
         match authority.permit::<R>(&principal, Shape::Any) {
             Ok(permit) => Ok(Self { permit, request, deadline }),
@@ -83,17 +85,17 @@ async fn write_down(
         }
         address::EVERYTHING => Attempt::Search("Patient"),
         address::METADATA => Attempt::Other("capabilities"),
+        address::EXPORT
+        | address::EXPORT_PATIENTS
+        | address::EXPORT_GROUP
+        | address::EXPORT_ORDER
+        | address::EXPORT_FILE => Attempt::Other("export"),
         "/tenant/v1/access-log" => Attempt::Other("access_log.read"),
         of if of.starts_with("/tenant/v1/mappings") => Attempt::Other("mapping"),
         _ => Attempt::Other("unknown"),
     };
     let written = note_refused(&plane.0.tenants, principal, request, attempt, status).await;
     written.map_err(|fault| FhirError::of(&fault))
-}
-
-/// RFC 6750, 2.3: a token in the query is refused, for it ends up in logs and histories.
-fn query_has_token(query: &str) -> bool {
-    query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
 }
 
 /// Why somebody was not let in, as an answer.

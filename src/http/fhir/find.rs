@@ -1,7 +1,9 @@
 //! Searches of all forms.
 
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 
 use super::DataPlane;
 use super::error::FhirError;
@@ -9,6 +11,7 @@ use super::extract::Clinician;
 use super::handlers::{Answered, resource_response};
 use super::negotiate::Asked;
 use crate::auth::FhirRead;
+use crate::http::token_in_query::has_token;
 use crate::records::Searched;
 
 const fn whole(resource: &str) -> Searched<'_> {
@@ -31,17 +34,23 @@ pub(super) async fn search_form(
     caller: Clinician<FhirRead>,
     Path(resource): Path<String>,
     asked: Asked,
-    form: Result<axum::extract::RawForm, axum::extract::rejection::RawFormRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
 ) -> Answered {
-    let form = form.map_err(|rejection| match rejection.status() {
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            let message = "Send the parameters as application/x-www-form-urlencoded.";
-            FhirError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", message)
-        }
-        _ => too_large(),
+    let body = body.map_err(|_| too_large())?;
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    // With all parameters in the query there is no form, and then clients name no kind of it.
+    if !body.is_empty() && !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        let message = "Send the parameters as application/x-www-form-urlencoded.";
+        let unsupported = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(FhirError::new(unsupported, "not-supported", message));
+    }
+    let body = std::str::from_utf8(&body).map_err(|_| {
+        let message = "The body is not UTF-8 text.";
+        FhirError::new(StatusCode::BAD_REQUEST, "invalid", message)
     })?;
-    let body = std::str::from_utf8(&form.0).map_err(|_| too_large())?;
-    if body.split('&').any(|pair| pair.split('=').next() == Some("access_token")) {
+    if has_token(body) {
         let message = "Send the token in the Authorization header only.";
         return Err(FhirError::new(StatusCode::BAD_REQUEST, "invalid", message));
     }
@@ -53,7 +62,7 @@ pub(super) async fn search_form(
 }
 
 fn too_large() -> FhirError {
-    let message = "The body is too large or is not text.";
+    let message = "The body is too large.";
     FhirError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", message)
 }
 

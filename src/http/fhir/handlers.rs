@@ -1,5 +1,6 @@
 //! What each address of the data plane answers.
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -93,10 +94,7 @@ pub(super) async fn smart_configuration(State(plane): State<DataPlane>) -> Respo
 
 /// `POST /oidc/backchannel-logout`: an issuer says that a session ended (OpenID Connect Back-Channel
 /// Logout 1.0, 2.5). The signed logout token is its own credential.
-pub(super) async fn back_channel_logout(
-    State(plane): State<DataPlane>,
-    body: axum::body::Bytes,
-) -> StatusCode {
+pub(super) async fn back_channel_logout(State(plane): State<DataPlane>, body: Bytes) -> StatusCode {
     let deadline = Deadline::after(plane.0.settings.request_timeout);
     match plane.0.authority.back_channel_logout(&body, deadline).await {
         Ok(()) => StatusCode::OK,

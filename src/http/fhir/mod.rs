@@ -3,6 +3,7 @@
 mod address;
 mod conduct;
 mod error;
+mod export;
 mod extract;
 mod find;
 mod handlers;
@@ -14,13 +15,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use self::conduct::Conduct;
 use self::error::FhirError;
@@ -28,8 +29,9 @@ use self::extract::Clinician;
 use super::request_id;
 use super::route::{Access, Route, Routes};
 use crate::auth::{Authority, Right};
+use crate::base::Clock;
 use crate::control::Control;
-use crate::records::ServerDescription;
+use crate::records::{Exports, ServerDescription};
 use crate::telemetry::traffic::Traffic;
 use crate::tenant::{Session, Tenants};
 
@@ -44,6 +46,8 @@ struct Inner {
     settings: DataPlaneSettings,
     server: ServerDescription,
     traffic: Traffic,
+    exports: Exports,
+    clock: Arc<dyn Clock>,
 }
 
 /// Settings of the data plane.
@@ -66,8 +70,12 @@ impl DataPlane {
         settings: DataPlaneSettings,
         server: ServerDescription,
         traffic: Traffic,
+        clock: Arc<dyn Clock>,
     ) -> Self {
-        Self(Arc::new(Inner { authority, tenants, control, settings, server, traffic }))
+        let exports = Exports::default();
+        let inner =
+            Inner { authority, tenants, control, settings, server, traffic, exports, clock };
+        Self(Arc::new(inner))
     }
 
     /// Joins a caller's permit with her tenant.
@@ -126,6 +134,12 @@ fn clinical_routes() -> Routes<DataPlane> {
         .post(address::LOGOUT, Access::Public, handlers::back_channel_logout)
         .get(address::METADATA, Access::PublicOrRead, handlers::metadata)
         .get(address::SMART, Access::Public, handlers::smart_configuration)
+        .get(address::EXPORT, Access::Read, export::system)
+        .get(address::EXPORT_PATIENTS, Access::Read, export::patients)
+        .get(address::EXPORT_GROUP, Access::Read, export::group)
+        .get(address::EXPORT_ORDER, Access::Read, export::status)
+        .delete(address::EXPORT_ORDER, Access::Read, export::cancel)
+        .get(address::EXPORT_FILE, Access::Read, export::file)
         .get(address::TYPE, Access::Read, find::search)
         .post(address::SEARCH_FORM, Access::Read, find::search_form)
         .get(address::INSTANCE, Access::Read, handlers::read)
@@ -145,15 +159,9 @@ fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
-        // `*` would not cover Authorization (Fetch standard, CORS-preflight).
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::ACCEPT,
-            header::CONTENT_TYPE,
-            header::IF_NONE_MATCH,
-            header::IF_MATCH,
-            HeaderName::from_static("prefer"),
-        ])
+        // `*` would not cover Authorization (Fetch standard, CORS-preflight), and client libraries add
+        // headers of their own.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([
             header::WWW_AUTHENTICATE,
             header::RETRY_AFTER,

@@ -14,6 +14,8 @@ pub(super) struct Asked {
     pub(super) query: String,
     /// `Prefer: handling=lenient` (FHIR R4, 3.1.1.1).
     pub(super) lenient: bool,
+    /// `Prefer: respond-async` (RFC 7240, 4.1).
+    pub(super) later: bool,
     /// `If-None-Match`, as sent.
     pub(super) if_none_match: Option<HeaderValue>,
 }
@@ -35,11 +37,13 @@ impl<S: Sync> FromRequestParts<S> for Asked {
         let query = parts.uri.query().unwrap_or_default();
         json(&parts.headers, query)?;
         let prefer = parts.headers.get("prefer").and_then(|value| value.to_str().ok());
-        let lenient =
-            |prefer: &str| prefer.split([',', ';']).any(|p| p.trim() == "handling=lenient");
+        let prefers = |wanted: &str| {
+            prefer.is_some_and(|prefer| prefer.split([',', ';']).any(|p| p.trim() == wanted))
+        };
         Ok(Self {
             query: query.to_owned(),
-            lenient: prefer.is_some_and(lenient),
+            lenient: prefers("handling=lenient"),
+            later: prefers("respond-async"),
             if_none_match: parts.headers.get(header::IF_NONE_MATCH).cloned(),
         })
     }

@@ -27,6 +27,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Router, extract::State};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::logbook::Logbook;
 use super::request_id;
 use super::route::{Access, Routes};
 use crate::auth::{Authority, SignIns};
@@ -102,7 +103,7 @@ pub fn router(panel: Panel) -> Router {
             (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here. It has been logged.\n")
                 .into_response()
         }))
-        .layer(middleware::from_fn(request_id::assign))
+        .layer(middleware::from_fn_with_state(Arc::new(Logbook::new("panel")), request_id::assign))
 }
 
 /// What a browser may do with a page, and what no cache may keep.

@@ -246,15 +246,3 @@ async fn destroying_a_tenants_keys_spares_the_others() {
     assert_eq!(ring.newest_data_key(tenant(3)).await.unwrap(), None);
     assert!(ring.newest_data_key(tenant(4)).await.unwrap().is_some());
 }
-
-#[tokio::test]
-async fn orphans_are_old_keys_that_no_record_names() {
-    let all = hospitals(3).await;
-    let ring = all.restart().await;
-    let orphan = ring.create_data_key(tenant(9)).await.unwrap();
-    let named: HashSet<_> = all.seals.iter().filter_map(|(_, seal)| seal.data_key_id()).collect();
-    let made = Timestamp::from_secs(1_700_000_000);
-    assert!(ring.orphans(&named, made).await.unwrap().is_empty(), "too young");
-    let later = made.plus(Duration::from_secs(1));
-    assert_eq!(ring.orphans(&named, later).await.unwrap(), [orphan]);
-}

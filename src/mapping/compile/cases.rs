@@ -29,8 +29,23 @@ pub(super) fn expand(node: &Node) -> Result<Vec<Node>, &'static str> {
     Ok(expanded)
 }
 
+/// The `item` of a list entry once for each of its cases.
+pub(super) fn items(node: &Node) -> Result<Vec<Node>, &'static str> {
+    let Some(Node::Map(cases)) = node.get("cases") else {
+        return Err("`cases` is a group of named cases, each a group of named parts.");
+    };
+    let item = node.get("item").ok_or("`cases` does not say what a case becomes.")?;
+    let one = |(name, parts): &(String, Node)| match parts {
+        Node::Map(_) => Ok(put(item, name, parts)),
+        _ => Err("A case is a group of named parts."),
+    };
+    cases.iter().map(one).collect()
+}
+
 fn put(node: &Node, name: &str, parts: &Node) -> Node {
     match node {
+        // Its `$case` is its own.
+        Node::Map(_) if node.get("cases").is_some() => node.clone(),
         Node::Scalar(Scalar::Text(text)) => {
             if let Some(part) = text.strip_prefix("$case.").and_then(|part| parts.get(part)) {
                 return part.clone();

@@ -20,7 +20,9 @@ impl Compiler<'_> {
             );
         };
         let columns: Vec<SqlType> = parts.slots.iter().map(|slot| slot.column.ty).collect();
-        let all = |test: fn(&SqlType) -> bool| columns.iter().all(test);
+        // What is made of a text is a text, whatever the column is.
+        let rewritten = parts.steps.iter().any(|step| matches!(step, Step::Rewrite(_)));
+        let all = |test: fn(&SqlType) -> bool| rewritten || columns.iter().all(test);
         let temporal =
             |t: &SqlType| matches!(t, SqlType::Date | SqlType::DateTime | SqlType::Instant);
         let dated = all(|t| {
@@ -36,7 +38,7 @@ impl Compiler<'_> {
         let plain = matches!(parts.kind, Kind::Raw | Kind::Text);
         let implied = match &out {
             _ if !plain => None,
-            Out::Boolean if all(|t| *t == SqlType::Boolean) => Some(booleans(&[])),
+            Out::Boolean if rewritten || all(|t| *t == SqlType::Boolean) => Some(booleans(&[])),
             Out::Decimal if all(number) => Some(Step::Decimal('.')),
             Out::Integer { .. } if all(integer) => Some(Step::Integer),
             Out::Date if dated => Some(Step::Date(DateIn::Iso)),

@@ -43,7 +43,8 @@ impl<'c> Compiler<'c> {
         }
         let table = scope.table()?;
         let names: Vec<&str> = key.iter().map(|c| c.name.as_str()).collect();
-        if !table.unique(&names) {
+        let distinct = scope.group.as_ref().is_some_and(|group| group.distinct);
+        if !distinct && !table.unique(&names) {
             let message = format!("'{}' does not say that these columns are unique.", table.name);
             let hint = "Two rows with one key would be one resource; use the primary key or a unique index.";
             if table.view {
@@ -56,7 +57,7 @@ impl<'c> Compiler<'c> {
         let primary = names.len() == table.primary_key.len()
             && names.iter().all(|n| table.primary_key.iter().any(|own| same(n, own)));
         let nullable = names.iter().find(|n| table.column(n).is_some_and(|c| c.nullable));
-        if let Some(name) = nullable.filter(|_| !table.view && !primary) {
+        if let Some(name) = nullable.filter(|_| !table.view && !primary && !distinct) {
             let message = format!("'{name}' may be NULL, so not every row has this key.");
             let hint = "Use the primary key, or a unique index over columns that are never NULL.";
             self.problems.error(&at, "key-nullable", message, hint);

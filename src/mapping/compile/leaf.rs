@@ -1,6 +1,6 @@
 //! Leaves: constants, columns through transforms, and the short forms of a few types.
 
-use crate::fhir::elements::{ElementDef, TypeDef};
+use crate::fhir::elements::TypeDef;
 use crate::fhir::{json, primitive};
 use crate::mapping::document::{Node, Scalar};
 use crate::mapping::lens::Out;
@@ -8,6 +8,7 @@ use crate::mapping::syntax::{self, LeafText};
 use crate::mapping::tree::{Const, Leaf, Tree};
 
 use super::scope::Scope;
+use super::template::Place;
 use super::{Builder, Compiler};
 
 /// What a leaf is to become.
@@ -20,23 +21,16 @@ pub(super) struct Wanted<'e> {
     pub path: &'e str,
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "where, what, and what it may be: no two belong together"
-)]
 impl<'c> Compiler<'c> {
     /// Compiles a leaf of a primitive type.
     pub(super) fn leaf_of(
         &mut self,
         b: &mut Builder,
         scope: &mut Scope<'c>,
-        element: &'c ElementDef,
-        ty: &'static str,
         node: &Node,
-        targets: &[&'static str],
-        at: &str,
-        path: &str,
+        place: Place<'_, 'c>,
     ) -> Option<Tree> {
+        let Place { element, ty, targets, at, path } = place;
         let elements = self.elements;
         let codes = element.binding.and_then(|set| elements.value_set(set));
         let wanted = Wanted { ty, codes: codes.map(|s| s.codes.as_slice()), targets, path };
@@ -144,10 +138,9 @@ impl<'c> Compiler<'c> {
         scope: &mut Scope<'c>,
         ty: &'c TypeDef,
         node: &Node,
-        targets: &[&'static str],
-        at: &str,
-        path: &str,
+        place: Place<'_, 'c>,
     ) -> Option<Tree> {
+        let Place { targets, at, path, .. } = place;
         let text = node.text().unwrap_or_default();
         let whole = match ty.name {
             "Reference" => Some(one("reference", &text)),
@@ -168,7 +161,7 @@ impl<'c> Compiler<'c> {
             self.problems.error(at, "shape", message, hint);
             return None;
         };
-        self.object(b, scope, ty, &whole, targets, at, path).map(Tree::Object)
+        self.object(b, scope, ty, &whole, (at, path), targets).map(Tree::Object)
     }
 
     /// `$column | … | code(map)` as system, code and display.

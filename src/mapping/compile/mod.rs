@@ -1,12 +1,17 @@
 //! From a document and a catalogue to a compiled mapping, with every problem found on the way.
 
 mod cases;
+mod conditions;
+mod each;
 mod fit;
+mod grouping;
 mod key;
 mod leaf;
+mod more;
 mod resource;
 mod scope;
 mod settings;
+mod sources;
 mod template;
 mod transforms;
 mod warnings;
@@ -16,7 +21,7 @@ use std::sync::Arc;
 
 use crate::fhir::elements::Elements;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Table};
 use super::document::{Document, Node};
 use super::lens::codes::CodeMap;
 use super::lens::{Reading, Target};
@@ -36,16 +41,38 @@ struct Compiler<'c> {
     codes: HashMap<String, Arc<CodeMap>>,
     /// What references can point to, by the name of the source.
     targets: Vec<(String, Arc<Target>)>,
+    /// What the parts of a text are rows of.
+    part: &'c Table,
 }
 
 /// What one source gathers while its template is compiled.
 #[derive(Default)]
 struct Builder {
-    children: Vec<ChildRows>,
+    /// Those not filled yet are being compiled.
+    children: Vec<Option<ChildRows>>,
     paths: Vec<String>,
+    /// Whether anything depends on the present time.
+    timed: bool,
 }
 
 impl Builder {
+    /// The number of one-to-many rows to come: parents are counted before what hangs off them.
+    fn reserve(&mut self) -> usize {
+        self.children.push(None);
+        self.children.len() - 1
+    }
+
+    fn fill(&mut self, number: usize, rows: ChildRows) {
+        if let Some(place) = self.children.get_mut(number) {
+            *place = Some(rows);
+        }
+    }
+
+    /// What was gathered. Rows that never came failed to compile.
+    fn finish(self) -> (Vec<ChildRows>, Vec<String>) {
+        (self.children.into_iter().flatten().collect(), self.paths)
+    }
+
     /// The number of an element path.
     fn path(&mut self, path: &str) -> usize {
         let found = self.paths.iter().position(|p| p == path);
@@ -61,6 +88,7 @@ impl Builder {
 pub fn compile(document: &Document, catalog: &Catalog) -> Result<Compiled, Vec<MappingProblem>> {
     let elements = Elements::r4();
     let zone = jiff::tz::TimeZone::UTC;
+    let part = sources::part();
     let mut compiler = Compiler {
         catalog,
         elements: &elements,
@@ -70,9 +98,11 @@ pub fn compile(document: &Document, catalog: &Catalog) -> Result<Compiled, Vec<M
             empty_is_null: true,
             zone,
             engine: catalog.engine,
+            now: jiff::Timestamp::UNIX_EPOCH,
         }),
         codes: HashMap::new(),
         targets: Vec::new(),
+        part: &part,
     };
     let sources = compiler.run(document.root());
     if compiler.problems.failed() {
@@ -83,10 +113,20 @@ pub fn compile(document: &Document, catalog: &Catalog) -> Result<Compiled, Vec<M
 
 impl Compiler<'_> {
     fn run(&mut self, root: &Node) -> Vec<Source> {
-        let known = ["mapping", "fhir", "title", "description", "database", "codes", "resources"];
+        let known = [
+            "mapping",
+            "fhir",
+            "title",
+            "description",
+            "database",
+            "codes",
+            "sources",
+            "resources",
+        ];
         self.keys(root, &known, "");
         self.reading = Arc::new(self.reading(root.get("database")));
         self.code_maps(root.get("codes"));
+        self.check_sources(root.get("sources"));
         let Some(Node::List(entries)) = root.get("resources") else {
             let hint =
                 "Write `resources:` and a list of entries, each with type, from, key, id and map.";

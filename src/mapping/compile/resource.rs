@@ -8,12 +8,14 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::document::{Node, Scalar};
 use crate::mapping::lens::id::{IdPart, IdTemplate};
 use crate::mapping::lens::{Lens, Target};
-use crate::mapping::plan::{Child, ColumnRef, Join, KeyedRead, Predicate, Select, Written};
+use crate::mapping::plan::{
+    Child, ColumnRef, Join, KeyedRead, Predicate, Relation, Select, Written,
+};
 use crate::mapping::problem::{did_you_mean, pointer};
 use crate::mapping::search;
 use crate::mapping::tree::{ChildRows, Member, Object, Source, Tree};
 
-use super::scope::{Scope, relation, stored};
+use super::scope::Scope;
 use super::{Builder, Compiler};
 
 /// An entry as far as other entries need it.
@@ -22,6 +24,7 @@ pub(super) struct Head<'c> {
     pub node: Node,
     pub at: String,
     pub scope: Scope<'c>,
+    pub from: Arc<Relation>,
     pub filter: Predicate,
     pub target: Arc<Target>,
 }
@@ -72,22 +75,30 @@ impl<'c> Compiler<'c> {
             self.problems.error(&from_at, "missing", "The table is not named.", hint);
             return None;
         };
-        self.keys(from, &["table", "schema", "filter"], &from_at);
+        self.keys(from, &["table", "schema", "source", "filter", "group"], &from_at);
         let table = self.table(from, &from_at)?;
-        let mut scope = Scope {
-            relations: vec![(String::new(), table)],
-            joins: Vec::new(),
-            columns: Vec::new(),
-            child: false,
+        let mut scope = Scope::new(table);
+        let group = self.group(&scope, from, node.get("key"), &from_at);
+        let filter_at = pointer(&from_at, "filter");
+        let filter = if group.is_some() {
+            // A group is of rows as the table has them.
+            self.stored(&scope, from.get("filter"), &filter_at)
+        } else {
+            Predicate::Always
         };
+        scope.group = group;
         self.joins(&mut scope, node.get("join"), at);
-        let found = self.conditions(&scope, from.get("filter"), &pointer(&from_at, "filter"));
-        let filter = stored(&scope, found, &self.reading);
+        let filter = if scope.group.is_some() {
+            filter
+        } else {
+            self.stored(&scope, from.get("filter"), &filter_at)
+        };
         let key = self.key(&scope, node.get("key"), at)?;
+        let (from, filter) = self.grouped(&mut scope, table, filter, &key);
         let id = self.id(node.get("id"), &key, at)?;
         let resource_type = known?.name.to_owned();
         let target = Arc::new(Target { resource_type, id });
-        Some(Head { name: name?, node, at: at.to_owned(), scope, filter, target })
+        Some(Head { name: name?, node, at: at.to_owned(), scope, from, filter, target })
     }
 
     fn required_text(&mut self, node: &Node, name: &str, at: &str, what: &str) -> Option<String> {
@@ -128,7 +139,7 @@ impl<'c> Compiler<'c> {
 
     /// Compiles the rest of an entry.
     pub(super) fn source(&mut self, head: Head<'c>) -> Option<Source> {
-        let Head { node, at, mut scope, filter, target, .. } = head;
+        let Head { node, at, mut scope, from, filter, target, .. } = head;
         let ty = self.elements.resource(&target.resource_type)?;
         let mut builder = Builder::default();
         let key = target.id.key.iter().map(|c| scope.slot(c.clone())).collect();
@@ -138,15 +149,15 @@ impl<'c> Compiler<'c> {
             self.problems.error(&map_at, "missing", "Nothing is mapped.", hint);
             return None;
         };
-        let mut root = self.object(&mut builder, &mut scope, ty, map, &[], &map_at, ty.name)?;
+        let mut root = self.object(&mut builder, &mut scope, ty, map, (&map_at, ty.name), &[])?;
         root.root = true;
         self.meta(&mut builder, &mut scope, &mut root, &node, &at);
         let (params, composites) = self.params(ty.name, node.get("search"), &at);
-        let table = scope.table()?;
-        let from = Arc::new(relation(table, self.catalog.default_schema.as_deref()));
+        let timed = builder.timed;
+        let (children, paths) = builder.finish();
         let joins: Arc<[Join]> = scope.joins.clone().into();
         let columns: Arc<[ColumnRef]> = scope.columns.clone().into();
-        let child_plans = child_plans(&builder.children);
+        let child_plans = child_plans(&children);
         let read = KeyedRead {
             select: Select {
                 from: Arc::clone(&from),
@@ -171,17 +182,18 @@ impl<'c> Compiler<'c> {
             key,
             id: target.id.clone(),
             columns,
-            children: builder.children,
+            children,
             child_plans,
             read: Arc::new(read),
             version: meta_lens(&root, "versionId"),
             modified: meta_lens(&root, "lastUpdated"),
             root,
-            paths: builder.paths,
+            paths,
             params,
             composites,
             served: Vec::new(),
             shown: None,
+            timed,
         };
         source.shown = search::shown(&source, &self.reading);
         source.served = search::served(&source, &self.reading);
@@ -204,7 +216,7 @@ impl<'c> Compiler<'c> {
             let Some(value) = node.get(word) else { continue };
             let at = pointer(at, word);
             let path = format!("{}.meta", root.ty);
-            members.extend(self.member(builder, scope, meta, element, value, &[], &at, &path));
+            members.extend(self.member(builder, scope, (meta, element), value, (&at, &path), &[]));
         }
         if members.is_empty() {
             return;
@@ -270,6 +282,7 @@ fn child_plans(children: &[ChildRows]) -> Arc<[Child]> {
             after: None,
             limit: None,
         },
+        of: child.of,
         parent: child.parent.iter().map(|slot| slot.cell).collect(),
         own: child.own.iter().map(|slot| slot.column.clone()).collect(),
         written: Written::default(),

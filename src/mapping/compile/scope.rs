@@ -2,15 +2,14 @@
 
 use crate::base::Engine;
 use crate::mapping::catalog::{SqlType, Table};
-use crate::mapping::document::{Node, Scalar};
-use crate::mapping::lens::predicate::all;
-use crate::mapping::lens::{Reading, Slot, typed};
-use crate::mapping::plan::{ColumnRef, Join, JoinOn, Predicate, Relation};
+use crate::mapping::document::Node;
+use crate::mapping::lens::{Slot, typed};
+use crate::mapping::plan::{ColumnRef, Join, JoinOn, Order, Relation};
 use crate::mapping::problem::{did_you_mean, pointer};
 use crate::mapping::syntax::{ColumnName, column_name};
-use crate::mapping::tree::{Condition, Test};
 
 use super::Compiler;
+use super::grouping::Group;
 
 /// The relations a template's columns come from, and the columns it reads.
 #[derive(Debug)]
@@ -19,11 +18,30 @@ pub(super) struct Scope<'c> {
     pub relations: Vec<(String, &'c Table)>,
     pub joins: Vec<Join>,
     pub columns: Vec<ColumnRef>,
-    /// Whether these are the rows of an `each`.
-    pub child: bool,
+    /// How many `each` it stands in.
+    pub level: usize,
+    /// Which one-to-many rows these are.
+    pub rows: Option<usize>,
+    /// Whether these are the parts of a text.
+    pub part: bool,
+    /// What rows of one resource share, where several make one.
+    pub group: Option<Group>,
 }
 
 impl<'c> Scope<'c> {
+    /// A scope over a table alone.
+    pub fn new(table: &'c Table) -> Self {
+        Self {
+            relations: vec![(String::new(), table)],
+            joins: Vec::new(),
+            columns: Vec::new(),
+            level: 0,
+            rows: None,
+            part: false,
+            group: None,
+        }
+    }
+
     /// The cell a column is read into; it is fetched from now on.
     pub fn slot(&mut self, column: ColumnRef) -> Slot {
         let found = self.columns.iter().position(|c| *c == column);
@@ -34,7 +52,7 @@ impl<'c> Scope<'c> {
         self.slot_at(cell, column)
     }
 
-    fn slot_at(&self, cell: usize, column: ColumnRef) -> Slot {
+    pub(super) fn slot_at(&self, cell: usize, column: ColumnRef) -> Slot {
         let table = self.relations.get(column.relation).map(|(_, table)| table);
         let indexed = table.is_some_and(|t| t.indexed(&[column.name.as_str()]));
         Slot { cell, column, indexed, nothing: Vec::new() }
@@ -48,12 +66,6 @@ impl<'c> Scope<'c> {
 
 /// Parts of column names that say a column holds a credential.
 const CREDENTIALS: [&str; 6] = ["passw", "passwd", "pwd", "secret", "_salt", "contrasen"];
-
-/// The relation a table is in a plan.
-pub(super) fn relation(table: &Table, default_schema: Option<&str>) -> Relation {
-    let schema = table.schema.clone().filter(|s| Some(s.as_str()) != default_schema);
-    Relation::Table { schema, name: table.name.clone() }
-}
 
 /// Whether the engine can compare columns of two types without being told how.
 fn comparable(a: SqlType, b: SqlType) -> bool {
@@ -72,8 +84,23 @@ fn comparable(a: SqlType, b: SqlType) -> bool {
 }
 
 impl<'c> Compiler<'c> {
+    /// The relation a table is in a plan.
+    pub(super) fn relation(&self, table: &Table) -> Relation {
+        let named =
+            self.catalog.named.iter().find(|named| std::ptr::eq(&raw const named.table, table));
+        if let Some(named) = named {
+            return Relation::Query { name: named.name.clone(), sql: named.sql.clone() };
+        }
+        let default = self.catalog.default_schema.as_deref();
+        let schema = table.schema.clone().filter(|s| Some(s.as_str()) != default);
+        Relation::Table { schema, name: table.name.clone() }
+    }
+
     /// Finds the table a part names.
     pub(super) fn table(&mut self, node: &Node, at: &str) -> Option<&'c Table> {
+        if let Some(name) = node.get("source") {
+            return self.named_source(name, &pointer(at, "source"));
+        }
         let Some(name) = node.get("table").and_then(Node::text) else {
             let hint = "Write `table:` and the table's name.";
             self.problems.error(at, "missing", "The table is not named.", hint);
@@ -118,6 +145,13 @@ impl<'c> Compiler<'c> {
             self.problems.error(at, "unknown-column", message, hint);
             return None;
         };
+        let grouped = scope.group.as_ref().filter(|group| number == 0 && group.distinct);
+        if grouped.is_some_and(|g| !g.columns.iter().any(|c| c.name == column.name)) {
+            let message = format!("The rows of a group differ in '{}'.", column.name);
+            let hint = "Take it from the group's rows: `each: {group: true, filter: …}`.";
+            self.problems.error(at, "group-column", message, hint);
+            return None;
+        }
         let lower = column.name.to_lowercase();
         if CREDENTIALS.iter().any(|part| lower.contains(part)) {
             let message = format!("The column '{}' looks like a credential.", column.name);
@@ -139,7 +173,7 @@ impl<'c> Compiler<'c> {
         }
         for (alias, join) in node.members() {
             let at = pointer(&at, alias);
-            self.keys(join, &["table", "schema", "match", "filter"], &at);
+            self.keys(join, &["table", "schema", "source", "match", "filter", "first"], &at);
             let Some(table) = self.table(join, &at) else { continue };
             scope.relations.push((alias.clone(), table));
             let number = scope.relations.len() - 1;
@@ -162,16 +196,51 @@ impl<'c> Compiler<'c> {
             }
             self.join_filter(scope, join.get("filter"), alias, &at, &mut on, &mut joined);
             let names: Vec<&str> = joined.iter().map(String::as_str).collect();
-            if !table.unique(&names) && !table.view {
+            if join.get("first").is_some() {
+                on.extend(self.first(scope, join, table, &at));
+            } else if !table.unique(&names) && !table.view {
                 let message = format!("Several rows of '{}' may match one of ours.", table.name);
-                let hint =
-                    "A join must find at most one row; match a whole key, or use `each` for lists.";
+                let hint = "A join must find at most one row: match a whole key, say which comes `first`, or use `each` for lists.";
                 self.problems.warn(&at, "join-fan-out", message, hint);
             }
             debug_assert_eq!(number, scope.joins.len() + 1);
-            let relation = relation(table, self.catalog.default_schema.as_deref());
+            let relation = self.relation(table);
             scope.joins.push(Join { relation, on });
         }
+    }
+
+    /// `first:` of a join — of several rows the first by an order.
+    fn first(&mut self, scope: &Scope<'c>, join: &Node, table: &Table, at: &str) -> Option<JoinOn> {
+        let number = scope.relations.len() - 1;
+        if table.primary_key.is_empty() {
+            let message = format!("'{}' has no primary key to tell its rows apart.", table.name);
+            let hint = "Use an `each` with `max: 1`, or a named source with a key.";
+            self.problems.error(&pointer(at, "first"), "no-key", message, hint);
+            return None;
+        }
+        let alone = Scope {
+            relations: vec![(String::new(), scope.relations.get(number)?.1)],
+            ..Scope::new(scope.table()?)
+        };
+        let own = |column: ColumnRef| ColumnRef { relation: number, ..column };
+        let mut key = Vec::new();
+        for name in &table.primary_key {
+            let name = ColumnName { alias: None, name: name.clone() };
+            key.push(own(self.column(&alone, &name, at)?));
+        }
+        let mut order = self.order_at(&alone, join.get("first"), &pointer(at, "first"));
+        if order.is_empty() {
+            return None;
+        }
+        for term in &mut order {
+            term.column.relation = number;
+        }
+        for column in &key {
+            if !order.iter().any(|term| term.column == *column) {
+                order.push(Order { column: column.clone(), descending: false });
+            }
+        }
+        Some(JoinOn::First { key, order })
     }
 
     fn join_filter(
@@ -211,87 +280,4 @@ impl<'c> Compiler<'c> {
             self.problems.warn(at, "type", message, hint);
         }
     }
-
-    /// Reads `filter:` or `if:`: every column with what it must be.
-    pub(super) fn conditions(
-        &mut self,
-        scope: &Scope<'c>,
-        node: Option<&Node>,
-        at: &str,
-    ) -> Vec<(ColumnRef, Test)> {
-        let Some(node) = node else { return Vec::new() };
-        if !matches!(node, Node::Map(_)) {
-            let hint = "Write `{column: value}`, `{column: [a, b]}`, `{column: {missing: true}}` or `{column: {not: …}}`.";
-            self.problems.error(at, "shape", "Conditions are a group of columns.", hint);
-            return Vec::new();
-        }
-        let mut found = Vec::new();
-        for (name, value) in node.members() {
-            let at = pointer(at, name);
-            let Some(column) = self.column(scope, &column_name(name), &at) else { continue };
-            if let Some(test) = self.test(&column, value, &at) {
-                found.push((column, test));
-            }
-        }
-        found
-    }
-
-    fn test(&mut self, column: &ColumnRef, value: &Node, at: &str) -> Option<Test> {
-        let negated = match value {
-            Node::Map(members) => match members.as_slice() {
-                [(word, inner)] if word == "not" => Some(inner),
-                [(word, Node::Scalar(Scalar::Bool(missing)))] if word == "missing" => {
-                    return Some(if *missing { Test::Null } else { Test::NotNull });
-                }
-                _ => {
-                    let hint = "Write a value, a list of values, `{not: …}` or `{missing: true}`.";
-                    self.problems.error(at, "shape", "This is no condition.", hint);
-                    return None;
-                }
-            },
-            _ => None,
-        };
-        let wanted = negated.unwrap_or(value);
-        if wanted.is_null() {
-            return Some(if negated.is_some() { Test::NotNull } else { Test::Null });
-        }
-        let scalar = std::slice::from_ref(wanted);
-        let items = if let Node::List(items) = wanted { items.as_slice() } else { scalar };
-        let mut texts = Vec::new();
-        for item in items {
-            let text = match item {
-                Node::Scalar(Scalar::Bool(truth)) if typed::is_text(column.ty) => {
-                    let message = "true and false are no texts.";
-                    let hint = format!("Quote it: \"{truth}\".");
-                    self.problems.error(at, "type", message, hint);
-                    return None;
-                }
-                item => item.text(),
-            };
-            let value = text.as_deref().and_then(|t| typed::for_column(column, t));
-            let Some(value) = value else {
-                let message = format!("'{}' cannot hold this value.", column.name);
-                let hint = "Compare with what the column holds, written as the database shows it.";
-                self.problems.error(at, "type", message, hint);
-                return None;
-            };
-            texts.push(value.text);
-        }
-        Some(if negated.is_some() { Test::NotIn(texts) } else { Test::In(texts) })
-    }
-}
-
-/// Conditions with the cells they look at.
-pub(super) fn with_slots(scope: &mut Scope<'_>, found: Vec<(ColumnRef, Test)>) -> Vec<Condition> {
-    found.into_iter().map(|(column, test)| Condition { slot: scope.slot(column), test }).collect()
-}
-
-/// Conditions that only the database looks at, as one.
-pub(super) fn stored(
-    scope: &Scope<'_>,
-    found: Vec<(ColumnRef, Test)>,
-    reading: &Reading,
-) -> Predicate {
-    let condition = |(column, test)| Condition { slot: scope.slot_at(usize::MAX, column), test };
-    all(found.into_iter().map(|found| condition(found).stored(reading)))
 }

@@ -12,7 +12,7 @@ use crate::mapping::problem::{did_you_mean, pointer};
 use super::Compiler;
 
 /// Zones people in hospitals write, for "did you mean".
-const ZONES: [&str; 12] = [
+pub(super) const ZONES: [&str; 12] = [
     "UTC",
     "Europe/London",
     "Europe/Madrid",
@@ -31,7 +31,8 @@ impl Compiler<'_> {
     /// Reads `database:`.
     pub(super) fn reading(&mut self, node: Option<&Node>) -> Reading {
         let (zone, engine) = (TimeZone::UTC, self.catalog.engine);
-        let mut reading = Reading { trim: true, empty_is_null: true, zone, engine };
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let mut reading = Reading { trim: true, empty_is_null: true, zone, engine, now };
         let at = "/database";
         let Some(node) = node else {
             let hint = "Write `database: {timezone: Europe/Madrid}`, the hospital's own.";
@@ -84,7 +85,8 @@ impl Compiler<'_> {
                     entries.push((key.clone(), coded));
                 }
             }
-            if entries.is_empty() {
+            let catch_all = map.get("otherwise").or_else(|| map.get("missing"));
+            if entries.is_empty() && catch_all.is_none_or(Node::is_null) {
                 let hint = "Write `values: {\"M\": male, \"F\": female}`: the hospital's key, then FHIR's code.";
                 self.problems.error(&at, "missing", "The code map has no values.", hint);
             }

@@ -1,30 +1,39 @@
 //! `map:` — the resource-shaped template, checked against the element table.
 
-use std::sync::Arc;
-
 use crate::fhir::elements::{ElementDef, TypeDef};
 use crate::fhir::json;
 use crate::mapping::document::{Node, Scalar};
-use crate::mapping::plan::Order;
 use crate::mapping::problem::{did_you_mean, pointer};
-use crate::mapping::syntax::column_name;
-use crate::mapping::tree::{ChildRows, Each, Member, Object, Tree};
+use crate::mapping::tree::{Branch, Member, Object, Tree};
 
-use super::scope::{Scope, relation, stored, with_slots};
-use super::{Builder, Compiler};
-
-/// Most items of an `each` that may be written for `max`.
-const MAX_ITEMS: usize = 1000;
+use super::scope::Scope;
+use super::{Builder, Compiler, cases};
 
 /// Whether a FHIR type is a primitive one.
 pub(super) fn primitive(ty: &str) -> bool {
     ty.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "where, what, and what it may be: no two belong together"
-)]
+/// Where in the document and in the resource something stands, and what it may be there.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'p, 'c> {
+    pub element: &'c ElementDef,
+    pub ty: &'static str,
+    /// What a reference may point to; empty for anything.
+    pub targets: &'p [&'static str],
+    /// The pointer into the document.
+    pub at: &'p str,
+    /// The path in the resource.
+    pub path: &'p str,
+}
+
+impl<'p> Place<'p, '_> {
+    /// The same element, written elsewhere in the document.
+    pub(super) fn at(self, at: &'p str) -> Self {
+        Self { at, ..self }
+    }
+}
+
 impl<'c> Compiler<'c> {
     /// Compiles an object of a type.
     pub(super) fn object(
@@ -33,9 +42,8 @@ impl<'c> Compiler<'c> {
         scope: &mut Scope<'c>,
         ty: &'c TypeDef,
         node: &Node,
+        (at, path): (&str, &str),
         targets: &[&'static str],
-        at: &str,
-        path: &str,
     ) -> Option<Object> {
         if !matches!(node, Node::Map(_)) {
             let message = format!("{path} is a {}; here stands {}.", ty.name, node.kind());
@@ -43,15 +51,14 @@ impl<'c> Compiler<'c> {
             self.problems.error(at, "shape", message, hint);
             return None;
         }
-        let found = self.conditions(scope, node.get("if"), &pointer(at, "if"));
-        let when = with_slots(scope, found);
+        let when = self.when(b, scope, node.get("if"), &pointer(at, "if"));
         let mut members: Vec<Member> = Vec::new();
         for (name, value) in node.members() {
             if name == "if" || (at.ends_with("/map") && name == "resourceType") {
                 continue;
             }
             let at = pointer(at, name);
-            members.extend(self.member(b, scope, ty, name, value, targets, &at, path));
+            members.extend(self.member(b, scope, (ty, name), value, (&at, path), targets));
         }
         number_choices(&mut members);
         for element in &ty.elements {
@@ -68,6 +75,19 @@ impl<'c> Compiler<'c> {
         Some(Object::new(ty.name, when, members))
     }
 
+    /// The conditions under which something is there.
+    fn when(
+        &mut self,
+        b: &mut Builder,
+        scope: &mut Scope<'c>,
+        node: Option<&Node>,
+        at: &str,
+    ) -> Vec<crate::mapping::tree::Condition> {
+        let when = self.conditions(scope, node, at);
+        b.timed |= when.iter().any(crate::mapping::tree::Condition::timed);
+        when
+    }
+
     fn required_hint(&self, element: &ElementDef) -> String {
         match element.binding.and_then(|set| self.elements.value_set(set)) {
             Some(set) => {
@@ -82,12 +102,10 @@ impl<'c> Compiler<'c> {
         &mut self,
         b: &mut Builder,
         scope: &mut Scope<'c>,
-        ty: &'c TypeDef,
-        name: &str,
+        (ty, name): (&'c TypeDef, &str),
         node: &Node,
+        (at, path): (&str, &str),
         targets: &[&'static str],
-        at: &str,
-        path: &str,
     ) -> Option<Member> {
         let Some(found) = ty.member(name) else {
             self.unknown_member(ty, name, at, path);
@@ -95,12 +113,13 @@ impl<'c> Compiler<'c> {
         };
         let element = found.element;
         let path = format!("{path}.{name}");
-        let inner: &[&'static str] =
+        let targets: &[&'static str] =
             if found.ty == "Reference" { &element.targets } else { targets };
+        let place = Place { element, ty: found.ty, targets, at, path: &path };
         let value = if element.many {
-            self.list(b, scope, element, found.ty, node, inner, at, &path)?
+            self.list(b, scope, node, place)?
         } else {
-            self.single(b, scope, element, found.ty, node, inner, at, &path)?
+            self.single(b, scope, node, place)?
         };
         let mut key = Vec::new();
         json::key(&mut key, name);
@@ -139,24 +158,21 @@ impl<'c> Compiler<'c> {
         self.problems.error(at, "unknown-element", message, hint);
     }
 
-    /// An element that repeats: a list, an `each`, or a leaf that is split.
+    /// An element that repeats: a list, an `each`, `cases`, or a leaf that is split.
     fn list(
         &mut self,
         b: &mut Builder,
         scope: &mut Scope<'c>,
-        element: &'c ElementDef,
-        ty: &'static str,
         node: &Node,
-        targets: &[&'static str],
-        at: &str,
-        path: &str,
+        place: Place<'_, 'c>,
     ) -> Option<Tree> {
+        let Place { at, path, .. } = place;
         match node {
             Node::List(items) => {
                 let mut list = Vec::new();
                 for (number, item) in items.iter().enumerate() {
                     let at = pointer(at, &number.to_string());
-                    list.extend(self.item(b, scope, element, ty, item, targets, &at, path));
+                    list.extend(self.items(b, scope, item, place.at(&at)));
                 }
                 if items.is_empty() {
                     let hint = "Leave the element out.";
@@ -164,12 +180,11 @@ impl<'c> Compiler<'c> {
                 }
                 Some(Tree::List(list))
             }
-            Node::Map(_) if node.get("each").is_some() => {
-                let each = self.item(b, scope, element, ty, node, targets, at, path)?;
-                Some(Tree::List(vec![each]))
+            Node::Map(_) if ["each", "cases"].iter().any(|word| node.get(word).is_some()) => {
+                Some(Tree::List(self.items(b, scope, node, place)))
             }
-            Node::Scalar(Scalar::Text(text)) if primitive(ty) && text.starts_with('$') => {
-                let leaf = self.leaf_of(b, scope, element, ty, node, targets, at, path)?;
+            Node::Scalar(Scalar::Text(text)) if primitive(place.ty) && text.starts_with('$') => {
+                let leaf = self.leaf_of(b, scope, node, place)?;
                 if !matches!(&leaf, Tree::Leaf(leaf) if leaf.lens.split.is_some()) {
                     self.not_a_list(at, path);
                     return None;
@@ -189,43 +204,62 @@ impl<'c> Compiler<'c> {
         self.problems.error(at, "cardinality", message, hint);
     }
 
+    /// What one entry of a list makes: an item, the items of an `each`, or one for each case.
+    fn items(
+        &mut self,
+        b: &mut Builder,
+        scope: &mut Scope<'c>,
+        node: &Node,
+        place: Place<'_, 'c>,
+    ) -> Vec<Tree> {
+        if node.get("cases").is_none() {
+            return self.item(b, scope, node, place).into_iter().collect();
+        }
+        self.keys(node, &["cases", "item"], place.at);
+        match cases::items(node) {
+            Ok(items) => {
+                let at = pointer(place.at, "item");
+                let item = |item| self.item(b, scope, &item, place.at(&at));
+                items.into_iter().filter_map(item).collect()
+            }
+            Err(message) => {
+                let hint = "Write `cases: {name: {part: value}}` and `item:`; `$case.part` stands for the value.";
+                self.problems.error(place.at, "shape", message, hint);
+                Vec::new()
+            }
+        }
+    }
+
     fn item(
         &mut self,
         b: &mut Builder,
         scope: &mut Scope<'c>,
-        element: &'c ElementDef,
-        ty: &'static str,
         node: &Node,
-        targets: &[&'static str],
-        at: &str,
-        path: &str,
+        place: Place<'_, 'c>,
     ) -> Option<Tree> {
         if node.get("each").is_some() {
-            return self.each(b, scope, element, ty, node, targets, at, path, usize::MAX);
+            return self.each(b, scope, node, place, usize::MAX);
         }
-        self.plain(b, scope, element, ty, node, targets, at, path)
+        self.plain(b, scope, node, place)
     }
 
     fn single(
         &mut self,
         b: &mut Builder,
         scope: &mut Scope<'c>,
-        element: &'c ElementDef,
-        ty: &'static str,
         node: &Node,
-        targets: &[&'static str],
-        at: &str,
-        path: &str,
+        place: Place<'_, 'c>,
     ) -> Option<Tree> {
+        let Place { at, path, .. } = place;
         if matches!(node, Node::List(_)) {
             let message = format!("{path} is there once at most; here stands a list.");
             self.problems.error(at, "cardinality", message, "Take the square brackets away.");
             return None;
         }
         if node.get("each").is_some() {
-            return self.each(b, scope, element, ty, node, targets, at, path, 1);
+            return self.each(b, scope, node, place, 1);
         }
-        let tree = self.plain(b, scope, element, ty, node, targets, at, path)?;
+        let tree = self.plain(b, scope, node, place)?;
         if matches!(&tree, Tree::Leaf(leaf) if leaf.lens.split.is_some()) {
             let message = format!("{path} is there once at most; split makes several.");
             self.problems.error(at, "cardinality", message, "Take `split` away.");
@@ -234,136 +268,71 @@ impl<'c> Compiler<'c> {
         Some(tree)
     }
 
-    fn plain(
+    pub(super) fn plain(
         &mut self,
         b: &mut Builder,
         scope: &mut Scope<'c>,
-        element: &'c ElementDef,
-        ty: &'static str,
         node: &Node,
-        targets: &[&'static str],
-        at: &str,
-        path: &str,
+        place: Place<'_, 'c>,
     ) -> Option<Tree> {
+        let Place { ty, at, path, targets, .. } = place;
         if node.is_null() {
             let hint = "Leave the element out, or write what it holds.";
             self.problems.error(at, "empty", format!("{path} is empty."), hint);
             return None;
         }
+        if node.get("case").is_some() {
+            return self.branches(b, scope, node, place);
+        }
         if primitive(ty) {
-            return self.leaf_of(b, scope, element, ty, node, targets, at, path);
+            return self.leaf_of(b, scope, node, place);
         }
         let complex = self.elements.get(ty)?;
         if matches!(node, Node::Scalar(_)) {
-            return self.short(b, scope, complex, node, targets, at, path);
+            return self.short(b, scope, complex, node, place);
         }
-        self.object(b, scope, complex, node, targets, at, path).map(Tree::Object)
+        self.object(b, scope, complex, node, (at, path), targets).map(Tree::Object)
     }
 
-    fn each(
+    /// `case:` — the first of several that holds.
+    fn branches(
         &mut self,
         b: &mut Builder,
         scope: &mut Scope<'c>,
-        element: &'c ElementDef,
-        ty: &'static str,
         node: &Node,
-        targets: &[&'static str],
-        at: &str,
-        path: &str,
-        most: usize,
+        place: Place<'_, 'c>,
     ) -> Option<Tree> {
-        self.keys(node, &["each", "item"], at);
-        let each = node.get("each")?;
-        let each_at = pointer(at, "each");
-        let known = ["table", "schema", "match", "filter", "order", "max", "join"];
-        self.keys(each, &known, &each_at);
-        if scope.child {
-            let hint = "Map a view that brings the two tables together.";
-            self.problems.error(at, "nested-each", "An `each` cannot stand in another.", hint);
-            return None;
-        }
-        let table = self.table(each, &each_at)?;
-        let mut inner = Scope {
-            relations: vec![(String::new(), table)],
-            joins: Vec::new(),
-            columns: Vec::new(),
-            child: true,
-        };
-        self.joins(&mut inner, each.get("join"), &each_at);
-        let (mut own, mut parent) = (Vec::new(), Vec::new());
-        for (mine, theirs) in each.get("match").map(Node::members).unwrap_or_default() {
-            let at = pointer(&pointer(&each_at, "match"), mine);
-            let mine = self.column(&inner, &column_name(mine), &at)?;
-            let theirs = self.column(scope, &column_name(&theirs.text()?), &at)?;
-            self.check_comparable(&mine, &theirs, &at);
-            own.push(inner.slot(mine));
-            parent.push(scope.slot(theirs));
-        }
-        if own.is_empty() {
-            let hint = "Write `match: {column of the list's table: column of ours}`.";
-            self.problems.error(&each_at, "missing", "`each` does not say what matches.", hint);
-            return None;
-        }
-        let names: Vec<&str> = own.iter().map(|slot| slot.column.name.as_str()).collect();
-        if !table.view && !table.indexed(&names) {
-            let message =
-                format!("'{}' has no index that begins with {}.", table.name, names.join(", "));
-            let hint =
-                "Each page looks at the whole table; ask for an index on the matched columns.";
-            self.problems.warn(&each_at, "unindexed", message, hint);
-        }
-        let found = self.conditions(&inner, each.get("filter"), &pointer(&each_at, "filter"));
-        let filter = stored(&inner, found, &self.reading);
-        let order = self.order(&inner, each.get("order"), &each_at);
-        let max = self.max(each.get("max"), &each_at, most);
-        let Some(item) = node.get("item") else {
-            let hint = "Write `item:` and what each row becomes.";
-            self.problems.error(at, "missing", "`each` does not say what a row becomes.", hint);
+        self.keys(node, &["case"], place.at);
+        let at = pointer(place.at, "case");
+        let Some(Node::List(entries)) = node.get("case") else {
+            let hint = "Write `case: [{if: {column: value}, then: …}, {then: …}]`.";
+            self.problems.error(&at, "shape", "`case` is a list.", hint);
             return None;
         };
-        let at = pointer(at, "item");
-        let item = self.plain(b, &mut inner, element, ty, item, targets, &at, path)?;
-        b.children.push(ChildRows {
-            relation: Arc::new(relation(table, self.catalog.default_schema.as_deref())),
-            joins: inner.joins.into(),
-            filter,
-            order,
-            columns: inner.columns.into(),
-            own,
-            parent,
-        });
-        Some(Tree::Each(Box::new(Each { child: b.children.len() - 1, max, item })))
-    }
-
-    fn order(&mut self, scope: &Scope<'c>, node: Option<&Node>, at: &str) -> Vec<Order> {
-        let at = pointer(at, "order");
-        let items = match node {
-            None => return Vec::new(),
-            Some(Node::List(items)) => items.as_slice(),
-            Some(one) => std::slice::from_ref(one),
-        };
-        let mut order = Vec::new();
-        for item in items {
-            let text = item.text().unwrap_or_default();
-            let (name, descending) = match text.strip_prefix('-') {
-                Some(name) => (name, true),
-                None => (text.as_ref(), false),
+        let mut branches = Vec::new();
+        for (number, entry) in entries.iter().enumerate() {
+            let at = pointer(&at, &number.to_string());
+            self.keys(entry, &["if", "then"], &at);
+            let last = number + 1 == entries.len();
+            if entry.get("if").is_none() && !last {
+                let hint = "Give it an `if:`, or make it the last.";
+                self.problems.error(&at, "never", "What follows is never reached.", hint);
+            }
+            let when = self.when(b, scope, entry.get("if"), &pointer(&at, "if"));
+            let tree = match entry.get("then").filter(|then| !then.is_null()) {
+                None => None,
+                Some(then) => {
+                    let at = pointer(&at, "then");
+                    Some(self.plain(b, scope, then, place.at(&at))?)
+                }
             };
-            let column = self.column(scope, &column_name(name), &at);
-            order.extend(column.map(|column| Order { column, descending }));
+            if matches!(&tree, Some(Tree::Leaf(leaf)) if leaf.lens.split.is_some()) {
+                let message = "`split` cannot stand in a case.";
+                self.problems.error(&at, "cardinality", message, "Take `split` away.");
+            }
+            branches.push(Branch { when, tree });
         }
-        order
-    }
-
-    fn max(&mut self, node: Option<&Node>, at: &str, most: usize) -> usize {
-        let Some(node) = node else { return most };
-        let number = node.text().and_then(|t| t.parse::<usize>().ok());
-        if let Some(number) = number.filter(|n| (1..=MAX_ITEMS).contains(n)) {
-            return number.min(most);
-        }
-        let hint = format!("Write a whole number from 1 to {MAX_ITEMS}.");
-        self.problems.error(&pointer(at, "max"), "type", "`max` is no good number.", hint);
-        most
+        Some(Tree::Case(branches))
     }
 }
 

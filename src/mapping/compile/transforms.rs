@@ -2,21 +2,26 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::codes::{CodeMap, Field};
 use crate::mapping::lens::format::{DateFormat, DateIn};
-use crate::mapping::lens::{Gather, Lens, Slot, Step, Target, typed};
+use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, Target, typed};
 use crate::mapping::problem::did_you_mean;
 use crate::mapping::syntax::{Call, Pipe};
 
-use super::Compiler;
 use super::leaf::Wanted;
 use super::scope::Scope;
+use super::settings::ZONES;
+use super::{Compiler, more};
 
 /// Every transform, for "did you mean".
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 34] = [
     "trim", "upper", "lower", "prefix", "suffix", "null", "default", "bool", "int", "decimal",
     "date", "datetime", "code", "display", "system", "ref", "split", "join", "first", "coalesce",
+    "replace", "capture", "json", "uuid", "base64", "repair", "scale", "zone", "zoned", "later",
+    "earlier", "latest", "earliest", "greatest",
 ];
 
 /// What a pipe gives so far.
@@ -52,6 +57,8 @@ pub(super) struct Parts {
     pub steps: Vec<Step>,
     pub split: Option<String>,
     pub kind: Kind,
+    /// The zone of this column's times, where it is not the hospital's.
+    pub zone: Option<TimeZone>,
 }
 
 impl<'c> Compiler<'c> {
@@ -77,7 +84,12 @@ impl<'c> Compiler<'c> {
         }
     }
 
-    fn build(&self, slots: Vec<Slot>, pipe: &Pipe, wanted: &Wanted<'_>) -> Result<Lens, Wrong> {
+    pub(super) fn build(
+        &self,
+        slots: Vec<Slot>,
+        pipe: &Pipe,
+        wanted: &Wanted<'_>,
+    ) -> Result<Lens, Wrong> {
         let many = slots.len() > 1;
         let gather = if many { None } else { slots.first().cloned().map(Gather::Column) };
         let mut calls = pipe.calls.as_slice();
@@ -93,7 +105,8 @@ impl<'c> Compiler<'c> {
             }
             calls = rest;
         }
-        let mut parts = Parts { slots, gather, steps: Vec::new(), split: None, kind: Kind::Raw };
+        let (steps, split, kind, zone) = (Vec::new(), None, Kind::Raw, None);
+        let mut parts = Parts { slots, gather, steps, split, kind, zone };
         for (number, call) in calls.iter().enumerate() {
             if parts.split.is_some() {
                 let hint = "Make it the last transform.";
@@ -105,10 +118,14 @@ impl<'c> Compiler<'c> {
             parts.gather = Some(Gather::First(parts.slots.clone()));
         }
         let out = Self::fit(&mut parts, wanted)?;
-        let Parts { gather: Some(gather), steps, split, .. } = parts else {
+        let Parts { gather: Some(gather), steps, split, zone, .. } = parts else {
             return wrong("transform", "The leaf has no column.", "Begin it with `$column`.");
         };
-        Ok(Lens { gather, steps, split, out, reading: Arc::clone(&self.reading) })
+        let reading = match zone {
+            Some(zone) => Arc::new(Reading { zone, ..Reading::clone(&self.reading) }),
+            None => Arc::clone(&self.reading),
+        };
+        Ok(Lens { gather, steps, split, out, reading })
     }
 
     fn call(
@@ -179,7 +196,14 @@ impl<'c> Compiler<'c> {
                 let target = self.target(parts, ty, source, wanted)?;
                 (Step::Reference(target), Kind::Reference)
             }
-            _ if NAMES.contains(&name) => return arguments(name),
+            ("zone", [zone]) => {
+                parts.zone = Some(time_zone(zone)?);
+                return Ok(());
+            }
+            _ if NAMES.contains(&name) => match more::step(parts, name, args)? {
+                Some(step) => step,
+                None => return arguments(name),
+            },
             _ => {
                 let otherwise = format!("There are: {}.", NAMES.join(", "));
                 let hint = did_you_mean(name, NAMES, &otherwise);
@@ -255,12 +279,14 @@ fn gather(parts: &mut Parts, name: &str, args: &[String]) {
         "datetime" if args.iter().any(|format| format.contains("HH")) => {
             Gather::Joined { slots, separator: " ".to_owned() }
         }
-        "ref" | "datetime" => Gather::Parts(slots),
+        "ref" | "datetime" | "zoned" | "later" | "latest" | "earliest" | "greatest" => {
+            Gather::Parts(slots)
+        }
         _ => Gather::First(slots),
     });
 }
 
-fn dates(parts: &Parts, args: &[String]) -> Result<DateIn, Wrong> {
+pub(super) fn dates(parts: &Parts, args: &[String]) -> Result<DateIn, Wrong> {
     match args {
         [] => return Ok(DateIn::Iso),
         [one] if one == "epoch" => return Ok(DateIn::Epoch { millis: false }),
@@ -288,8 +314,30 @@ fn dates(parts: &Parts, args: &[String]) -> Result<DateIn, Wrong> {
     Ok(DateIn::Formats(formats))
 }
 
+/// A zone by its name.
+fn time_zone(name: &str) -> Result<TimeZone, Wrong> {
+    TimeZone::get(name).or_else(|_| {
+        let hint = did_you_mean(name, ZONES, "Write a name like Europe/Madrid.");
+        wrong("timezone", "This time zone is not known.", hint)
+    })
+}
+
 fn arguments<T>(name: &str) -> Result<T, Wrong> {
     let hint = match name {
+        "replace" => "It takes the text and what stands in its place: `('-', '')`.",
+        "capture" => {
+            "It takes a regular expression, and which group if not the first: `('([0-9.]+)')`."
+        }
+        "json" => "It takes the place in the JSON: `('/vitals/0/value')`.",
+        "scale" => {
+            "It takes a factor, and if need be an offset and the number of decimals: `(0.45359237)`, `(0.5555556, -17.777778, 1)`."
+        }
+        "zone" => "It takes the name of a zone: `('America/Lima')`.",
+        "zoned" => "Write `$time, $zone | zoned`, a format between the brackets if there is one.",
+        "later" | "earlier" => {
+            "Write `$from, $minutes | later(minutes)`, or `$date | date | later(30, days)`."
+        }
+        "latest" | "earliest" | "greatest" => "Write `$a, $b | latest`.",
         "prefix" | "suffix" | "default" => "It takes one text: `('text')`.",
         "null" => "It takes the texts that stand for nothing: `('-', '0')`.",
         "bool" => {

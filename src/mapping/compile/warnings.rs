@@ -23,6 +23,9 @@ impl Compiler<'_> {
                 Tree::Object(object) => trees.extend(object.members.iter().map(|m| &m.value)),
                 Tree::List(items) => trees.extend(items),
                 Tree::Each(each) => trees.push(&each.item),
+                Tree::Case(branches) => {
+                    trees.extend(branches.iter().filter_map(|b| b.tree.as_ref()));
+                }
                 Tree::Const(_) => {}
                 Tree::Leaf(leaf) => {
                     let (Gather::Column(slot), Some(Step::Bool { yes, no })) =

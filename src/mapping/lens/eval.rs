@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use jiff::civil::Time;
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 
 use crate::fhir::primitive::{self, Precision};
 use crate::mapping::catalog::SqlType;
@@ -61,6 +61,7 @@ impl Lens {
                     }
                 }
                 Some(Step::DateTime(from)) => self.date_and_time(from, slots, row)?,
+                Some(Step::Combine(how)) => self.combined(how, slots, row)?,
                 _ => return Err(Bad),
             },
         };
@@ -151,6 +152,9 @@ impl Lens {
                 }
                 Some(Cow::Owned(id))
             }
+            Step::Rewrite(rewrite) => rewrite.apply(text)?,
+            Step::Later(amount, unit) => Some(Cow::Owned(self.later(&text, *amount, *unit)?)),
+            Step::Combine(_) => return Err(Bad),
         };
         Ok(value)
     }
@@ -167,13 +171,16 @@ impl Lens {
         Ok(out)
     }
 
-    fn date_time(&self, stamp: Stamp) -> Result<String, Bad> {
+    pub(super) fn date_time(&self, stamp: Stamp) -> Result<String, Bad> {
+        self.date_time_in(stamp, &self.reading.zone)
+    }
+
+    pub(super) fn date_time_in(&self, stamp: Stamp, zone: &TimeZone) -> Result<String, Bad> {
         let mut out = String::with_capacity(25);
         let Some(time) = stamp.time else {
             write_date(&mut out, stamp.date, stamp.precision)?;
             return Ok(out);
         };
-        let zone = &self.reading.zone;
         let local = stamp.date.to_datetime(time);
         // A time that a change of clocks skipped is read as if the clocks had not changed; one that
         // came twice is the first.
@@ -228,7 +235,11 @@ fn time_of_day(text: &str) -> Option<Time> {
     }
 }
 
-fn write_date(out: &mut String, date: jiff::civil::Date, precision: Precision) -> Result<(), Bad> {
+pub(super) fn write_date(
+    out: &mut String,
+    date: jiff::civil::Date,
+    precision: Precision,
+) -> Result<(), Bad> {
     if date.year() < 1 {
         return Err(Bad);
     }

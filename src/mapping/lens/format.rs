@@ -273,7 +273,7 @@ fn two(text: &str) -> Option<i8> {
 }
 
 /// `+02`, `+0200` or `+02:00`.
-fn zone_offset(text: &str) -> Option<Offset> {
+pub(super) fn zone_offset(text: &str) -> Option<Offset> {
     let sign = if text.starts_with('-') { -1 } else { 1 };
     let rest = text.get(1..)?;
     let hours = i32::from(two(rest.get(..2)?)?);

@@ -9,6 +9,7 @@ use crate::mapping::plan::{Expr, Predicate, TextMatch, Value};
 
 use super::codes::{CodeMap, Coded};
 use super::predicate::{all, any, column_in, not, one_of};
+use super::rewrite::Rewrite;
 use super::{Gather, Lens, Reading, Slot, Step, typed};
 
 impl Lens {
@@ -152,15 +153,35 @@ impl Lens {
             Step::Code(map, field) => self.coded(n, map, strict, |c| {
                 c.field(*field).is_some_and(|t| wanted.iter().any(|w| w == t))
             }),
+            Step::Rewrite(rewrite) if matches!(**rewrite, Rewrite::Uuid) => {
+                self.uuid_in(n - 1, wanted)
+            }
             // Several texts come to the same in upper case, and several spellings to one number.
             Step::Upper
             | Step::Lower
             | Step::Integer
             | Step::Decimal(_)
             | Step::Reference(_)
+            | Step::Rewrite(_)
+            | Step::Combine(_)
+            | Step::Later(..)
             | Step::Date(_)
             | Step::DateTime(_) => None,
         }
+    }
+
+    /// The bytes of a column are one of these UUIDs.
+    fn uuid_in(&self, n: usize, wanted: &[String]) -> Option<Predicate> {
+        let Gather::Column(slot) = &self.gather else { return None };
+        if n != 0 || slot.column.ty != SqlType::Binary {
+            return None;
+        }
+        let hex = |text: &String| {
+            let uuid = uuid::Uuid::try_parse(text).ok()?;
+            (uuid.hyphenated().to_string() == *text).then(|| uuid.simple().to_string())
+        };
+        let wanted: Vec<String> = wanted.iter().filter_map(hex).collect();
+        Some(column_in(&slot.column, &wanted))
     }
 
     fn gathered(&self, wanted: &[String], strict: bool) -> Option<Predicate> {

@@ -2,17 +2,21 @@
 //! Each transform is one [`Step`]; reading is in `eval`, the way back in `invert`.
 
 pub(super) mod codes;
+pub(super) mod decimal;
 mod eval;
 pub(super) mod format;
 pub(super) mod id;
 mod invert;
 pub(super) mod layout;
+pub(super) mod moment;
 pub(super) mod predicate;
 mod presence;
+pub(super) mod rewrite;
 pub(super) mod typed;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::plan::ColumnRef;
@@ -20,6 +24,8 @@ use crate::base::Engine;
 use codes::{CodeMap, Field};
 use format::DateIn;
 use id::IdTemplate;
+use moment::{Combine, Unit};
+use rewrite::Rewrite;
 
 pub(super) use invert::{blank, matches};
 
@@ -70,6 +76,12 @@ pub(super) enum Step {
     DateTime(DateIn),
     Code(Arc<CodeMap>, Field),
     Reference(Arc<Target>),
+    /// Another text, made of this one.
+    Rewrite(Arc<Rewrite>),
+    /// Columns that come together in one moment.
+    Combine(Combine),
+    /// A date or time so much later, or earlier.
+    Later(i64, Unit),
 }
 
 /// What a reference points to.
@@ -106,6 +118,8 @@ pub(super) struct Reading {
     pub zone: TimeZone,
     /// Whose columns they are: a SQLite cell holds what it was given, whatever its column says.
     pub engine: Engine,
+    /// The present time, while a request is served.
+    pub now: Timestamp,
 }
 
 /// Cells to one FHIR value.
@@ -124,6 +138,14 @@ impl Lens {
     pub fn slots(&self) -> &[Slot] {
         match &self.gather {
             Gather::Column(slot) => std::slice::from_ref(slot),
+            Gather::Joined { slots, .. } | Gather::First(slots) | Gather::Parts(slots) => slots,
+        }
+    }
+
+    /// The same, to be placed elsewhere.
+    pub fn slots_mut(&mut self) -> &mut [Slot] {
+        match &mut self.gather {
+            Gather::Column(slot) => std::slice::from_mut(slot),
             Gather::Joined { slots, .. } | Gather::First(slots) | Gather::Parts(slots) => slots,
         }
     }

@@ -122,7 +122,12 @@ impl Lens {
                 }
                 Some(any(parts))
             }
-            Step::Date(_) | Step::DateTime(_) | Step::Reference(_) => None,
+            Step::Date(_)
+            | Step::DateTime(_)
+            | Step::Reference(_)
+            | Step::Rewrite(_)
+            | Step::Combine(_)
+            | Step::Later(..) => None,
             Step::Trim
             | Step::Upper
             | Step::Lower
@@ -156,6 +161,9 @@ impl Lens {
             Step::Integer
             | Step::Decimal(_)
             | Step::Reference(_)
+            | Step::Rewrite(_)
+            | Step::Combine(_)
+            | Step::Later(..)
             | Step::Date(_)
             | Step::DateTime(_) => None,
         }

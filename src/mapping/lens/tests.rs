@@ -21,8 +21,13 @@ fn slot(cell: usize, ty: SqlType) -> Slot {
 
 fn lens(steps: Vec<Step>, out: Out) -> Lens {
     let zone = TimeZone::get("America/Santiago").unwrap();
-    let reading =
-        Arc::new(Reading { trim: true, empty_is_null: true, zone, engine: Engine::Postgres });
+    let reading = Arc::new(Reading {
+        trim: true,
+        empty_is_null: true,
+        zone,
+        engine: Engine::Postgres,
+        now: jiff::Timestamp::UNIX_EPOCH,
+    });
     Lens { gather: Gather::Column(slot(0, SqlType::Text)), steps, split: None, out, reading }
 }
 

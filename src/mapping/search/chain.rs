@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::fhir::params::{ParamDef, ParamKind, ParamPath};
 use crate::fhir::query::Criterion;
 use crate::mapping::compiled::Compiled;
-use crate::mapping::lens::Step;
 use crate::mapping::lens::predicate::{all, any};
+use crate::mapping::lens::{Reading, Step};
 use crate::mapping::plan::{Expr, Predicate, Rowset};
 use crate::mapping::tree::{Source, Tree};
 
@@ -156,7 +156,7 @@ impl Compiled {
             if found == Predicate::Never {
                 return Ok(Predicate::Never);
             }
-            let rows = Box::new(reach::rows(there, found)?);
+            let rows = Box::new(reach::rows(there, &self.reading, found)?);
             let among = Predicate::Among { own: pointer.columns, theirs: reach::key(there), rows };
             Ok(all([pointer.there, among]))
         };
@@ -210,7 +210,11 @@ impl Compiled {
                 for road in roads(&walk, path, source)? {
                     points = true;
                     if found_there != Predicate::Never {
-                        found.push(road.back(source, from, found_there.clone())?);
+                        found.push(road.back(
+                            source,
+                            (from, &self.reading),
+                            found_there.clone(),
+                        )?);
                     }
                 }
             }
@@ -264,12 +268,17 @@ fn roads(walk: &Walk<'_>, path: &ParamPath, to: &Source) -> Result<Vec<Road>, Un
 
 impl Road {
     /// The rows of `to` that some row of `from` points to by this leaf.
-    fn back(self, to: &Source, from: &Source, condition: Predicate) -> Result<Predicate, Unable> {
+    fn back(
+        self,
+        to: &Source,
+        (from, reading): (&Source, &Reading),
+        condition: Predicate,
+    ) -> Result<Predicate, Unable> {
         let Self { pointer, on_base, inside } = self;
         let Pointer { columns: theirs, there, .. } = pointer;
         let own = reach::key(to);
         let Some((child, on_rows)) = inside else {
-            let rows = reach::rows(from, all([on_base, condition, there]))?;
+            let rows = reach::rows(from, reading, all([on_base, condition, there]))?;
             return Ok(Predicate::Among { own, theirs, rows: Box::new(rows) });
         };
         let child = from.children.get(child).ok_or(Unable)?;
@@ -279,7 +288,7 @@ impl Road {
         let parents = Predicate::Among {
             own: columns(&child.own),
             theirs: columns(&child.parent),
-            rows: Box::new(reach::rows(from, all([on_base, condition]))?),
+            rows: Box::new(reach::rows(from, reading, all([on_base, condition]))?),
         };
         let rows = Rowset {
             from: Arc::clone(&child.relation),

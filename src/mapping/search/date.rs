@@ -57,6 +57,17 @@ pub(super) fn present(lens: &Lens) -> Found {
     Ok(any(Stored::of(lens)?.iter().map(Stored::present)))
 }
 
+/// The cell's date is wholly before a moment, or not before it.
+pub(in crate::mapping) fn beside(lens: &Lens, after: bool, at: DateTime) -> Found {
+    let each = |stored: &Stored<'_>| -> Found {
+        let boundary = if after { stored.ceil(at)? } else { stored.floor(at) };
+        let side = if after { stored.from(boundary)? } else { stored.before(boundary)? };
+        Ok(all([side, stored.present()]))
+    };
+    let found: Result<Vec<_>, Unable> = Stored::of(lens)?.iter().map(each).collect();
+    found.map(any)
+}
+
 fn compare(lens: &Lens, wanted: Wanted) -> Found {
     let Wanted { prefix, from, to } = wanted;
     let each = |stored: &Stored<'_>| -> Found {

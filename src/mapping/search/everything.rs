@@ -28,6 +28,9 @@ impl Compiled {
         since: Option<&str>,
         page: &PageRequest<'_>,
     ) -> Result<Everything, PlanFault> {
+        if let Some(now) = self.at_this_moment() {
+            return now.plan_everything(patient, types, since, page);
+        }
         let compartment = Compartment::patient();
         let known = |ty: &String| *ty == compartment.name() || !compartment.params(ty).is_empty();
         if let Some(ty) = types.iter().find(|ty| !known(ty)) {

@@ -241,6 +241,9 @@ impl Compiled {
         matches: &[String],
         limit: u32,
     ) -> Result<Vec<PlannedSource>, PlanFault> {
+        if let Some(now) = self.at_this_moment() {
+            return now.plan_referring((ty, param), matches, limit);
+        }
         let mut planned = Vec::new();
         for (number, source) in self.of_type(ty) {
             let ask = Ask::plain(param, matches);
@@ -262,6 +265,9 @@ impl Compiled {
         ty: &str,
         ids: impl Iterator<Item = &'i str> + Clone,
     ) -> Vec<PlannedKeys> {
+        if let Some(now) = self.at_this_moment() {
+            return now.plan_keys(ty, ids);
+        }
         let mut planned = Vec::new();
         for (_, source) in self.of_type(ty) {
             let mut keys = Rows::new(source.key.len());

@@ -30,6 +30,7 @@ use super::plan::{ColumnRef, Predicate};
 use super::tree::{Member, Object, Source, Tree};
 use walk::Walk;
 
+pub(in crate::mapping) use date::beside;
 pub use everything::Everything;
 pub use include::{Included, Includes, PlannedKeys};
 pub use merge::{LostPlace, merge, resume};
@@ -259,6 +260,9 @@ fn bare(tree: &Tree, columns: &mut Vec<ColumnRef>) {
         }
         Tree::Object(object) => object.members.iter().for_each(|m| bare(&m.value, columns)),
         Tree::List(items) => items.iter().for_each(|item| bare(item, columns)),
+        Tree::Case(branches) => {
+            branches.iter().filter_map(|b| b.tree.as_ref()).for_each(|tree| bare(tree, columns));
+        }
         Tree::Each(_) | Tree::Const(_) => {}
     }
 }

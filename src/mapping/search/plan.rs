@@ -97,6 +97,9 @@ impl Compiled {
         page: &PageRequest<'_>,
         within: Option<&Within<'_>>,
     ) -> Result<SearchPlan, PlanFault> {
+        if let Some(now) = self.at_this_moment() {
+            return now.plan_within(ty, query, page, within);
+        }
         let sources: Vec<_> = self.of_type(ty).collect();
         if sources.is_empty() {
             return Err(PlanFault::UnknownType);
@@ -118,7 +121,10 @@ impl Compiled {
                 continue;
             }
             if let Some(counts) = &mut counts {
-                counts.push(count(source, &filter, &query)?);
+                // Which rows are shown may depend on the present time.
+                let timed = source.timed.then(|| super::shown(source, &self.reading));
+                let shown = timed.unwrap_or_else(|| source.shown.clone());
+                counts.push(count(source, shown, &filter, &query)?);
             }
             let Some(begun) = begin(page.after, number, merge.is_some()).filter(|_| !count_only)
             else {
@@ -270,12 +276,13 @@ pub(super) fn begin(
 /// The count of a source's matches: of those that can be shown. A rough one counts every row.
 pub(super) fn count(
     source: &Source,
+    shown: Option<Predicate>,
     filter: &Predicate,
     query: &SearchQuery,
 ) -> Result<Count, PlanFault> {
     let rough = query.total == Total::Estimate && !query.counts_only();
-    let shown = match &source.shown {
-        Some(shown) => shown.clone(),
+    let shown = match shown {
+        Some(shown) => shown,
         None if rough => Predicate::Always,
         None => {
             let parameter = if query.counts_only() { "_summary=count" } else { "_total=accurate" };

@@ -71,8 +71,14 @@ pub(super) fn key(source: &Source) -> Vec<Expr> {
 }
 
 /// The rows of a source that are resources and meet a condition.
-pub(super) fn rows(source: &Source, condition: Predicate) -> Result<Rowset, Unable> {
-    let shown = source.shown.clone().ok_or(Unable)?;
+pub(super) fn rows(
+    source: &Source,
+    reading: &Reading,
+    condition: Predicate,
+) -> Result<Rowset, Unable> {
+    // Which rows are shown may depend on the present time.
+    let timed = source.timed.then(|| super::shown(source, reading));
+    let shown = timed.unwrap_or_else(|| source.shown.clone()).ok_or(Unable)?;
     Ok(Rowset {
         from: Arc::clone(&source.from),
         joins: Arc::clone(&source.joins),

@@ -75,6 +75,7 @@ fn part(walk: &Walk<'_>, tree: &Tree, wanted: &Wanted) -> Found {
             let found = items.iter().map(|item| part(walk, item, wanted));
             Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
         }
+        Tree::Case(branches) => walk.branches(branches, |tree| part(walk, tree, wanted)),
         Tree::Each(each) => {
             let inner = part(walk, &each.item, wanted)?;
             walk.rows(each, inner)

@@ -93,6 +93,7 @@ fn codings(walk: &Walk<'_>, tree: &Tree, token: &Token) -> Found {
             let found = items.iter().map(|item| codings(walk, item, token));
             Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
         }
+        Tree::Case(branches) => walk.branches(branches, |tree| codings(walk, tree, token)),
         Tree::Each(each) => {
             let inner = codings(walk, &each.item, token)?;
             walk.rows(each, inner)

@@ -7,7 +7,7 @@ use crate::fhir::params::{ParamPath, ParamStep};
 use crate::mapping::lens::predicate::{all, any, not};
 use crate::mapping::lens::{Reading, Slot};
 use crate::mapping::plan::{Expr, Predicate, Rowset};
-use crate::mapping::tree::{Each, Member, Object, Source, Tree, conditions};
+use crate::mapping::tree::{Branch, Each, EachRows, Member, Object, Source, Tree, conditions};
 
 use super::{Found, Unable};
 
@@ -65,6 +65,9 @@ impl<'s> Walk<'s> {
             Tree::Object(object) => self.object_has(object, steps),
             Tree::List(items) => items.iter().any(|item| self.tree_has(item, steps)),
             Tree::Each(each) => self.tree_has(&each.item, steps),
+            Tree::Case(branches) => {
+                branches.iter().filter_map(|b| b.tree.as_ref()).any(|t| self.tree_has(t, steps))
+            }
             Tree::Leaf(_) | Tree::Const(_) => steps.is_empty(),
         }
     }
@@ -123,12 +126,20 @@ impl<'s> Walk<'s> {
                 let inner = self.tree(&each.item, member, step, path, rest, visit)?;
                 match self.spot.filter(|spot| !before && spot.met.get()) {
                     None => self.rows(each, inner),
-                    Some(_) if each.max != usize::MAX => Err(Unable),
-                    Some(spot) => {
-                        spot.inside.replace(Some((each.child, inner)));
-                        Ok(Predicate::Always)
-                    }
+                    Some(spot) => match each.rows {
+                        // Rows that hang off others lead back in two steps, not in one.
+                        EachRows::Child(child)
+                            if each.max == usize::MAX && spot.inside.borrow().is_none() =>
+                        {
+                            spot.inside.replace(Some((child, inner)));
+                            Ok(Predicate::Always)
+                        }
+                        _ => Err(Unable),
+                    },
                 }
+            }
+            Tree::Case(branches) => {
+                self.branches(branches, |t| self.tree(t, member, step, path, rest, visit))
             }
             Tree::Object(object) => {
                 let mut parts = vec![self.complete(object)?];
@@ -173,7 +184,8 @@ impl<'s> Walk<'s> {
 
     /// The parents of one-to-many rows for which something holds.
     pub fn rows(&self, each: &Each, inner: Predicate) -> Found {
-        let child = self.source.children.get(each.child).ok_or(Unable)?;
+        let EachRows::Child(child) = each.rows else { return Err(Unable) };
+        let child = self.source.children.get(child).ok_or(Unable)?;
         if each.max != usize::MAX {
             // Only the first rows are shown; a condition would look at all of them.
             return Err(Unable);
@@ -193,6 +205,20 @@ impl<'s> Walk<'s> {
         })
     }
 
+    /// The rows whose branch gives what is wanted: the first whose conditions hold is the row's own.
+    pub fn branches(&self, branches: &[Branch], wanted: impl Fn(&Tree) -> Found) -> Found {
+        let (mut found, mut earlier) = (Vec::new(), Vec::new());
+        for branch in branches {
+            let own = conditions(&branch.when, self.reading);
+            if let Some(tree) = &branch.tree {
+                let parts = earlier.iter().cloned().chain([own.clone(), wanted(tree)?]);
+                found.push(all(parts));
+            }
+            earlier.push(not(own));
+        }
+        Ok(any(found))
+    }
+
     /// The rows where a part has a value.
     pub fn present(&self, tree: &Tree) -> Found {
         match tree {
@@ -203,6 +229,7 @@ impl<'s> Walk<'s> {
                 let found = items.iter().map(|item| self.present(item));
                 Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
             }
+            Tree::Case(branches) => self.branches(branches, |tree| self.present(tree)),
             Tree::Each(each) => {
                 let inner = self.present(&each.item)?;
                 self.rows(each, inner)
@@ -219,7 +246,9 @@ impl<'s> Walk<'s> {
     fn something(&self, object: &Object) -> Found {
         let (fixed, values): (Vec<_>, Vec<_>) =
             object.members.iter().map(|m| &m.value).partition(|v| v.constant().is_some());
-        if values.is_empty() || (object.standing() && !fixed.is_empty()) {
+        // A condition of its own says that the constants are meant.
+        let stands = object.standing() || !object.when.is_empty();
+        if values.is_empty() || (stands && !fixed.is_empty()) {
             return Ok(Predicate::Always);
         }
         let found = values.into_iter().map(|v| self.present(v));
@@ -245,6 +274,7 @@ impl<'s> Walk<'s> {
                 let found = items.iter().map(|item| self.equals(item, wanted));
                 Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
             }
+            Tree::Case(branches) => self.branches(branches, |tree| self.equals(tree, wanted)),
             Tree::Each(each) => {
                 let inner = self.equals(&each.item, wanted)?;
                 self.rows(each, inner)

@@ -39,6 +39,7 @@ pub fn catalog() -> Catalog {
         engine: Engine::Sqlite,
         version: "3".to_owned(),
         default_schema: None,
+        named: Vec::new(),
         tables: vec![
             table(
                 "pacientes",

@@ -6,7 +6,7 @@ use crate::base::{Fault as _, ManualClock};
 const CODE: &str = "refused";
 
 fn config() -> BreakerConfig {
-    BreakerConfig { failures: 3, ..BreakerConfig::default() }
+    BreakerConfig { failures: 3, open_at_most: Duration::from_mins(1), ..BreakerConfig::default() }
 }
 
 fn breaker() -> Arc<Breaker> {

@@ -71,20 +71,20 @@ impl Drop for Doorway {
 }
 
 /// Connects the driver to `server` through `doorway`: `driver` is the driver's connecting, `welcome`
-/// plays the server's part of a login that asks for nothing. From then on a task of `relays` carries
+/// plays the server's part of a login that asks for nothing. From then on a task of `sessions` carries
 /// bytes both ways until either end closes; nothing is left behind when this future is dropped.
 pub(super) async fn attach<C>(
     doorway: Doorway,
     driver: impl Future<Output = Result<C, sqlx::Error>>,
     welcome: impl AsyncFnOnce(&mut UnixStream) -> io::Result<()>,
     server: Buffered,
-    relays: &TaskTracker,
+    sessions: &TaskTracker,
 ) -> Result<C, DialFault> {
     let failed = || DialFault::internal("the driver could not be attached");
     let admit = async {
         let mut client = doorway.admit().await?;
         welcome(&mut client).await.map_err(|_| failed())?;
-        relays.spawn(carry(client, server));
+        sessions.spawn(carry(client, server));
         Ok(())
     };
     let driver = async { driver.await.map_err(|_| failed()) };

@@ -4,10 +4,20 @@ use std::time::Instant;
 
 use tokio::time::timeout_at;
 
+use super::wire::Heard;
 use super::{DialFault, Inner, mysql, postgres};
 use crate::base::{Deadline, ServerRecord};
 
-/// Stops what a connection is executing, from outside. Cheap to clone.
+/// What a look at a session from beside it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// The server answers, and nothing speaks against its being at work for the session.
+    Answering,
+    /// The server answers and says that the session waits for a statement.
+    Waiting,
+}
+
+/// Stops what a connection is executing, from outside, and looks whether its server is there. Cheap to clone.
 ///
 /// For servers it holds the connection record, password included, in memory for as long as the
 /// connection lives: `KILL QUERY` needs a login of its own, and a cancel request needs the TLS settings.
@@ -27,6 +37,7 @@ struct Remote<K> {
     record: Arc<ServerRecord>,
     address: SocketAddr,
     key: K,
+    heard: Heard,
 }
 
 /// When a SQLite connection's statements must stop; read by its progress handler.
@@ -57,9 +68,10 @@ impl Canceller {
         record: &Arc<ServerRecord>,
         address: SocketAddr,
         key: [u8; 8],
+        heard: Heard,
     ) -> Self {
         let (inner, record) = (Arc::clone(inner), Arc::clone(record));
-        Self(Target::Postgres(Arc::new(Remote { inner, record, address, key })))
+        Self(Target::Postgres(Arc::new(Remote { inner, record, address, key, heard })))
     }
 
     pub(super) fn mysql(
@@ -67,9 +79,10 @@ impl Canceller {
         record: &Arc<ServerRecord>,
         address: SocketAddr,
         key: u32,
+        heard: Heard,
     ) -> Self {
         let (inner, record) = (Arc::clone(inner), Arc::clone(record));
-        Self(Target::MySql(Arc::new(Remote { inner, record, address, key })))
+        Self(Target::MySql(Arc::new(Remote { inner, record, address, key, heard })))
     }
 
     pub(super) const fn sqlite(limit: Limit) -> Self {
@@ -91,6 +104,34 @@ impl Canceller {
         if let Target::Sqlite(limit) = &self.0 {
             limit.set(LimitState::default());
         }
+    }
+
+    /// How often something was heard from the server so far; `None` where there is none to hear.
+    pub fn heard(&self) -> Option<u64> {
+        match &self.0 {
+            Target::Postgres(remote) => Some(remote.heard.times()),
+            Target::MySql(remote) => Some(remote.heard.times()),
+            Target::Sqlite(_) => None,
+        }
+    }
+
+    /// Logs in beside the session and looks whether the server answers, and on PostgreSQL whether it has
+    /// taken up what the session was told. Not answered by `deadline` is a fault of class
+    /// [`super::DialClass::Timeout`]; any other fault is an answer, or the gateway's own trouble. Takes no
+    /// cold-start permit, as [`Canceller::cancel`].
+    pub async fn look(&self, deadline: Deadline) -> Result<Found, DialFault> {
+        let look = async {
+            match &self.0 {
+                Target::Postgres(r) => {
+                    postgres::look(&r.inner, &r.record, r.address, r.key, deadline).await
+                }
+                Target::MySql(r) => mysql::look(&r.inner, &r.record, r.address, deadline).await,
+                Target::Sqlite(_) => Ok(Found::Answering),
+            }
+        };
+        timeout_at(deadline.at(), Box::pin(look))
+            .await
+            .unwrap_or_else(|_| Err(DialFault::timeout("the server did not answer")))
     }
 
     /// Asks the server to stop the connection's present statement. `Ok` means the request arrived, not

@@ -13,6 +13,7 @@ mod egress;
 mod fault;
 mod mysql;
 mod postgres;
+mod progress;
 mod resolve;
 mod sqlite;
 mod tls;
@@ -31,9 +32,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-pub use cancel::Canceller;
+pub use cancel::{Canceller, Found};
 pub use egress::{EgressFault, EgressRules};
 pub use fault::{DialClass, DialFault};
+pub use progress::Progress;
 pub use resolve::Resolver;
 pub use types::{
     DialConfig, Opened, ServerFacts, ServerFlavour, SessionSettings, TenantConnection,
@@ -53,7 +55,7 @@ struct Inner {
     resolver: Resolver,
     tls: Result<tls::Tls, DialFault>,
     permits: Semaphore,
-    relays: TaskTracker,
+    sessions: TaskTracker,
 }
 
 /// A TCP connection to an address the egress rules allow.
@@ -66,16 +68,20 @@ struct Dialled {
 struct Steps {
     last: Instant,
     done: Vec<(&'static str, Duration)>,
+    progress: Option<Progress>,
 }
 
 impl Steps {
-    fn start() -> Self {
-        Self { last: Instant::now(), done: Vec::with_capacity(7) }
+    fn start(progress: Option<Progress>) -> Self {
+        Self { last: Instant::now(), done: Vec::with_capacity(7), progress }
     }
 
     fn done(&mut self, step: &'static str) {
         let now = Instant::now();
         self.done.push((step, now - self.last));
+        if let Some(progress) = &self.progress {
+            progress.lock().push((step, now - self.last));
+        }
         self.last = now;
     }
 
@@ -93,8 +99,8 @@ impl Dialer {
     /// A dialer that asks `resolver`.
     pub fn with_resolver(config: DialConfig, clock: Arc<dyn Clock>, resolver: Resolver) -> Self {
         let permits = Semaphore::new(config.cold_starts.clamp(1, Semaphore::MAX_PERMITS));
-        let (tls, relays) = (tls::Tls::new(), TaskTracker::new());
-        Self { inner: Arc::new(Inner { config, clock, resolver, tls, permits, relays }) }
+        let (tls, sessions) = (tls::Tls::new(), TaskTracker::new());
+        Self { inner: Arc::new(Inner { config, clock, resolver, tls, permits, sessions }) }
     }
 
     /// Opens one connection, within `deadline` and the configured `connect_timeout`. Dropping the
@@ -105,16 +111,28 @@ impl Dialer {
         session: &SessionSettings,
         deadline: Deadline,
     ) -> Result<Opened, DialFault> {
+        self.open_noting(record, session, deadline, None).await
+    }
+
+    /// The same, noting each step in `progress` as it is done, so that an attempt that fails shows how far
+    /// it came.
+    pub async fn open_noting(
+        &self,
+        record: &ConnectionRecord,
+        session: &SessionSettings,
+        deadline: Deadline,
+        progress: Option<Progress>,
+    ) -> Result<Opened, DialFault> {
         let deadline = deadline.within(self.inner.config.connect_timeout);
-        let opening = Box::pin(self.open_in_time(record, session, deadline));
+        let opening = Box::pin(self.open_in_time(record, session, deadline, progress));
         timeout_at(deadline.at(), opening)
             .await
             .unwrap_or_else(|_| Err(DialFault::timeout("opening took too long")))
     }
 
-    /// How many server connections stand, counted by their relays.
+    /// How many sessions with servers stand.
     pub fn open_connections(&self) -> usize {
-        self.inner.relays.len()
+        self.inner.sessions.len()
     }
 
     async fn open_in_time(
@@ -122,9 +140,10 @@ impl Dialer {
         record: &ConnectionRecord,
         session: &SessionSettings,
         deadline: Deadline,
+        progress: Option<Progress>,
     ) -> Result<Opened, DialFault> {
         let inner = &self.inner;
-        let mut steps = Steps::start();
+        let mut steps = Steps::start(progress);
         let _permit = timeout_at(deadline.at(), inner.permits.acquire())
             .await
             .map_err(|_| DialFault::new(DialClass::Busy, "too many connections are being opened"))?

@@ -86,7 +86,7 @@ pub(super) async fn handshake(
     stream: TcpStream,
 ) -> Result<Wire, DialFault> {
     match TlsConnector::from(config).connect(name, stream).await {
-        Ok(stream) => Ok(Wire::Tls(Box::new(stream))),
+        Ok(stream) => Ok(Wire::tls(stream)),
         Err(error) => {
             let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
             Err(DialFault::new(DialClass::Tls, why(rustls)))

@@ -1,8 +1,11 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -12,15 +15,78 @@ use super::{DialClass, DialFault};
 use crate::base::Deadline;
 
 /// The stream to a server, encrypted or not.
-pub(in crate::pool) enum Wire {
+pub(in crate::pool) struct Wire {
+    stream: Stream,
+    heard: Heard,
+}
+
+enum Stream {
     /// As TCP gives it.
     Plain(TcpStream),
     /// Inside TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// Counts how often something was heard from a server. Shared with whoever wonders whether it is there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Heard(Arc<AtomicU64>);
+
+impl Heard {
+    pub(super) fn times(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Wire {
+    pub(in crate::pool) fn plain(stream: TcpStream) -> Self {
+        Self { stream: Stream::Plain(stream), heard: Heard::default() }
+    }
+
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
+        Self { stream: Stream::Tls(Box::new(stream)), heard: Heard::default() }
+    }
+
+    pub(super) const fn is_encrypted(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
+    /// The stream as TCP gives it, unless it is inside TLS.
+    pub(super) fn into_plain(self) -> Option<TcpStream> {
+        match self.stream {
+            Stream::Plain(stream) => Some(stream),
+            Stream::Tls(_) => None,
+        }
+    }
+
+    pub(super) fn heard(&self) -> Heard {
+        self.heard.clone()
+    }
+
+    /// Whether the peer has neither said anything that was not read nor hung up. Asks the system, not the
+    /// runtime, which may learn of it later.
+    pub(in crate::pool) fn is_quiet(&mut self) -> bool {
+        let quiet = |stream: &TcpStream| {
+            let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+            let heard = rustix::net::recv(stream, &mut [0_u8; 1][..], flags);
+            matches!(heard, Err(rustix::io::Errno::WOULDBLOCK))
+        };
+        match &mut self.stream {
+            Stream::Plain(stream) => quiet(stream),
+            Stream::Tls(stream) => {
+                let (stream, session) = stream.get_mut();
+                let state = session.process_new_packets();
+                quiet(stream) && state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0)
+            }
+        }
+    }
+}
+
 /// A wire read through a small buffer; writes go straight through.
 pub(super) type Buffered = BufReader<Wire>;
+
+/// How long what was sent may stay unacknowledged, in milliseconds. A machine that is gone, or a firewall that
+/// forgot the connection, acknowledges nothing; one that is merely busy does.
+const UNACKNOWLEDGED_MS: u32 = 1_500;
 
 /// What the rules for passwords depend on.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +128,7 @@ async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
     socket.set_keepalive(true)?;
     let stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;
+    rustix::net::sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED_MS)?;
     Ok(stream)
 }
 
@@ -109,10 +176,15 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        let wire = self.get_mut();
+        let read = match &mut wire.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        if read.is_ready() {
+            wire.heard.0.fetch_add(1, Relaxed);
         }
+        read
     }
 }
 
@@ -122,23 +194,23 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

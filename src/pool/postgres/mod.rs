@@ -52,6 +52,8 @@ pub struct PostgresSession {
     unread: bool,
     /// The server said that it is done with a statement.
     done: bool,
+    /// What the rows of a statement look like, where that was asked.
+    fields: Option<Vec<(String, u32)>>,
     _alive: TaskTrackerToken,
 }
 
@@ -68,6 +70,7 @@ impl PostgresSession {
             skip: 0,
             unread: false,
             done: false,
+            fields: None,
             _alive: alive,
         }
     }
@@ -90,11 +93,32 @@ impl PostgresSession {
         outgoing::bind(&mut self.output, place.number, parameters)?;
         outgoing::execute_and_sync(&mut self.output);
         self.send().await?;
+        self.statements.sent();
         let outcome = self.answer(&mut each).await;
         if let Err(error) = &outcome {
             self.statements.failed(place, error);
         }
         outcome
+    }
+
+    /// Prepares one statement without parameters and gives the names and type ids of what its rows
+    /// would hold; nothing is run. A statement without rows has none.
+    pub async fn describe(&mut self, sql: &str) -> Result<Vec<(String, u32)>, sqlx::Error> {
+        self.settle().await?;
+        self.output.clear();
+        let place = self.statements.place(sql, std::iter::empty(), &mut self.output);
+        if place.new {
+            outgoing::parse(&mut self.output, place.number, sql, &[])?;
+        }
+        outgoing::describe_and_sync(&mut self.output, place.number)?;
+        self.send().await?;
+        self.fields = Some(Vec::new());
+        let outcome = self.reply(&mut |_| ControlFlow::Continue(())).await;
+        let fields = self.fields.take().unwrap_or_default();
+        if let Err(error) = &outcome {
+            self.statements.failed(place, error);
+        }
+        outcome.map(|_| fields)
     }
 
     /// Runs statements without parameters, as text, and forgets their rows.
@@ -127,6 +151,11 @@ impl PostgresSession {
     /// ready are nearly always a farewell, or a reply to nothing, which the next caller must not get.
     pub fn is_unclean(&self) -> bool {
         self.status != b'I' || self.unread || !self.input.is_empty()
+    }
+
+    /// Whether the server has said nothing since, and not hung up. Asks the system: one call.
+    pub fn is_quiet(&mut self) -> bool {
+        self.wire.is_quiet()
     }
 
     /// Takes leave of the server.
@@ -217,6 +246,12 @@ impl PostgresSession {
                 Message::Ready(status) => (self.status, self.unread) = (status, false),
                 Message::Parsed => self.statements.parsed(),
                 Message::Done => self.done = true,
+                Message::Fields(body) if self.fields.is_some() => {
+                    let malformed =
+                        || sqlx::Error::Protocol("a description is malformed".to_owned());
+                    self.fields = Some(reply::fields(body).ok_or_else(malformed)?);
+                }
+                Message::Fields(_) => {}
                 Message::Other => {}
             }
             self.input.advance(head.length);

@@ -131,6 +131,17 @@ pub(super) fn parse(
     })
 }
 
+/// Describe of a prepared statement, and Sync.
+pub(super) fn describe_and_sync(out: &mut Vec<u8>, number: u64) -> Result<(), sqlx::Error> {
+    message(out, b'D', |out| {
+        out.push(b'S');
+        name(out, number);
+        Ok(())
+    })?;
+    sync(out);
+    Ok(())
+}
+
 /// Bind, to the unnamed portal.
 pub(super) fn bind(
     out: &mut Vec<u8>,

@@ -53,6 +53,8 @@ pub(super) enum Message<'a> {
     Parsed,
     /// A statement was carried out, or there was none in the text.
     Done,
+    /// What a statement's rows look like.
+    Fields(&'a [u8]),
     /// Nothing that matters.
     Other,
 }
@@ -68,10 +70,27 @@ pub(super) fn read(kind: u8, body: &[u8]) -> Result<Message<'_>, sqlx::Error> {
         },
         b'1' => Message::Parsed,
         b'C' | b'I' => Message::Done,
-        // Bound, closed, a description, a notice, a setting, a notification.
-        b'2' | b'3' | b'T' | b'n' | b't' | b'N' | b'S' | b'A' => Message::Other,
+        b'T' => Message::Fields(body),
+        // Bound, closed, a description of parameters, a notice, a setting, a notification.
+        b'2' | b'3' | b'n' | b't' | b'N' | b'S' | b'A' => Message::Other,
         _ => return Err(protocol("an unexpected message")),
     })
+}
+
+/// The names and type ids of a row's fields.
+pub(super) fn fields(body: &[u8]) -> Option<Vec<(String, u32)>> {
+    let (count, mut rest) = body.split_first_chunk::<2>()?;
+    let mut fields = Vec::new();
+    for _ in 0..u16::from_be_bytes(*count) {
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        let name = String::from_utf8_lossy(rest.get(..end)?).into_owned();
+        // Table, column, type, then its length, its modifier and the format.
+        let (about, after) = rest.get(end + 1..)?.split_first_chunk::<18>()?;
+        let [_, _, _, _, _, _, a, b, c, d, ..] = *about;
+        fields.push((name, u32::from_be_bytes([a, b, c, d])));
+        rest = after;
+    }
+    rest.is_empty().then_some(fields)
 }
 
 /// The cells of one row, each its text or nothing for NULL.

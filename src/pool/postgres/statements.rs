@@ -25,7 +25,7 @@ pub(super) struct Statements {
     by_text: HashMap<Box<str>, Prepared>,
     /// The one being prepared; known once the server says so.
     coming: Option<(Box<str>, Prepared)>,
-    /// Given up and still known to the server.
+    /// Given up and, until their closing was sent, known to the server.
     stale: Vec<u64>,
     last: u64,
     uses: u64,
@@ -37,7 +37,8 @@ impl Statements {
         Self { capacity, by_text, coming: None, stale: Vec::new(), last: 0, uses: 0 }
     }
 
-    /// Finds a statement, or makes room for it; what has to be closed first is written to `out`.
+    /// Finds a statement, or makes room for it; what has to be closed first is written to `out`, again and
+    /// again until [`Statements::sent`].
     pub(super) fn place(
         &mut self,
         sql: &str,
@@ -46,14 +47,13 @@ impl Statements {
     ) -> Place {
         self.uses += 1;
         self.coming = None;
-        for number in self.stale.drain(..) {
-            outgoing::close_statement(out, number);
-        }
         if let Some(prepared) = self.by_text.get_mut(sql)
             && prepared.types.iter().copied().eq(types.clone())
         {
             prepared.used = self.uses;
-            return Place { number: prepared.number, new: false };
+            let number = prepared.number;
+            self.close_stale(out);
+            return Place { number, new: false };
         }
         let oldest = || self.by_text.iter().min_by_key(|(_, p)| p.used).map(|(text, _)| text);
         let victim = match self.by_text.contains_key(sql) {
@@ -62,12 +62,24 @@ impl Statements {
             false => None,
         };
         if let Some(gone) = victim.and_then(|text: Box<str>| self.by_text.remove(&text)) {
-            outgoing::close_statement(out, gone.number);
+            self.stale.push(gone.number);
         }
+        self.close_stale(out);
         self.last += 1;
         let prepared = Prepared { number: self.last, types: types.collect(), used: self.uses };
         self.coming = Some((Box::from(sql), prepared));
         Place { number: self.last, new: true }
+    }
+
+    fn close_stale(&self, out: &mut Vec<u8>) {
+        for number in &self.stale {
+            outgoing::close_statement(out, *number);
+        }
+    }
+
+    /// What was written when a statement was placed has gone to the server.
+    pub(super) fn sent(&mut self) {
+        self.stale.clear();
     }
 
     /// The server has prepared the statement that was placed last.
@@ -93,6 +105,7 @@ mod tests {
     fn place(statements: &mut Statements, sql: &str) -> (Place, Vec<u8>) {
         let mut out = Vec::new();
         let place = statements.place(sql, [25_u32].into_iter(), &mut out);
+        statements.sent();
         if place.new {
             statements.parsed();
         }

@@ -53,7 +53,7 @@ async fn session(answer: Vec<u8>, piece: usize) -> (PostgresSession, JoinHandle<
         let _ = from.read_to_end(&mut heard).await;
         heard
     });
-    (PostgresSession::new(Wire::Plain(stream), b"", TaskTracker::new().token()), heard)
+    (PostgresSession::new(Wire::plain(stream), b"", TaskTracker::new().token()), heard)
 }
 
 type Row = Vec<Option<String>>;
@@ -185,6 +185,45 @@ async fn a_session_with_a_reply_nobody_asked_for_is_not_clean() {
     let (mut session, _) = session(answer, 4096).await;
     select(&mut session, "SELECT").await.unwrap();
     assert!(session.is_unclean(), "not to be given to anybody like this");
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_or_hangs_up_between_statements_is_not_quiet() {
+    let late = [message(b'2', b""), row(&[Some("foreign")]), ready()].concat();
+    for after in [Some(late), Some(message(b'N', b"SNOTICE\0\0")), None] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        let token = TaskTracker::new().token();
+        let mut session = PostgresSession::new(Wire::plain(stream), b"", token);
+        server.write_all(&[one_row(), ready()].concat()).await.unwrap();
+        select(&mut session, "SELECT").await.unwrap();
+        assert!(session.is_quiet() && !session.is_unclean());
+        // Nobody reads it, and the runtime need not have heard of it.
+        match &after {
+            Some(bytes) => server.write_all(bytes).await.unwrap(),
+            None => server.shutdown().await.unwrap(),
+        }
+        assert!(!session.is_quiet(), "{after:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_could_not_be_written_leaves_none_open_in_the_server() {
+    let prepared = [one_row(), ready()].concat();
+    let answer = prepared.repeat(STATEMENTS + 2);
+    let (mut session, heard) = session(answer, 1 << 20).await;
+    for number in 0..STATEMENTS {
+        select(&mut session, &format!("SELECT {number}")).await.unwrap();
+    }
+    // Makes room by closing the first statement, and cannot be written.
+    let broken = session.select("SELECT '\0'", &[], |_| ControlFlow::Continue(())).await;
+    assert!(matches!(broken, Err(sqlx::Error::Encode(_))));
+    select(&mut session, "SELECT last").await.unwrap();
+    drop(session);
+    let heard = heard.await.unwrap();
+    let closed = heard.windows(9).filter(|bytes| bytes == b"C\0\0\0\x08Ss1\0").count();
+    assert_eq!(closed, 1);
 }
 
 #[tokio::test]

@@ -58,6 +58,21 @@ pub async fn names_and_bindings_are_unique(place: &impl Place) {
             .await
             .unwrap_err(),
     );
+    let alone = TenantBinding { claim_value: String::new(), ..binding("") };
+    conflict(registry.add_binding(b.id, None, &alone, &by).await.unwrap_err());
+    let realm =
+        |value: &str| TenantBinding { issuer: "https://own.example".to_owned(), ..binding(value) };
+    registry.add_binding(b.id, None, &realm(""), &by).await.unwrap();
+    conflict(registry.add_binding(a.id, None, &realm(""), &by).await.unwrap_err());
+    conflict(registry.add_binding(b.id, None, &realm("b"), &by).await.unwrap_err());
+    let found = registry.find_binding("https://own.example", "").await.unwrap();
+    assert_eq!(found.map(|found| found.tenant), Some(b.id));
+    for other in ["*", "b"] {
+        assert_eq!(registry.find_binding("https://own.example", other).await.unwrap(), None);
+    }
+    assert!(registry.bindings(b.id).await.unwrap().contains(&realm("")));
+    registry.remove_binding(b.id, None, "https://own.example", "", &by).await.unwrap();
+    assert_eq!(registry.find_binding("https://own.example", "").await.unwrap(), None);
     let stolen = NewTenant { bindings: vec![binding("a")], ..draft("c") };
     conflict(registry.create_tenant(&stolen, &by).await.unwrap_err());
     assert_eq!(registry.tenant(stolen.id).await.unwrap(), None, "all or nothing");
@@ -79,9 +94,8 @@ pub async fn lists_page_and_filter(place: &impl Place) {
     registry.set_state(west.id, None, TenantState::Active, None, &by).await.unwrap();
 
     let names = async |filter: TenantFilter, after: Option<&str>, limit| {
-        let after = after.map(|name| name.parse().unwrap());
-        let list = registry.list_tenants(&filter, after.as_ref(), limit).await.unwrap();
-        list.iter().map(|s| s.tenant.name.to_string()).collect::<Vec<_>>().join(" ")
+        let list = registry.list_tenants(&filter, after, limit).await.unwrap();
+        list.into_iter().map(|listed| listed.name).collect::<Vec<_>>().join(" ")
     };
     let all = TenantFilter::default;
     assert_eq!(names(all(), None, 2).await, "north-1 north-2");
@@ -94,7 +108,8 @@ pub async fn lists_page_and_filter(place: &impl Place) {
     let mysql = TenantFilter { engine: Some(Engine::MySql), ..all() };
     assert_eq!(names(mysql, None, 9).await, "west");
     let list = registry.list_tenants(&prefix("west"), None, 9).await.unwrap();
-    assert_eq!((list[0].engine, list[0].active_mapping), (Some(Engine::MySql), None));
+    let summary = list[0].summary.as_ref().unwrap();
+    assert_eq!((summary.engine, summary.active_mapping), (Some(Engine::MySql), None));
 }
 
 pub async fn bindings_lead_to_their_tenant(place: &impl Place) {
@@ -175,10 +190,15 @@ pub async fn connections_follow_their_revisions(place: &impl Place) {
         ids.push(id);
     }
     ids.sort();
-    let page = registry.sealed_connections(None, 2).await.unwrap();
-    assert_eq!(page.iter().map(|c| c.tenant).collect::<Vec<_>>(), ids[..2]);
-    let page = registry.sealed_connections(Some(ids[1]), 2).await.unwrap();
-    assert_eq!(page.iter().map(|c| c.tenant).collect::<Vec<_>>(), ids[2..]);
+    let scan = async |after: Option<&str>| registry.sealed_connections(after, 2).await.unwrap();
+    let owners = |page: &SealedPage| page.connections.iter().map(|c| c.tenant).collect::<Vec<_>>();
+    let page = scan(None).await;
+    assert_eq!(owners(&page), ids[..2]);
+    assert_eq!(owners(&scan(page.next.as_deref()).await), ids[2..]);
+    let sql = "UPDATE connections SET server_identity = '[]' WHERE tenant = ";
+    place.plain(&format!("{sql}'{}'", ids[0])).await.unwrap();
+    let page = scan(None).await;
+    assert_eq!((owners(&page), page.damaged), (ids[1..2].to_vec(), 1));
 }
 
 pub async fn mappings_publish_and_roll_back(place: &impl Place) {

@@ -5,6 +5,10 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
+pub(super) use mysql::sql_type as mysql_type;
+pub(super) use postgres::{TYPES as POSTGRES_TYPES, sql_type as postgres_type};
+pub(super) use sqlite::sql_type as sqlite_type;
+
 use std::collections::BTreeMap;
 
 use crate::base::Engine;
@@ -149,6 +153,7 @@ impl Draft {
             version: self.version,
             default_schema: self.default_schema,
             tables: self.tables.into_values().collect(),
+            named: Vec::new(),
         })
     }
 }

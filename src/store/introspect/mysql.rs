@@ -57,7 +57,7 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
 }
 
 /// From `DATA_TYPE`, `COLUMN_TYPE` and `NUMERIC_PRECISION`.
-fn sql_type(data: &str, declared: &str, precision: &str) -> SqlType {
+pub(in crate::store) fn sql_type(data: &str, declared: &str, precision: &str) -> SqlType {
     let integer = |bits| SqlType::Integer {
         bits,
         unsigned: declared.to_ascii_lowercase().contains("unsigned"),

@@ -34,6 +34,11 @@ AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
 AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') \
 ORDER BY 1, 2, a.attnum";
 
+/// Types by their object ids.
+pub(in crate::store) const TYPES: &str = "\
+SELECT t.oid::text, t.typname::text, t.typtype::text FROM pg_catalog.pg_type AS t \
+WHERE t.oid::text = ANY ($1)";
+
 /// Indexes that hold for every row and are ready; a column beyond the key (`INCLUDE`) is left out.
 const INDEXES: &str = "\
 SELECT n.nspname::text, c.relname::text, i.indexrelid::text, i.indisunique::text, \
@@ -80,7 +85,7 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
 }
 
 /// From `pg_type.typname` and `typtype`.
-fn sql_type(name: &str, kind: &str) -> SqlType {
+pub(in crate::store) fn sql_type(name: &str, kind: &str) -> SqlType {
     let integer = |bits| SqlType::Integer { bits, unsigned: false };
     match name {
         _ if kind == "e" => SqlType::Enum,

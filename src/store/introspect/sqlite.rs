@@ -67,7 +67,7 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
 }
 
 /// From the declared type, by SQLite's own rules of affinity where the word says nothing more exact.
-fn sql_type(declared: &str) -> SqlType {
+pub(in crate::store) fn sql_type(declared: &str) -> SqlType {
     let upper = declared.trim().to_ascii_uppercase();
     let word = upper.split(['(', ' ']).next().unwrap_or_default();
     let integer = |bits| SqlType::Integer { bits, unsigned: false };

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::{CLIENT, CODE_LIFE, Code, Issuer, PANEL_CLIENT, query_value, realm};
 
 /// Codes and people go to pages on this machine only, whatever a link says.
-const LOOPBACK: [&str; 2] = ["http://127.0.0.1:", "http://localhost:"];
+const LOOPBACK: [&str; 4] =
+    ["http://127.0.0.1:", "http://127.0.0.1/", "http://localhost:", "http://localhost/"];
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:12vh auto;padding:0 1.25rem;\
      color:#17212b;background:#f4f6f8}h1{font-size:1.4rem;margin:0}ul{list-style:none;padding:0}\

@@ -90,7 +90,13 @@ pub(super) fn identities(tenant: &TenantView) -> Markup {
             h2 { "Identities" }
             @for identity in &tenant.identities {
                 dl {
-                    dt { "Claim value" } dd { code { (identity.claim_value) } }
+                    dt { "Claim value" }
+                    dd {
+                        @match &identity.claim_value {
+                            Some(value) => code { (value) },
+                            None => "none: the issuer alone decides",
+                        }
+                    }
                     dt { "Issuer" } dd { code { (identity.issuer) } }
                     dt { "Clients" } dd { @for azp in &identity.azp { code { (azp) } " " } }
                 }

@@ -17,7 +17,7 @@ use super::attach::{Doorway, attach};
 use super::tls::{Demand, handshake};
 use super::wire::{Buffered, Link, Wire};
 use super::{
-    Canceller, DialClass, DialFault, Dialled, Inner, Opened, ServerFacts, ServerFlavour,
+    Canceller, DialClass, DialFault, Dialled, Found, Inner, Opened, ServerFacts, ServerFlavour,
     SessionSettings, Steps, TenantConnection, guarded,
 };
 use crate::base::{Deadline, Engine, ServerIdentity, ServerRecord};
@@ -100,12 +100,13 @@ pub(super) async fn open(
         .disable_statement_logging();
     let hello = hello(&greeting, login::agreed(&greeting)?);
     let welcome = async |driver: &mut UnixStream| welcome(driver, &hello).await;
-    let mut connection = attach(doorway, options.connect(), welcome, wire, &inner.relays).await?;
+    let heard = wire.get_ref().heard();
+    let mut connection = attach(doorway, options.connect(), welcome, wire, &inner.sessions).await?;
     steps.done("attach");
 
     let identity = guarded(identify(&mut connection, &flavour)).await?;
     steps.done("session");
-    let canceller = Canceller::mysql(inner, record, address, greeting.connection_id);
+    let canceller = Canceller::mysql(inner, record, address, greeting.connection_id, heard);
     let facts = ServerFacts {
         version: flavour.version,
         flavour: if flavour.mariadb { ServerFlavour::MariaDb } else { ServerFlavour::MySql },
@@ -123,7 +124,7 @@ async fn secure(
 ) -> Result<Session, DialFault> {
     let ip = dialled.address.ip();
     let demand = inner.tls()?.demand(record, ip, &*inner.clock)?;
-    let mut wire = BufReader::new(Wire::Plain(dialled.stream));
+    let mut wire = BufReader::new(Wire::plain(dialled.stream));
     let mut packets = Packets::new(&mut wire, 0);
     let greeting = Greeting::read(&packets.next().await?)?;
     let capabilities = login::agreed(&greeting)?;
@@ -139,7 +140,7 @@ async fn secure(
     if !wire.buffer().is_empty() {
         return Err(DialFault::hostile("plaintext follows the server's turn to TLS"));
     }
-    let Wire::Plain(stream) = wire.into_inner() else {
+    let Some(stream) = wire.into_inner().into_plain() else {
         return Err(DialFault::internal("TLS within TLS"));
     };
     let wire = BufReader::new(handshake(config, name, stream).await?);
@@ -198,23 +199,45 @@ pub(super) async fn cancel(
 ) -> Result<(), DialFault> {
     /// "Unknown thread id": the connection is gone, and its statement with it.
     const UNKNOWN_THREAD: u16 = 1094;
-    let dialled = inner.connect(record, &[address.ip()], deadline).await?;
-    let Session { mut wire, sequence, link, greeting } = secure(inner, record, dialled).await?;
-    let mut packets = Packets::new(&mut wire, sequence);
-    login::login(&mut packets, link, &greeting, record).await?;
-    packets.restart();
-    packets.send(format!("\x03KILL QUERY {connection_id}").as_bytes()).await?;
-    let packet = packets.next().await?;
-    let _ = {
-        packets.restart();
-        packets.send(b"\x01").await
-    };
+    let kill = format!("\x03KILL QUERY {connection_id}");
+    let packet = beside(inner, record, address, kill.as_bytes(), deadline).await?;
     match packet[0] {
         0x00 => Ok(()),
         0xff if packet.get(1..3) == Some(&UNKNOWN_THREAD.to_le_bytes()) => Ok(()),
         0xff => Err(refusal(&packet)),
         _ => Err(DialFault::hostile("an unexpected answer to KILL QUERY")),
     }
+}
+
+/// Logs in on a connection of its own and pings.
+pub(super) async fn look(
+    inner: &Inner,
+    record: &ServerRecord,
+    address: SocketAddr,
+    deadline: Deadline,
+) -> Result<Found, DialFault> {
+    beside(inner, record, address, b"\x0e", deadline).await.map(|_answer| Found::Answering)
+}
+
+/// Logs in on a connection of its own, sends one command and gives back the first packet of its answer.
+async fn beside(
+    inner: &Inner,
+    record: &ServerRecord,
+    address: SocketAddr,
+    command: &[u8],
+    deadline: Deadline,
+) -> Result<Vec<u8>, DialFault> {
+    let dialled = inner.connect(record, &[address.ip()], deadline).await?;
+    let Session { mut wire, sequence, link, greeting } = secure(inner, record, dialled).await?;
+    let mut packets = Packets::new(&mut wire, sequence);
+    login::login(&mut packets, link, &greeting, record).await?;
+    packets.restart();
+    packets.send(command).await?;
+    let packet = packets.next().await?;
+    packets.restart();
+    // A farewell that does not get through changes nothing.
+    let _ = packets.send(b"\x01").await;
+    Ok(packet)
 }
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ mod tests {
         let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut server, _) = listener.accept().await.unwrap();
         server.write_all(b"R\0\0\0\x0c\0\0\0\x05salt").await.unwrap();
-        let mut wire = BufReader::new(crate::pool::dial::wire::Wire::Plain(stream));
+        let mut wire = BufReader::new(crate::pool::dial::wire::Wire::plain(stream));
         let record = match crate::base::parse_connection_url("postgres://u:p@h/d").unwrap() {
             crate::base::ConnectionRecord::Server(record) => record,
             crate::base::ConnectionRecord::Sqlite(_) => panic!(),

@@ -5,7 +5,9 @@ mod message;
 mod scram;
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
@@ -13,11 +15,11 @@ use tokio::net::TcpStream;
 use super::tls::{Demand, handshake};
 use super::wire::{Buffered, Link, Wire, read_exact, send};
 use super::{
-    Canceller, DialClass, DialFault, Dialled, Inner, Opened, ServerFacts, ServerFlavour,
+    Canceller, DialClass, DialFault, Dialled, Found, Inner, Opened, ServerFacts, ServerFlavour,
     SessionSettings, Steps, TenantConnection, guarded,
 };
 use crate::base::{Deadline, Engine, ServerIdentity, ServerRecord};
-use crate::pool::postgres::PostgresSession;
+use crate::pool::postgres::{Cells, Parameter, PostgresSession};
 use login::LoggedIn;
 
 /// Everything about the server and the session in one round trip.
@@ -36,6 +38,9 @@ const IDENTITY_WITHOUT_SYSTEM: &str = "SELECT d.datname::pg_catalog.text, \
      pg_catalog.current_setting('default_transaction_read_only'), '' \
      FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
 
+/// The longest a question after another session may run in the server.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Opens a session on a server just dialled.
 pub(super) async fn open(
     inner: &Arc<Inner>,
@@ -52,11 +57,11 @@ pub(super) async fn open(
     steps.done("login");
 
     let LoggedIn { version, key } = logged_in;
-    let early = wire.buffer().to_vec();
-    let mut connection = PostgresSession::new(wire.into_inner(), &early, inner.relays.token());
+    let heard = wire.get_ref().heard();
+    let mut connection = session_over(inner, wire);
     let identity = guarded(identify(&mut connection, session)).await?;
     steps.done("session");
-    let canceller = Canceller::postgres(inner, record, address, key);
+    let canceller = Canceller::postgres(inner, record, address, key, heard);
     let facts = ServerFacts {
         version,
         flavour: ServerFlavour::Postgres,
@@ -65,6 +70,11 @@ pub(super) async fn open(
     };
     let connection = TenantConnection::Postgres(Box::new(connection));
     Ok(Opened { connection, canceller, identity, facts })
+}
+
+fn session_over(inner: &Inner, wire: Buffered) -> PostgresSession {
+    let early = wire.buffer().to_vec();
+    PostgresSession::new(wire.into_inner(), &early, inner.sessions.token())
 }
 
 /// TLS as the record demands it, on a fresh stream.
@@ -76,14 +86,14 @@ async fn secure(
     let loopback = dialled.address.ip().is_loopback();
     let demand = inner.tls()?.demand(record, dialled.address.ip(), &*inner.clock)?;
     let wire = match demand {
-        Demand::Plaintext => Wire::Plain(dialled.stream),
+        Demand::Plaintext => Wire::plain(dialled.stream),
         Demand::Tls(config, name) => {
             let mut stream = dialled.stream;
             request_tls(&mut stream).await?;
             handshake(config, name, stream).await?
         }
     };
-    let encrypted = matches!(wire, Wire::Tls(_));
+    let encrypted = wire.is_encrypted();
     Ok((BufReader::new(wire), Link { encrypted, loopback }))
 }
 
@@ -158,4 +168,37 @@ pub(super) async fn cancel(
     // The server acts, then closes without an answer.
     let _ = wire.read(&mut [0; 16]).await;
     Ok(())
+}
+
+/// Whether a session has long been waiting for a statement. A session of the same role sees it; without a
+/// row, behind a pooler say, nothing is known.
+const WAITING: &str = "SELECT (state LIKE 'idle%' AND pg_catalog.clock_timestamp() - state_change \
+     > '200 ms'::pg_catalog.interval)::pg_catalog.text FROM pg_catalog.pg_stat_activity \
+     WHERE pid = $1";
+
+/// Logs in on a connection of its own and asks after the session with `key`.
+pub(super) async fn look(
+    inner: &Inner,
+    record: &ServerRecord,
+    address: SocketAddr,
+    key: [u8; 8],
+    deadline: Deadline,
+) -> Result<Found, DialFault> {
+    let dialled = inner.connect(record, &[address.ip()], deadline).await?;
+    let (mut wire, link) = secure(inner, record, dialled).await?;
+    let session = SessionSettings { statement_timeout: LOOK, ..SessionSettings::default() };
+    let iterations = inner.config.scram_iterations_max;
+    login::login(&mut wire, link, record, &session, iterations).await?;
+    let mut beside = session_over(inner, wire);
+    let [a, b, c, d, ..] = key;
+    let pid = Parameter::Int(i64::from(i32::from_be_bytes([a, b, c, d])));
+    let mut waiting = false;
+    let each = |mut cells: Cells<'_>| {
+        waiting = cells.next() == Some(Some(b"true"));
+        ControlFlow::Continue(())
+    };
+    beside.select(WAITING, &[pid], each).await.map_err(|error| query_fault(&error))?;
+    // What was asked is known; a farewell that does not get through changes nothing.
+    let _ = beside.close().await;
+    Ok(if waiting { Found::Waiting } else { Found::Answering })
 }

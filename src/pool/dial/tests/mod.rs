@@ -116,10 +116,12 @@ impl Bench {
 
     /// No relay, folder or permit is left. Relays end by themselves once the driver is gone.
     async fn assert_clean(&self) {
-        let relays = &self.dialer.inner.relays;
-        relays.close();
-        tokio::time::timeout(Duration::from_secs(10), relays.wait()).await.expect("a relay lives");
-        relays.reopen();
+        let sessions = &self.dialer.inner.sessions;
+        sessions.close();
+        tokio::time::timeout(Duration::from_secs(10), sessions.wait())
+            .await
+            .expect("a session lives");
+        sessions.reopen();
         assert_eq!(std::fs::read_dir(self.sockets.path()).unwrap().count(), 0);
         assert_eq!(self.dialer.inner.permits.available_permits(), 16);
     }

@@ -1,0 +1,140 @@
+//! Bulk Data Access (HL7 FHIR Bulk Data Access implementation guide, 2.0): what the order of an export
+//! says, and the manifest that answers it.
+
+use serde_json::{Value, json};
+
+use super::QueryFault;
+use super::query::{Handling, parameters, unescape};
+
+/// The media type of what is exported: one resource a line.
+pub const NDJSON: &str = "application/fhir+ndjson";
+
+/// The parameters of an order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BulkQuery {
+    /// `_type`: the types wanted, each once; empty for all.
+    pub types: Vec<String>,
+    /// `_since`: only what was updated at or after this instant.
+    pub since: Option<String>,
+    /// `_typeFilter`: a type and a search of it, at most one a type.
+    pub filters: Vec<(String, String)>,
+    /// Parameters left out because the caller asked for lenient handling.
+    pub ignored: Vec<String>,
+}
+
+impl BulkQuery {
+    /// Reads an order's query string. What is not served is refused by name, or left out and noted.
+    pub fn parse(query: &str, handling: Handling) -> Result<Self, QueryFault> {
+        let mut order = Self::default();
+        for (name, value) in parameters(query)? {
+            match name.as_str() {
+                "_type" => {
+                    for ty in value.split(',').filter(|ty| !ty.is_empty()) {
+                        if !order.types.iter().any(|known| known == ty) {
+                            order.types.push(ty.to_owned());
+                        }
+                    }
+                }
+                "_since" if order.since.is_some() => return Err(repeated(name)),
+                "_since" => {
+                    // The plus sign of an offset is a blank where nobody encoded it.
+                    let value = value.replace(' ', "+");
+                    if value.parse::<jiff::Timestamp>().is_err() {
+                        let expected = "an instant such as 2024-05-06T00:00:00Z";
+                        return Err(QueryFault::BadValue { parameter: name, expected });
+                    }
+                    order.since = Some(value);
+                }
+                "_typeFilter" => order.filter(&value)?,
+                "_outputFormat" => ndjson(name, &value)?,
+                "_format" | "_pretty" => {}
+                _ if handling == Handling::Lenient => order.ignored.push(name),
+                _ => return Err(QueryFault::Unsupported { parameter: name }),
+            }
+        }
+        Ok(order)
+    }
+
+    fn filter(&mut self, value: &str) -> Result<(), QueryFault> {
+        let parameter = || "_typeFilter".to_owned();
+        for filter in super::query::split(value, ',') {
+            let filter = unescape(filter);
+            let Some((ty, search)) = filter.split_once('?') else {
+                let expected = "a type and a search, such as Observation?code=8867-4";
+                return Err(QueryFault::BadValue { parameter: parameter(), expected });
+            };
+            if self.filters.iter().any(|(known, _)| known == ty) {
+                // Two filters of a type mean either; one search cannot say that.
+                return Err(repeated(format!("_typeFilter={ty}")));
+            }
+            self.filters.push((ty.to_owned(), search.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+fn repeated(parameter: String) -> QueryFault {
+    QueryFault::Repeated { parameter }
+}
+
+fn ndjson(parameter: String, format: &str) -> Result<(), QueryFault> {
+    match format {
+        // The plus sign of a media type is a blank where nobody encoded it.
+        NDJSON | "application/fhir ndjson" | "application/ndjson" | "ndjson" => Ok(()),
+        _ => Err(QueryFault::BadValue { parameter, expected: NDJSON }),
+    }
+}
+
+/// The manifest of a finished export (2.0, "Response - Complete Status").
+pub fn manifest(transaction_time: &str, request: &str, files: &[(String, String)]) -> String {
+    let output: Vec<Value> =
+        files.iter().map(|(ty, url)| json!({ "type": ty, "url": url })).collect();
+    json!({
+        "transactionTime": transaction_time,
+        "request": request,
+        "requiresAccessToken": true,
+        "output": output,
+        "error": [],
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_read_and_what_is_not_served_is_named() {
+        let query = "_type=Patient,Observation&_type=Patient&_since=2024-05-06T00:00:00%2B02:00\
+                     &_typeFilter=Observation%3Fcode%3D8867-4%5C%2C8310-5&_outputFormat=application%2Ffhir%2Bndjson";
+        let order = BulkQuery::parse(query, Handling::Strict).unwrap();
+        assert_eq!(order.types, ["Patient", "Observation"]);
+        assert_eq!(order.since.as_deref(), Some("2024-05-06T00:00:00+02:00"));
+        let filter = ("Observation".to_owned(), "code=8867-4,8310-5".to_owned());
+        assert_eq!(order.filters, [filter]);
+        for (query, named) in [
+            ("_tpye=Patient", "_tpye"),
+            ("_since=2024", "_since"),
+            ("_since=yesterday", "_since"),
+            ("_outputFormat=text/csv", "_outputFormat"),
+            ("_typeFilter=Observation", "_typeFilter"),
+            ("_typeFilter=A%3Fb%3D1%2CA%3Fb%3D2", "_typeFilter"),
+            ("includeAssociatedData=x", "includeAssociatedData"),
+        ] {
+            let fault = BulkQuery::parse(query, Handling::Strict).unwrap_err();
+            assert!(fault.to_string().contains(named), "{query}: {fault}");
+        }
+        let order = BulkQuery::parse("_elements=id", Handling::Lenient).unwrap();
+        assert_eq!(order.ignored, ["_elements"]);
+    }
+
+    #[test]
+    fn the_manifest_has_what_the_guide_demands() {
+        let files = [("Patient".to_owned(), "https://b/fhir/bulk/x/Patient".to_owned())];
+        let json: Value =
+            serde_json::from_str(&manifest("2024-05-06T00:00:00Z", "r", &files)).unwrap();
+        assert_eq!(json["requiresAccessToken"], true);
+        assert_eq!(json["output"][0]["type"], "Patient");
+        assert_eq!(json["error"], json!([]));
+    }
+}

@@ -1,0 +1,141 @@
+//! Bulk exports: `$export` of everything, of all patients, of a group (HL7 FHIR Bulk Data Access 2.0).
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::mpsc;
+
+use super::DataPlane;
+use super::error::FhirError;
+use super::extract::Clinician;
+use super::negotiate::Asked;
+use crate::auth::FhirRead;
+use crate::fhir::bulk::{NDJSON, manifest};
+use crate::fhir::query::{Handling, parameters};
+use crate::records::{ExportLevel, ExportPart, RecordsFault};
+
+type Answered = Result<Response, FhirError>;
+
+/// The parameter that names the last resource received whole, to go on behind it.
+const AFTER: &str = "_after";
+
+/// `GET /fhir/$export`.
+pub(super) async fn system(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    asked: Asked,
+) -> Answered {
+    order(&plane, caller, ExportLevel::System, "$export", &asked).await
+}
+
+/// `GET /fhir/Patient/$export`.
+pub(super) async fn patients(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    asked: Asked,
+) -> Answered {
+    order(&plane, caller, ExportLevel::Patient, "Patient/$export", &asked).await
+}
+
+/// `GET /fhir/Group/{id}/$export`.
+pub(super) async fn group(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path(id): Path<String>,
+    asked: Asked,
+) -> Answered {
+    let path = format!("Group/{id}/$export");
+    order(&plane, caller, ExportLevel::Group(id), &path, &asked).await
+}
+
+async fn order(
+    plane: &DataPlane,
+    caller: Clinician<FhirRead>,
+    level: ExportLevel,
+    path: &str,
+    asked: &Asked,
+) -> Answered {
+    if !asked.later {
+        let message = "An export is ordered with the header Prefer: respond-async.";
+        return Err(FhirError::new(StatusCode::BAD_REQUEST, "required", message));
+    }
+    let handling = if asked.lenient { Handling::Lenient } else { Handling::Strict };
+    let base = &plane.0.settings.public_url;
+    let separator = if asked.query.is_empty() { "" } else { "?" };
+    let request = format!("{base}/{path}{separator}{}", asked.query);
+    let session = plane.session(caller).await?;
+    let now = plane.0.clock.now();
+    let order = session.order_export(level, &asked.query, handling, request, now).await;
+    let order = order.map_err(|fault| FhirError::of(&fault))?;
+    let mut response = StatusCode::ACCEPTED.into_response();
+    let place = HeaderValue::from_str(&format!("{base}/bulk/{order}"));
+    let place = place.map_err(|_| FhirError::of(&RecordsFault::NotFound))?;
+    response.headers_mut().insert(header::CONTENT_LOCATION, place);
+    Ok(response)
+}
+
+/// `GET /fhir/bulk/{order}`: the manifest. There is nothing to wait for.
+pub(super) async fn status(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path(order): Path<String>,
+) -> Answered {
+    let session = plane.session(caller).await?;
+    let export = session.export(&order, plane.0.clock.now());
+    let export = export.map_err(|fault| FhirError::of(&fault))?;
+    let base = &plane.0.settings.public_url;
+    let url = |ty: &str| (ty.to_owned(), format!("{base}/bulk/{order}/{ty}.ndjson"));
+    let files: Vec<(String, String)> = export.types().map(url).collect();
+    let body = manifest(&export.transaction_time(), export.request(), &files);
+    let mut response = body.into_response();
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    Ok(response)
+}
+
+/// `DELETE /fhir/bulk/{order}`. Nothing was prepared, so nothing is taken away.
+pub(super) async fn cancel(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path(order): Path<String>,
+) -> Answered {
+    let session = plane.session(caller).await?;
+    let export = session.export(&order, plane.0.clock.now());
+    export.map(|_| StatusCode::ACCEPTED.into_response()).map_err(|fault| FhirError::of(&fault))
+}
+
+/// `GET /fhir/bulk/{order}/{type}.ndjson`.
+pub(super) async fn file(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path((order, file)): Path<(String, String)>,
+    uri: axum::http::Uri,
+) -> Answered {
+    let answer = |fault: RecordsFault| FhirError::of(&fault);
+    let query = parameters(uri.query().unwrap_or_default());
+    let query = query.map_err(|fault| FhirError::of(&fault))?;
+    let after = query.into_iter().find_map(|(name, value)| (name == AFTER).then_some(value));
+    let session = plane.session(caller).await?;
+    let export = session.export(&order, plane.0.clock.now()).map_err(answer)?;
+    let ty = file.strip_suffix(".ndjson").ok_or_else(|| answer(RecordsFault::NotFound))?;
+    let (exports, patience) = (&plane.0.exports, plane.0.settings.request_timeout);
+    let pages = session.export_file(exports, export, ty, after.as_deref(), patience).await;
+    let pages = pages.map_err(answer)?;
+    let mut response = Response::new(Body::from_stream(stream::try_unfold(pages, next)));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    Ok(response)
+}
+
+type Pages = mpsc::Receiver<Result<ExportPart, RecordsFault>>;
+
+/// A body that ends without its last part is broken off, so that the receiver knows.
+async fn next(mut pages: Pages) -> Result<Option<(Bytes, Pages)>, std::io::Error> {
+    match pages.recv().await {
+        Some(Ok(ExportPart::Lines(lines))) => Ok(Some((lines, pages))),
+        Some(Ok(ExportPart::Whole)) => Ok(None),
+        Some(Err(_)) | None => Err(std::io::ErrorKind::ConnectionAborted.into()),
+    }
+}

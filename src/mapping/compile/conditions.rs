@@ -1,0 +1,190 @@
+//! `filter:` and `if:` — columns with what they must be.
+
+use crate::fhir::primitive::DateInterval;
+use crate::mapping::catalog::SqlType;
+use crate::mapping::document::{Node, Scalar};
+use crate::mapping::lens::predicate::all;
+use crate::mapping::lens::typed;
+use crate::mapping::plan::{ColumnRef, Predicate};
+use crate::mapping::problem::pointer;
+use crate::mapping::search;
+use crate::mapping::syntax::{self, LeafText, Pipe, column_name};
+use crate::mapping::tree::{Condition, Moment, Test};
+
+use super::Compiler;
+use super::leaf::Wanted;
+use super::scope::Scope;
+
+/// What a comparison asks.
+const COMPARISONS: [&str; 4] = ["before", "after", "below", "above"];
+
+impl<'c> Compiler<'c> {
+    /// Conditions with the cells they look at.
+    pub(super) fn conditions(
+        &mut self,
+        scope: &mut Scope<'c>,
+        node: Option<&Node>,
+        at: &str,
+    ) -> Vec<Condition> {
+        let found = self.tests(scope, node, at);
+        let mut conditions = Vec::new();
+        for (column, mut test) in found {
+            if let Test::Moment { lens, .. } = &mut test {
+                for slot in lens.slots_mut() {
+                    slot.cell = scope.slot(slot.column.clone()).cell;
+                }
+            }
+            conditions.push(Condition { slot: scope.slot(column), test });
+        }
+        conditions
+    }
+
+    /// Conditions that only the database looks at, as one.
+    pub(super) fn stored(&mut self, scope: &Scope<'c>, node: Option<&Node>, at: &str) -> Predicate {
+        let found = self.tests(scope, node, at);
+        let condition =
+            |(column, test)| Condition { slot: scope.slot_at(usize::MAX, column), test };
+        let found: Vec<Condition> = found.into_iter().map(condition).collect();
+        if found.iter().any(Condition::timed) {
+            let hint = "Leave the row in and let a `case` say what it is now.";
+            let message = "A filter cannot depend on the present time.";
+            self.problems.error(at, "now", message, hint);
+        }
+        all(found.iter().map(|condition| condition.stored(&self.reading)))
+    }
+
+    fn tests(
+        &mut self,
+        scope: &Scope<'c>,
+        node: Option<&Node>,
+        at: &str,
+    ) -> Vec<(ColumnRef, Test)> {
+        let Some(node) = node else { return Vec::new() };
+        if !matches!(node, Node::Map(_)) {
+            let hint = "Write `{column: value}`, `{column: [a, b]}`, `{column: {missing: true}}`, `{column: {not: …}}` or `{column: {before: now}}`.";
+            self.problems.error(at, "shape", "Conditions are a group of columns.", hint);
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        for (name, value) in node.members() {
+            let at = pointer(at, name);
+            let members = value.members();
+            if !members.is_empty() && members.iter().all(|(w, _)| COMPARISONS.contains(&w.as_str()))
+            {
+                for (word, value) in members {
+                    found.extend(self.comparison(scope, name, word, value, &at));
+                }
+                continue;
+            }
+            let Some(column) = self.column(scope, &column_name(name), &at) else { continue };
+            if let Some(test) = self.test(&column, value, &at) {
+                found.push((column, test));
+            }
+        }
+        found
+    }
+
+    /// `{column: {before: now}}`, `{column: {above: 5}}`; the column may be a pipe that gives a date.
+    fn comparison(
+        &mut self,
+        scope: &Scope<'c>,
+        name: &str,
+        word: &str,
+        value: &Node,
+        at: &str,
+    ) -> Option<(ColumnRef, Test)> {
+        let upwards = matches!(word, "after" | "above");
+        if matches!(word, "below" | "above") {
+            let column = self.column(scope, &column_name(name), at)?;
+            let number = matches!(column.ty, SqlType::Integer { .. } | SqlType::Decimal);
+            let than = value.text().and_then(|text| typed::for_column(&column, &text));
+            let Some(than) = than.filter(|_| number) else {
+                let hint = "Numbers are compared with a number of the column's kind: `{above: 5}`.";
+                self.problems.error(at, "type", "This cannot be compared.", hint);
+                return None;
+            };
+            return Some((column, Test::Number { above: upwards, than }));
+        }
+        let pipe = match syntax::leaf(name) {
+            Ok(LeafText::Pipe(pipe)) => pipe,
+            _ => Pipe { columns: vec![column_name(name)], calls: Vec::new() },
+        };
+        let mut slots = Vec::new();
+        for name in &pipe.columns {
+            let column = self.column(scope, name, at)?;
+            slots.push(scope.slot_at(usize::MAX, column));
+        }
+        let column = slots.first()?.column.clone();
+        let wanted = Wanted { ty: "dateTime", codes: None, targets: &[], path: name };
+        let lens = match self.build(slots, &pipe, &wanted) {
+            Ok(lens) => Box::new(lens),
+            Err((code, message, hint)) => {
+                self.problems.error(at, code, message, hint);
+                return None;
+            }
+        };
+        let text = value.text().unwrap_or_default();
+        let moment = if text == "now" {
+            Moment::Now
+        } else {
+            let interval = DateInterval::parse(&text).and_then(|i| i.local(&self.reading.zone));
+            let Some((from, to)) = interval else {
+                let hint = "Write `now`, or a date as FHIR does: \"2024-01-31\".";
+                self.problems.error(at, "type", "A date is compared with a date.", hint);
+                return None;
+            };
+            Moment::At(if upwards { to } else { from })
+        };
+        if search::beside(&lens, upwards, moment.local(&self.reading)).is_err() {
+            let message = "The dates of this column cannot be compared in the database.";
+            let hint = "Use one format with a fixed number of digits, or a column of a date type.";
+            self.problems.error(at, "type", message, hint);
+            return None;
+        }
+        Some((column, Test::Moment { lens, after: upwards, at: moment }))
+    }
+
+    fn test(&mut self, column: &ColumnRef, value: &Node, at: &str) -> Option<Test> {
+        let negated = match value {
+            Node::Map(members) => match members.as_slice() {
+                [(word, inner)] if word == "not" => Some(inner),
+                [(word, Node::Scalar(Scalar::Bool(missing)))] if word == "missing" => {
+                    return Some(if *missing { Test::Null } else { Test::NotNull });
+                }
+                _ => {
+                    let hint = "Write a value, a list of values, `{not: …}` or `{missing: true}`.";
+                    self.problems.error(at, "shape", "This is no condition.", hint);
+                    return None;
+                }
+            },
+            _ => None,
+        };
+        let wanted = negated.unwrap_or(value);
+        if wanted.is_null() {
+            return Some(if negated.is_some() { Test::NotNull } else { Test::Null });
+        }
+        let scalar = std::slice::from_ref(wanted);
+        let items = if let Node::List(items) = wanted { items.as_slice() } else { scalar };
+        let mut texts = Vec::new();
+        for item in items {
+            let text = match item {
+                Node::Scalar(Scalar::Bool(truth)) if typed::is_text(column.ty) => {
+                    let message = "true and false are no texts.";
+                    let hint = format!("Quote it: \"{truth}\".");
+                    self.problems.error(at, "type", message, hint);
+                    return None;
+                }
+                item => item.text(),
+            };
+            let value = text.as_deref().and_then(|t| typed::for_column(column, t));
+            let Some(value) = value else {
+                let message = format!("'{}' cannot hold this value.", column.name);
+                let hint = "Compare with what the column holds, written as the database shows it.";
+                self.problems.error(at, "type", message, hint);
+                return None;
+            };
+            texts.push(value.text);
+        }
+        Some(if negated.is_some() { Test::NotIn(texts) } else { Test::In(texts) })
+    }
+}

@@ -1,0 +1,200 @@
+//! The command line on the gateway's own machine: its words, its documents, its exit status.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::{Gateway, Options, TestIssuer, sqlite_hospital};
+use crate::world;
+
+/// Runs a command over the gateway's settings; `input` is its standard input.
+fn run(gateway: &Gateway, words: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wardgate"))
+        .env_clear()
+        .arg("--config")
+        .arg(gateway.folder().join("wardgate.toml"))
+        .args(words)
+        .current_dir(gateway.folder())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run the program");
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// The one JSON document on standard output, and whether the command did what was asked.
+fn document(gateway: &Gateway, words: &[&str], input: &str) -> (Value, bool) {
+    let done = run(gateway, &[&["--json"], words].concat(), input);
+    let text = String::from_utf8(done.stdout).unwrap();
+    let value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{words:?}: {text:?}"));
+    assert!(matches!(done.status.code(), Some(0 | 1)), "{words:?}");
+    (value, done.status.success())
+}
+
+#[tokio::test]
+async fn every_command_answers_with_one_document_also_when_it_fails() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let good = |words: &[&str]| {
+        let (document, done) = document(&gateway, words, "");
+        assert!(done, "{words:?}: {document}");
+        document
+    };
+    assert_eq!(good(&["config", "check"]), json!({ "ok": true }));
+    assert!(good(&["config", "show"]).as_array().unwrap().len() > 30);
+    assert_eq!(good(&["registry", "status"])["registry"]["pending"], json!([]));
+    let keys = good(&["keys", "list"]);
+    assert_eq!((&keys["keks"][0]["current"], &keys["unreferenced"]), (&json!(true), &json!(0)));
+    let checked = json!({ "data_keys": 1, "records": 1, "faults": 0, "unreferenced": 0 });
+    assert_eq!(good(&["keys", "check"]), checked);
+    assert_eq!(good(&["keys", "rotate"])["unreadable"], 0);
+    assert_eq!(good(&["keys", "rotate", "--data-keys"])["changed"], 1);
+    assert_eq!(good(&["keys", "check"])["unreferenced"], 1, "the one that was replaced");
+    assert_eq!(good(&["tenant", "list"])[0]["name"], "north");
+    let shown = good(&["tenant", "show", "north"]);
+    assert_eq!((&shown["state"], &shown["damaged"]), (&json!("active"), &Value::Null));
+    assert_eq!(good(&["tenant", "suspend", "north", "--reason", "test"])["state"], "suspended");
+    assert_eq!(good(&["tenant", "resume", "north"])["state"], "active");
+    assert!(good(&["tenant", "invalidate", "north"])["generation"].is_u64());
+    assert_eq!(good(&["tenant", "check", "north"])["ok"], true);
+    assert_eq!(good(&["mapping", "list", "north"])[0]["active"], true);
+    assert!(good(&["audit", "verify", "north"])["chains"].is_array());
+
+    let bad = |words: &[&str], input: &str| {
+        let (document, done) = document(&gateway, words, input);
+        assert!(!done, "{words:?}: {document}");
+        assert!(!document.to_string().contains("hunter2"));
+        document
+    };
+    let unknown = bad(&["tenant", "show", "nobody"], "");
+    assert_eq!((&unknown["ok"], &unknown["kind"]), (&json!(false), &json!("not_found")));
+    assert!(unknown["problem"].is_string() && unknown["hint"].is_string(), "{unknown}");
+    for words in [
+        &["tenant", "check", "nobody"][..],
+        &["keys", "rotate", "--drop", "nothing"],
+        &["mapping", "check", "north", "/nowhere.yaml"],
+        &["mapping", "rollback", "nobody"],
+        &["audit", "verify", "nobody"],
+        &["--config", "/nowhere.toml", "tenant", "list"],
+    ] {
+        assert_eq!(bad(words, "")["ok"], false, "{words:?}");
+    }
+    let url = "postgres://u:hunter2@127.0.0.1:1/d";
+    let refused = bad(&["tenant", "set-connection", "north", "-"], url);
+    assert!(refused["hint"].as_str().unwrap().contains("egress"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_failed_check_shows_every_step_it_came_to() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let egress = vec!["127.0.0.1/32:1".to_owned()];
+    let options = Options { egress, ..Options::default() };
+    let gateway = world::hospitals(&issuer, &["north"], options).await;
+    let url = "postgres://u:hunter2@127.0.0.1:1/d";
+    let put = run(&gateway, &["tenant", "set-connection", "north", "-", "--no-check"], url);
+    assert!(put.status.success(), "{put:?}");
+    let (report, done) = document(&gateway, &["tenant", "check", "north"], "");
+    let steps = report["steps"].as_array().unwrap();
+    let told: Vec<_> =
+        steps.iter().map(|s| (s["step"].as_str().unwrap(), s["outcome"] == "ok")).collect();
+    assert_eq!(told, [("permit", true), ("resolve", true), ("connect", false)], "{report}");
+    assert_eq!((done, &report["class"], &report["ok"]), (false, &json!("refused"), &json!(false)));
+    assert!(steps.iter().all(|step| step["millis"].is_u64()) && report["hint"].is_string());
+    let people = run(&gateway, &["tenant", "check", "north"], "");
+    let text = String::from_utf8(people.stdout).unwrap();
+    for word in ["permit", "resolve", "connect", "ms"] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+}
+
+/// One realm for each hospital: the issuer alone decides, whatever its tokens claim.
+#[tokio::test]
+async fn an_issuer_without_a_tenant_claim_is_bound_to_one_tenant() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    // Its tokens say "north", as if its administrator wished to be there.
+    let own = TestIssuer::for_tenants(&["north"]).await;
+    let settings = format!(
+        "[[issuers]]\nurl = \"{}\"\naudience = \"wardgate-api\"\ntenant_claim = \"\"\n",
+        own.hospitals()
+    );
+    let options = Options { settings, ..Options::default() };
+    let gateway = world::hospitals(&issuer, &["north"], options).await;
+    for (name, first) in [("lakes", 7001), ("other", 8001)] {
+        let file = gateway.folder().join(format!("sqlite/{name}.db"));
+        sqlite_hospital(&file, &format!("mark-{name}"), first..first + 5).await;
+    }
+    let token = own.token("north");
+    let nobody = gateway.get(&token, "/Patient").await;
+    assert_eq!(nobody.status, 403, "bound to nobody yet: {nobody:?}");
+
+    let add = |name: &str, issuer: &str, more: &[&str]| {
+        let words = ["tenant", "add", name, "--issuer", issuer, "--azp", "ward-app", "-"];
+        document(&gateway, &[&words[..], more].concat(), &format!("sqlite:{name}.db"))
+    };
+    let (claimed, done) = add("lakes", &own.hospitals(), &["--claim", "lakes"]);
+    assert!(!done, "a claim value nobody would look at: {claimed}");
+    let (unclaimed, done) = add("lakes", &issuer.hospitals(), &[]);
+    assert!(!done, "an issuer that names tenants by claim, bound as a whole: {unclaimed}");
+    let (stranger, done) = add("lakes", "https://unknown.example/realms/x", &[]);
+    assert!(!done, "{stranger}");
+    let (added, done) = add("lakes", &own.hospitals(), &[]);
+    assert!(done, "{added}");
+    assert_eq!(added["identities"][0]["claim_value"], Value::Null);
+    let (second, done) = add("other", &own.hospitals(), &[]);
+    assert!(!done, "an issuer alone is bound to exactly one tenant: {second}");
+
+    gateway.publish("lakes", &crate::support::mapping("1")).await;
+    let mut found = None;
+    for _ in 0..100 {
+        let reply = gateway.get(&token, "/Patient").await;
+        if reply.status == 200 {
+            found = Some(reply);
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let found = found.expect("lakes is served within 10 s");
+    assert!(found.body.contains("mark-lakes") && !found.body.contains("mark-north"), "{found:?}");
+    let north = gateway.get(&issuer.token("north"), "/Patient").await;
+    assert!(north.body.contains("mark-north") && !north.body.contains("mark-lakes"), "{north:?}");
+
+    // The same through the API, where the claim value is left out.
+    let identity = json!({ "issuer": own.hospitals(), "azp": ["ward-app"] });
+    let body = json!({ "name": "third", "identities": [identity] }).to_string();
+    let body = Some(("application/json", body));
+    let third = gateway.operate(reqwest::Method::POST, "tenants", None, body).await;
+    assert_eq!(third.status, 409, "{third:?}");
+}
+
+#[tokio::test]
+async fn all_faults_of_the_settings_come_at_once() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = Gateway::start(&issuer, Options::default()).await;
+    let file = gateway.folder().join("bad.toml");
+    let text = "[fhir]\nlisen = \"x\"\n[registry]\nurl = \"sqlite:/r.db\"\n[keys]\nkek_file = \"/k\"\n\
+                store = \"mongodb://u:hunter2@h\"\n[egress]\nallow = [\"10.0.0.0/8\", \"db:99999\"]\n";
+    std::fs::write(&file, text).unwrap();
+    let config = ["--config", file.to_str().unwrap()];
+    let check = |words: &[&str]| document(&gateway, &[&config, words].concat(), "").0;
+    let faults = check(&["config", "check"])["faults"].clone();
+    let keys: Vec<_> =
+        faults.as_array().unwrap().iter().map(|f| f["key"].as_str().unwrap()).collect();
+    assert_eq!(
+        keys,
+        ["fhir.lisen", "audit.dir", "keys.store", "egress.allow", "egress.allow"],
+        "{faults}"
+    );
+    assert!(faults.as_array().unwrap().iter().all(|f| !f["hint"].as_str().unwrap().is_empty()));
+    assert!(!faults.to_string().contains("hunter2"));
+    assert_eq!(
+        check(&["tenant", "list"])["faults"],
+        faults,
+        "the same for whoever needs the settings"
+    );
+    std::fs::write(&file, "[registry\n").unwrap();
+    let faults = check(&["config", "check"])["faults"].clone();
+    assert_eq!(faults.as_array().unwrap().len(), 1, "nothing is called missing: {faults}");
+}

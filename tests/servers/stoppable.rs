@@ -1,0 +1,104 @@
+//! A database server of a test's own, which can be stopped like a machine that hangs: it accepts
+//! connections, acknowledges bytes and says nothing.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::Server;
+
+/// A server that ends, with all its data, when this value is dropped.
+pub struct Stoppable {
+    state: tempfile::TempDir,
+    kind: &'static str,
+    server: Server,
+}
+
+impl Stoppable {
+    /// Starts a PostgreSQL.
+    pub async fn postgres() -> Self {
+        Self::start("postgres", "WARDGATE_TEST_POSTGRES").await
+    }
+
+    /// Starts a MariaDB.
+    pub async fn mariadb() -> Self {
+        Self::start("mariadb", "WARDGATE_TEST_MARIADB").await
+    }
+
+    async fn start(kind: &'static str, variable: &'static str) -> Self {
+        let started = tokio::task::spawn_blocking(move || {
+            let state = tempfile::tempdir().expect("make a folder");
+            script(state.path(), &["up", kind]);
+            let lines = script(state.path(), &["env"]);
+            let given = format!("export {variable}='");
+            let json = lines
+                .lines()
+                .find_map(|line| line.strip_prefix(&given)?.strip_suffix('\''))
+                .expect("the script says where the server is");
+            let server = serde_json::from_str(json).expect("the variable holds the JSON it should");
+            Self { state, kind, server }
+        });
+        started.await.expect("start a server")
+    }
+
+    /// Where it is.
+    pub fn server(&self) -> Server {
+        self.server.clone()
+    }
+
+    /// Stops it, and every process of it.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let note = self.state.path().join(format!("{}.pid", self.kind));
+        let note = std::fs::read_to_string(note).expect("the script noted the process");
+        let first = note.split_whitespace().next().expect("a process id");
+        let first: i32 = first.parse().expect("a process id");
+        // The first one first: a stopped PostgreSQL starts no further ones.
+        for pid in [first].into_iter().chain(children(first)) {
+            let pid = Pid::from_raw(pid).expect("a process id");
+            // One that ended meanwhile needs no signal.
+            let _gone = kill_process(pid, signal).is_err();
+        }
+    }
+}
+
+impl Drop for Stoppable {
+    fn drop(&mut self) {
+        self.go_on();
+        script(self.state.path(), &["down"]);
+    }
+}
+
+/// The processes that process `parent` has started.
+fn children(parent: i32) -> Vec<i32> {
+    let tasks = format!("/proc/{parent}/task");
+    let tasks = std::fs::read_dir(tasks).expect("the server runs");
+    let lists =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn script(state: &Path, arguments: &[&str]) -> String {
+    let done = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers.sh"))
+        .args(arguments)
+        .env("WARDGATE_TEST_STATE", state)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .expect("run the script");
+    assert!(done.status.success(), "tests/servers.sh {arguments:?}");
+    String::from_utf8(done.stdout).expect("text")
+}
