@@ -118,7 +118,7 @@ async fn chains_and_reverse_chains_find_what_they_say() {
         ("Observation?patient.family=soto&code=GLU", "lab-1"),
         // The patient is filtered away, so the reference leads nowhere.
         ("Observation?patient.family=gone", ""),
-        ("Observation?encounter.date=ge2024-02", "lab-2 lab-3"),
+        ("Observation?encounter.date=sa2024-01", "lab-2 lab-3"),
         ("Observation?subject.general-practitioner=D2", "lab-3 vit-2"),
         ("Patient?_has:Observation:patient:code=HGB", "1"),
         ("Patient?_has:Observation:subject:value-quantity=gt60", "1 2 4"),
