@@ -228,6 +228,13 @@ fn problems(report: &MappingReport, otherwise: &str) -> String {
     if let Some(trial) = &report.trial {
         lines.extend(trial::lines(trial));
     }
+    let searches = report.searches.iter().filter(|_| report.version.is_none());
+    for of in searches {
+        lines.push(format!("{} is searched by {}", of.resource_type, of.served.join(", ")));
+        for group in &of.unserved {
+            lines.push(format!("  not by {}: {}", group.parameters.join(", "), group.reason));
+        }
+    }
     lines.push(match report.version {
         Some(version) => format!("stored as version {version}"),
         None if report.ok => "the mapping is sound".to_owned(),

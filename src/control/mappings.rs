@@ -19,7 +19,7 @@ use super::view::{MappingProblemView, MappingReport, MappingView, TenantView};
 use super::{Control, Orders};
 use crate::base::Generation;
 use crate::mapping::catalog::Catalog;
-use crate::mapping::{self, Document, MappingProblem};
+use crate::mapping::{self, Document, MappingProblem, TypeSearches};
 use crate::registry::{NewMapping, Tenant};
 
 /// A document that was found sound, with what it was checked against.
@@ -28,6 +28,7 @@ struct Checked {
     catalog: Catalog,
     problems: Vec<MappingProblem>,
     trial: TrialView,
+    searches: Vec<TypeSearches>,
 }
 
 impl Control {
@@ -40,7 +41,8 @@ impl Control {
     ) -> Result<MappingReport, ControlFault> {
         let tenant = self.find_for(caller, named).await?;
         Ok(match self.examine(caller, &tenant, text).await? {
-            Ok(checked) => report(true, None, &checked.problems, Some(checked.trial)),
+            Ok(checked) => report(true, None, &checked.problems, Some(checked.trial))
+                .searched(checked.searches),
             Err(problems) => report(false, None, &problems, None),
         })
     }
@@ -65,7 +67,9 @@ impl Control {
         let new =
             NewMapping { document: &document, source: text, catalog: &catalog, report: &found };
         let version = self.0.registry.add_mapping(tenant.id, None, &new, &caller.origin()).await?;
-        Ok(report(true, u32::try_from(version).ok(), &checked.problems, Some(checked.trial)))
+        let version = u32::try_from(version).ok();
+        let stored = report(true, version, &checked.problems, Some(checked.trial));
+        Ok(stored.searched(checked.searches))
     }
 
     async fn examine(
@@ -94,7 +98,8 @@ impl Control {
         let trial = live.trial(&compiled, &catalog).await;
         self.looked(caller, tenant.id, "mapping.check").await?;
         let problems = compiled.warnings().to_vec();
-        Ok(Ok(Checked { document, catalog: compiled.used_catalog(&catalog), problems, trial }))
+        let (searches, catalog) = (compiled.searches(), compiled.used_catalog(&catalog));
+        Ok(Ok(Checked { document, catalog, problems, trial, searches }))
     }
 
     /// A tenant's versions, newest first.
@@ -198,7 +203,8 @@ fn report(
     problems: &[MappingProblem],
     trial: Option<TrialView>,
 ) -> MappingReport {
-    MappingReport { ok, version, problems: problems.iter().map(problem).collect(), trial }
+    let problems = problems.iter().map(problem).collect();
+    MappingReport { ok, version, problems, trial, searches: Vec::new() }
 }
 
 fn problem(found: &MappingProblem) -> MappingProblemView {

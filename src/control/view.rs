@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::mappings::{DriftView, TrialView};
+use crate::mapping::{TypeSearches, Unserved};
 
 /// A tenant as the admin API and the command line show it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -186,6 +187,47 @@ pub struct MappingReport {
     /// What came of trying it on some rows, in numbers; nothing when it has faults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trial: Option<TrialView>,
+    /// Which searches each resource type serves, and why not the others; empty for a mapping with faults.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub searches: Vec<TypeSearchesView>,
+}
+
+impl MappingReport {
+    /// The same with what can be searched.
+    pub(super) fn searched(mut self, searches: Vec<TypeSearches>) -> Self {
+        let unserved = |group: Unserved| UnservedView {
+            reason: group.reason.to_owned(),
+            parameters: group.params,
+        };
+        let of_type = |of: TypeSearches| TypeSearchesView {
+            resource_type: of.resource_type,
+            served: of.served,
+            unserved: of.unserved.into_iter().map(unserved).collect(),
+        };
+        self.searches = searches.into_iter().map(of_type).collect();
+        self
+    }
+}
+
+/// The search parameters of one resource type.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TypeSearchesView {
+    /// The resource type.
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    /// Those that are served.
+    pub served: Vec<String>,
+    /// The others, by reason.
+    pub unserved: Vec<UnservedView>,
+}
+
+/// Search parameters that are not served for one reason.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct UnservedView {
+    /// The reason.
+    pub reason: String,
+    /// The parameters.
+    pub parameters: Vec<String>,
 }
 
 /// One line of the operators' own log.

@@ -31,6 +31,21 @@ impl SearchSet {
     /// Adds a match. `write` writes the resource and gives its id, or says that there is none; nothing is
     /// added then.
     pub fn entry(&mut self, resource: &str, id: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+        self.add("match", resource, id, write);
+    }
+
+    /// Adds a resource that is no match itself and belongs beside one, in the same way.
+    pub fn include(&mut self, resource: &str, id: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+        self.add("include", resource, id, write);
+    }
+
+    fn add(
+        &mut self,
+        mode: &str,
+        resource: &str,
+        id: &str,
+        write: impl FnOnce(&mut Vec<u8>) -> bool,
+    ) {
         let before = self.out.len();
         self.out.extend_from_slice(if self.entries == 0 { br#","entry":["# } else { b"," });
         let base = &self.base;
@@ -41,7 +56,7 @@ impl SearchSet {
             self.out.truncate(before);
             return;
         }
-        self.out.extend_from_slice(br#","search":{"mode":"match"}}"#);
+        let _infallible = write!(self.out, ",\"search\":{{\"mode\":\"{mode}\"}}}}");
         self.entries += 1;
     }
 

@@ -39,6 +39,12 @@ pub struct TypeCapability {
     pub interactions: Vec<&'static str>,
     /// Search parameters, by name.
     pub search_params: Vec<SearchParamCapability>,
+    /// What `_include` can name, as `Type:parameter`.
+    pub includes: Vec<String>,
+    /// What `_revinclude` can name.
+    pub revincludes: Vec<String>,
+    /// Whether `$everything` is answered.
+    pub everything: bool,
     /// `no-version`, `versioned` or `versioned-update`.
     pub versioning: &'static str,
     /// Whether new resources, changes and deletions may depend on a search.
@@ -88,10 +94,25 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
             resource["conditionalDelete"] = json!(if delete { "single" } else { "not-supported" });
         }
         resource["searchParam"] = json!(params);
+        // A list in FHIR is never empty.
+        for (name, all) in [("searchInclude", &ty.includes), ("searchRevInclude", &ty.revincludes)]
+        {
+            if !all.is_empty() {
+                resource[name] = json!(all);
+            }
+        }
+        let mut operations = Vec::new();
+        if ty.everything {
+            let definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
+            operations.push(json!({ "name": "everything", "definition": definition }));
+        }
         match ty.resource_type.as_str() {
-            "Patient" => resource["operation"] = json!([export("patient-export")]),
-            "Group" => resource["operation"] = json!([export("group-export")]),
+            "Patient" => operations.push(export("patient-export")),
+            "Group" => operations.push(export("group-export")),
             _ => {}
+        }
+        if !operations.is_empty() {
+            resource["operation"] = json!(operations);
         }
         resource
     };
@@ -156,6 +177,9 @@ mod tests {
                 name: "birthdate".to_owned(),
                 kind: ParamKind::Date,
             }],
+            includes: vec!["Patient:organization".to_owned()],
+            revincludes: Vec::new(),
+            everything: true,
             versioning: "no-version",
             conditional: Conditional::default(),
         }];
@@ -167,5 +191,8 @@ mod tests {
         }
         let json: Value = serde_json::from_str(&statement(&server, &types)).unwrap();
         assert_eq!(json["rest"][0]["resource"][0]["searchParam"][0]["type"], "date");
+        assert_eq!(json["rest"][0]["resource"][0]["operation"][0]["name"], "everything");
+        assert!(json["rest"][0]["resource"][0]["searchInclude"].is_array());
+        assert!(json["rest"][0]["resource"][0]["searchRevInclude"].is_null());
     }
 }

@@ -20,6 +20,8 @@ pub enum ParamKind {
     Number,
     /// URIs.
     Uri,
+    /// Several values at once.
+    Composite,
 }
 
 impl ParamKind {
@@ -33,6 +35,7 @@ impl ParamKind {
             Self::Quantity => "quantity",
             Self::Number => "number",
             Self::Uri => "uri",
+            Self::Composite => "composite",
         }
     }
 

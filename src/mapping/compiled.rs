@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crate::base::{Clock, SystemClock};
 use crate::fhir::capability::{Conditional, SearchParamCapability, TypeCapability};
+use crate::fhir::params::ParamKind;
 
 use super::MappingProblem;
 use super::catalog::{Catalog, Table};
-use super::lens::Reading;
 use super::lens::predicate::{all, any, one_of};
+use super::lens::{Lens, Reading};
 use super::plan::{
     ColumnRef, Expr, KeyedRead, Order, Predicate, Relation, Select, SourcePlan, Value,
 };
@@ -35,8 +36,12 @@ pub struct PlannedSource {
     pub plan: Arc<SourcePlan>,
     /// Which of the type's sources it is; its place in a cursor.
     pub number: usize,
-    source: Arc<Source>,
-    reading: Arc<Reading>,
+    pub(super) source: Arc<Source>,
+    pub(super) reading: Arc<Reading>,
+    /// What its rows are sorted by, where sources are put together row by row.
+    pub(super) sort: Vec<(Lens, bool)>,
+    /// Where it began.
+    pub(super) begun: Option<Vec<Option<String>>>,
 }
 
 /// A row that may hold the resource asked for: its key, and what turns it into the resource.
@@ -119,17 +124,20 @@ impl Compiled {
             .map(|ty| {
                 let mut search_params: Vec<SearchParamCapability> = Vec::new();
                 for (_, source) in self.of_type(ty) {
-                    for param in source.params.iter().filter(|p| source.served.contains(&p.name)) {
-                        if !search_params.iter().any(|known| known.name == param.name)
-                            && self.serves(ty, param.name)
-                        {
-                            let name = param.name.to_owned();
-                            search_params.push(SearchParamCapability { name, kind: param.kind });
+                    let composites = source.composites.iter();
+                    let composites = composites.map(|c| (c.name, ParamKind::Composite));
+                    let all = source.params.iter().map(|p| (p.name, p.kind)).chain(composites);
+                    for (name, kind) in all.filter(|(name, _)| source.served.contains(name)) {
+                        let known = search_params.iter().any(|known| known.name == name);
+                        if !known && self.serves(ty, name) {
+                            search_params
+                                .push(SearchParamCapability { name: name.to_owned(), kind });
                         }
                     }
                 }
                 search_params.sort_by(|a, b| a.name.cmp(&b.name));
                 let versioned = self.versioned(ty);
+                let (includes, revincludes) = self.includable(ty);
                 let mut interactions = vec!["read", "search-type"];
                 interactions.extend(versioned.then_some("vread"));
                 let powers = self.powers(ty);
@@ -141,6 +149,9 @@ impl Compiled {
                     resource_type: ty.to_owned(),
                     interactions,
                     search_params,
+                    includes,
+                    revincludes,
+                    everything: ty == "Patient",
                     versioning: match (versioned, powers.update) {
                         (true, true) => "versioned-update",
                         (true, false) => "versioned",
@@ -213,7 +224,7 @@ impl Compiled {
         self.of_type(ty).find_map(|(number, source)| {
             let key = source.id.read(id).into_iter().next()?;
             let after = key.into_iter().map(|value| Some(value.text)).collect();
-            Some(Position { source: number, after: Some(after) })
+            Some(Position { source: number, after: Some(after), also: Vec::new() })
         })
     }
 
@@ -247,6 +258,8 @@ impl Compiled {
             number,
             source: Arc::clone(source),
             reading: Arc::clone(&self.reading),
+            sort: Vec::new(),
+            begun: None,
         }
     }
 }
@@ -275,6 +288,11 @@ impl PlannedSource {
 
     pub(super) fn reading(&self) -> &Reading {
         &self.reading
+    }
+
+    /// The type its resources are of.
+    pub fn resource_type(&self) -> &str {
+        &self.source.resource_type
     }
 
     /// What was fetched, ready to be written. `children` are the rows of the plan's children, in

@@ -37,6 +37,9 @@ pub enum PlanFault {
         /// The parameter.
         parameter: String,
     },
+    /// The type is in no patient's compartment.
+    #[error("resources of this type belong to no patient's compartment")]
+    Compartment,
     /// A cursor that does not belong to this search.
     #[error("the page link does not belong to this search")]
     Cursor,
@@ -51,7 +54,13 @@ impl Fault for PlanFault {
     }
 
     fn unsupported(&self) -> bool {
-        matches!(self, Self::Unsupported { .. } | Self::Modifier { .. } | Self::Sort { .. })
+        matches!(
+            self,
+            Self::Unsupported { .. }
+                | Self::Modifier { .. }
+                | Self::Sort { .. }
+                | Self::Compartment
+        )
     }
 
     fn client_message(&self) -> Cow<'static, str> {

@@ -38,7 +38,10 @@ pub use fault::PlanFault;
 pub use problem::{MappingProblem, ProblemSeverity};
 pub use render::Page;
 pub use report::{RenderReport, RowOutcome, Shown};
-pub use search::{PageRequest, Position, SearchPlan};
+pub use search::{
+    Everything, Included, Includes, LostPlace, PageRequest, PlannedKeys, Position, SearchPlan,
+    TypeSearches, Unserved, merge, resume,
+};
 pub use sources::DeclaredSource;
 pub use write::{
     Change, ChangeKind, Confirmed, Creation, Fresh, MAX_CHILD_ROWS, Powers, Promises, Set, Target,

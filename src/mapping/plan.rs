@@ -30,6 +30,8 @@ pub struct KeyedRead {
     pub children: Arc<[Child]>,
     /// What `store` wrote of it.
     pub written: Written,
+    /// What `store` wrote of reading many rows by their keys.
+    pub many: Written,
 }
 
 /// A place beside a part of a plan for what `store` makes of it once, one for each engine it may be
@@ -350,4 +352,39 @@ pub enum Predicate {
         /// numbered on their own.
         select: Box<Select>,
     },
+    /// Own values are, text by text, among those that other rows hold: what is a reference on one side
+    /// is an id on the other, and both are texts in the end. Never correlated.
+    Among {
+        /// Own values.
+        own: Vec<Expr>,
+        /// What the other rows hold, in the same order.
+        theirs: Vec<Expr>,
+        /// The other rows. Their relations are numbered on their own.
+        rows: Box<Rowset>,
+    },
+    /// The columns hold one of these keys, letter by letter.
+    Keys {
+        /// The columns, two or more.
+        columns: Vec<ColumnRef>,
+        /// The keys, one value for each column.
+        keys: Vec<Vec<Value>>,
+    },
+    /// The texts consist of what a FHIR id may, and are no longer together than that.
+    Id {
+        /// The texts.
+        parts: Vec<Expr>,
+        /// Most characters of all together.
+        room: u32,
+    },
+}
+
+/// Rows that are looked at and not fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Rowset {
+    /// The base relation.
+    pub from: Arc<Relation>,
+    /// To-one joins, in order.
+    pub joins: Arc<[Join]>,
+    /// What must hold.
+    pub filter: Predicate,
 }

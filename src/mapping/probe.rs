@@ -75,6 +75,7 @@ impl Compiled {
             ParamKind::Reference => &["1", "Patient/1", "00000000-0000-0000-0000-000000000001"],
             ParamKind::Number | ParamKind::Quantity => &["1"],
             ParamKind::Uri => &["urn:a"],
+            ParamKind::Composite => &["a$1", "a$a", "1$2020"],
         };
         // Another's reference names the type by itself; a code of the mapping's own finds its column.
         let coded = words.iter().filter(|_| matches!(kind, ParamKind::Token | ParamKind::Uri));

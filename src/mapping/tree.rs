@@ -16,7 +16,7 @@ use super::plan::{
 };
 use super::rows::Row;
 use super::search;
-use crate::fhir::params::ParamDef;
+use crate::fhir::params::{CompositeDef, ParamDef};
 use crate::fhir::primitive::DateInterval;
 
 /// One source of resources of one type.
@@ -41,6 +41,8 @@ pub(super) struct Source {
     pub paths: Vec<String>,
     /// The search parameters that may be asked for.
     pub params: Vec<ParamDef>,
+    /// Those of several values that must hold of one thing.
+    pub composites: Vec<CompositeDef>,
     /// Those that can be served.
     pub served: Vec<&'static str>,
     /// What gives `meta.versionId`.

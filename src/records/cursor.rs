@@ -27,7 +27,11 @@ impl Binding<'_> {
 
     /// The cursor for a position; `None` for one that cannot be written down.
     pub(super) fn write(&self, session: &Session<FhirRead>, position: &Position) -> Option<String> {
-        let payload = serde_json::to_vec(&(position.source, &position.after)).ok()?;
+        let places: Vec<_> = std::iter::once(position)
+            .chain(&position.also)
+            .map(|place| (place.source, &place.after))
+            .collect();
+        let payload = serde_json::to_vec(&places).ok()?;
         let tag = session.sign_cursor(&self.message(&payload));
         Some(URL_SAFE_NO_PAD.encode([tag.as_slice(), &payload].concat()))
     }
@@ -39,7 +43,11 @@ impl Binding<'_> {
         if !session.verify_cursor(&self.message(payload), tag) {
             return None;
         }
-        let (source, after) = serde_json::from_slice(payload).ok()?;
-        Some(Position { source, after })
+        let places: Vec<(usize, Option<Vec<Option<String>>>)> =
+            serde_json::from_slice(payload).ok()?;
+        let place = |(source, after)| Position { source, after, also: Vec::new() };
+        let mut places = places.into_iter().map(place);
+        let first = places.next()?;
+        Some(Position { also: places.collect(), ..first })
     }
 }

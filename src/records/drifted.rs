@@ -3,10 +3,27 @@
 use super::fault::RecordsFault;
 use crate::auth::FhirRead;
 use crate::base::{Fault as _, FaultKind};
+use crate::pool::Lease;
 use crate::store::{self, StoreFault};
 use crate::tenant::{ActiveMapping, Session};
 
 impl Session<FhirRead> {
+    /// An outcome with the reason of a refused statement found out, for which its lease is given back.
+    pub(super) async fn explained<T>(
+        &self,
+        mapping: &ActiveMapping,
+        lease: &mut Option<Lease>,
+        outcome: Result<T, RecordsFault>,
+    ) -> Result<T, RecordsFault> {
+        match outcome {
+            Err(RecordsFault::Store(fault)) => {
+                *lease = None;
+                Err(self.refused(mapping, fault).await)
+            }
+            other => other,
+        }
+    }
+
     /// Finds out what a refused statement lacked, and has the operators told. The database answered, so its
     /// breaker hears nothing of it. What was found counts for a while: a broken mapping's requests must not
     /// each read the whole catalogue.

@@ -7,14 +7,17 @@ mod access_log;
 mod answer;
 mod bundle;
 mod change;
+mod beside;
 mod cursor;
 #[cfg(test)]
 mod drafts;
 #[cfg(test)]
 mod examples;
+mod everything;
 mod export;
 mod fault;
 mod drifted;
+mod gather;
 mod page;
 mod patch;
 mod preview;
@@ -35,7 +38,7 @@ pub use export::{Export, ExportLevel, ExportPart, Exports};
 pub use fault::RecordsFault;
 pub use preview::{MOST_SHOWN, PreviewOf};
 pub use refused::{Attempt, note_refused};
-pub use search::generic_capability;
+pub use search::{Searched, generic_capability};
 pub use step::{Act, Order};
 
 pub use crate::fhir::capability::{Endpoints, ServerDescription};

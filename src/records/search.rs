@@ -1,44 +1,56 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use super::answer::{Access, Answer, Unreleased, release, write_down};
+use super::beside::{Beside, LEFT_OUT};
 use super::cursor::Binding;
 use super::fault::RecordsFault;
+use super::gather::{Fetched, fetch, leased};
 use super::page::{self, shown};
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
-use crate::fhir::SearchQuery;
 use crate::fhir::bundle::SearchSet;
 use crate::fhir::capability::{self, ServerDescription};
-use crate::fhir::query::{CURSOR, Handling};
+use crate::fhir::primitive::is_id;
+use crate::fhir::query::{CURSOR, Handling, Summary};
+use crate::fhir::{QueryFault, SearchQuery};
 use crate::mapping::{
-    PageRequest, PlannedSource, Position, RenderReport, RowOutcome, SearchPlan, Shown,
+    Included, Includes, PageRequest, RenderReport, RowOutcome, SearchPlan, Shown,
 };
-use crate::store::{self, run::FetchedPage};
-use crate::tenant::{ActiveMapping, Session};
+use crate::pool::Lease;
+use crate::tenant::Session;
 
-/// The rows of a page, source by source, and where the next page begins.
-#[derive(Default)]
-pub(super) struct Fetched {
-    pub(super) parts: Vec<(PlannedSource, FetchedPage, usize)>,
-    pub(super) next: Option<Position>,
-    total: Option<u64>,
+/// What is searched.
+#[derive(Debug, Clone, Copy)]
+pub struct Searched<'a> {
+    /// The resource type.
+    pub resource: &'a str,
+    /// Only resources of that patient's compartment (FHIR R4, 2.36).
+    pub patient: Option<&'a str>,
+}
+
+impl Searched<'_> {
+    /// The address below the FHIR base.
+    fn address(&self) -> String {
+        match self.patient {
+            Some(patient) => format!("Patient/{patient}/{}", self.resource),
+            None => self.resource.to_owned(),
+        }
+    }
 }
 
 impl Session<FhirRead> {
     /// Searches resources of a type (FHIR R4, 3.1.1). `base` is the FHIR base URL for links.
     pub async fn search(
         &self,
-        resource: &str,
+        what: Searched<'_>,
         query: &str,
         lenient: bool,
         base: &str,
     ) -> Result<Answer, RecordsFault> {
+        let resource = what.resource;
         if !self.permit().allows(resource, Interaction::Search) {
-            let denied =
-                Access { action: Action::Search, resource_type: resource, target: Target::None };
-            write_down(self, denied, Outcome::Denied, 403).await?;
-            return Err(RecordsFault::Scope);
+            return self.denied(resource).await;
         }
         let mapping = self.mapping()?;
         if !mapping.compiled.maps(resource) {
@@ -47,95 +59,103 @@ impl Session<FhirRead> {
         let handling = if lenient { Handling::Lenient } else { Handling::Strict };
         let parsed = SearchQuery::parse_parts(&[query], handling)?;
         let shown = shown(&parsed)?;
+        let narrative = parsed.summary == Summary::Text;
+        if narrative && !(parsed.include.is_empty() && parsed.revinclude.is_empty()) {
+            // FHIR R4, 3.1.1.5.8.
+            let parameter = "_include with _summary=text".to_owned();
+            return Err(QueryFault::Unsupported { parameter }.into());
+        }
         let config = self.config();
         let size = parsed.count.unwrap_or(config.page_size).clamp(1, config.page_size_max);
-        let asked = canonical(resource, &parsed);
+        let asked = canonical(&what, &parsed);
         let binding = Binding { mapping: mapping.version, query: &asked };
         let read = |cursor: &String| binding.read(self, cursor).ok_or(RecordsFault::Cursor);
         let after = parsed.cursor.as_ref().map(read).transpose()?;
         let request = PageRequest { count: size, after: after.as_ref(), base };
-        let plan = mapping.compiled.plan_search(resource, &parsed, &request)?;
-        let asked = canonical(resource, &plan.query);
-        let (ignored, count_only) = (!plan.query.ignored.is_empty(), plan.count_only);
-        let page = self.fetch(&mapping, plan, size as usize).await?;
+        let mut plan = match what.patient {
+            None => mapping.compiled.plan_search(resource, &parsed, &request)?,
+            Some(id) if is_id(id) => {
+                mapping.compiled.plan_in_patient(id, resource, &parsed, &request)?
+            }
+            Some(_) => return Err(RecordsFault::NotFound),
+        };
+        // A condition on other resources tells something of them.
+        if plan.reached.iter().any(|ty| !self.permit().allows(ty, Interaction::Search)) {
+            return self.denied(resource).await;
+        }
+        let asked = canonical(&what, &plan.query);
+        let mut lease = None;
+        let page = fetch(self, &mut lease, &mut plan, size as usize).await;
+        let page = self.explained(&mapping, &mut lease, page).await?;
         let binding = Binding { mapping: mapping.version, query: &asked };
-        let size = if count_only { parsed.count } else { Some(size) };
+        let size = if plan.count_only { parsed.count } else { Some(size) };
         let mut links = vec![("self", link(base, &asked, size, None))];
         if let Some(next) = &page.next {
             let cursor = binding.write(self, next).ok_or(RecordsFault::NoKey)?;
             links.push(("next", link(base, &asked, size, Some(&cursor))));
         }
-        let mut bundle = SearchSet::begin(base, page.total, &links);
-        let (written, report) = write_entries(&mut bundle, resource, &page, &shown);
-        if ignored {
-            let message =
-                "Parameters this server does not know were ignored, as asked; see the self link.";
-            bundle.outcome(message);
-        }
-        page::count(self, &report);
+        let bundle = SearchSet::begin(base, page.total, &links);
+        let (body, written) = self.bundle(bundle, &mut lease, &plan, page, &shown).await?;
         let access = Access {
             action: Action::Search,
             resource_type: resource,
             target: Target::Count(written),
         };
-        let found = Unreleased { body: bundle.finish(), version: None, last_modified: None };
+        let found = Unreleased { body, version: None, last_modified: None };
         Ok(release(self, access, found).await?)
     }
 
-    /// Counts where a number is wanted, then fetches source after source until the page is full. One row
-    /// more than the page is asked for, to know whether there is a next one.
-    pub(super) async fn fetch(
+    /// Writes down that the token's scopes leave no room for a search.
+    pub(super) async fn denied(&self, resource: &str) -> Result<Answer, RecordsFault> {
+        let action = Action::Search;
+        let denied = Access { action, resource_type: resource, target: Target::None };
+        write_down(self, denied, Outcome::Denied, 403).await?;
+        Err(RecordsFault::Scope)
+    }
+
+    /// The bundle of a page with what belongs beside it, and how many resources are in it.
+    async fn bundle(
         &self,
-        mapping: &ActiveMapping,
-        plan: SearchPlan,
-        size: usize,
-    ) -> Result<Fetched, RecordsFault> {
-        let SearchPlan { sources, counts, .. } = plan;
-        let mut page = Fetched::default();
-        let nothing = counts.as_ref().is_none_or(Vec::is_empty);
-        page.total = counts.as_ref().map(|_| 0);
-        if sources.is_empty() && nothing {
-            return Ok(page);
-        }
-        let mut lease = self.lease().await?;
-        if let Some(counts) = counts.filter(|_| !nothing) {
-            let counted = store::fetch_counts(&mut lease, counts, self.deadline()).await;
-            match counted {
-                Ok(total) => page.total = Some(total),
-                Err(fault) => {
-                    drop(lease);
-                    return Err(self.refused(mapping, fault).await);
-                }
-            }
-        }
-        let mut left = size;
-        for mut planned in sources {
-            if left == 0 {
-                // The page is full exactly at a source's end: the next begins with this one.
-                page.next = Some(Position { source: planned.number, after: None });
-                break;
-            }
-            Arc::make_mut(&mut planned.plan).page.limit = u32::try_from(left + 1).ok();
-            let fetched = match store::fetch_page(&mut lease, &planned.plan, self.deadline()).await
-            {
-                Ok(fetched) => fetched,
-                Err(fault) => {
-                    drop(lease);
-                    return Err(self.refused(mapping, fault).await);
-                }
+        mut bundle: SearchSet,
+        lease: &mut Option<Lease>,
+        plan: &SearchPlan,
+        page: Fetched,
+        shown: &Shown,
+    ) -> Result<(Vec<u8>, u64), RecordsFault> {
+        let mapping = self.mapping()?;
+        let mut report = RenderReport::default();
+        let looks_at = Some(&plan.includes).filter(|includes| includes.looks_at_matches());
+        let Written { matches, wanted } = write(&mut bundle, &page, shown, looks_at, &mut report);
+        drop(page);
+        let mut written = matches.len() as u64;
+        if !plan.includes.is_empty() && !matches.is_empty() {
+            let references: Vec<String> =
+                matches.iter().map(|(ty, id)| format!("{ty}/{id}")).collect();
+            let lease = leased(self, lease).await?;
+            let mut beside = Beside {
+                session: self,
+                mapping: &mapping.compiled,
+                bundle: &mut bundle,
+                shown,
+                report: &mut report,
+                there: matches,
+                added: 0,
+                cut: false,
+                denied: BTreeSet::new(),
             };
-            let rows = fetched.page.len().min(left);
-            if fetched.page.len() > left {
-                let last = planned.position(&fetched.page, rows.saturating_sub(1));
-                page.next = Some(last.ok_or(RecordsFault::NoKey)?);
+            beside.forward(lease, wanted).await?;
+            for (ty, param) in plan.includes.reverse() {
+                beside.reverse(lease, (ty, param), &references).await?;
             }
-            left -= rows;
-            page.parts.push((planned, fetched, rows));
-            if page.next.is_some() {
-                break;
-            }
+            written += beside.finish();
         }
-        Ok(page)
+        if !plan.query.ignored.is_empty() {
+            let message =
+                "Parameters this server does not know were ignored, as asked; see the self link.";
+            bundle.outcome(message);
+        }
+        page::count(self, &report);
+        Ok((bundle.finish(), written))
     }
 
     /// The tenant's own CapabilityStatement.
@@ -145,34 +165,53 @@ impl Session<FhirRead> {
     }
 }
 
-/// Writes a page's resources; tells how many there are and what could not be shown.
-fn write_entries(
+/// What was written of a page.
+pub(super) struct Written {
+    /// The matches.
+    pub(super) matches: BTreeSet<Included>,
+    /// What they refer to and should be shown.
+    pub(super) wanted: BTreeSet<Included>,
+}
+
+/// Writes a page's resources; `includes` says which of their references are looked at.
+pub(super) fn write(
     bundle: &mut SearchSet,
-    resource: &str,
     page: &Fetched,
     shown: &Shown,
-) -> (u64, RenderReport) {
-    let (mut written, mut report, mut id) = (0, RenderReport::default(), String::new());
-    for (planned, fetched, rows) in &page.parts {
-        let part = planned.page(&fetched.page, &fetched.children);
-        for row in 0..*rows {
-            part.id(row, &mut id);
-            let mut there = false;
-            bundle.entry(resource, &id, |out| {
-                let outcome = part.write(row, shown, out, &mut report);
-                there = matches!(outcome, Some(RowOutcome::Written { .. }));
-                there
-            });
-            if there {
-                written += 1;
-            } else {
-                bundle.outcome(
-                    "A record was left out because it lacks an element that FHIR demands.",
-                );
+    includes: Option<&Includes>,
+    report: &mut RenderReport,
+) -> Written {
+    let mut found = Written { matches: BTreeSet::new(), wanted: BTreeSet::new() };
+    let (mut id, mut whole) = (String::new(), Vec::new());
+    let parts: Vec<_> = page
+        .parts
+        .iter()
+        .map(|(planned, rows)| (planned.resource_type(), planned.page(&rows.page, &rows.children)))
+        .collect();
+    for (part, row) in &page.order {
+        let Some((resource, rows)) = parts.get(*part) else { continue };
+        rows.id(*row, &mut id);
+        let mut there = false;
+        bundle.entry(resource, &id, |out| {
+            let outcome = rows.write(*row, shown, out, report);
+            there = matches!(outcome, Some(RowOutcome::Written { .. }));
+            there
+        });
+        if !there {
+            bundle.outcome(LEFT_OUT);
+            continue;
+        }
+        found.matches.insert(((*resource).to_owned(), id.clone()));
+        if let Some(includes) = includes {
+            // As it is shown whole: elements that are left out still refer to something.
+            whole.clear();
+            rows.write(*row, &Shown::All, &mut whole, &mut RenderReport::default());
+            if let Ok(resource) = serde_json::from_slice(&whole) {
+                includes.of(&resource, &mut found.wanted);
             }
         }
     }
-    (written, report)
+    found
 }
 
 /// The CapabilityStatement for callers who have not signed in.
@@ -180,14 +219,14 @@ pub fn generic_capability(server: &ServerDescription) -> String {
     capability::statement(server, &[])
 }
 
-/// The query as it was understood, for links and cursors: type and parameters, without the page's size.
-fn canonical(resource: &str, query: &SearchQuery) -> String {
+/// The query as it was understood, for links and cursors: address and parameters, without the page's size.
+fn canonical(what: &Searched<'_>, query: &SearchQuery) -> String {
     let unsized_query = SearchQuery { count: None, ..query.clone() };
-    let parameters = unsized_query.to_query_string();
-    if parameters.is_empty() { resource.to_owned() } else { format!("{resource}?{parameters}") }
+    let (address, parameters) = (what.address(), unsized_query.to_query_string());
+    if parameters.is_empty() { address } else { format!("{address}?{parameters}") }
 }
 
-fn link(base: &str, asked: &str, size: Option<u32>, cursor: Option<&str>) -> String {
+pub(super) fn link(base: &str, asked: &str, size: Option<u32>, cursor: Option<&str>) -> String {
     let mut url = format!("{base}/{asked}");
     let mut separator = if asked.contains('?') { '&' } else { '?' };
     if let Some(size) = size {

@@ -198,7 +198,7 @@ impl Job {
         }
         // A generated narrative holds nothing that the resource does not (R4, 2.6.4); any other does.
         let status = |text: &Json| text.get("status").and_then(Json::text) == Some("generated");
-        if !self.compiled.fills(ty, "text") && sent.get("text").is_some_and(status) {
+        if !self.compiled.fills_element(ty, "text") && sent.get("text").is_some_and(status) {
             sent.take("text");
         }
         self.localise(&mut sent);

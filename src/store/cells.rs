@@ -40,6 +40,10 @@ fn shaped<'a>(ty: SqlType, text: &'a str, scratch: &'a mut String) -> Cell<'a> {
     Cell::Text(match ty {
         SqlType::DateTime => date_time(text, false, scratch),
         SqlType::Instant => date_time(text, true, scratch),
+        // PostgreSQL writes large and small floating-point numbers with an exponent.
+        SqlType::Float if text.contains('e') => {
+            return text.parse::<f64>().map_or(Cell::Bad, |v| number(v, scratch));
+        }
         _ => text,
     })
 }

@@ -6,11 +6,14 @@ use crate::base::Deadline;
 use crate::mapping::DeclaredSource;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::plan::{Count, KeyedRead, SourcePlan, Value};
+use crate::mapping::rows::Rows;
 use crate::pool::dial::{ServerFlavour, TenantConnection};
 use crate::pool::verdict::{DbError, Family};
 use crate::pool::{DatabaseFault, Lease, PoolFault};
 
-use super::run::{FetchedPage, MAX_TEXT, TenantConn, fetch_counts_on, fetch_page_on, fetch_row_on};
+use super::run::{
+    FetchedPage, MAX_TEXT, TenantConn, fetch_counts_on, fetch_keys_on, fetch_page_on, fetch_row_on,
+};
 use super::{Flavour, StoreFault, catalog_on, introspect_on};
 
 impl From<PoolFault> for StoreFault {
@@ -90,6 +93,28 @@ pub async fn fetch_row(
         .run(deadline, move |connection| {
             Box::pin(async move {
                 fetch_row_on(&mut connection.into(), &read, &key, flavour, MAX_TEXT).await
+            })
+        })
+        .await
+        .map_err(of_a_cell)?
+}
+
+/// Fetches the rows of many keys, each a row of `keys`, and the one-to-many rows that hang off them.
+///
+/// # Errors
+/// As [`fetch_page`].
+pub async fn fetch_keys(
+    lease: &mut Lease,
+    read: &Arc<KeyedRead>,
+    keys: Rows,
+    deadline: Deadline,
+) -> Result<FetchedPage, StoreFault> {
+    let flavour = Flavour::from(lease.facts().flavour);
+    let read = Arc::clone(read);
+    lease
+        .run(deadline, move |connection| {
+            Box::pin(async move {
+                fetch_keys_on(&mut connection.into(), &read, &keys, flavour, MAX_TEXT).await
             })
         })
         .await

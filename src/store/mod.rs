@@ -5,6 +5,7 @@
 //! executes over one connection; [`fetch`] over a lease.
 
 pub mod admin;
+mod among;
 mod cells;
 mod compare;
 mod describe;
@@ -37,7 +38,7 @@ pub use crate::mapping::fold::fold;
 pub use describe::{catalog_on, describe_on};
 pub use explain::{Estimate, explain_child_on, explain_count_on, explain_page_on};
 pub use fault::{StoreFault, WriteFault};
-pub use fetch::{catalog, fetch_counts, fetch_page, fetch_row, introspect};
+pub use fetch::{catalog, fetch_counts, fetch_keys, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;
 pub use introspect::{MAX_TABLES, introspect_on};
 pub use rule::{Breach, RuleKind};

@@ -4,7 +4,7 @@
 use crate::mapping::plan::Predicate;
 
 use super::statement::{Scope, Writer};
-use super::{Flavour, WriteFault, compare, first, member, sql, text};
+use super::{Flavour, WriteFault, among, compare, first, member, sql, text};
 
 /// Deepest nesting written; plans made from queries stay far below.
 const MAX_DEPTH: usize = 64;
@@ -79,6 +79,16 @@ pub(super) fn predicate(
             w.sql(")");
             Ok(())
         }
+        Predicate::Among { own, theirs, rows } => among::among(w, scope, own, theirs, rows),
+        Predicate::Keys { columns, keys } => {
+            let texts: Vec<Vec<&str>> =
+                keys.iter().map(|key| key.iter().map(|v| v.text.as_str()).collect()).collect();
+            w.sql("(");
+            member::keys(w, scope, columns, &texts)?;
+            w.sql(")");
+            Ok(())
+        }
+        Predicate::Id { parts, room } => among::is_id(w, scope, parts, *room),
     }
 }
 

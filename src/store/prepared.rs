@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{
-    Child, ColumnRef, CompareOp, Expr, KeyedRead, Predicate, Select, Value,
+    Child, ColumnRef, CompareOp, Expr, KeyedRead, Predicate, Select, Value, Written,
 };
 use crate::mapping::rows::Rows;
 
@@ -147,9 +147,34 @@ pub(super) fn read(read: &KeyedRead, key: &[Value], flavour: Flavour) -> Result<
     sql::page_sql(&select, flavour).map(Ready::Own)
 }
 
+/// The statement that reads the rows of many keys, each a row of `keys`; `None` when there are none.
+pub(super) fn many(
+    read: &KeyedRead,
+    keys: &Rows,
+    flavour: Flavour,
+) -> Result<Option<Ready>, WriteFault> {
+    let child = Child {
+        select: Select { limit: None, ..read.select.clone() },
+        parent: (0..read.key.len()).collect(),
+        own: read.key.clone(),
+        of: None,
+        written: Written::default(),
+    };
+    keyed(&child, &read.many, keys, flavour)
+}
+
 /// The statement of a one-to-many table for the rows of `page`; `None` when no row has a key.
 pub(super) fn child(
     child: &Child,
+    page: &Rows,
+    flavour: Flavour,
+) -> Result<Option<Ready>, WriteFault> {
+    keyed(child, &child.written, page, flavour)
+}
+
+fn keyed(
+    child: &Child,
+    written: &Written,
     page: &Rows,
     flavour: Flavour,
 ) -> Result<Option<Ready>, WriteFault> {
@@ -172,7 +197,7 @@ pub(super) fn child(
         w.sql(&tail);
         Ok(ChildTexts { head, tail, one: Prepared::new(w, sql::shape(&child.select)) })
     };
-    let texts = child.written.get_or_try::<_, WriteFault>(flavour as usize, make)?;
+    let texts = written.get_or_try::<_, WriteFault>(flavour as usize, make)?;
     let Some(texts) = texts else { return Err(WriteFault::Plan) };
     if let [key] = keys.as_slice()
         && child.own.iter().zip(key).all(|(c, text)| uniform(c.ty) && canonical(c.ty, text))

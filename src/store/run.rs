@@ -286,6 +286,26 @@ pub(super) async fn fetch_row_within(
     }
 }
 
+/// The rows of many keys, each a row of `keys`, and their children.
+pub async fn fetch_keys_on(
+    conn: &mut TenantConn<'_>,
+    read: &KeyedRead,
+    keys: &Rows,
+    flavour: Flavour,
+    limit: usize,
+) -> Outcome<FetchedPage> {
+    let page = match prepared::many(read, keys, flavour) {
+        Ok(Some(ready)) => ready,
+        Ok(None) => {
+            let none = |_| Rows::new(0);
+            let children = read.children.iter().map(none).collect();
+            return Ok(Ok(FetchedPage { page: Rows::new(0), children, undecodable: 0 }));
+        }
+        Err(fault) => return Ok(Err(fault.into())),
+    };
+    fetch(conn, &page, &read.children, flavour, limit).await
+}
+
 /// How many rows there are in all.
 pub async fn fetch_counts_on(
     conn: &mut TenantConn<'_>,

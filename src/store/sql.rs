@@ -130,7 +130,7 @@ fn head(w: &mut Writer, select: &Select, depth: usize) -> Result<Scope, WriteFau
 }
 
 /// ` FROM relations`.
-fn relations(
+pub(super) fn relations(
     w: &mut Writer,
     from: &Relation,
     joins: &[Join],

@@ -14,6 +14,7 @@ mod commands;
 #[cfg(test)]
 mod cursors;
 #[cfg(test)]
+mod further;
 mod exporting;
 #[cfg(test)]
 mod damaged;

@@ -15,8 +15,8 @@ use wardgate::base::{
 };
 use wardgate::fhir::SearchQuery;
 use wardgate::mapping::{
-    Compiled, Document, PageRequest, PlanFault, Position, ProblemSeverity, RenderReport,
-    RowOutcome, Shown, compile,
+    Compiled, Document, PageRequest, PlanFault, PlannedSource, Position, ProblemSeverity,
+    RenderReport, RowOutcome, Shown, compile, merge, resume,
 };
 use wardgate::pool::dial::{DialConfig, Dialer, EgressRules};
 use wardgate::pool::{
@@ -151,10 +151,17 @@ impl Hospital {
                     fetch_counts(&mut self.lease, counts, soon()).await.unwrap()
                 });
             }
+            if plan.merged {
+                after = self.merged(&plan.sources, count as usize, &mut found).await;
+                if after.is_none() {
+                    return (found, total.expect("a total"));
+                }
+                continue;
+            }
             let (mut left, mut next) = (count as usize, None);
             for mut source in plan.sources {
                 if left == 0 {
-                    next = Some(Position { source: source.number, after: None });
+                    next = Some(Position { source: source.number, after: None, also: Vec::new() });
                     break;
                 }
                 Arc::make_mut(&mut source.plan).page.limit = u32::try_from(left + 1).ok();
@@ -184,6 +191,30 @@ impl Hospital {
                 return (found, total);
             }
         }
+    }
+
+    /// A page put together from several sources, and where the next begins.
+    async fn merged(
+        &mut self,
+        sources: &[PlannedSource],
+        count: usize,
+        found: &mut Vec<(String, String)>,
+    ) -> Option<Position> {
+        let mut fetched = Vec::new();
+        for source in sources {
+            fetched.push(fetch_page(&mut self.lease, &source.plan, soon()).await.unwrap());
+        }
+        let parts: Vec<_> = sources.iter().zip(&fetched).map(|(s, f)| (s, &f.page)).collect();
+        let order = merge(&parts, count);
+        for (part, row) in &order {
+            let page = sources[*part].page(&fetched[*part].page, &fetched[*part].children);
+            let mut out = Vec::new();
+            let outcome = page.write(*row, &Shown::All, &mut out, &mut self.report);
+            let Some(RowOutcome::Written { id }) = outcome else { continue };
+            let text = String::from_utf8(out).expect("UTF-8");
+            found.push((text[id].to_owned(), text));
+        }
+        resume(&parts, &order).expect("a key")
     }
 
     /// Every resource of a type: counted, unique, readable by its id.

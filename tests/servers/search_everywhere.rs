@@ -6,7 +6,7 @@ use wardgate::fhir::SearchQuery;
 use wardgate::mapping::{
     Compiled, Document, PageRequest, Position, RenderReport, RowOutcome, Shown, compile,
 };
-use wardgate::store::run::{fetch_counts_on, fetch_page_on, fetch_row_on};
+use wardgate::store::run::{fetch_counts_on, fetch_keys_on, fetch_page_on, fetch_row_on};
 
 use crate::store_bed::Bed;
 
@@ -35,6 +35,12 @@ resources:
       birthDate: "$born | date('dd/MM/yyyy')"
       deceasedDateTime: "$died"
       address: [{use: "$mood | code(mood)", city: "$a, $b | first"}]
+      generalPractitioner: ["$ident | ref(Organization)"]
+  - type: Organization
+    from: {table: place}
+    key: code
+    id: "$code"
+    map: {name: "$label", identifier: [{type: {coding: [{system: "urn:t", code: X}]}, value: "$label"}]}
   - type: Observation
     from: {table: person}
     key: [site, id]
@@ -42,6 +48,10 @@ resources:
     map:
       status: final
       code: {coding: [{system: "urn:x", code: "$ident"}]}
+      subject: "$site, $id | ref(Patient)"
+      component:
+        - each: {table: contact, match: {site: site, person: id}, order: [id]}
+          item: {code: {coding: [{code: "$kind"}]}, valueQuantity: {value: "$weight"}}
       effectiveDateTime: "$day, $clock | datetime('dd/MM/yyyy HH:mm')"
       issued: "$seen"
       valueQuantity: {value: "$amount", unit: mg}
@@ -51,7 +61,10 @@ const TABLES: &str = "CREATE TABLE person (site CHAR(3) NOT NULL, id INT NOT NUL
   b VARCHAR(40), ident VARCHAR(20), sex VARCHAR(4), born VARCHAR(12), died VARCHAR(24), active INT,
   mood VARCHAR(4), day VARCHAR(12), clock VARCHAR(8), seen STAMP, amount DECIMAL(10,2),
   PRIMARY KEY (site, id));
-CREATE TABLE contact (id INT PRIMARY KEY, site CHAR(3), person INT, kind VARCHAR(2), value VARCHAR(20));
+CREATE TABLE contact (id INT PRIMARY KEY, site CHAR(3), person INT, kind VARCHAR(2), value VARCHAR(20),
+  weight DOUBLE PRECISION);
+CREATE TABLE place (code VARCHAR(20) PRIMARY KEY, label VARCHAR(20));
+INSERT INTO place VALUES ('A1', 'Muñoz'), ('ab', 'ANA'), ('a/b', 'x');
 INSERT INTO person VALUES
  ('N', 1, 'Muñoz', 'Ana María', 'A1', 'F', '05/03/1985', '2020', 1, 'Á', '05/03/1985', '08:30', '2020-01-02 03:04:05', 5.40),
  ('N', 2, ' munoz ', NULL, 'a1', 'f', '31/02/1985', '2020-05', 0, 'a', '05/03/1985', NULL, NULL, 5),
@@ -59,7 +72,8 @@ INSERT INTO person VALUES
  ('S', 1, NULL, '  ', ' A1 ', NULL, '29/02/1985', '2020-05-06T10:00:00', NULL, 'c', 'x', '10:00', '1999-12-31 23:59:59', -1),
  ('S', 2, '', 'ANA', NULL, 'X', '05-03-1985', 'soon', 1, NULL, '31/12/1985', '23:59', NULL, 5.45),
  ('S', 3, 'Ñandú', 'x', 'ab', '', '00/00/0000', '2020-05-06 10:00:00Z', 1, 'B', NULL, '08:30', NULL, 0);
-INSERT INTO contact VALUES (1, 'N', 1, 'T', '555'), (2, 'N', 1, 'E', 'x@y'), (3, 'S', 2, 'E', ' '), (4, 'S', 3, 'T', '5');";
+INSERT INTO contact VALUES (1, 'N', 1, 'T', '555', 5.4), (2, 'N', 1, 'E', 'x@y', 1e16), (3, 'S', 2, 'E', ' ', 5.45),
+ (4, 'S', 3, 'T', '5', NULL);";
 
 const QUERIES: &str = "\
 Patient family=mun|Patient family:exact=Muñoz Ana María|Patient family:contains=NA|Patient given=ana
@@ -76,7 +90,15 @@ Patient address-city:missing=true|Patient family=mu&gender=other|Patient _sort=-
 Observation code=urn:x%7Ca1|Observation code=urn:x%7C|Observation code:missing=true|Observation date=1985-03-05
 Observation date=1985-03-05T08:30:00Z|Observation date=gt1985-03-05|Observation date:missing=true
 Observation value-quantity=5.4|Observation value-quantity=lt5|Observation value-quantity:missing=true
-Observation value-quantity=ne5.40|Observation date=eb1986";
+Observation value-quantity=ne5.40|Observation date=eb1986|Observation subject:Patient.family=mun
+Observation patient.gender=female|Observation patient.phone=555|Observation patient=N.1,S.2,N.1|Observation patient=N.2
+Patient _has:Observation:patient:code=a1|Patient _has:Observation:subject:value-quantity=gt5.4
+Patient general-practitioner.name=mu|Patient general-practitioner.name:missing=false|Patient general-practitioner=A1,ab
+Organization _has:Patient:general-practitioner:gender=female|Organization _has:Patient:general-practitioner:_id=N.2,S.3
+Organization identifier:of-type=urn:t%7CX%7CANA|Organization name:missing=false|Observation code-value-quantity=A1$5.4
+Observation component-code-value-quantity=T$5.4|Observation component-value-quantity=gt1000
+Observation component-value-quantity:missing=true|Observation component-value-quantity=5.4
+Observation combo-code-value-quantity=E$ge5.45|Observation _sort=-value-quantity";
 
 /// The ids a search gives, in order, walked in pages of two; its total at the end.
 async fn ids(bed: &mut Bed, compiled: &Compiled, ty: &str, query: &str) -> Vec<String> {
@@ -139,6 +161,34 @@ async fn the_same_resources_are_found_on_every_engine() {
             }
         }
         reads(&mut bed, &compiled).await;
+        beside(&mut bed, &compiled).await;
+    }
+}
+
+/// Rows by many keys at once, and rows that refer to many.
+async fn beside(bed: &mut Bed, compiled: &Compiled) {
+    let wanted = ["N.1", "S.2", "n.1", "S.99"];
+    let mut found = BTreeSet::new();
+    for planned in compiled.plan_keys("Patient", wanted.into_iter()) {
+        let (mut conn, flavour) = bed.conn();
+        let got = fetch_keys_on(&mut conn, &planned.read, &planned.keys, flavour, 1 << 20).await;
+        let got = got.unwrap_or_else(|e| panic!("{flavour:?}: {e}")).unwrap();
+        let rows = planned.page(&got.page, &got.children);
+        let has = |id: &&str| (0..rows.len()).any(|row| rows.has_id(row, id));
+        found.extend(wanted.into_iter().filter(has));
+    }
+    assert_eq!(found, ["N.1", "S.2"].into(), "{:?}", bed.flavour);
+    let references = ["Patient/N.1", "Patient/S.3", "Patient/S.77"].map(str::to_owned);
+    for (param, count) in
+        [(("Observation", "subject"), 2), (("Patient", "general-practitioner"), 0)]
+    {
+        let mut rows = 0;
+        for planned in compiled.plan_referring(param, &references, 10).expect("a plan") {
+            let (mut conn, flavour) = bed.conn();
+            let got = fetch_page_on(&mut conn, &planned.plan, flavour, 1 << 20).await;
+            rows += got.unwrap_or_else(|e| panic!("{flavour:?}: {e}")).unwrap().page.len();
+        }
+        assert_eq!(rows, count, "{:?}", bed.flavour);
     }
 }
 

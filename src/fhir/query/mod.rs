@@ -1,7 +1,9 @@
 //! The query of a search (R4 section 3.1.1): strict about its form, silent about nothing.
 
+mod everything;
 mod text;
 
+pub use everything::EverythingQuery;
 pub use text::{pair, parameters, split, unescape};
 
 use super::QueryFault;
@@ -13,6 +15,8 @@ pub const MAX_QUERY: usize = 64 * 1024;
 pub const MAX_PARAMS: usize = 100;
 /// Most alternatives (comma) of all parameters together; engines bound what one statement may bind.
 pub const MAX_VALUES: usize = 500;
+/// Most of `_include`, and of `_revinclude`, in one query.
+pub const MAX_INCLUDES: usize = 16;
 /// The parameter that carries the place of the next page.
 pub const CURSOR: &str = "_cursor";
 
@@ -39,6 +43,10 @@ pub struct SearchQuery {
     pub summary: Summary,
     /// `_total`, or `_totalMethod` of an older client.
     pub total: Total,
+    /// `_include`: what the matches refer to.
+    pub include: Vec<Include>,
+    /// `_revinclude`: what refers to the matches.
+    pub revinclude: Vec<Include>,
     /// `_elements`, empty for all.
     pub elements: Vec<String>,
     /// `_format`.
@@ -64,6 +72,56 @@ pub struct Criterion {
     pub chain: Option<String>,
     /// Alternatives; one must hold. FHIR's own escapes are still in them: see [`unescape`].
     pub values: Vec<String>,
+}
+
+impl Criterion {
+    /// The name with everything behind it.
+    pub fn full_name(&self) -> String {
+        let mut name = self.name.clone();
+        for (mark, part) in [(':', &self.modifier), ('.', &self.chain)] {
+            if let Some(part) = part {
+                name.push(mark);
+                name.push_str(part);
+            }
+        }
+        name
+    }
+}
+
+/// `_include` or `_revinclude`: `Type:parameter` or `Type:parameter:Target`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Include {
+    /// The type that holds the references.
+    pub source: String,
+    /// Its reference parameter, or `*` for all of them.
+    pub param: String,
+    /// Only references to that type.
+    pub target: Option<String>,
+}
+
+impl Include {
+    fn parse(value: &str) -> Option<Self> {
+        let mut parts = value.split(':');
+        let (source, param, target) = (parts.next()?, parts.next()?, parts.next());
+        let good = |part: &str| {
+            let mut letters = part.bytes();
+            part == "*" || letters.all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        let all = [Some(source), Some(param), target];
+        let whole = all.into_iter().flatten().all(|part| !part.is_empty() && good(part));
+        (whole && parts.next().is_none() && source != "*").then(|| Self {
+            source: source.to_owned(),
+            param: param.to_owned(),
+            target: target.map(str::to_owned),
+        })
+    }
+}
+
+impl std::fmt::Display for Include {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.source, self.param)?;
+        self.target.iter().try_for_each(|target| write!(f, ":{target}"))
+    }
 }
 
 /// One sort key.
@@ -183,6 +241,17 @@ impl SearchQuery {
                 self.elements.extend(names.map(str::to_owned));
             }
             CURSOR => self.cursor = Some(value),
+            "_include" | "_revinclude" => {
+                let one = Include::parse(&value);
+                let one = one.ok_or_else(|| bad("Type:parameter or Type:parameter:Target"))?;
+                let all = if name == "_include" { &mut self.include } else { &mut self.revinclude };
+                if !all.contains(&one) {
+                    all.push(one);
+                }
+                if all.len() > MAX_INCLUDES {
+                    return Err(QueryFault::TooMany);
+                }
+            }
             _ => return self.criterion(&name, &value),
         }
         Ok(())
@@ -199,7 +268,6 @@ impl SearchQuery {
                 | "_revinclude"
                 | "_contained"
                 | "_containedType"
-                | "_has"
                 | "_text"
                 | "_content"
                 | "_list"
@@ -212,6 +280,8 @@ impl SearchQuery {
             return self.unsupported(name);
         }
         let (modifier, chain) = match behind.strip_prefix(':') {
+            // The parameter is behind the second colon, and may have what any parameter has.
+            Some(rest) if head == "_has" => (Some(rest), None),
             None => (None, behind.strip_prefix('.')),
             Some(rest) => match rest.split_once('.') {
                 Some((modifier, chain)) => (Some(modifier), Some(chain)),
@@ -257,16 +327,7 @@ impl SearchQuery {
     pub fn to_query_string(&self) -> String {
         let mut out = String::new();
         for c in &self.criteria {
-            let mut name = c.name.clone();
-            if let Some(modifier) = &c.modifier {
-                name.push(':');
-                name.push_str(modifier);
-            }
-            if let Some(chain) = &c.chain {
-                name.push('.');
-                name.push_str(chain);
-            }
-            pair(&mut out, &name, &c.values.join(","));
+            pair(&mut out, &c.full_name(), &c.values.join(","));
         }
         if let Some(count) = self.count {
             pair(&mut out, "_count", &count.to_string());
@@ -278,6 +339,11 @@ impl SearchQuery {
                 .map(|k| format!("{}{}", if k.descending { "-" } else { "" }, k.param))
                 .collect();
             pair(&mut out, "_sort", &keys.join(","));
+        }
+        for (name, all) in [("_include", &self.include), ("_revinclude", &self.revinclude)] {
+            for one in all {
+                pair(&mut out, name, &one.to_string());
+            }
         }
         let summary = match self.summary {
             Summary::False => None,
@@ -339,17 +405,27 @@ mod tests {
 
     #[test]
     fn refuses_what_it_does_not_serve_and_lets_clients_quirks_pass() {
-        let strict = SearchQuery::parse("_include=Observation:subject").unwrap_err();
-        assert_eq!(strict, QueryFault::Unsupported { parameter: "_include".to_owned() });
+        let strict = SearchQuery::parse("_include:iterate=Observation:subject").unwrap_err();
+        assert_eq!(strict, QueryFault::Unsupported { parameter: "_include:iterate".to_owned() });
         let lenient =
-            SearchQuery::parse_parts(&["_include=x&_count=0"], Handling::Lenient).unwrap();
-        assert_eq!(lenient.ignored, ["_include"]);
+            SearchQuery::parse_parts(&["_include:iterate=x&_count=0"], Handling::Lenient).unwrap();
+        assert_eq!(lenient.ignored, ["_include:iterate"]);
         assert!(lenient.counts_only());
         let quirks = "_pretty=true&_format=json&_totalMethod=count&_elements=id,name";
         assert_eq!(SearchQuery::parse(quirks).unwrap().total, Total::Accurate);
-        for bad in
-            ["_count=-1", "_count=x", "a=%zz", "a=%ff", "=1", "_summary=1", "_count=1&_count=2"]
-        {
+        for bad in [
+            "_count=-1",
+            "_count=x",
+            "a=%zz",
+            "a=%ff",
+            "=1",
+            "_summary=1",
+            "_count=1&_count=2",
+            "_include=Observation",
+            "_include=*",
+            "_revinclude=A:b:C:d",
+            "_include=A:b c",
+        ] {
             assert!(SearchQuery::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(SearchQuery::parse("_count=99999999999").unwrap().count, Some(u32::MAX));

@@ -16,7 +16,7 @@ use super::extract::{Bundler, Clinician};
 use super::negotiate::Asked;
 use super::write::{self, Back, location, outcome, writing};
 use crate::auth::{Permit, Right};
-use crate::records::{Answer, Bundle, BundleKind, Entry, RecordsFault, Wanted, Written};
+use crate::records::{Answer, Bundle, BundleKind, Entry, RecordsFault, Searched, Wanted, Written};
 use crate::tenant::FORBIDDEN_MESSAGE;
 
 /// One entry's answer.
@@ -96,7 +96,8 @@ async fn one(
         }
         Wanted::Search { resource, query } => {
             let session = plane.session(clinician(&caller.reader, caller)?).await?;
-            let found = session.search(&resource, &query, lenient, base).await;
+            let searched = Searched { resource: &resource, patient: None };
+            let found = session.search(searched, &query, lenient, base).await;
             found.map(|answer| given(&answer)).map_err(|fault| FhirError::of_records(&fault))
         }
     }

@@ -131,7 +131,10 @@ async fn write_down(
         }
         address::BASE | address::BASE_SLASH => Attempt::Other("bundle"),
         address::INSTANCE | address::VERSION => Attempt::Read(param("resource"), param("id")),
-        address::TYPE | address::SEARCH_FORM => Attempt::Search(param("resource")),
+        address::TYPE | address::SEARCH_FORM | address::COMPARTMENT => {
+            Attempt::Search(param("resource"))
+        }
+        address::EVERYTHING => Attempt::Search("Patient"),
         address::METADATA => Attempt::Other("capabilities"),
         address::EXPORT
         | address::EXPORT_PATIENTS

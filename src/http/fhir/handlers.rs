@@ -1,9 +1,8 @@
 //! What each address of the data plane answers.
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -13,10 +12,9 @@ use super::extract::Clinician;
 use super::negotiate::Asked;
 use crate::auth::FhirRead;
 use crate::base::{Deadline, Fault as _, FaultKind};
-use crate::http::token_in_query::has_token;
 use crate::records::Answer;
 
-type Answered = Result<Response, FhirError>;
+pub(super) type Answered = Result<Response, FhirError>;
 
 /// `GET /fhir/{type}/{id}`.
 pub(super) async fn read(
@@ -52,67 +50,6 @@ fn versioned(answer: &Answer, asked: &Asked) -> Response {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
-}
-
-/// `GET /fhir/{type}`.
-pub(super) async fn search(
-    State(plane): State<DataPlane>,
-    caller: Clinician<FhirRead>,
-    Path(resource): Path<String>,
-    asked: Asked,
-) -> Answered {
-    find(&plane, caller, &resource, &asked.query, asked.lenient).await
-}
-
-/// `POST /fhir/{type}/_search`: the form's parameters together with the query's.
-pub(super) async fn search_form(
-    State(plane): State<DataPlane>,
-    caller: Clinician<FhirRead>,
-    Path(resource): Path<String>,
-    asked: Asked,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Answered {
-    let body = body.map_err(|_| too_large())?;
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-    // With all parameters in the query there is no form, and then clients name no kind of it.
-    if !body.is_empty() && !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        let message = "Send the parameters as application/x-www-form-urlencoded.";
-        let unsupported = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err(FhirError::new(unsupported, "not-supported", message));
-    }
-    let body = std::str::from_utf8(&body).map_err(|_| {
-        let message = "The body is not UTF-8 text.";
-        FhirError::new(StatusCode::BAD_REQUEST, "invalid", message)
-    })?;
-    if has_token(body) {
-        let message = "Send the token in the Authorization header only.";
-        return Err(FhirError::new(StatusCode::BAD_REQUEST, "invalid", message));
-    }
-    let query = match asked.query.as_str() {
-        "" => body.to_owned(),
-        query => format!("{query}&{body}"),
-    };
-    find(&plane, caller, &resource, &query, asked.lenient).await
-}
-
-fn too_large() -> FhirError {
-    let message = "The body is too large.";
-    FhirError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", message)
-}
-
-async fn find(
-    plane: &DataPlane,
-    caller: Clinician<FhirRead>,
-    resource: &str,
-    query: &str,
-    lenient: bool,
-) -> Answered {
-    let session = plane.session(caller).await?;
-    let base = &plane.0.settings.public_url;
-    let found = session.search(resource, query, lenient, base).await;
-    found.map(|answer| resource_response(&answer)).map_err(|f| FhirError::of(&f))
 }
 
 /// `GET /fhir/metadata`: generic without a token, the tenant's own with one.
@@ -171,7 +108,7 @@ pub(super) async fn back_channel_logout(State(plane): State<DataPlane>, body: By
     }
 }
 
-fn resource_response(answer: &Answer) -> Response {
+pub(super) fn resource_response(answer: &Answer) -> Response {
     let mut response = fhir_response(answer.body().clone());
     let modified = answer.last_modified().and_then(|at| HeaderValue::from_str(at).ok());
     if let Some(modified) = modified {

@@ -7,6 +7,7 @@ mod conduct;
 mod error;
 mod export;
 mod extract;
+mod find;
 mod handlers;
 mod hospital;
 mod negotiate;
@@ -159,8 +160,8 @@ fn clinical_routes() -> Routes<DataPlane> {
         .get(address::EXPORT_ORDER, Access::Read, export::status)
         .delete(address::EXPORT_ORDER, Access::Read, export::cancel)
         .get(address::EXPORT_FILE, Access::Read, export::file)
-        .get(address::TYPE, Access::Read, handlers::search)
-        .post(address::SEARCH_FORM, Access::Read, handlers::search_form)
+        .get(address::TYPE, Access::Read, find::search)
+        .post(address::SEARCH_FORM, Access::Read, find::search_form)
         .get(address::INSTANCE, Access::Read, handlers::read)
         .get(address::VERSION, Access::Read, handlers::vread)
         .post(address::TYPE, Access::Write, write::create)
@@ -172,6 +173,8 @@ fn clinical_routes() -> Routes<DataPlane> {
         .delete(address::INSTANCE, Access::Write, write::delete)
         .post(address::BASE, Access::ReadOrWrite, bundle::bundle)
         .post(address::BASE_SLASH, Access::ReadOrWrite, bundle::bundle)
+        .get(address::COMPARTMENT, Access::Read, find::in_patient)
+        .get(address::EVERYTHING, Access::Read, find::everything)
 }
 
 /// The data plane's routes.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::fhir::params::r4_params;
+use crate::fhir::params::{CompositeDef, ParamDef, r4_composites, r4_params};
 use crate::mapping::catalog::SqlType;
 use crate::mapping::document::{Node, Scalar};
 use crate::mapping::lens::id::{IdPart, IdTemplate};
@@ -156,7 +156,7 @@ impl<'c> Compiler<'c> {
         let mut root = self.object(&mut builder, &mut scope, ty, map, (&map_at, ty.name), &[])?;
         root.root = true;
         self.meta(&mut builder, &mut scope, &mut root, &node, &at);
-        let params = self.params(ty.name, node.get("search"), &at);
+        let (params, composites) = self.params(ty.name, node.get("search"), &at);
         let timed = builder.timed;
         let (children, paths) = builder.finish();
         let joins: Arc<[Join]> = scope.joins.clone().into();
@@ -176,6 +176,7 @@ impl<'c> Compiler<'c> {
             key: target.id.key.clone(),
             children: Arc::clone(&child_plans),
             written: Written::default(),
+            many: Written::default(),
         };
         let mut source = Source {
             resource_type: target.resource_type.clone(),
@@ -193,6 +194,7 @@ impl<'c> Compiler<'c> {
             root,
             paths,
             params,
+            composites,
             served: Vec::new(),
             shown: None,
             timed,
@@ -255,14 +257,14 @@ impl<'c> Compiler<'c> {
         ty: &str,
         node: Option<&Node>,
         at: &str,
-    ) -> Vec<crate::fhir::params::ParamDef> {
-        let mut params = r4_params(ty);
+    ) -> (Vec<ParamDef>, Vec<CompositeDef>) {
+        let (mut params, mut composites) = (r4_params(ty), r4_composites(ty));
         let at = pointer(at, "search");
         for (name, value) in node.map(Node::members).unwrap_or_default() {
             let at = pointer(&at, name);
-            if !params.iter().any(|p| p.name == name) {
-                let hint =
-                    did_you_mean(name, params.iter().map(|p| p.name), "Look FHIR's list up.");
+            let names = || params.iter().map(|p| p.name).chain(composites.iter().map(|c| c.name));
+            if !names().any(|known| known == name) {
+                let hint = did_you_mean(name, names(), "Look FHIR's list up.");
                 let message = format!("{ty} has no search parameter '{name}'.");
                 self.problems.error(&at, "unknown-parameter", message, hint);
             } else if value.text().as_deref() != Some("disabled") {
@@ -270,8 +272,9 @@ impl<'c> Compiler<'c> {
                 self.problems.error(&at, "shape", "This is no setting of a parameter.", hint);
             }
             params.retain(|p| p.name != name);
+            composites.retain(|c| c.name != name);
         }
-        params
+        (params, composites)
     }
 }
 

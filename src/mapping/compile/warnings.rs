@@ -48,17 +48,29 @@ impl Compiler<'_> {
         if table.view || table.estimated_rows.is_some_and(|rows| rows < SMALL) {
             return;
         }
+        // One line for columns that several parameters look at.
+        let mut groups: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
         for (param, columns) in search::base_columns(source) {
-            let bare: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
-            if !bare.is_empty() && !bare.iter().any(|c| table.indexed(&[c])) {
-                let message = format!(
-                    "A search by '{param}' looks at every row of '{}': no index begins with {}.",
-                    table.name,
-                    bare.join(" or ")
-                );
-                let hint = "Add an index, or switch the parameter off under `search:`.";
-                self.problems.warn(&pointer(at, "search"), "unindexed", message, hint);
+            let mut bare: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
+            bare.sort_unstable();
+            bare.dedup();
+            if bare.is_empty() || bare.iter().any(|c| table.indexed(&[c.as_str()])) {
+                continue;
             }
+            match groups.iter_mut().find(|(known, _)| *known == bare) {
+                Some((_, params)) => params.push(param),
+                None => groups.push((bare, vec![param])),
+            }
+        }
+        for (columns, params) in groups {
+            let message = format!(
+                "A search by {} looks at every row of '{}': no index begins with {}.",
+                params.iter().map(|p| format!("'{p}'")).collect::<Vec<_>>().join(", "),
+                table.name,
+                columns.join(" or ")
+            );
+            let hint = "Add an index, or switch the parameters off under `search:`.";
+            self.problems.warn(&pointer(at, "search"), "unindexed", message, hint);
         }
     }
 }

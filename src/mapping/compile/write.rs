@@ -440,7 +440,8 @@ impl<'c> Compiler<'c> {
         let children = source.children.iter().zip(source.child_plans.iter()).map(child).collect();
         let select = Select { columns: columns.into(), ..source.read.select.clone() };
         let key = source.read.key.clone();
-        (KeyedRead { select, key, children, written: Written::default() }, version_cell)
+        let (written, many) = (Written::default(), Written::default());
+        (KeyedRead { select, key, children, written, many }, version_cell)
     }
 }
 

@@ -195,17 +195,17 @@ impl DateFormat {
         day.then(|| (date, time.get(1..).unwrap_or_default().to_vec()))
     }
 
-    /// Whether a cell already is ISO text.
-    pub fn is_iso(&self) -> bool {
-        const ISO: [&str; 6] = [
-            "yyyy",
-            "yyyy-MM",
-            "yyyy-MM-dd",
-            "yyyy-MM-ddTHH:mm",
-            "yyyy-MM-ddTHH:mm:ss",
-            "yyyy-MM-ddTHH:mm:ss.SSS",
-        ];
-        ISO.iter().any(|iso| Self::parse(iso).as_ref() == Ok(self))
+    /// Whether texts of this format in their own order are in the order of the dates: every part of a
+    /// fixed length, the coarsest first.
+    pub fn sorts(&self) -> bool {
+        let mut next = 0;
+        self.tokens.iter().all(|token| match *token {
+            Token::Literal(_) => true,
+            Token::Field { field, exact, .. } => {
+                next += 1;
+                exact && field as usize + 1 == next
+            }
+        })
     }
 }
 
@@ -245,7 +245,7 @@ impl DateIn {
                 matches!(ty, SqlType::Date | SqlType::DateTime | SqlType::Instant)
             }
             Self::Epoch { .. } => matches!(ty, SqlType::Integer { .. }),
-            Self::Formats(formats) => formats.len() == 1 && formats.iter().all(DateFormat::is_iso),
+            Self::Formats(formats) => formats.len() == 1 && formats.iter().all(DateFormat::sorts),
         }
     }
 }

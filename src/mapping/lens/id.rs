@@ -54,6 +54,15 @@ impl IdTemplate {
         self.key.iter().all(fits)
     }
 
+    /// How many characters the columns may have together, for the id to be one.
+    pub fn room(&self) -> u32 {
+        let literals = self.parts.iter().map(|part| match part {
+            IdPart::Literal(text) => text.len(),
+            IdPart::Key(_) => 0,
+        });
+        u32::try_from(64_usize.saturating_sub(literals.sum())).unwrap_or(0)
+    }
+
     /// A padded column's blanks are not part of its value.
     fn shown<'a>(&self, n: usize, text: &'a str) -> &'a str {
         match self.key.get(n).map(|c| c.ty) {

@@ -31,6 +31,11 @@ impl Lens {
         }
     }
 
+    /// There is something after `n` steps, and it fits.
+    pub(in crate::mapping) fn holds(&self, n: usize) -> Option<Predicate> {
+        self.some(n)
+    }
+
     /// There is a text, and none of these is in it.
     fn without(&self, never: &[&str]) -> Option<Predicate> {
         let n = self.steps.len();
@@ -53,7 +58,8 @@ impl Lens {
         let Gather::Column(slot) = &self.gather else { return None };
         let column = &slot.column;
         let integer = matches!(column.ty, SqlType::Integer { .. });
-        if !integer && (bounds.is_some() || column.ty != SqlType::Decimal) {
+        let fraction = matches!(column.ty, SqlType::Decimal | SqlType::Float);
+        if !integer && (bounds.is_some() || !fraction) {
             return None;
         }
         let mut parts = Vec::new();
@@ -79,7 +85,11 @@ impl Lens {
             }
             // A comparison leaves out what a SQLite cell may hold beside numbers.
             None if integer => parts.push(compare(CompareOp::Ge, i64::MIN.to_string())),
-            // Nor is PostgreSQL's NaN or infinity between these.
+            // Nor is NaN or infinity between these, or a number of more digits than are shown.
+            None if column.ty == SqlType::Float => {
+                parts.push(compare(CompareOp::Ge, "-1e58".to_owned()));
+                parts.push(compare(CompareOp::Le, "1e58".to_owned()));
+            }
             None => {
                 let most = "9".repeat(35);
                 parts.push(compare(CompareOp::Ge, format!("-{most}")));

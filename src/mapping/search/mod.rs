@@ -1,29 +1,41 @@
 //! Searches derived from the mapping: a parameter's path leads to the parts of the template that
 //! fill it, and each of those turns the wanted value back into a condition on its columns.
 
+mod chain;
+mod composite;
 mod date;
+mod everything;
+mod include;
+mod merge;
 mod number;
 mod plan;
+mod reach;
 mod reference;
+mod report;
+mod sort;
 mod shape;
 mod stored;
 mod string;
 mod token;
 mod walk;
 
-use crate::fhir::params::{ParamDef, ParamKind, ParamPath};
+use crate::fhir::params::{ParamDef, ParamKind, ParamPath, ParamStep};
 use crate::fhir::query::{split, unescape};
 
 use super::PlanFault;
 use super::compiled::id_predicate;
 use super::lens::Reading;
-use super::lens::predicate::{any, not};
+use super::lens::predicate::{all, any, not};
 use super::plan::{ColumnRef, Predicate};
-use super::tree::{Source, Tree};
+use super::tree::{Member, Object, Source, Tree};
 use walk::Walk;
 
 pub(in crate::mapping) use date::beside;
+pub use everything::Everything;
+pub use include::{Included, Includes, PlannedKeys};
+pub use merge::{LostPlace, merge, resume};
 pub use plan::{PageRequest, Position, SearchPlan};
+pub use report::{TypeSearches, Unserved};
 
 /// Something a lens cannot be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +53,8 @@ pub(super) enum Refusal {
     Unable,
     /// The modifier is not served.
     Modifier,
+    /// There is no such parameter.
+    Unknown,
     /// The value is none of the parameter's kind.
     Value(&'static str),
 }
@@ -74,7 +88,11 @@ pub(super) fn condition(
         return Ok(any(asked.values.iter().map(|id| id_predicate(source, &unescape(id)))));
     }
     let strict = matches!(asked.modifier, Some("not" | "missing"));
-    let walk = Walk { source, reading, strict };
+    simple(&Walk::new(source, reading, strict), param, asked)
+}
+
+/// A condition on what a walk begins at.
+fn simple(walk: &Walk<'_>, param: &ParamDef, asked: &Asked<'_>) -> Result<Predicate, Refusal> {
     let trees: Vec<&ParamPath> = param.paths.iter().filter(|path| walk.is_mapped(path)).collect();
     if trees.is_empty() {
         return Err(Refusal::NotMapped);
@@ -89,30 +107,57 @@ pub(super) fn condition(
             _ => Err(Refusal::Value("true or false")),
         };
     }
+    if param.kind == ParamKind::Reference && asked.modifier == Some("identifier") {
+        return identifier(walk, &trees, asked);
+    }
     let mut alternatives = Vec::new();
-    for value in asked.values {
-        for path in &trees {
-            if path.exists {
-                alternatives.push(exists(&walk, path, value, asked.modifier)?);
-                continue;
-            }
-            let found = match param.kind {
-                ParamKind::Token => token::condition(&walk, path, value, asked.modifier)?,
-                ParamKind::String => string::condition(&walk, path, value, asked.modifier)?,
-                ParamKind::Date => date::condition(&walk, path, value, asked.modifier)?,
-                ParamKind::Reference => {
-                    reference::condition(&walk, path, value, asked.modifier, asked.base)?
-                }
-                ParamKind::Quantity | ParamKind::Number => {
-                    number::condition(&walk, path, value, asked.modifier)?
-                }
-                ParamKind::Uri => string::uri(&walk, path, value, asked.modifier)?,
-            };
+    for path in &trees {
+        if param.kind == ParamKind::Reference {
+            let found = reference::condition(walk, path, asked.values, asked.modifier, asked.base)?;
             alternatives.push(found);
+            continue;
+        }
+        for value in asked.values {
+            let modifier = asked.modifier;
+            alternatives.push(match param.kind {
+                _ if path.exists => exists(walk, path, value, modifier)?,
+                ParamKind::Token => token::condition(walk, path, value, modifier)?,
+                ParamKind::String => string::condition(walk, path, value, modifier)?,
+                ParamKind::Date => date::condition(walk, path, value, modifier)?,
+                ParamKind::Quantity | ParamKind::Number => {
+                    number::condition(walk, path, value, modifier)?
+                }
+                ParamKind::Uri => string::uri(walk, path, value, modifier)?,
+                ParamKind::Reference | ParamKind::Composite => return Err(Refusal::Unable),
+            });
         }
     }
     let found = any(alternatives);
     Ok(if asked.modifier == Some("not") { not(found) } else { found })
+}
+
+/// `subject:identifier=system|value`: the identifier that stands in the reference itself.
+fn identifier(
+    walk: &Walk<'_>,
+    paths: &[&ParamPath],
+    asked: &Asked<'_>,
+) -> Result<Predicate, Refusal> {
+    let mut found = Vec::new();
+    for path in paths {
+        let mut path = (*path).clone();
+        path.steps.push(ParamStep { element: "identifier", ty: None, only: None });
+        if !walk.is_mapped(&path) {
+            continue;
+        }
+        if path.target.is_some() {
+            // Which type such a reference is to would have to be told from its identifier.
+            return Err(Refusal::Modifier);
+        }
+        for value in asked.values {
+            found.push(token::condition(walk, &path, value, None)?);
+        }
+    }
+    if found.is_empty() { Err(Refusal::Modifier) } else { Ok(any(found)) }
 }
 
 /// `deceased=true`: something is there, and is not `false`.
@@ -140,28 +185,42 @@ fn exists(
 
 /// The rows whose resource is written at all, where the database can be asked.
 pub(super) fn shown(source: &Source, reading: &Reading) -> Option<Predicate> {
-    Walk { source, reading, strict: true }.shown().ok()
+    let whole = Walk::new(source, reading, true).shown().ok()?;
+    Some(all([whole, reach::identified(source)]))
 }
 
 /// The parameters that can be run on a source: each is tried with a value of its kind.
 pub(super) fn served(source: &Source, reading: &Reading) -> Vec<&'static str> {
     let mut served = Vec::new();
     for param in &source.params {
-        let asks = param.paths.iter().any(|path| path.exists);
-        let probe = match param.kind {
-            _ if asks => "true",
-            ParamKind::Token | ParamKind::String => "a",
-            ParamKind::Date => "2000-01-01",
-            ParamKind::Reference | ParamKind::Quantity | ParamKind::Number => "1",
-            ParamKind::Uri => "urn:a",
-        };
-        let values = [probe.to_owned()];
+        let asked = probe(param);
+        let values = [asked.to_owned()];
         let asked = Asked { modifier: None, values: &values, base: "" };
         if condition(source, reading, param, &asked).is_ok() {
             served.push(param.name);
         }
     }
+    let walk = Walk::new(source, reading, false);
+    for def in &source.composites {
+        let probes: Vec<&str> = def.components.iter().map(probe).collect();
+        let values = [probes.join("$")];
+        let asked = Asked { modifier: None, values: &values, base: "" };
+        if composite::condition(&walk, def, &asked).is_ok() {
+            served.push(def.name);
+        }
+    }
     served
+}
+
+/// A value that fits a parameter's kind.
+fn probe(param: &ParamDef) -> &'static str {
+    match param.kind {
+        _ if param.paths.iter().any(|path| path.exists) => "true",
+        ParamKind::Token | ParamKind::String | ParamKind::Composite => "a",
+        ParamKind::Date => "2000-01-01",
+        ParamKind::Reference | ParamKind::Quantity | ParamKind::Number => "1",
+        ParamKind::Uri => "urn:a",
+    }
 }
 
 /// For each parameter served, the base table's columns that are looked at as they are.
@@ -170,15 +229,27 @@ pub(super) fn base_columns(source: &Source) -> Vec<(&'static str, Vec<ColumnRef>
     for param in source.params.iter().filter(|p| source.served.contains(&p.name)) {
         let mut columns = Vec::new();
         for path in &param.paths {
-            let Some(first) = path.steps.first() else { continue };
-            let members = source.root.members.iter().filter(|m| m.element == first.element);
-            for member in members {
-                bare(&member.value, &mut columns);
-            }
+            on_path(&source.root, &path.steps, &mut columns);
         }
         found.push((param.name, columns));
     }
     found
+}
+
+/// What stands on a path and below its end.
+fn on_path(object: &Object, steps: &[ParamStep], columns: &mut Vec<ColumnRef>) {
+    let Some((step, rest)) = steps.split_first() else { return };
+    let fits = |m: &&Member| m.element == step.element && step.ty.is_none_or(|ty| ty == m.ty);
+    for member in object.members.iter().filter(fits) {
+        let mut trees = vec![&member.value];
+        while let Some(tree) = trees.pop() {
+            match tree {
+                Tree::List(items) => trees.extend(items),
+                Tree::Object(inner) if !rest.is_empty() => on_path(inner, rest, columns),
+                tree => bare(tree, columns),
+            }
+        }
+    }
 }
 
 fn bare(tree: &Tree, columns: &mut Vec<ColumnRef>) {

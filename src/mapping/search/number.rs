@@ -89,7 +89,7 @@ fn quantity(walk: &Walk<'_>, object: &Object, wanted: &Wanted) -> Found {
 fn column(lens: &Lens) -> Option<(Expr, SqlType, Vec<String>)> {
     let Gather::Column(slot) = &lens.gather else { return None };
     let ty = slot.column.ty;
-    if !matches!(ty, SqlType::Integer { .. } | SqlType::Decimal) {
+    if !matches!(ty, SqlType::Integer { .. } | SqlType::Decimal | SqlType::Float) {
         return None;
     }
     let mut nothing = Vec::new();

@@ -1,18 +1,23 @@
 //! Whole searches: every source's plan, its place in the paging, and counts.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::fhir::SearchQuery;
-use crate::fhir::query::{Criterion, Handling, SortKey, Total};
+use crate::fhir::query::{Criterion, Handling, Total};
 use crate::mapping::PlanFault;
-use crate::mapping::compiled::{Compiled, PlannedSource, key_order};
-use crate::mapping::lens::predicate::all;
+use crate::mapping::compiled::{Compiled, PlannedSource};
+use crate::mapping::lens::predicate::{all, any};
 use crate::mapping::lens::typed;
 use crate::mapping::plan::{Count, Order, Predicate, Value};
 use crate::mapping::rows::Rows;
-use crate::mapping::tree::{Source, Tree};
+use crate::mapping::tree::Source;
 
-use super::{Asked, Refusal, condition, fault};
+use super::chain::{Ask, Reached};
+use super::include::Includes;
+use super::sort::Orders;
+use super::{Refusal, fault};
 
 /// Which page of a search is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub struct Position {
     pub source: usize,
     /// The values of the order in the last row shown; nothing at a source's beginning.
     pub after: Option<Vec<Option<String>>>,
+    /// Where the other sources are that have rows left, in a search that puts them together row by row.
+    pub also: Vec<Position>,
 }
 
 /// A search, planned.
@@ -40,12 +47,24 @@ pub struct SearchPlan {
     /// The sources to ask, in the order their resources come in: all of one before the next. Ask the
     /// first; go on only while the page is not full. Empty when nothing can match.
     pub sources: Vec<PlannedSource>,
+    /// Whether their rows come in one order instead, put together by [`merge`](super::merge): then all
+    /// are asked.
+    pub merged: bool,
+    /// What is shown beside the matches.
+    pub includes: Includes,
+    /// The types beyond the one searched that conditions look at.
+    pub reached: BTreeSet<String>,
     /// The counts to add up, where the number of matches is wanted.
     pub counts: Option<Vec<Count>>,
     /// Whether only the number is wanted.
     pub count_only: bool,
     /// The query in force, for the `self` link; what was left out is in its `ignored`.
     pub query: SearchQuery,
+}
+
+/// Resources of one patient only (R4 section 2.36).
+pub(super) struct Within<'p> {
+    pub patient: &'p str,
 }
 
 impl Compiled {
@@ -57,16 +76,43 @@ impl Compiled {
         query: &SearchQuery,
         page: &PageRequest<'_>,
     ) -> Result<SearchPlan, PlanFault> {
+        self.plan_within(ty, query, page, None)
+    }
+
+    /// Plans a search of one patient's compartment.
+    pub fn plan_in_patient(
+        &self,
+        patient: &str,
+        ty: &str,
+        query: &SearchQuery,
+        page: &PageRequest<'_>,
+    ) -> Result<SearchPlan, PlanFault> {
+        self.plan_within(ty, query, page, Some(&Within { patient }))
+    }
+
+    fn plan_within(
+        &self,
+        ty: &str,
+        query: &SearchQuery,
+        page: &PageRequest<'_>,
+        within: Option<&Within<'_>>,
+    ) -> Result<SearchPlan, PlanFault> {
         if let Some(now) = self.at_this_moment() {
-            return now.plan_search(ty, query, page);
+            return now.plan_within(ty, query, page, within);
         }
         let sources: Vec<_> = self.of_type(ty).collect();
         if sources.is_empty() {
             return Err(PlanFault::UnknownType);
         }
         let mut query = query.clone();
-        let filters = self.filters(ty, &mut query, sources.len(), page.base)?;
-        let orders = self.orders(ty, &mut query)?;
+        let reached = RefCell::default();
+        let mut filters = self.filters(ty, &mut query, page.base, &reached)?;
+        if let Some(within) = within {
+            let own = self.compartment(ty, within.patient)?;
+            filters = filters.into_iter().zip(own).map(|(a, b)| all([a, b])).collect();
+        }
+        let includes = self.includes(ty, &mut query)?;
+        let Orders { orders, merge } = self.orders(ty, &mut query)?;
         let count_only = query.counts_only();
         let mut counts = (count_only || query.total != Total::None).then(Vec::new);
         let mut planned = Vec::new();
@@ -80,16 +126,20 @@ impl Compiled {
                 let shown = timed.unwrap_or_else(|| source.shown.clone());
                 counts.push(count(source, shown, &filter, &query)?);
             }
-            let begin = page.after.map_or(0, |position| position.source);
-            if count_only || number < begin {
+            let Some(begun) = begin(page.after, number, merge.is_some()).filter(|_| !count_only)
+            else {
                 continue;
-            }
-            let here = page.after.filter(|_| number == begin).and_then(|p| p.after.as_ref());
-            let after = here.map(|texts| position(&order, texts).ok_or(PlanFault::Cursor));
+            };
+            let after = begun.map(|texts| position(&order, texts).ok_or(PlanFault::Cursor));
             let limit = page.count.saturating_add(1);
-            planned.push(self.planned(number, source, filter, order, after.transpose()?, limit));
+            let after = after.transpose()?;
+            let mut one = self.planned(number, source, filter, order, after, limit);
+            one.begun = begun.cloned();
+            one.sort = merge.as_ref().and_then(|m| m.get(number)).cloned().unwrap_or_default();
+            planned.push(one);
         }
-        Ok(SearchPlan { sources: planned, counts, count_only, query })
+        let (merged, reached) = (merge.is_some(), reached.into_inner());
+        Ok(SearchPlan { sources: planned, merged, includes, reached, counts, count_only, query })
     }
 
     /// What every source's rows must meet.
@@ -97,13 +147,13 @@ impl Compiled {
         &self,
         ty: &str,
         query: &mut SearchQuery,
-        sources: usize,
         base: &str,
+        reached: &Reached,
     ) -> Result<Vec<Predicate>, PlanFault> {
-        let mut filters = vec![Vec::new(); sources];
+        let mut filters = vec![Vec::new(); self.of_type(ty).count()];
         let mut kept = Vec::new();
         for criterion in std::mem::take(&mut query.criteria) {
-            match self.criterion(ty, &criterion, base) {
+            match self.criterion(ty, &criterion, base, reached) {
                 Ok(found) => {
                     for (filter, part) in filters.iter_mut().zip(found) {
                         filter.push(part);
@@ -123,20 +173,53 @@ impl Compiled {
         Ok(own.zip(filters).map(|(own, parts)| all([own].into_iter().chain(parts))).collect())
     }
 
-    /// Whether a parameter can be asked for: every source either serves it or does not fill it.
-    pub(in crate::mapping) fn serves(&self, ty: &str, name: &str) -> bool {
-        let criterion = |source: &Source| {
-            let param = source.params.iter().find(|p| p.name == name)?;
-            Some(source.served.contains(&param.name) || self.not_mapped(source, name))
-        };
-        self.of_type(ty).all(|(_, source)| criterion(source).unwrap_or(false))
+    /// What places a row in a patient's compartment.
+    pub(super) fn compartment(&self, ty: &str, patient: &str) -> Result<Vec<Predicate>, PlanFault> {
+        let definition = crate::fhir::compartment::Compartment::patient();
+        let params = definition.params(ty);
+        if params.is_empty() {
+            return Err(PlanFault::Compartment);
+        }
+        let values = [format!("{}/{patient}", definition.name())];
+        let own = [patient.to_owned()];
+        self.of_type(ty)
+            .map(|(_, source)| {
+                let mut found = Vec::new();
+                if ty == definition.name() {
+                    let ask = Ask::plain("_id", &own);
+                    found.push(self.on(source, &ask, &Reached::default()));
+                }
+                for name in params {
+                    let ask = Ask::plain(name, &values);
+                    found.push(match self.on(source, &ask, &Reached::default()) {
+                        Err(Refusal::NotMapped) => Ok(Predicate::Never),
+                        Err(refusal) => return Err(fault(name, None, refusal)),
+                        found => found,
+                    });
+                }
+                let found: Result<Vec<_>, Refusal> = found.into_iter().collect();
+                found.map(any).map_err(|refusal| fault("_id", None, refusal))
+            })
+            .collect()
     }
 
-    fn not_mapped(&self, source: &Source, name: &str) -> bool {
-        let Some(param) = source.params.iter().find(|p| p.name == name) else { return true };
-        let values = ["true".to_owned()];
-        let asked = Asked { modifier: Some("missing"), values: &values, base: "" };
-        matches!(condition(source, &self.reading, param, &asked), Err(Refusal::NotMapped))
+    /// Whether a parameter can be asked for: every source either serves it or does not fill it.
+    pub(in crate::mapping) fn serves(&self, ty: &str, name: &str) -> bool {
+        let served = |source: &Source| {
+            let known = source.served.iter().copied().find(|served| *served == name);
+            known.is_some() || self.fills(source, name) == Some(false)
+        };
+        self.of_type(ty).all(|(_, source)| served(source))
+    }
+
+    /// Whether a source fills what a parameter looks at; `None` where it has no such parameter.
+    pub(super) fn fills(&self, source: &Source, name: &str) -> Option<bool> {
+        let walk = super::Walk::new(source, &self.reading, false);
+        if let Some(param) = source.params.iter().find(|p| p.name == name) {
+            return Some(name == "_id" || param.paths.iter().any(|path| walk.is_mapped(path)));
+        }
+        let def = source.composites.iter().find(|def| def.name == name)?;
+        Some(super::composite::is_mapped(&walk, def))
     }
 
     /// A condition on every source of a type.
@@ -145,82 +228,53 @@ impl Compiled {
         ty: &str,
         criterion: &Criterion,
         base: &str,
+        reached: &Reached,
     ) -> Result<Vec<Predicate>, PlanFault> {
-        let name = criterion.name.as_str();
-        let modifier = criterion.modifier.as_deref();
-        let unsupported = || PlanFault::Unsupported { parameter: shown(name) };
-        if criterion.chain.is_some() {
-            let parameter = format!("{name}.{}", criterion.chain.as_deref().unwrap_or_default());
-            return Err(PlanFault::Unsupported { parameter });
-        }
-        let mut found = Vec::new();
-        let mut mapped = false;
+        let ask = Ask::of(criterion, base);
+        let name = criterion.full_name();
+        // Of a chain, what is refused is the whole of it.
+        let modifier = if ask.looks_further() { None } else { ask.modifier };
+        let (mut found, mut mapped, mut unknown) = (Vec::new(), false, false);
         for (_, source) in self.of_type(ty) {
-            let param = source.params.iter().find(|p| p.name == name);
-            let Some(param) = param else {
-                // Switched off in this source, or no parameter at all.
-                found.push(None);
-                continue;
-            };
-            if criterion.values.is_empty() {
-                return Err(fault(name, modifier, Refusal::Value("a value")));
-            }
-            let asked = Asked { modifier, values: &criterion.values, base };
-            match condition(source, &self.reading, param, &asked) {
+            match self.on(source, &ask, reached) {
                 Ok(predicate) => {
                     mapped = true;
-                    found.push(Some(predicate));
+                    found.push(predicate);
                 }
-                Err(Refusal::NotMapped) => {
-                    found.push(Some(not_there(modifier, &criterion.values)));
-                }
-                Err(refusal) => return Err(fault(name, modifier, refusal)),
+                Err(Refusal::NotMapped) => found.push(not_there(modifier, &criterion.values)),
+                // Switched off in this source, or no parameter at all.
+                Err(Refusal::Unknown) => unknown = true,
+                Err(refusal) if ask.looks_further() => return Err(fault(&name, None, refusal)),
+                Err(refusal) => return Err(fault(&criterion.name, modifier, refusal)),
             }
         }
-        let all_there: Option<Vec<_>> = found.into_iter().collect();
-        all_there.filter(|_| mapped).ok_or_else(unsupported)
+        if unknown || !mapped {
+            return Err(PlanFault::Unsupported { parameter: shown(&name) });
+        }
+        Ok(found)
     }
+}
 
-    /// The order of each source.
-    fn orders(&self, ty: &str, query: &mut SearchQuery) -> Result<Vec<Vec<Order>>, PlanFault> {
-        let mut keys = std::mem::take(&mut query.sort);
-        let several = self.of_type(ty).count() > 1;
-        let sorts = |key: &SortKey| {
-            let one =
-                |(_, source): (usize, &Arc<Source>)| sort_column(source, &key.param).is_some();
-            !several && (key.param == "_id" || self.of_type(ty).all(one))
-        };
-        if let Some(key) = keys.iter().find(|key| !sorts(key)) {
-            if query.handling == Handling::Strict {
-                return Err(PlanFault::Sort { parameter: shown(&key.param) });
-            }
-            query.ignored.push("_sort".to_owned());
-            keys.clear();
-        }
-        let mut orders = Vec::new();
-        for (_, source) in self.of_type(ty) {
-            let mut order: Vec<Order> = Vec::new();
-            let mut by_id = false;
-            for key in &keys {
-                if key.param == "_id" {
-                    by_id = key.descending;
-                    break;
-                }
-                let column = sort_column(source, &key.param);
-                order.extend(column.map(|column| Order { column, descending: key.descending }));
-            }
-            let unseen = |key: &Order| !order.iter().any(|known| known.column == key.column);
-            let rest: Vec<Order> = key_order(source, by_id).into_iter().filter(unseen).collect();
-            order.extend(rest);
-            orders.push(order);
-        }
-        query.sort = keys;
-        Ok(orders)
+/// Where a source goes on; `None` where it has nothing more to give.
+pub(super) fn begin(
+    after: Option<&Position>,
+    number: usize,
+    merged: bool,
+) -> Option<Option<&Vec<Option<String>>>> {
+    let Some(position) = after else { return Some(None) };
+    if merged {
+        let all = std::iter::once(position).chain(&position.also);
+        return all.filter(|p| p.source == number).map(|p| p.after.as_ref()).next();
+    }
+    match number.cmp(&position.source) {
+        std::cmp::Ordering::Less => None,
+        std::cmp::Ordering::Equal => Some(position.after.as_ref()),
+        std::cmp::Ordering::Greater => Some(None),
     }
 }
 
 /// The count of a source's matches: of those that can be shown. A rough one counts every row.
-fn count(
+pub(super) fn count(
     source: &Source,
     shown: Option<Predicate>,
     filter: &Predicate,
@@ -243,57 +297,32 @@ fn count(
 }
 
 /// A caller's name of a parameter as far as it may be repeated.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     name.chars().filter(char::is_ascii_graphic).take(64).collect()
 }
 
 /// What a condition comes to where the element is never there.
-fn not_there(modifier: Option<&str>, values: &[String]) -> Predicate {
+pub(super) fn not_there(modifier: Option<&str>, values: &[String]) -> Predicate {
     let missing = modifier == Some("missing") && values.iter().any(|v| v == "true");
     if missing || modifier == Some("not") { Predicate::Always } else { Predicate::Never }
 }
 
-/// The one column a parameter sorts by.
-fn sort_column(source: &Source, name: &str) -> Option<crate::mapping::plan::ColumnRef> {
-    let param = source.params.iter().find(|p| p.name == name)?;
-    let [path] = param.paths.as_slice() else { return None };
-    let mut object = &source.root;
-    let mut steps = path.steps.iter().peekable();
-    while let Some(step) = steps.next() {
-        let mut members = object
-            .members
-            .iter()
-            .filter(|m| m.element == step.element && step.ty.is_none_or(|ty| ty == m.ty));
-        let (Some(member), None) = (members.next(), members.next()) else { return None };
-        // Of a list, the one item there can be.
-        let value = match &member.value {
-            Tree::List(items) => match items.as_slice() {
-                [only] => only,
-                _ => return None,
-            },
-            value => value,
-        };
-        match value {
-            Tree::Leaf(leaf) if steps.peek().is_none() => {
-                return leaf.lens.sort_column().cloned();
-            }
-            Tree::Object(inner) if inner.when.is_empty() => object = inner,
-            _ => return None,
-        }
-    }
-    None
-}
-
 /// A cursor's texts as values of the order's columns.
-fn position(order: &[Order], texts: &[Option<String>]) -> Option<Vec<Option<Value>>> {
+pub(super) fn position(order: &[Order], texts: &[Option<String>]) -> Option<Vec<Option<Value>>> {
     if order.len() != texts.len() {
         return None;
     }
-    let value = |(key, text): (&Order, &Option<String>)| match text {
+    let last = order.len().saturating_sub(1);
+    let value = |(number, (key, text)): (usize, (&Order, &Option<String>))| match text {
         None => Some(None),
-        Some(text) => typed::for_column(&key.column, text).map(Some),
+        Some(text) => {
+            let found = typed::for_column(&key.column, text);
+            // What rows are sorted by may hold anything, zero dates and words among it; a key may not.
+            let raw = || Value { ty: key.column.ty, text: text.clone() };
+            found.or_else(|| (number < last).then(raw)).map(Some)
+        }
     };
-    order.iter().zip(texts).map(value).collect()
+    order.iter().zip(texts).enumerate().map(value).collect()
 }
 
 impl PlannedSource {
@@ -310,6 +339,6 @@ impl PlannedSource {
         let found = position(&page.order, &after)?;
         // The last is of the key, which no row lacks.
         found.last().is_some_and(Option::is_some).then_some(())?;
-        Some(Position { source: self.number, after: Some(after) })
+        Some(Position { source: self.number, after: Some(after), also: Vec::new() })
     }
 }

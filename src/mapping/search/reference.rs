@@ -2,13 +2,14 @@
 
 use crate::fhir::params::ParamPath;
 use crate::fhir::query::unescape;
-use crate::mapping::lens::predicate::{all, any, column_in};
-use crate::mapping::lens::{Gather, Lens, Step};
-use crate::mapping::plan::Predicate;
+use crate::mapping::catalog::SqlType;
+use crate::mapping::lens::predicate::{all, any, column_in, one_of};
+use crate::mapping::lens::{Gather, Lens, Slot, Step, typed};
+use crate::mapping::plan::{Expr, Predicate, Value};
 use crate::mapping::tree::Tree;
 
 use super::walk::Walk;
-use super::{Found, Refusal, Unable};
+use super::{Found, Refusal, Unable, reach};
 
 struct Wanted<'v> {
     ty: Option<&'v str>,
@@ -18,40 +19,34 @@ struct Wanted<'v> {
 pub(super) fn condition(
     walk: &Walk<'_>,
     path: &ParamPath,
-    value: &str,
+    values: &[String],
     modifier: Option<&str>,
     base: &str,
 ) -> Result<Predicate, Refusal> {
-    // A modifier that begins with a capital names the type: `subject:Patient=1`.
     let of_type = match modifier {
         None => None,
-        Some(ty) if ty.starts_with(|c: char| c.is_ascii_uppercase()) => Some(ty),
+        Some(ty) if is_type(ty) => Some(ty),
         Some(_) => return Err(Refusal::Modifier),
     };
-    let text = unescape(value);
-    let Some(mut wanted) = parse(&text, base) else { return Ok(Predicate::Never) };
-    match (of_type, path.target) {
-        (Some(ty), Some(target)) if ty != target => return Ok(Predicate::Never),
-        (ty, target) => {
-            let limited = ty.or(target);
-            if let (Some(limited), Some(given)) = (limited, wanted.ty)
-                && limited != given
-            {
-                return Ok(Predicate::Never);
-            }
-            wanted.ty = wanted.ty.or(limited);
-        }
+    let texts: Vec<String> = values.iter().map(|value| unescape(value)).collect();
+    let wanted: Vec<Wanted<'_>> =
+        texts.iter().filter_map(|text| wanted(text, of_type, path.target, base)).collect();
+    if wanted.is_empty() {
+        return Ok(Predicate::Never);
     }
     Ok(walk.run(path, &|at| match at.tree {
         Tree::Object(object) => match object.member("reference").map(|m| &m.value) {
             None => Ok(Predicate::Never),
             Some(Tree::Leaf(leaf)) => points_to(&leaf.lens, &wanted),
-            Some(Tree::Const(constant)) => {
-                let fits = parse(&constant.text, base).is_some_and(|own| {
-                    own.id == wanted.id && (wanted.ty.is_none() || own.ty == wanted.ty)
-                });
-                if fits {
-                    walk.beside(object, &object.member("reference").ok_or(Unable)?.value)
+            Some(tree @ Tree::Const(constant)) => {
+                let own = parse(&constant.text, base);
+                let fits = |own: &Wanted<'_>| {
+                    let same =
+                        |w: &Wanted<'_>| w.id == own.id && (w.ty.is_none() || w.ty == own.ty);
+                    wanted.iter().any(same)
+                };
+                if own.is_some_and(|own| fits(&own)) {
+                    walk.beside(object, tree)
                 } else {
                     Ok(Predicate::Never)
                 }
@@ -60,6 +55,34 @@ pub(super) fn condition(
         },
         _ => Err(Unable),
     })?)
+}
+
+/// Whether a modifier names a type: it begins with a capital, as in `subject:Patient=1`.
+pub(super) fn is_type(modifier: &str) -> bool {
+    modifier.starts_with(|c: char| c.is_ascii_uppercase())
+}
+
+/// What a value asks for; `None` where nothing can be it.
+fn wanted<'v>(
+    text: &'v str,
+    of_type: Option<&'v str>,
+    target: Option<&'static str>,
+    base: &str,
+) -> Option<Wanted<'v>> {
+    let mut wanted = parse(text, base)?;
+    if let (Some(ty), Some(target)) = (of_type, target)
+        && ty != target
+    {
+        return None;
+    }
+    let limited = of_type.or(target);
+    if let (Some(limited), Some(given)) = (limited, wanted.ty)
+        && limited != given
+    {
+        return None;
+    }
+    wanted.ty = wanted.ty.or(limited);
+    Some(wanted)
 }
 
 /// `None` for a reference to somewhere else, which nothing here points to.
@@ -77,29 +100,43 @@ fn parse<'v>(text: &'v str, base: &str) -> Option<Wanted<'v>> {
     }
 }
 
-fn points_to(lens: &Lens, wanted: &Wanted<'_>) -> Found {
+fn points_to(lens: &Lens, wanted: &[Wanted<'_>]) -> Found {
     let Some(Step::Reference(target)) = lens.steps.last() else { return Err(Unable) };
-    if wanted.ty.is_some_and(|ty| ty != target.resource_type) {
-        return Ok(Predicate::Never);
-    }
-    let keys = target.id.read(wanted.id);
-    let before = lens.steps.len() - 1;
-    if !matches!(lens.gather, Gather::Parts(_))
-        && lens.one_of(before, &["1".to_owned()], false).is_none()
-    {
+    let of_type = |w: &&Wanted<'_>| w.ty.is_none_or(|ty| ty == target.resource_type);
+    let keys: Vec<Vec<Value>> =
+        wanted.iter().filter(of_type).flat_map(|w| target.id.read(w.id)).collect();
+    if lens.slots().iter().any(|slot| !slot.nothing.is_empty()) {
         return Err(Unable);
     }
-    let found = keys.iter().map(|key| {
-        if lens.slots().iter().any(|slot| !slot.nothing.is_empty()) {
-            return Err(Unable);
-        }
-        if let Gather::Parts(slots) = &lens.gather {
+    let Gather::Parts(slots) = &lens.gather else {
+        let before = lens.steps.len() - 1;
+        // Asked even where no key fits, so that what is served does not depend on the value.
+        lens.one_of(before, &["1".to_owned()], false).ok_or(Unable)?;
+        let texts: Vec<String> =
+            keys.iter().filter_map(|key| Some(key.first()?.text.clone())).collect();
+        return lens.one_of(before, &texts, false).ok_or(Unable);
+    };
+    let exact = |slot: &Slot| matches!(slot.column.ty, SqlType::Integer { .. } | SqlType::Uuid);
+    if keys.len() > 1 && slots.len() > 1 && slots.iter().all(exact) {
+        let own = |key: &Vec<Value>| {
             let parts = slots.iter().zip(key);
-            return Ok(all(parts
-                .map(|(slot, value)| column_in(&slot.column, std::slice::from_ref(&value.text)))));
-        }
-        let [value] = key.as_slice() else { return Err(Unable) };
-        lens.one_of(before, std::slice::from_ref(&value.text), false).ok_or(Unable)
-    });
-    Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
+            parts.map(|(slot, value)| typed::for_column(&slot.column, &value.text)).collect()
+        };
+        let keys: Vec<Vec<Value>> = keys.iter().filter_map(own).collect();
+        let columns = slots.iter().map(|slot| slot.column.clone()).collect();
+        let none = keys.is_empty();
+        return Ok(if none { Predicate::Never } else { Predicate::Keys { columns, keys } });
+    }
+    Ok(any(keys.iter().map(|key| {
+        let parts = slots.iter().zip(key);
+        all(parts.map(|(slot, value)| part(lens, slot, &value.text)))
+    })))
+}
+
+/// A part of a key of several columns is this text, as it is shown.
+fn part(lens: &Lens, slot: &Slot, text: &str) -> Predicate {
+    match reach::shown(&lens.reading, slot) {
+        Expr::Column(column) => column_in(&column, &[text.to_owned()]),
+        shown => one_of(shown, vec![Value { ty: SqlType::Text, text: text.to_owned() }]),
+    }
 }

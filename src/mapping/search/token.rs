@@ -22,8 +22,10 @@ pub(super) fn condition(
     value: &str,
     modifier: Option<&str>,
 ) -> Result<Predicate, Refusal> {
-    if !matches!(modifier, None | Some("not")) {
-        return Err(Refusal::Modifier);
+    match modifier {
+        None | Some("not") => {}
+        Some("of-type") => return of_type(walk, path, value),
+        Some(_) => return Err(Refusal::Modifier),
     }
     let token = match bars(value).as_slice() {
         [code] => Token { system: None, code: Some(code.clone()) },
@@ -37,6 +39,33 @@ pub(super) fn condition(
         return Err(Refusal::Value("code, system|code, |code or system|"));
     }
     Ok(walk.run(path, &|at| find(walk, at, &token))?)
+}
+
+/// `identifier:of-type=system|code|value`: an identifier of that type.
+fn of_type(walk: &Walk<'_>, path: &ParamPath, value: &str) -> Result<Predicate, Refusal> {
+    let parts = bars(value);
+    let [system, code, wanted] = parts.as_slice() else {
+        return Err(Refusal::Value("system|code|value"));
+    };
+    if parts.iter().any(String::is_empty) {
+        return Err(Refusal::Value("system|code|value"));
+    }
+    let token = Token { system: Some(system.clone()), code: Some(code.clone()) };
+    let found = walk.run(path, &|at| {
+        let (Tree::Object(object), "Identifier") = (at.tree, at.ty) else { return Err(Unable) };
+        let (Some(kind), Some(own)) = (object.member("type"), object.member("value")) else {
+            return Ok(Predicate::Never);
+        };
+        let Tree::Object(concept) = &kind.value else { return Err(Unable) };
+        let Some(coding) = concept.member("coding") else { return Ok(Predicate::Never) };
+        Ok(all([
+            conditions(&concept.when, walk.reading),
+            codings(walk, &coding.value, &token)?,
+            walk.equals(&own.value, wanted)?,
+            walk.beside(object, &own.value)?,
+        ]))
+    });
+    found.map_err(|Unable| Refusal::Modifier)
 }
 
 fn find(walk: &Walk<'_>, at: At<'_>, token: &Token) -> Found {

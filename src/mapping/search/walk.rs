@@ -1,21 +1,36 @@
 //! Walking a template along a parameter's path.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::fhir::params::{ParamPath, ParamStep};
-use crate::mapping::lens::Reading;
 use crate::mapping::lens::predicate::{all, any, not};
-use crate::mapping::plan::{Predicate, Select};
+use crate::mapping::lens::{Reading, Slot};
+use crate::mapping::plan::{Expr, Predicate, Rowset};
 use crate::mapping::tree::{Branch, Each, EachRows, Member, Object, Source, Tree, conditions};
 
 use super::{Found, Unable};
 
 /// A source to walk in.
+#[derive(Clone, Copy)]
 pub(super) struct Walk<'s> {
     pub source: &'s Source,
     pub reading: &'s Reading,
     /// Whether what is found must be all there is, which a negation needs.
     pub strict: bool,
+    /// Where paths begin: the resource, or a part of it.
+    pub root: &'s Object,
+    /// The one leaf that is looked at, where it is not all of them.
+    pub spot: Option<&'s Spot>,
+}
+
+/// One leaf of a path, and the one-to-many rows it stands in.
+#[derive(Default)]
+pub(super) struct Spot {
+    /// Whether the leaf was met.
+    pub met: Cell<bool>,
+    /// Which of the source's children the leaf is of, and what must hold of its rows.
+    pub inside: RefCell<Option<(usize, Predicate)>>,
 }
 
 /// What a path leads to.
@@ -30,10 +45,14 @@ pub(super) struct At<'s> {
 
 type Visit<'v> = &'v dyn Fn(At<'_>) -> Found;
 
-impl Walk<'_> {
+impl<'s> Walk<'s> {
+    pub fn new(source: &'s Source, reading: &'s Reading, strict: bool) -> Self {
+        Self { source, reading, strict, root: &source.root, spot: None }
+    }
+
     /// Whether anything fills the element a path names.
     pub fn is_mapped(&self, path: &ParamPath) -> bool {
-        self.object_has(&self.source.root, &path.steps)
+        self.object_has(self.root, &path.steps)
     }
 
     fn object_has(&self, object: &Object, steps: &[ParamStep]) -> bool {
@@ -55,7 +74,7 @@ impl Walk<'_> {
 
     /// The rows for which `visit` holds of something the path leads to.
     pub fn run(&self, path: &ParamPath, visit: Visit<'_>) -> Found {
-        self.object(&self.source.root, path, &path.steps, visit)
+        self.object(self.root, path, &path.steps, visit)
     }
 
     fn object(
@@ -103,8 +122,21 @@ impl Walk<'_> {
                 Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
             }
             Tree::Each(each) => {
+                let before = self.spot.is_some_and(|spot| spot.met.get());
                 let inner = self.tree(&each.item, member, step, path, rest, visit)?;
-                self.rows(each, inner)
+                match self.spot.filter(|spot| !before && spot.met.get()) {
+                    None => self.rows(each, inner),
+                    Some(spot) => match each.rows {
+                        // Rows that hang off others lead back in two steps, not in one.
+                        EachRows::Child(child)
+                            if each.max == usize::MAX && spot.inside.borrow().is_none() =>
+                        {
+                            spot.inside.replace(Some((child, inner)));
+                            Ok(Predicate::Always)
+                        }
+                        _ => Err(Unable),
+                    },
+                }
             }
             Tree::Case(branches) => {
                 self.branches(branches, |t| self.tree(t, member, step, path, rest, visit))
@@ -162,17 +194,14 @@ impl Walk<'_> {
         if filter == Predicate::Never {
             return Ok(Predicate::Never);
         }
-        Ok(Predicate::InSelect {
-            columns: child.parent.iter().map(|slot| slot.column.clone()).collect(),
-            select: Box::new(Select {
-                from: Arc::clone(&child.relation),
-                joins: Arc::clone(&child.joins),
-                columns: child.own.iter().map(|slot| slot.column.clone()).collect(),
-                filter,
-                order: Vec::new(),
-                after: None,
-                limit: None,
-            }),
+        let columns = |slots: &[Slot]| -> Vec<Expr> {
+            slots.iter().map(|slot| Expr::Column(slot.column.clone())).collect()
+        };
+        let (from, joins) = (Arc::clone(&child.relation), Arc::clone(&child.joins));
+        Ok(Predicate::Among {
+            own: columns(&child.parent),
+            theirs: columns(&child.own),
+            rows: Box::new(Rowset { from, joins, filter }),
         })
     }
 

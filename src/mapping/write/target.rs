@@ -69,8 +69,8 @@ impl Compiled {
         powers
     }
 
-    /// Whether some source of a type fills an element of the resource itself.
-    pub fn fills(&self, ty: &str, element: &str) -> bool {
+    /// Whether some source of a type fills_element an element of the resource itself.
+    pub fn fills_element(&self, ty: &str, element: &str) -> bool {
         self.of_type(ty).any(|(_, source)| source.root.member(element).is_some())
     }
 
@@ -344,7 +344,7 @@ fn creation(
     Ok(Creation { target: target.clone(), insert, generated, key })
 }
 
-/// The element that fills a column.
+/// The element that fills_element a column.
 fn rules_path(source: &Source, column: &str) -> Option<String> {
     let mut found = None;
     super::power::leaves(&source.root, &mut |leaf| {

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 pub use self::places::Exports;
 use super::answer::{Access, Answer, Unreleased, release, write_down};
 use super::fault::RecordsFault;
+use super::gather::fetch;
 use super::page;
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
@@ -330,23 +331,28 @@ impl Running {
         loop {
             self.session.renew(Deadline::after(self.patience));
             let request = PageRequest { count: PAGE, after: after.as_ref(), base: "" };
-            let plan = mapping.compiled.plan_search(&self.file.ty, search, &request)?;
-            let fetched = self.session.fetch(&mapping, plan, PAGE as usize).await?;
+            let mut plan = mapping.compiled.plan_search(&self.file.ty, search, &request)?;
+            // Given back after each page, for the receiver may be slow.
+            let mut lease = None;
+            let fetched = fetch(&self.session, &mut lease, &mut plan, PAGE as usize).await;
+            let fetched = self.session.explained(&mapping, &mut lease, fetched).await?;
+            drop(lease);
             let (mut body, mut count) = (Vec::with_capacity(256 * 1024), 0);
             let mut report = RenderReport::default();
-            for (planned, rows, shown) in &fetched.parts {
-                let part = planned.page(&rows.page, &rows.children);
-                for row in 0..*shown {
-                    let begun = body.len();
-                    match part.write(row, &Shown::All, &mut body, &mut report) {
-                        Some(RowOutcome::Written { .. }) => {
-                            body.push(b'\n');
-                            count += 1;
-                        }
-                        _ => body.truncate(begun),
+            let parts = fetched.parts.iter();
+            let parts: Vec<_> =
+                parts.map(|(planned, rows)| planned.page(&rows.page, &rows.children)).collect();
+            for (part, row) in &fetched.order {
+                let (Some(part), begun) = (parts.get(*part), body.len()) else { continue };
+                match part.write(*row, &Shown::All, &mut body, &mut report) {
+                    Some(RowOutcome::Written { .. }) => {
+                        body.push(b'\n');
+                        count += 1;
                     }
+                    _ => body.truncate(begun),
                 }
             }
+            drop(parts);
             page::count(&self.session, &report);
             after = fetched.next;
             let target = Target::Count(count);

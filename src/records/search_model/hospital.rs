@@ -10,6 +10,12 @@ pub struct Row {
     pub cells: Vec<Option<&'static str>>,
     pub contacts: Vec<(Option<&'static str>, Option<&'static str>)>,
     pub measured: Vec<Option<&'static str>>,
+    /// Of the measurement: code, amount and word of each of its parts.
+    pub parts: Vec<[Option<&'static str>; 3]>,
+    /// A stay of the hospital: ward, person and state.
+    pub stay: [Option<&'static str>; 3],
+    /// Who is in a team.
+    pub team: Vec<Option<&'static str>>,
 }
 
 pub const DOCUMENT: &str = r#"
@@ -19,6 +25,7 @@ database: {timezone: UTC}
 codes:
   sex: {values: {"F": female, "M": male}, otherwise: other, missing: unknown}
   kind: {values: {"T": phone, "E": email}}
+  stay: {values: {"F": finished, "P": planned}}
   mood: {values: {"á": home, "B": work}, ignore_case: true}
   status: {values: {"1": final, "0": preliminary}}
   test:
@@ -52,12 +59,41 @@ resources:
         - if: {sex: "F"}
           state: "$a"
       managingOrganization: {display: "$b"}
+      generalPractitioner: ["$ward | null('-') | ref(Organization)"]
       link: [{other: "$boss | ref(Patient)", type: seealso}]
+  - name: ward
+    type: Organization
+    from: {table: ward}
+    key: code
+    id: "$code"
+    map:
+      name: "$label"
+      identifier: [{system: "urn:w", value: "$code"}]
+  - name: stay
+    type: Encounter
+    from: {table: stay, filter: {ward: {not: "W-2"}}}
+    key: [ward, number]
+    id: "s-$ward-$number"
+    map:
+      status: "$state | code(stay)"
+      class: {code: IMP}
+      subject: "$person | ref(Patient)"
+  - name: team
+    type: CareTeam
+    from: {table: team}
+    key: id
+    id: "$id"
+    map:
+      name: "$name"
+      participant:
+        - each: {table: member, match: {team: id}, order: [id]}
+          item: {member: "$person | ref(Patient)", role: [{text: "$role"}]}
   - name: measured
     type: Observation
     from: {table: measured}
     key: id
     id: "m-$id"
+    last_updated: "$changed"
     map:
       status: "$final | code(status)"
       code: {coding: [{system: "$test | system(test)", code: "$test | code(test)", display: "$test | display(test)"}, {system: "urn:own", code: "$test"}]}
@@ -65,11 +101,19 @@ resources:
       effectiveDateTime: "$day, $clock | datetime('dd/MM/yyyy HH:mm')"
       valueQuantity: {value: "$amount", unit: "$unit", system: "http://unitsofmeasure.org", code: "$unit"}
       valueString: "$word"
+      encounter: "$ward, $stay | ref(Encounter)"
+      component:
+        - each: {table: part, match: {measured: id}, order: [id]}
+          item:
+            code: {coding: [{system: "urn:p", code: "$code"}]}
+            valueQuantity: {value: "$amount", unit: mg}
+            valueString: "$word | null('-')"
   - name: note
     type: Observation
     from: {table: measured, filter: {word: {missing: false}}}
     key: id
     id: "n-$id"
+    last_updated: "$changed2 | datetime(epoch)"
     map:
       status: final
       code: {text: "$word"}
@@ -118,6 +162,8 @@ const DIED: [Option<&str>; 8] = [
 const YES: [Option<&str>; 5] = [None, Some("1"), Some("0"), Some("yes"), Some("2")];
 const DEAD: [Option<&str>; 5] = [None, Some("Y"), Some("N"), Some("y"), Some("")];
 const MOOD: [Option<&str>; 5] = [None, Some("Á"), Some("a"), Some("b"), Some("c")];
+pub const WARD: [Option<&str>; 7] =
+    [None, Some("W1"), Some("w1"), Some(" W1 "), Some("W 1"), Some("-"), Some("W-2")];
 const BOSS: [Option<&str>; 4] = [None, Some("1"), Some("2"), Some("77")];
 
 fn pick(from: &'static [Option<&'static str>]) -> impl Strategy<Value = Option<&'static str>> {
@@ -152,15 +198,41 @@ pub fn rows() -> impl Strategy<Value = Vec<Row>> {
         (pick(tests), pick(&YES), pick(&BOSS), pick(&BORN), pick(clocks)),
         (pick(amounts), pick(words), pick(packed)),
     );
-    let row = (person, contacts, measured).prop_map(|(person, contacts, measured)| {
-        let ((a, b, ident, sex, born, died), (active, dead, mood, boss, _)) = person;
-        let ((test, done, who, day, clock), (amount, word, packed)) = measured;
-        Row {
-            cells: vec![a, b, ident, sex, born, died, active, dead, mood, boss],
-            contacts,
-            measured: vec![test, done, who, day, clock, amount, word, packed],
-        }
-    });
+    let codes: &[Option<&str>] = &[None, Some("a"), Some("b")];
+    let part = (pick(codes), pick(amounts), pick(words)).prop_map(|(a, b, c)| [a, b, c]);
+    let parts = prop::collection::vec(part, 0..3);
+    let states: &[Option<&str>] = &[None, Some("F"), Some("P"), Some("x")];
+    let stay = (pick(&WARD), pick(&BOSS), pick(states)).prop_map(|(a, b, c)| [a, b, c]);
+    let team = prop::collection::vec(pick(&BOSS), 0..3);
+    let changed: &[Option<&str>] = &[
+        None,
+        Some("2020-05-06 10:00:00"),
+        Some("2021-01-01T00:00:00"),
+        Some("never"),
+        Some("2019-12-31 23:59:59"),
+    ];
+    let epochs: &[Option<&str>] =
+        &[None, Some("1588759200"), Some("1609459200"), Some("0"), Some("1577836799")];
+    let stays: &[Option<&str>] = &[None, Some("1"), Some("2"), Some("3")];
+    let extra = (pick(&WARD), pick(&WARD), pick(stays), pick(changed), pick(epochs));
+    let beyond = (parts, stay, team, extra);
+    let row =
+        (person, contacts, measured, beyond).prop_map(|(person, contacts, measured, beyond)| {
+            let (parts, stay, team, (home, ward, number, changed, changed2)) = beyond;
+            let ((a, b, ident, sex, born, died), (active, dead, mood, boss, _)) = person;
+            let ((test, done, who, day, clock), (amount, word, packed)) = measured;
+            Row {
+                cells: vec![a, b, ident, sex, born, died, active, dead, mood, boss, home],
+                contacts,
+                measured: vec![
+                    test, done, who, day, clock, amount, word, packed, ward, number, changed,
+                    changed2,
+                ],
+                parts,
+                stay,
+                team,
+            }
+        });
     prop::collection::vec(row, 0..8)
 }
 
@@ -175,10 +247,18 @@ fn literal(cell: Option<&str>) -> String {
 pub fn schema(rows: &[Row]) -> String {
     let mut sql = String::from(
         "CREATE TABLE person (id INTEGER PRIMARY KEY, gone INTEGER, a TEXT, b TEXT, ident TEXT,
-           sex TEXT, born TEXT, died TEXT, active TEXT, dead BOOLEAN, mood TEXT, boss INTEGER);
+           sex TEXT, born TEXT, died TEXT, active TEXT, dead BOOLEAN, mood TEXT, boss INTEGER, ward TEXT);
          CREATE TABLE contact (id INTEGER PRIMARY KEY, person INTEGER, live INTEGER, kind TEXT, value TEXT);
          CREATE TABLE measured (id INTEGER PRIMARY KEY, test TEXT, final TEXT, person INTEGER, day TEXT,
-           clock TEXT, amount DECIMAL(10,2), word TEXT, packed TEXT, unit TEXT DEFAULT 'mg');\n",
+           clock TEXT, amount DECIMAL(10,2), word TEXT, packed TEXT, ward TEXT, stay INTEGER, changed DATETIME, changed2 INTEGER,
+           unit TEXT DEFAULT 'mg');
+         CREATE TABLE part (id INTEGER PRIMARY KEY, measured INTEGER, code TEXT, amount REAL, word TEXT);
+         CREATE TABLE ward (code TEXT NOT NULL PRIMARY KEY, label TEXT);
+         CREATE TABLE stay (ward TEXT NOT NULL, number INTEGER NOT NULL, person INTEGER, state TEXT,
+           PRIMARY KEY (ward, number));
+         CREATE TABLE team (id INTEGER PRIMARY KEY, name TEXT);
+         CREATE TABLE member (id INTEGER PRIMARY KEY, team INTEGER, person INTEGER, role TEXT);
+         INSERT INTO ward VALUES ('W1', 'Muñoz'), ('w1', 'ANA'), ('W 1', 'Muñoz'), ('W-2', NULL);\n",
     );
     for (number, row) in rows.iter().enumerate() {
         let id = number + 1;
@@ -199,9 +279,23 @@ pub fn schema(rows: &[Row]) -> String {
         let cells = list(&row.measured);
         writeln!(
             sql,
-            "INSERT INTO measured (id, test, final, person, day, clock, amount, word, packed) VALUES ({id}, {cells});"
+            "INSERT INTO measured (id, test, final, person, day, clock, amount, word, packed, ward, stay,
+               changed, changed2) VALUES ({id}, {cells});"
         )
         .unwrap();
+        for (at, part) in row.parts.iter().enumerate() {
+            writeln!(sql, "INSERT INTO part VALUES ({id}{at}, {id}, {});", list(part)).unwrap();
+        }
+        let [ward, person, state] = row.stay;
+        if ward.is_some() {
+            let (ward, rest) = (list(&[ward]), list(&[person, state]));
+            writeln!(sql, "INSERT INTO stay VALUES ({ward}, {id}, {rest});").unwrap();
+        }
+        writeln!(sql, "INSERT INTO team VALUES ({id}, 'team {id}');").unwrap();
+        for (at, person) in row.team.iter().enumerate() {
+            let person = list(&[*person]);
+            writeln!(sql, "INSERT INTO member VALUES ({id}{at}, {id}, {person}, 'r');").unwrap();
+        }
     }
     sql
 }

@@ -2,6 +2,8 @@
 //! rendered resource says it must. Nothing is left to either side alone: the naive side sees only JSON,
 //! the other only SQL.
 
+mod beside;
+mod further;
 mod hospital;
 mod naive;
 
@@ -14,7 +16,8 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::fhir::SearchQuery;
 use crate::mapping::{
-    Compiled, Document, PageRequest, PlanFault, Position, RenderReport, RowOutcome, Shown, compile,
+    Compiled, Document, PageRequest, PlanFault, Position, RenderReport, RowOutcome, SearchPlan,
+    Shown, compile, merge, resume,
 };
 use crate::store::run::{TenantConn, fetch_counts_on, fetch_page_on, fetch_row_on};
 use crate::store::{Flavour, introspect_on};
@@ -52,12 +55,19 @@ impl Bed {
         loop {
             let page = PageRequest { count: 3, after: after.as_ref(), base: BASE };
             let plan = self.compiled.plan_search(ty, &query, &page)?;
-            if let Some(counts) = plan.counts.filter(|_| after.is_none()) {
+            if let Some(counts) = plan.counts.as_ref().filter(|_| after.is_none()) {
                 let mut conn = TenantConn::Sqlite(&mut self.conn);
-                let counted = fetch_counts_on(&mut conn, &counts, Flavour::Sqlite).await;
+                let counted = fetch_counts_on(&mut conn, counts, Flavour::Sqlite).await;
                 total = Some(counted.unwrap().unwrap());
             }
             after = None;
+            if plan.merged {
+                after = self.merged(&plan, &mut found).await;
+                match after {
+                    Some(_) => continue,
+                    None => return Ok((found, total)),
+                }
+            }
             for planned in &plan.sources {
                 let mut conn = TenantConn::Sqlite(&mut self.conn);
                 let fetched =
@@ -80,6 +90,28 @@ impl Bed {
                 return Ok((found, total));
             }
         }
+    }
+
+    /// A page put together from several sources, and where the next begins.
+    async fn merged(&mut self, plan: &SearchPlan, found: &mut Vec<Json>) -> Option<Position> {
+        let mut fetched = Vec::new();
+        for planned in &plan.sources {
+            let mut conn = TenantConn::Sqlite(&mut self.conn);
+            let one = fetch_page_on(&mut conn, &planned.plan, Flavour::Sqlite, 1 << 20).await;
+            fetched.push(one.unwrap().unwrap());
+        }
+        let parts: Vec<_> =
+            plan.sources.iter().zip(&fetched).map(|(p, fetched)| (p, &fetched.page)).collect();
+        let order = merge(&parts, 3);
+        for (part, row) in &order {
+            let page = plan.sources[*part].page(&fetched[*part].page, &fetched[*part].children);
+            let (mut out, mut report) = (Vec::new(), RenderReport::default());
+            let outcome = page.write(*row, &Shown::All, &mut out, &mut report);
+            if let Some(RowOutcome::Written { .. }) = outcome {
+                found.push(serde_json::from_slice(&out).unwrap());
+            }
+        }
+        resume(&parts, &order).unwrap()
     }
 
     /// What a read by id gives.
@@ -111,11 +143,13 @@ fn ids(found: &[Json]) -> BTreeSet<String> {
 struct Answered {
     yes: u32,
     no: u32,
+    /// Answers with something in them.
+    some: u32,
 }
 
 async fn agree(rows: &[Row], queries: &[(String, String, String)], answered: &mut Answered) {
     let mut bed = Bed::new(rows).await;
-    for ty in ["Patient", "Observation"] {
+    for ty in further::TYPES {
         let (all, _) = bed.search(ty, "").await.unwrap();
         for resource in &all {
             let read = bed.read(ty, resource["id"].as_str().unwrap()).await;

@@ -32,7 +32,7 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
               "http://hl7.org/fhir/administrative-gender|", "female,male", "A1,-"],
         ),
         3 => of(
-            &["birthdate", "death-date", "date"],
+            &["birthdate", "death-date", "date", "_lastUpdated"],
             &[""],
             &["1985", "1985-03", "1985-03-05", "ge1985-03-05", "lt1986", "gt1985-12-31", "le1984-02-29",
               "ne1985", "sa1985", "eb1986-01-01", "2020", "2020-05", "2020-05-06", "ge2020-05-06T10:00:00Z",
@@ -44,7 +44,13 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
             &["", "Patient"],
             &["1", "Patient/1", "Patient/2", "http://x/fhir/Patient/1", "Group/1", "Patient/01", "77"],
         ),
-        2 => of(&["value-quantity"], &[""],
+        1 => of(
+            &["general-practitioner", "encounter", "participant"],
+            &[""],
+            &["W1", "Organization/w1", "s-W1-1", "Encounter/s-w1-2", "Patient/1", "2", "s-W1-1,s-W1-2,s-w1-1", "W1,w1"],
+        ),
+        2 => of(&["component-code", "name"], &["", "not", "missing"], &["a", "urn:p|b", "Muñoz", "true", "false"]),
+        2 => of(&["value-quantity", "component-value-quantity"], &[""],
             &["5", "5.4", "lt5.4", "ge5", "ne5.4", "gt-1", "5.4|http://unitsofmeasure.org|mg", "5||mg", "ap5"]),
         3 => of(
             &["family", "given", "gender", "active", "identifier", "phone", "email", "telecom", "birthdate",
@@ -95,8 +101,12 @@ pub fn test(ty: &str, name: &str, modifier: &str, value: &str) -> Option<Test> {
         "reference" if matches!(modifier.as_str(), "" | "Patient") => Box::new(move |r| {
             let own = at(r, name_of(&paths));
             own.iter().filter_map(|own| own["reference"].as_str()).any(|own| {
-                let wanted = value.strip_prefix("http://x/fhir/").unwrap_or(&value);
-                own == wanted || own == format!("Patient/{wanted}")
+                each.iter().any(|value| {
+                    let wanted = value.strip_prefix("http://x/fhir/").unwrap_or(value);
+                    let of_type = modifier.is_empty() || own.starts_with(&format!("{modifier}/"));
+                    let (_, id) = own.split_once('/').unwrap();
+                    of_type && (own == wanted || id == wanted)
+                })
             })
         }),
         "quantity" if modifier.is_empty() => {
@@ -110,7 +120,7 @@ fn name_of<'p>(paths: &'p [&'static str]) -> &'p [&'static str] {
     paths
 }
 
-fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str>)> {
+pub fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str>)> {
     Some(match (ty, name) {
         ("Patient", "family") => ("string", vec!["name.family"]),
         ("Patient", "given") => ("string", vec!["name.given"]),
@@ -130,6 +140,18 @@ fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str>)> 
         ("Patient", "deceased") => ("token", vec!["deceasedBoolean", "deceasedDateTime"]),
         ("Patient", "link") => ("reference", vec!["link.other"]),
         ("Patient", "organization") => ("reference", vec!["managingOrganization"]),
+        ("Patient", "general-practitioner") => ("reference", vec!["generalPractitioner"]),
+        ("Organization", "name") => ("string", vec!["name"]),
+        ("Organization", "identifier") => ("token", vec!["identifier"]),
+        ("Encounter", "status") => ("token", vec!["status"]),
+        ("Encounter", "subject" | "patient") => ("reference", vec!["subject"]),
+        ("CareTeam", "participant") => ("reference", vec!["participant.member"]),
+        ("Observation", "encounter") => ("reference", vec!["encounter"]),
+        ("Observation", "component-code") => ("token", vec!["component.code"]),
+        ("Observation", "component-value-quantity") => {
+            ("quantity", vec!["component.valueQuantity"])
+        }
+        ("Observation", "_lastUpdated") => ("date", vec!["meta.lastUpdated"]),
         ("Observation", "status") => ("token", vec!["status"]),
         ("Observation", "code") => ("token", vec!["code"]),
         ("Observation", "subject" | "patient") => ("reference", vec!["subject"]),
@@ -141,7 +163,7 @@ fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str>)> 
 }
 
 /// Everything at some paths, lists taken apart.
-fn at<'j>(resource: &'j Json, paths: &[&str]) -> Vec<&'j Json> {
+pub fn at<'j>(resource: &'j Json, paths: &[&str]) -> Vec<&'j Json> {
     let mut all = Vec::new();
     for path in paths {
         let (path, system) = match path.split_once('[') {
@@ -184,7 +206,7 @@ fn strings(values: &[&Json]) -> Vec<String> {
     texts
 }
 
-fn token(own: &Json, wanted: &str, name: &str) -> bool {
+pub fn token(own: &Json, wanted: &str, name: &str) -> bool {
     let (system, code) = match wanted.split_once('|') {
         None => (None, wanted),
         Some((system, code)) => (Some(system), code),
@@ -245,7 +267,7 @@ fn date(own: &str, wanted: &str) -> bool {
     }
 }
 
-fn quantity(own: &Json, wanted: &str) -> bool {
+pub fn quantity(own: &Json, wanted: &str) -> bool {
     let parts: Vec<&str> = wanted.split('|').collect();
     let prefix = parts[0].get(..2).filter(|p| p.bytes().all(|b| b.is_ascii_lowercase()));
     let digits = prefix.map_or(parts[0], |_| &parts[0][2..]);

@@ -1,0 +1,103 @@
+//! The query of `Patient/{id}/$everything`.
+
+use super::text::{decode, pair};
+use super::{Criterion, SearchQuery};
+use crate::fhir::QueryFault;
+use crate::fhir::primitive::DateInterval;
+
+/// What of a patient's records is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EverythingQuery {
+    /// `_type`: only these, empty for all.
+    pub types: Vec<String>,
+    /// `_since`: only what was updated then or later.
+    pub since: Option<String>,
+    /// `_count`, the cursor and what is shown of each resource.
+    pub result: SearchQuery,
+}
+
+impl EverythingQuery {
+    /// Parses a query string. What is not served is refused by name.
+    pub fn parse(query: &str) -> Result<Self, QueryFault> {
+        let mut found = Self::default();
+        let mut rest = Vec::new();
+        for part in query.split('&').filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            match decode(name)?.as_str() {
+                "_type" => {
+                    let value = decode(value)?;
+                    let types = value.split(',').map(str::trim).filter(|ty| !ty.is_empty());
+                    found.types.extend(types.map(str::to_owned));
+                }
+                "_since" if found.since.is_some() => {
+                    return Err(QueryFault::Repeated { parameter: "_since".to_owned() });
+                }
+                "_since" => {
+                    let value = decode(value)?;
+                    DateInterval::parse(&value).ok_or(QueryFault::BadValue {
+                        parameter: "_since".to_owned(),
+                        expected: "a time such as 2024-01-31T10:00:00Z",
+                    })?;
+                    found.since = Some(value);
+                }
+                _ => rest.push(part),
+            }
+        }
+        found.result = SearchQuery::parse(&rest.join("&"))?;
+        let result = &found.result;
+        let unserved = result.criteria.first().map(Criterion::full_name);
+        let unserved = unserved.or_else(|| {
+            let asked = [
+                (!result.sort.is_empty(), "_sort"),
+                (!result.include.is_empty(), "_include"),
+                (!result.revinclude.is_empty(), "_revinclude"),
+                (result.counts_only() && result.count != Some(0), "_summary=count"),
+            ];
+            asked.iter().find(|(asked, _)| *asked).map(|(_, name)| (*name).to_owned())
+        });
+        match unserved {
+            Some(parameter) => Err(QueryFault::Unsupported { parameter: super::shown(&parameter) }),
+            None => Ok(found),
+        }
+    }
+
+    /// The query as it was understood, without the page's size and the cursor.
+    pub fn to_query_string(&self) -> String {
+        let unsized_query = SearchQuery { count: None, ..self.result.clone() };
+        let mut out = String::new();
+        if !self.types.is_empty() {
+            pair(&mut out, "_type", &self.types.join(","));
+        }
+        if let Some(since) = &self.since {
+            pair(&mut out, "_since", since);
+        }
+        let rest = unsized_query.to_query_string();
+        if !out.is_empty() && !rest.is_empty() {
+            out.push('&');
+        }
+        out.push_str(&rest);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CURSOR;
+    use super::*;
+
+    #[test]
+    fn types_a_time_and_a_size() {
+        let query =
+            "_type=Patient,Observation&_since=2024-01-31T10:00:00%2B01:00&_count=7&_elements=id";
+        let parsed = EverythingQuery::parse(query).unwrap();
+        assert_eq!(parsed.types, ["Patient", "Observation"]);
+        assert_eq!(parsed.since.as_deref(), Some("2024-01-31T10:00:00+01:00"));
+        assert_eq!(parsed.result.count, Some(7));
+        let again = EverythingQuery::parse(&parsed.to_query_string()).unwrap();
+        assert_eq!((again.types, again.since), (parsed.types, parsed.since));
+        assert!(EverythingQuery::parse(&format!("{CURSOR}=x")).unwrap().result.cursor.is_some());
+        for bad in ["start=2024", "code=x", "_sort=date", "_since=x", "_since=2024&_since=2025"] {
+            assert!(EverythingQuery::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

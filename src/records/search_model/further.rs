@@ -1,0 +1,209 @@
+//! Chains, reverse chains, composites and merged orders against a naive reading of all resources.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::Value as Json;
+
+use super::hospital::rows;
+use super::{Answered, Bed, ids, naive};
+
+pub const TYPES: [&str; 5] = ["Patient", "Organization", "Encounter", "CareTeam", "Observation"];
+
+/// Every resource there is.
+pub struct World(pub BTreeMap<&'static str, Vec<Json>>);
+
+impl World {
+    pub async fn of(bed: &mut Bed) -> Self {
+        let mut all = BTreeMap::new();
+        for ty in TYPES {
+            all.insert(ty, bed.search(ty, "").await.unwrap().0);
+        }
+        Self(all)
+    }
+
+    /// The resource a reference leads to, if it is there.
+    pub fn at(&self, reference: &str) -> Option<(&'static str, &Json)> {
+        let (ty, id) = reference.split_once('/')?;
+        let (ty, all) = self.0.get_key_value(ty)?;
+        all.iter().find(|r| r["id"] == id).map(|found| (*ty, found))
+    }
+}
+
+/// What a resource refers to by a parameter.
+pub fn references(ty: &str, param: &str, resource: &Json) -> Vec<String> {
+    let Some(("reference", paths)) = naive::parameter(ty, param) else { return Vec::new() };
+    let found = naive::at(resource, &paths).into_iter();
+    let texts = found.filter_map(|reference| reference["reference"].as_str());
+    texts
+        .filter(|text| param != "patient" || text.starts_with("Patient/"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The reference parameters of the hospital, and what they lead to.
+pub const ROADS: [(&str, &str, &str); 8] = [
+    ("Observation", "subject", "Patient"),
+    ("Observation", "patient", "Patient"),
+    ("Observation", "encounter", "Encounter"),
+    ("Encounter", "patient", "Patient"),
+    ("Encounter", "subject", "Patient"),
+    ("Patient", "general-practitioner", "Organization"),
+    ("Patient", "link", "Patient"),
+    ("CareTeam", "participant", "Patient"),
+];
+
+/// A query of a type, and whether a resource meets it.
+type Asked<'w> = (&'static str, String, Box<dyn Fn(&Json) -> bool + 'w>);
+
+fn encoded(value: &str) -> String {
+    value.replace(' ', "%20").replace('+', "%2B")
+}
+
+fn chain<'w>(
+    world: &'w World,
+    road: usize,
+    query: &(String, String, String),
+    typed: bool,
+) -> Option<Asked<'w>> {
+    let (ty, param, target) = ROADS[road];
+    let (name, modifier, value) = query;
+    let test = naive::test(target, name, modifier, value)?;
+    let colon = if modifier.is_empty() { "" } else { ":" };
+    let of_type = if typed { format!(":{target}") } else { String::new() };
+    let text = format!("{param}{of_type}.{name}{colon}{modifier}={}", encoded(value));
+    let meets = move |resource: &Json| {
+        let found = references(ty, param, resource);
+        found.iter().filter_map(|r| world.at(r)).any(|(ty, there)| ty == target && test(there))
+    };
+    Some((ty, text, Box::new(meets)))
+}
+
+fn has<'w>(world: &'w World, road: usize, query: &(String, String, String)) -> Option<Asked<'w>> {
+    let (from, param, ty) = ROADS[road];
+    let (name, modifier, value) = query;
+    let test = naive::test(from, name, modifier, value)?;
+    let colon = if modifier.is_empty() { "" } else { ":" };
+    let text = format!("_has:{from}:{param}:{name}{colon}{modifier}={}", encoded(value));
+    let meets = move |resource: &Json| {
+        let own = format!("{ty}/{}", resource["id"].as_str().unwrap());
+        world.0[from].iter().any(|r| references(from, param, r).contains(&own) && test(r))
+    };
+    Some((ty, text, Box::new(meets)))
+}
+
+fn composite<'w>((name, code, amount): (&'static str, &'static str, &'static str)) -> Asked<'w> {
+    let meets = move |resource: &Json| {
+        let parts = resource["component"].as_array().into_iter().flatten();
+        let whole = [resource].into_iter();
+        let among: Vec<&Json> = match name {
+            "code-value-quantity" => whole.collect(),
+            "component-code-value-quantity" => parts.collect(),
+            _ => whole.chain(parts).collect(),
+        };
+        among.iter().any(|one| {
+            one.get("code").is_some_and(|own| naive::token(own, code, "code"))
+                && one.get("valueQuantity").is_some_and(|own| naive::quantity(own, amount))
+        })
+    };
+    ("Observation", format!("{name}={code}${amount}"), Box::new(meets))
+}
+
+/// What is asked of one world.
+#[derive(Debug, Clone)]
+struct Questions {
+    chains: Vec<(usize, (String, String, String), bool)>,
+    backwards: Vec<(usize, (String, String, String))>,
+    composites: Vec<(&'static str, &'static str, &'static str)>,
+}
+
+fn questions() -> impl Strategy<Value = Questions> {
+    let of = |texts: &'static [&'static str]| prop::sample::select(texts);
+    let composite = (
+        of(&["code-value-quantity", "component-code-value-quantity", "combo-code-value-quantity"]),
+        of(&["a", "urn:p|b", "http://loinc.org|14749-6", "GLU", "718-7"]),
+        of(&["5", "5.4", "lt5.4", "ge5", "5||mg"]),
+    );
+    (
+        prop::collection::vec((0..ROADS.len(), naive::query(), any::<bool>()), 40),
+        prop::collection::vec((0..ROADS.len(), naive::query()), 40),
+        prop::collection::vec(composite, 8),
+    )
+        .prop_map(|(chains, backwards, composites)| Questions {
+            chains,
+            backwards,
+            composites,
+        })
+}
+
+async fn agree(bed: &mut Bed, questions: &Questions, answered: &mut [Answered; 3]) {
+    let world = World::of(bed).await;
+    let chains =
+        questions.chains.iter().filter_map(|(road, q, typed)| chain(&world, *road, q, *typed));
+    let backwards = questions.backwards.iter().filter_map(|(road, q)| has(&world, *road, q));
+    let composites = questions.composites.iter().map(|q| composite(*q));
+    let all = chains.map(|q| (0, q)).chain(backwards.map(|q| (1, q)));
+    for (kind, (ty, query, meets)) in all.chain(composites.map(|q| (2, q))) {
+        let Ok((found, _)) = bed.search(ty, &query).await else {
+            answered[kind].no += 1;
+            continue;
+        };
+        answered[kind].yes += 1;
+        let expected: Vec<Json> = world.0[ty].iter().filter(|r| meets(r)).cloned().collect();
+        assert_eq!(ids(&found), ids(&expected), "{ty}?{query} over {:#?}", world.0);
+        assert_eq!(found.len(), expected.len(), "{ty}?{query} gives a resource twice");
+        if !expected.is_empty() {
+            answered[kind].some += 1;
+        }
+        if let Ok((_, total)) = bed.search(ty, &format!("{query}&_total=accurate")).await {
+            assert_eq!(total, Some(expected.len() as u64), "{ty}?{query}: total");
+        }
+    }
+    for down in [false, true] {
+        let (found, _) = bed
+            .search("Observation", if down { "_sort=-_lastUpdated" } else { "_sort=_lastUpdated" })
+            .await
+            .unwrap();
+        assert_eq!(ids(&found), ids(&world.0["Observation"]), "sorting loses or repeats");
+        assert_eq!(found.len(), world.0["Observation"].len(), "sorting repeats");
+        let times: Vec<Option<&str>> =
+            found.iter().map(|r| r["meta"]["lastUpdated"].as_str()).collect();
+        // A cell that is no time stands where its database has it; the others follow each other.
+        let known: Vec<&str> = times.iter().flatten().copied().collect();
+        let mut sorted = known.clone();
+        sorted.sort_unstable();
+        if down {
+            sorted.reverse();
+        }
+        assert_eq!(known, sorted, "of {found:#?}");
+    }
+}
+
+#[test]
+fn what_looks_further_finds_what_a_naive_reading_finds() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 60,
+        max_shrink_iters: 200,
+        ..ProptestConfig::default()
+    });
+    let answered =
+        std::cell::RefCell::new([Answered::default(), Answered::default(), Answered::default()]);
+    let checked = runner.run(&(rows(), questions()), |(rows, questions)| {
+        runtime.block_on(async {
+            let mut bed = Bed::new(&rows).await;
+            agree(&mut bed, &questions, &mut answered.borrow_mut()).await;
+        });
+        Ok(())
+    });
+    if let Err(fault) = checked {
+        panic!("{fault}");
+    }
+    for (kind, answered) in
+        ["chains", "reverse chains", "composites"].iter().zip(answered.into_inner())
+    {
+        let Answered { yes, no, some } = answered;
+        assert!(yes > no * 2, "{kind}: {yes} answered, {no} refused");
+        assert!(some * 20 > yes, "{kind}: of {yes} only {some} find anything");
+    }
+}

@@ -1,0 +1,142 @@
+//! Values among those of other rows, as `(a, b) IN (SELECT c, d FROM …)`, and texts that make an id.
+//!
+//! Two values are the same when they are shown as the same text. Where an engine's own `=` says more or
+//! less than that (collations, `5` and `5.00`), the text stands beside the bare column or instead of it.
+
+use crate::mapping::catalog::SqlType;
+use crate::mapping::plan::{Expr, Rowset};
+
+use super::sql::{MAX_NESTING, relations};
+use super::statement::{Scope, Writer};
+use super::text::as_text;
+use super::{Flavour, WriteFault, predicate};
+use crate::mapping::plan::Predicate;
+
+/// How a value is compared with its counterpart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// The bare column says it all.
+    Bare,
+    /// The bare column for its index, its text for exactness.
+    Both,
+    /// The text alone.
+    Text,
+}
+
+fn how(flavour: Flavour, own: &Expr, theirs: &Expr) -> How {
+    let (Expr::Column(own), Expr::Column(theirs)) = (own, theirs) else { return How::Text };
+    let same = std::mem::discriminant(&own.ty) == std::mem::discriminant(&theirs.ty);
+    match own.ty {
+        SqlType::Integer { .. } | SqlType::Uuid if same => How::Bare,
+        SqlType::Decimal if same && flavour != Flavour::Sqlite => How::Both,
+        SqlType::Text | SqlType::Char if same => match flavour {
+            Flavour::Postgres | Flavour::Sqlite => How::Bare,
+            Flavour::MySql | Flavour::MariaDb => How::Both,
+        },
+        _ => How::Text,
+    }
+}
+
+/// Own values among those that other rows hold.
+pub(super) fn among(
+    w: &mut Writer,
+    scope: Scope,
+    own: &[Expr],
+    theirs: &[Expr],
+    rows: &Rowset,
+) -> Result<(), WriteFault> {
+    let depth = scope.depth + 1;
+    if own.is_empty() || own.len() != theirs.len() || depth > MAX_NESTING {
+        return Err(WriteFault::Plan);
+    }
+    let ways: Vec<How> = own.iter().zip(theirs).map(|(o, t)| how(w.flavour, o, t)).collect();
+    let width: usize = ways.iter().map(|way| if *way == How::Both { 2 } else { 1 }).sum();
+    w.sql(if width > 1 { "(" } else { "" });
+    w.list(own.iter().zip(&ways), ", ", |w, (expr, how)| value(w, scope, expr, *how))?;
+    w.sql(if width > 1 { ") IN (SELECT " } else { " IN (SELECT " });
+    let inner = Scope { depth, relations: rows.joins.len() + 1 };
+    w.list(theirs.iter().zip(&ways), ", ", |w, (expr, how)| value(w, inner, expr, *how))?;
+    relations(w, &rows.from, &rows.joins, depth)?;
+    if rows.filter != Predicate::Always {
+        w.sql(" WHERE ");
+        predicate::predicate(w, inner, &rows.filter, 0)?;
+    }
+    w.sql(")");
+    Ok(())
+}
+
+fn value(w: &mut Writer, scope: Scope, expr: &Expr, how: How) -> Result<(), WriteFault> {
+    if let (Expr::Column(column), How::Bare | How::Both) = (expr, how) {
+        w.column(scope, column)?;
+        let text = matches!(column.ty, SqlType::Text | SqlType::Char);
+        if w.flavour == Flavour::Sqlite && text {
+            w.sql(" COLLATE BINARY");
+        }
+    }
+    if how == How::Both {
+        w.sql(", ");
+    }
+    if how != How::Bare {
+        shown(w, scope, expr)?;
+    }
+    Ok(())
+}
+
+/// The text a value is shown as, in a form of which equality is that of its letters.
+fn shown(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), WriteFault> {
+    match w.flavour {
+        Flavour::Postgres => as_text(w, scope, expr),
+        Flavour::MySql | Flavour::MariaDb => {
+            // Adding nothing drops ZEROFILL.
+            match expr {
+                Expr::Column(column) if matches!(column.ty, SqlType::Integer { .. }) => {
+                    w.sql("CAST(CONVERT(");
+                    w.column(scope, column)?;
+                    w.sql(" + 0 USING utf8mb4) AS BINARY)");
+                }
+                _ => {
+                    w.sql("CAST(");
+                    as_text(w, scope, expr)?;
+                    w.sql(" AS BINARY)");
+                }
+            }
+            Ok(())
+        }
+        Flavour::Sqlite => {
+            as_text(w, scope, expr)?;
+            w.sql(" COLLATE BINARY");
+            Ok(())
+        }
+    }
+}
+
+/// The texts are of FHIR's alphabet for ids (R4, 2.24.0.1), and short enough together.
+pub(super) fn is_id(
+    w: &mut Writer,
+    scope: Scope,
+    parts: &[Expr],
+    room: u32,
+) -> Result<(), WriteFault> {
+    if parts.is_empty() {
+        return Err(WriteFault::Plan);
+    }
+    w.sql("(");
+    for part in parts {
+        as_text(w, scope, part)?;
+        w.sql(match w.flavour {
+            Flavour::Postgres => " !~ '[^A-Za-z0-9.-]' AND ",
+            Flavour::MySql | Flavour::MariaDb => {
+                " COLLATE utf8mb4_bin NOT REGEXP '[^A-Za-z0-9.-]' AND "
+            }
+            Flavour::Sqlite => " NOT GLOB '*[^-A-Za-z0-9.]*' AND ",
+        });
+    }
+    w.list(parts, " + ", |w, part| {
+        w.sql(if w.flavour.is_mysql() { "CHAR_LENGTH(" } else { "length(" });
+        as_text(w, scope, part)?;
+        w.sql(")");
+        Ok(())
+    })?;
+    w.sql(&format!(" BETWEEN 1 AND {room})"));
+    Ok(())
+}
