@@ -12,7 +12,7 @@ CREATE TABLE servers (
     sealed          TEXT   CHECK (sealed LIKE 'sealed:%'),
     data_key_id     TEXT   COLLATE "C" CHECK (length(data_key_id) = 36),
     sealed_at       BIGINT NOT NULL,
-    server_identity TEXT   CHECK (server_identity::jsonb IS NOT NULL),
+    server_identity TEXT   CHECK (server_identity IS NULL OR server_identity::jsonb IS NOT NULL),
     tls             TEXT   NOT NULL,
     created_at      BIGINT NOT NULL,
     CHECK ((engine = 'sqlite') = (sealed IS NULL)),
@@ -30,8 +30,8 @@ CREATE TABLE operations (
     step          BIGINT NOT NULL DEFAULT 0 CHECK (step >= 0),
     attempts      BIGINT NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     progress      TEXT   NOT NULL DEFAULT '{}' CHECK (progress::jsonb IS NOT NULL),
-    result        TEXT   CHECK (result::jsonb IS NOT NULL),
-    error         TEXT   CHECK (error::jsonb IS NOT NULL),
+    result        TEXT   CHECK (result IS NULL OR result::jsonb IS NOT NULL),
+    error         TEXT   CHECK (error IS NULL OR error::jsonb IS NOT NULL),
     secret        TEXT   CHECK (secret LIKE 'sealed:%'),
     secret_key_id TEXT   COLLATE "C" CHECK (length(secret_key_id) = 36),
     frozen        BIGINT NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1)),
@@ -81,3 +81,8 @@ CREATE TABLE tenant_schemas (
     checked_at BIGINT NOT NULL
 );
 CREATE INDEX tenant_schemas_by_server ON tenant_schemas (server);
+
+-- `NULL::jsonb IS NOT NULL` is false, so that a connection without a known server was refused here.
+ALTER TABLE connections DROP CONSTRAINT connections_server_identity_check;
+ALTER TABLE connections ADD CONSTRAINT connections_server_identity_check
+    CHECK (server_identity IS NULL OR server_identity::jsonb IS NOT NULL);
