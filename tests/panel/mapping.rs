@@ -30,7 +30,7 @@ async fn a_draft_is_made_read_compared_and_checked_on_one_page() {
     assert_eq!(compared.status, 200, "{compared:?}");
     assert!(compared.body.contains("map.identifier[0].system"), "{}", compared.body);
     assert!(compared.body.contains("stays the same"), "{}", compared.body);
-    let nonsense = send("compare", "mapping: 1\n\t").await;
+    let nonsense = send("compare", "mapping: 1\nresources: {").await;
     assert_eq!(nonsense.status, 400, "{nonsense:?}");
     // Nobody sees a row here, and nothing was stored by looking.
     for page in [&draft, &checked, &compared] {
