@@ -60,6 +60,10 @@ use server::{Asked, Server};
 use servers::harness;
 use shared::{Arguments, Report, median};
 
+// As the gateway has it; the hand-written server has it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The shape other servers were measured on.
 const SMALL: Size =
     Size { patients: 2000, observations: 20_000, names: 100, with_observations: 400 };
