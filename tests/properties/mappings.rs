@@ -64,7 +64,8 @@ fn catalog(sql: &str) -> Catalog {
             estimated_rows: None,
         });
     }
-    Catalog { engine: Engine::Sqlite, version: "3".to_owned(), default_schema: None, tables }
+    let (version, named) = ("3".to_owned(), Vec::new());
+    Catalog { engine: Engine::Sqlite, version, default_schema: None, tables, named }
 }
 
 /// Every resource type is asked for, and a row of such cells rendered by every plan.
