@@ -107,9 +107,10 @@ impl Fault for RecordsFault {
     fn kind(&self) -> FaultKind {
         match self {
             Self::NotFound | Self::NoSuchType => FaultKind::NotFound,
-            Self::Cursor => FaultKind::Invalid,
             Self::Scope => FaultKind::Forbidden,
-            Self::Body(_) | Self::Invalid(_) | Self::Request(_) => FaultKind::Invalid,
+            Self::Cursor | Self::Body(_) | Self::Invalid(_) | Self::Request(_) => {
+                FaultKind::Invalid
+            }
             Self::Refused(_) => FaultKind::Unprocessable,
             Self::Collides(_) => FaultKind::Conflict,
             Self::NotWritable(_) | Self::NothingToUpdate => FaultKind::NotAllowed,

@@ -26,7 +26,7 @@ pub(super) fn column_rules(table: &Table) -> HashMap<String, ColumnRule> {
 
 /// Where the leaves of a row are checked.
 pub(super) struct Leaves<'l> {
-    pub leaves: Vec<&'l Leaf>,
+    pub all: Vec<&'l Leaf>,
     pub joins: &'l [Join],
     pub paths: &'l [String],
     pub read_only: &'l [String],
@@ -44,7 +44,7 @@ impl Leaves<'_> {
     /// The columns that some leaf can write.
     pub fn written(&self) -> BTreeSet<String> {
         let able = |leaf: &&&Leaf| !self.is_listed(leaf) && powerless(&leaf.lens).is_none();
-        let slots = self.leaves.iter().filter(able).flat_map(|leaf| leaf.lens.slots());
+        let slots = self.all.iter().filter(able).flat_map(|leaf| leaf.lens.slots());
         slots.map(|slot| slot.column.name.clone()).collect()
     }
 }
@@ -88,7 +88,7 @@ impl<'c> Compiler<'c> {
         let own = [format!("{ty}.meta.versionId"), format!("{ty}.meta.lastUpdated")];
         leaves.retain(|leaf| source.paths.get(leaf.path).is_none_or(|p| !own.contains(p)));
         let (joins, paths) = (&*source.joins, source.paths.as_slice());
-        let leaves = Leaves { leaves, joins, paths, read_only: &read_only };
+        let leaves = Leaves { all: leaves, joins, paths, read_only: &read_only };
         self.check_leaves(&leaves, &at);
         let (filter, open) = plain_filter(conditions);
         let children = self.write_children(source, node.get("children"), &read_only, &at);
@@ -119,7 +119,7 @@ impl<'c> Compiler<'c> {
     /// Complains of leaves that have no way back and are not said to be read-only.
     pub(super) fn check_leaves(&mut self, leaves: &Leaves<'_>, at: &str) {
         let written = leaves.written();
-        for leaf in &leaves.leaves {
+        for leaf in &leaves.all {
             let Some(why) = powerless(&leaf.lens) else { continue };
             let follows = bases(&leaf.lens, leaves.joins);
             let derived = !follows.is_empty() && follows.iter().all(|c| written.contains(c));
@@ -192,13 +192,12 @@ impl<'c> Compiler<'c> {
                 Node::Scalar(Scalar::Null) if nulls => Some(None),
                 node => node.text().and_then(|t| typed::for_column(&column, &t)).map(Some),
             };
-            match parsed {
-                Some(value) => found.push((column, value)),
-                None => {
-                    let message = format!("'{name}' cannot hold this value.");
-                    let hint = "Write it as the database shows it.";
-                    self.problems.error(&at, "type", message, hint);
-                }
+            if let Some(value) = parsed {
+                found.push((column, value));
+            } else {
+                let message = format!("'{name}' cannot hold this value.");
+                let hint = "Write it as the database shows it.";
+                self.problems.error(&at, "type", message, hint);
             }
         }
         found
