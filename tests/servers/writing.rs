@@ -42,7 +42,7 @@ resources:
       identifier: [{system: "urn:mrn", value: "$mrn"}]
       name: [{family: "$family", given: ["$given | split(' ')"]}]
       telecom:
-        - each: {table: contact, match: {person: id}, order: [code]}
+        - each: {table: contact, match: {person: id}, order: [value]}
           item: {system: "$kind | code(kind)", value: "$value"}
       gender: "$sex | code(sex)"
       birthDate: "$born"

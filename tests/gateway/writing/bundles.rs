@@ -81,7 +81,7 @@ async fn one_bad_entry_undoes_a_transaction() {
             422,
             "Bundle.entry[1].resource.photo",
         ),
-        (post("Observation", None, &observation("Patient?gender=unknown,male", 1.0)), 412, ""),
+        (post("Observation", None, &observation("Patient?gender=unknown,female", 1.0)), 412, ""),
         (json!({"request": {"method": "GET", "url": "Patient/999"}}), 404, ""),
         (json!({"request": {"method": "GET", "url": "Patient?gender=male"}}), 400, ""),
         (json!({"request": {"method": "POST", "url": "Patient/1"}}), 400, ""),
