@@ -24,6 +24,7 @@ mod maintain;
 mod open;
 mod pools;
 mod status;
+mod writing;
 
 #[cfg(test)]
 mod fakes;
