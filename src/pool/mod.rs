@@ -25,6 +25,7 @@ mod open;
 mod pools;
 mod silence;
 mod status;
+mod writing;
 
 #[cfg(test)]
 mod fakes;

@@ -17,7 +17,7 @@ use super::open;
 use super::{
     Admission, BreakerStatus, Dial, LaneSpec, LaneStatus, PoolConfig, PoolFault, TenantLimits,
 };
-use crate::base::{Clock, Deadline, TenantId, Timestamp};
+use crate::base::{Clock, Deadline, TenantId};
 use crate::telemetry::pool_metrics as names;
 
 /// Every tenant's lane, breaker and admission. Cheap to clone.
@@ -119,25 +119,7 @@ impl Pools {
         self.lend(spec, false, deadline).await
     }
 
-    /// Borrows a connection to write with. A SQLite file has one such connection, and callers wait for it
-    /// in turn; on servers every transaction says for itself that it writes.
-    ///
-    /// # Errors
-    /// As [`Self::lease`].
-    pub async fn lease_writer(
-        &self,
-        spec: &LaneSpec,
-        deadline: Deadline,
-    ) -> Result<Lease, PoolFault> {
-        self.lend(spec, true, deadline).await
-    }
-
-    /// The time, by the clock of the lanes.
-    pub fn now(&self) -> Timestamp {
-        self.inner.clock.now()
-    }
-
-    async fn lend(
+    pub(super) async fn lend(
         &self,
         spec: &LaneSpec,
         writes: bool,

@@ -116,10 +116,12 @@ impl Fault for RecordsFault {
     fn kind(&self) -> FaultKind {
         match self {
             Self::NotFound | Self::NoSuchType => FaultKind::NotFound,
-            Self::Cursor | Self::NotByPatient(_) => FaultKind::Invalid,
+            Self::NotByPatient(_) => FaultKind::Invalid,
             Self::Exporting => FaultKind::Throttled,
             Self::Scope => FaultKind::Forbidden,
-            Self::Body(_) | Self::Invalid(_) | Self::Request(_) => FaultKind::Invalid,
+            Self::Cursor | Self::Body(_) | Self::Invalid(_) | Self::Request(_) => {
+                FaultKind::Invalid
+            }
             Self::Refused(_) => FaultKind::Unprocessable,
             Self::Collides(_) => FaultKind::Conflict,
             Self::NotWritable(_) | Self::NothingToUpdate => FaultKind::NotAllowed,

@@ -65,7 +65,7 @@ impl Session<FhirWrite> {
                         let Numbered { at, name, mut order } = one;
                         let inside = |halt: Halt<RecordsFault>| match halt {
                             Halt::Work(fault) => Halt::Work(at_entry(fault, at)),
-                            other => other,
+                            other @ Halt::Driver(_) => other,
                         };
                         resolve(&job, tx, &mut order, &names, searches).await.map_err(inside)?;
                         let done = job.step(tx, &order).await.map_err(inside)?;

@@ -95,10 +95,8 @@ fn mysql(number: u16, message: &str) -> Option<Told> {
     };
     match number {
         1048 | 1364 => {
-            (told.kind, told.columns) = (
-                RuleKind::Required,
-                quoted("ield ").or_else(|| quoted("olumn ")).into_iter().collect(),
-            )
+            told.kind = RuleKind::Required;
+            told.columns = quoted("ield ").or_else(|| quoted("olumn ")).into_iter().collect();
         }
         1062 | 1169 | 1557 | 1586 => {
             (told.kind, told.constraint) = (RuleKind::Duplicate, quoted("for key "));

@@ -49,6 +49,8 @@ mod tenancy;
 mod versions;
 #[cfg(test)]
 mod whole;
+#[cfg(test)]
+mod writing;
 
 /// What the topics share.
 #[cfg(test)]

@@ -6,7 +6,7 @@ use reqwest::Method;
 use wardgate::http::route::{CALLERS, routes, table};
 
 use crate::support::issuer::clinician;
-use crate::support::{OPERATOR, Options, Reply, TestIssuer};
+use crate::support::{OPERATOR, Options, Reply, TestIssuer, mapping};
 use crate::world;
 
 const PAGE: &str = include_str!("../../docs/ROUTES.md");
@@ -45,6 +45,9 @@ async fn every_caller_gets_what_the_table_says() {
     let issuer = TestIssuer::start(users).await;
     let strangers = TestIssuer::for_tenants(&["north"]).await;
     let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let write = "    write: {create: {key: auto_increment}, update: {touch: mrn}, delete: hard}\n";
+    let writable = mapping("1").replace("version: \"$id\"", "version: \"$mrn\"") + write;
+    gateway.publish("north", &writable).await;
     let tokens: Vec<Option<String>> = CALLERS
         .iter()
         .map(|caller| match *caller {
@@ -85,14 +88,15 @@ async fn every_caller_gets_what_the_table_says() {
             path if path.starts_with("/admin/v1/tenants/") => "north",
             path if path.starts_with("/admin/v1/servers/") => "folder",
             path if path.starts_with("/admin/v1/operations/") => operation,
+            // What is deleted is not read afterwards.
+            _ if *method == "DELETE" => "1002",
             _ => "1001",
         };
         let path = path
             .trim_matches('`')
             .replace("{resource}", "Patient")
             .replace("{id}", known)
-            // Each row's version is its own number.
-            .replace("_history/{version}", "_history/1001")
+            .replace("_history/{version}", "_history/mrn-mark-north-1001")
             .replace("{version}", "1")
             .replace("{order}", &order)
             .replace("{file}", "Patient.ndjson");

@@ -67,3 +67,5 @@ mod support;
 mod two_gateways;
 #[cfg(test)]
 mod words;
+#[cfg(test)]
+mod writing;

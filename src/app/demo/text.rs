@@ -56,6 +56,13 @@ pub(super) fn welcome(
         "  curl -s -i -H \"Authorization: Bearer $(token writer.north)\" {fhir}/Patient\n"
     ));
     line(
+        "  # write: a new patient of North, stored as a row of its own table (fhir-write shows nothing back)",
+    );
+    line(&format!(
+        "  curl -s -i -H \"Authorization: Bearer $(token writer.north)\" -H 'Content-Type: application/fhir+json' \\\n      \
+         {fhir}/Patient -d '{{\"resourceType\":\"Patient\",\"active\":true,\"identifier\":[{{\"system\":\"urn:oid:2.16.840.1.113883.19.1\",\"value\":\"N-2001\"}}],\"name\":[{{\"family\":\"Sample-Irving\",\"given\":[\"Ida\"]}}],\"gender\":\"female\",\"birthDate\":\"1999-09-09\"}}'\n"
+    ));
+    line(
         "  # as the operator: suspend a hospital, see it count within seconds (403), and take it back",
     );
     line(&format!("  wardgate() {{ '{program}' --config '{folder}/wardgate.toml' \"$@\"; }}"));

@@ -81,13 +81,14 @@ async fn one(
     let base = &plane.0.settings.public_url;
     match entry.wanted {
         Wanted::Order(order) => {
-            let session = Arc::new(plane.session(clinician(&caller.writer, caller)?).await?);
+            let session =
+                Arc::new(plane.session(clinician(caller.writer.as_ref(), caller)?).await?);
             let written = session.write(*order, writing(plane, caller.reader.clone())).await;
             let written = written.map_err(|fault| FhirError::of_records(&fault))?;
             Ok(said(base, &written, back))
         }
         Wanted::Read { resource, id, version, query } => {
-            let session = plane.session(clinician(&caller.reader, caller)?).await?;
+            let session = plane.session(clinician(caller.reader.as_ref(), caller)?).await?;
             let found = match &version {
                 Some(version) => session.vread(&resource, &id, version, &query).await,
                 None => session.read(&resource, &id, &query).await,
@@ -95,7 +96,7 @@ async fn one(
             found.map(|answer| given(&answer)).map_err(|fault| FhirError::of_records(&fault))
         }
         Wanted::Search { resource, query } => {
-            let session = plane.session(clinician(&caller.reader, caller)?).await?;
+            let session = plane.session(clinician(caller.reader.as_ref(), caller)?).await?;
             let searched = Searched { resource: &resource, patient: None };
             let found = session.search(searched, &query, lenient, base).await;
             found.map(|answer| given(&answer)).map_err(|fault| FhirError::of_records(&fault))
@@ -104,10 +105,10 @@ async fn one(
 }
 
 fn clinician<R: Right>(
-    permit: &Option<Permit<R>>,
+    permit: Option<&Permit<R>>,
     caller: &Bundler,
 ) -> Result<Clinician<R>, FhirError> {
-    let permit = permit.clone().ok_or_else(forbidden)?;
+    let permit = permit.cloned().ok_or_else(forbidden)?;
     Ok(Clinician { permit, request: caller.request, deadline: caller.deadline })
 }
 

@@ -38,8 +38,8 @@ impl Back {
     /// The resource unless something else is asked for: clients go on with it.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let prefer = headers.get("prefer").and_then(|value| value.to_str().ok());
-        let words = prefer.unwrap_or_default().split([',', ';']).map(str::trim);
-        let wanted = words.filter_map(|word| word.strip_prefix("return=")).next();
+        let mut words = prefer.unwrap_or_default().split([',', ';']).map(str::trim);
+        let wanted = words.find_map(|word| word.strip_prefix("return="));
         match wanted.map(|word| word.trim_matches('"')) {
             Some("minimal") => Self::Nothing,
             Some("OperationOutcome") => Self::Outcome,

@@ -17,6 +17,7 @@ mod transforms;
 mod warnings;
 mod write;
 mod write_children;
+mod write_create;
 
 use std::collections::HashMap;
 use std::sync::Arc;

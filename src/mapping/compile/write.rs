@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::base::Engine;
 use crate::mapping::catalog::{SqlType, Table};
 use crate::mapping::document::{Node, Scalar};
 use crate::mapping::lens::{Gather, Lens, typed};
@@ -12,9 +11,7 @@ use crate::mapping::plan::{Child, ColumnRef, Join, KeyedRead, Select, Value, Wri
 use crate::mapping::problem::{did_you_mean, pointer};
 use crate::mapping::syntax::column_name;
 use crate::mapping::tree::{Leaf, Source, Test};
-use crate::mapping::write::{
-    self, ColumnRule, CreateRules, DeleteRules, KeySource, Rules, bases, powerless,
-};
+use crate::mapping::write::{self, ColumnRule, DeleteRules, Rules, bases, powerless};
 
 use super::Compiler;
 use super::scope::Scope;
@@ -26,7 +23,7 @@ pub(super) fn column_rules(table: &Table) -> HashMap<String, ColumnRule> {
 
 /// Where the leaves of a row are checked.
 pub(super) struct Leaves<'l> {
-    pub leaves: Vec<&'l Leaf>,
+    pub all: Vec<&'l Leaf>,
     pub joins: &'l [Join],
     pub paths: &'l [String],
     pub read_only: &'l [String],
@@ -44,7 +41,7 @@ impl Leaves<'_> {
     /// The columns that some leaf can write.
     pub fn written(&self) -> BTreeSet<String> {
         let able = |leaf: &&&Leaf| !self.is_listed(leaf) && powerless(&leaf.lens).is_none();
-        let slots = self.leaves.iter().filter(able).flat_map(|leaf| leaf.lens.slots());
+        let slots = self.all.iter().filter(able).flat_map(|leaf| leaf.lens.slots());
         slots.map(|slot| slot.column.name.clone()).collect()
     }
 }
@@ -94,7 +91,7 @@ impl<'c> Compiler<'c> {
         let own = [format!("{ty}.meta.versionId"), format!("{ty}.meta.lastUpdated")];
         leaves.retain(|leaf| source.paths.get(leaf.path).is_none_or(|p| !own.contains(p)));
         let (joins, paths) = (&*source.joins, source.paths.as_slice());
-        let leaves = Leaves { leaves, joins, paths, read_only: &read_only };
+        let leaves = Leaves { all: leaves, joins, paths, read_only: &read_only };
         self.check_leaves(&leaves, &at);
         let (filter, open) = plain_filter(conditions);
         let children = self.write_children(source, node.get("children"), &read_only, &at);
@@ -125,7 +122,7 @@ impl<'c> Compiler<'c> {
     /// Complains of leaves that have no way back and are not said to be read-only.
     pub(super) fn check_leaves(&mut self, leaves: &Leaves<'_>, at: &str) {
         let written = leaves.written();
-        for leaf in &leaves.leaves {
+        for leaf in &leaves.all {
             let Some(why) = powerless(&leaf.lens) else { continue };
             let follows = bases(&leaf.lens, leaves.joins);
             let derived = !follows.is_empty() && follows.iter().all(|c| written.contains(c));
@@ -172,7 +169,12 @@ impl<'c> Compiler<'c> {
     }
 
     /// A column of the base table.
-    fn own_column(&mut self, scope: &Scope<'c>, name: &str, at: &str) -> Option<ColumnRef> {
+    pub(super) fn own_column(
+        &mut self,
+        scope: &Scope<'c>,
+        name: &str,
+        at: &str,
+    ) -> Option<ColumnRef> {
         let column = self.column(scope, &column_name(name), at)?;
         if column.relation != 0 {
             let hint = "Name a column of the table itself.";
@@ -198,124 +200,15 @@ impl<'c> Compiler<'c> {
                 Node::Scalar(Scalar::Null) if nulls => Some(None),
                 node => node.text().and_then(|t| typed::for_column(&column, &t)).map(Some),
             };
-            match parsed {
-                Some(value) => found.push((column, value)),
-                None => {
-                    let message = format!("'{name}' cannot hold this value.");
-                    let hint = "Write it as the database shows it.";
-                    self.problems.error(&at, "type", message, hint);
-                }
+            if let Some(value) = parsed {
+                found.push((column, value));
+            } else {
+                let message = format!("'{name}' cannot hold this value.");
+                let hint = "Write it as the database shows it.";
+                self.problems.error(&at, "type", message, hint);
             }
         }
         found
-    }
-
-    fn create(
-        &mut self,
-        source: &Source,
-        scope: &Scope<'c>,
-        node: &Node,
-        given: &mut BTreeSet<String>,
-        open: &[ColumnRef],
-        at: &str,
-    ) -> Option<CreateRules> {
-        let at = pointer(at, "create");
-        if matches!(node, Node::Map(_)) {
-            self.keys(node, &["key", "set"], &at);
-        }
-        let set = self.constants(scope, node.get("set"), false, &pointer(&at, "set"));
-        let set: Vec<(ColumnRef, Value)> =
-            set.into_iter().filter_map(|(column, value)| Some((column, value?))).collect();
-        given.extend(set.iter().map(|(column, _)| column.name.clone()));
-        for column in open.iter().filter(|column| !given.contains(&column.name)) {
-            let message =
-                format!("The filter on '{}' does not say which value a new row gets.", column.name);
-            let hint = format!(
-                "Write `set: {{{}: …}}` with one that the filter lets through.",
-                column.name
-            );
-            self.problems.error(&at, "filter-not-set", message, hint);
-        }
-        let missing: Vec<&ColumnRef> = source
-            .key
-            .iter()
-            .map(|slot| &slot.column)
-            .filter(|c| !given.contains(&c.name))
-            .collect();
-        let key = self.key_source(scope, node.get("key"), &missing, &at)?;
-        if let KeySource::Database(column) | KeySource::Uuid(column) = &key {
-            given.insert(column.name.clone());
-        }
-        let table = scope.table()?;
-        let uncovered = table.columns.iter().filter(|column| {
-            !column.nullable
-                && !column.has_default
-                && !given.iter().any(|g| g.eq_ignore_ascii_case(&column.name))
-        });
-        for column in uncovered {
-            let message = format!(
-                "'{}' may not be NULL, has no default, and nothing gives it a value.",
-                column.name
-            );
-            let hint = format!("Map it, or write `set: {{{}: …}}`.", column.name);
-            self.problems.error(&at, "not-covered", message, hint);
-        }
-        Some(CreateRules { key, set })
-    }
-
-    fn key_source(
-        &mut self,
-        scope: &Scope<'c>,
-        node: Option<&Node>,
-        missing: &[&ColumnRef],
-        at: &str,
-    ) -> Option<KeySource> {
-        let at = pointer(at, "key");
-        let word = node.and_then(Node::text);
-        let hint = "Write `auto_increment` (also for sequences and identity columns), `uuid`, or `body` where elements make the key.";
-        let one = |column: &ColumnRef| column.clone();
-        let source = match (word.as_deref(), missing) {
-            (Some("auto_increment" | "sequence" | "identity"), [column]) => {
-                let known = scope.table().and_then(|t| t.column(&column.name))?;
-                let rowid = self.catalog.engine == Engine::Sqlite
-                    && known.declared.eq_ignore_ascii_case("INTEGER");
-                let whole = matches!(column.ty, SqlType::Integer { .. });
-                // MySQL tells the value of an AUTO_INCREMENT column only.
-                let told = self.catalog.engine != Engine::MySql || whole;
-                if !told || !(known.has_default || rowid) {
-                    let message =
-                        format!("The database does not give '{}' a value by itself.", column.name);
-                    self.problems.error(&at, "key-not-given", message, hint);
-                    return None;
-                }
-                KeySource::Database(one(column))
-            }
-            (Some("uuid"), [column]) => {
-                if typed::for_column(column, "00000000-0000-4000-8000-000000000000").is_none() {
-                    let message = format!("'{}' cannot hold a UUID.", column.name);
-                    self.problems.error(&at, "key-not-given", message, hint);
-                    return None;
-                }
-                KeySource::Uuid(one(column))
-            }
-            (Some("body"), []) => KeySource::Body,
-            (Some("body" | "uuid" | "auto_increment" | "sequence" | "identity"), _) => {
-                let names: Vec<&str> = missing.iter().map(|c| c.name.as_str()).collect();
-                let message = if names.is_empty() {
-                    "Elements or constants already give the whole key.".to_owned()
-                } else {
-                    format!("Nothing gives the key's columns {} a value.", names.join(", "))
-                };
-                self.problems.error(&at, "key-not-given", message, hint);
-                return None;
-            }
-            _ => {
-                let message = "It is not said where a new row's key comes from.";
-                self.problems.error(&at, "missing", message, hint);
-                return None;
-            }
-        };
-        Some(source)
     }
 
     /// The version column, the column to touch, and whether resources are updated at all.

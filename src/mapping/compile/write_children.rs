@@ -148,7 +148,7 @@ impl<'c> Compiler<'c> {
         }
         let mut leaves = Vec::new();
         write::part(&each.item, &mut |leaf| leaves.push(leaf));
-        let leaves = Leaves { leaves, joins: &child.joins, paths: &source.paths, read_only };
+        let leaves = Leaves { all: leaves, joins: &child.joins, paths: &source.paths, read_only };
         self.check_leaves(&leaves, at);
         let mut given = leaves.written();
         let fixed = rules.filter.iter().chain(&rules.set).map(|(column, _)| column);

@@ -83,7 +83,10 @@ impl<'w> Parent<'w> {
             let Some((body, path)) = kid.items.get(item) else { continue };
             let walked = self.walk(number, &kid.each.item, body, path, None);
             let Some(walked) = walked else { continue };
-            out.issues.extend(walked.issues);
+            if !walked.issues.is_empty() {
+                out.issues.extend(walked.issues);
+                continue;
+            }
             self.insert(rules, child, walked.sets, path, out, uuids);
         }
     }

@@ -21,7 +21,7 @@ impl Walk<'_> {
                 wishes.extend(fit.map(|fit| (fit + self.bonus(tree, item), number, at)));
             }
         }
-        wishes.sort_by(|a, b| (-a.0, a.1, a.2).cmp(&(-b.0, b.1, b.2)));
+        wishes.sort_by_key(|(fit, number, at)| (-fit, *number, *at));
         let mut places = vec![None; body.len()];
         let mut taken = vec![false; items.len()];
         for (_, number, at) in wishes {

@@ -35,8 +35,12 @@ pub fn store(lens: &Lens, text: &str) -> Result<Cells, Refused> {
     let mut value: Cow<'_, str> = Cow::Borrowed(text);
     for step in lens.steps.iter().rev() {
         value = match step {
-            Step::Trim | Step::Integer | Step::Decimal('.') | Step::Default(_) => value,
-            Step::Upper | Step::Lower => value,
+            Step::Trim
+            | Step::Upper
+            | Step::Lower
+            | Step::Integer
+            | Step::Decimal('.')
+            | Step::Default(_) => value,
             Step::Prefix(prefix) => match value.strip_prefix(prefix.as_str()) {
                 Some(rest) if !rest.is_empty() => Cow::Owned(rest.to_owned()),
                 _ => return Err(format!("It must begin with '{prefix}'.").into()),

@@ -173,6 +173,8 @@ impl Target {
         let mut walked = walk.finish();
         if new {
             walked.sets.clear();
+            // What could not be stored was said before the row was made.
+            walked.issues.clear();
             walked.promises = Promises::default();
         }
         for set in &walked.sets {
@@ -195,7 +197,8 @@ impl Target {
         let mut promises = walked.promises;
         promises.extend(lists.promises);
         let mut sets = walked.sets;
-        if !new && !(sets.is_empty() && lists.changes.is_empty()) {
+        let changes = !sets.is_empty() || !lists.changes.is_empty();
+        if changes && !new {
             stamp(&mut sets, &self.source, rules, &self.reading, fresh, Some(row));
         }
         let mut changes = Vec::new();

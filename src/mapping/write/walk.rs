@@ -223,6 +223,7 @@ impl<'w> Walk<'w> {
             return self.leaf(leaf, body, path);
         }
         let places = self.places(items, body);
+        let whole = places.iter().all(Option::is_some);
         for (number, place) in places.iter().enumerate() {
             if place.is_none() {
                 let message = "No part of the hospital's mapping takes this item.";
@@ -240,7 +241,9 @@ impl<'w> Walk<'w> {
             } else {
                 match mine.next() {
                     Some((item, at)) => self.tree(tree, item, &at),
-                    None => self.gone(tree, path),
+                    // An item without a place may be the one that was meant here.
+                    None if whole => self.gone(tree, path),
+                    None => {}
                 }
             }
         }
