@@ -161,7 +161,7 @@ impl Gather<'_> {
             | Predicate::IsNull(left)
             | Predicate::Text { left, .. } => self.expr(left, path),
             Predicate::InSelect { columns, .. } => {
-                columns.iter().for_each(|c| self.column(c, path))
+                columns.iter().for_each(|c| self.column(c, path));
             }
             _ => {}
         }

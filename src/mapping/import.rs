@@ -195,13 +195,10 @@ impl Part {
             let items: Vec<String> = self.items.values().map(|item| item.write(false)).collect();
             return format!("[{}]", items.join(", "));
         }
-        let inner = match &self.leaf {
-            Some(leaf) => quoted(leaf),
-            None => {
-                let members =
-                    self.members.iter().map(|(n, p)| format!("{}: {}", quoted(n), p.write(false)));
-                format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
-            }
+        let inner = if let Some(leaf) = &self.leaf { quoted(leaf) } else {
+            let members =
+                self.members.iter().map(|(n, p)| format!("{}: {}", quoted(n), p.write(false)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
         };
         if many { format!("[{inner}]") } else { inner }
     }

@@ -98,8 +98,8 @@ impl Tenants {
             defaults,
             configs,
             directory,
-            suspects,
             failing,
+            suspects,
         };
         Self { shared: Arc::new(shared) }
     }

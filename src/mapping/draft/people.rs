@@ -36,7 +36,7 @@ impl<'c> Maker<'_, 'c> {
         members.extend(full.as_ref().map(|c| member("text", &c.leaf())));
         match (&family, &second) {
             (Some(a), Some(b)) => {
-                members.push(member("family", &format!("{}, {} | join(' ')", a.leaf(), b.leaf())))
+                members.push(member("family", &format!("{}, {} | join(' ')", a.leaf(), b.leaf())));
             }
             (Some(a), None) | (None, Some(a)) => members.push(member("family", &a.leaf())),
             (None, None) => {}

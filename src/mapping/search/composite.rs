@@ -56,7 +56,7 @@ pub(super) fn condition(
             let at_root = if root.is_empty() {
                 visit(walk.root)
             } else {
-                let path = ParamPath { steps: root.to_vec(), target: None, exists: false };
+                let path = ParamPath { steps: (*root).clone(), target: None, exists: false };
                 walk.run(&path, &|at| match at.tree {
                     Tree::Object(object) => visit(object),
                     _ => Err(Unable),

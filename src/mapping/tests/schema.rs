@@ -130,7 +130,7 @@ fn what_is_wrong_does_not_fit() {
     wrong(&|m| m["resources"][0]["map"]["name"] = serde_json::json!([{ "familly": "$x" }]));
     wrong(&|m| {
         m["resources"][0]["map"]["name"] =
-            serde_json::json!([{ "each": { "table": "t" }, "item": "$x" }])
+            serde_json::json!([{ "each": { "table": "t" }, "item": "$x" }]);
     });
     wrong(&|m| m["resources"][0]["search"] = serde_json::json!({ "name": "off" }));
     wrong(&|m| m["resources"][0]["from"] = serde_json::json!({ "schema": "s" }));
