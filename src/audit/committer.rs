@@ -31,6 +31,10 @@ const COMPANY: usize = 16;
 const GATHER: Duration = Duration::from_micros(400);
 
 /// What is asked of the log, and who waits for it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and there are thousands a second"
+)]
 pub(super) enum Request {
     /// To make an event durable.
     Event(AccessEvent, oneshot::Sender<Result<Receipt, AuditFault>>),

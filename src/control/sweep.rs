@@ -167,12 +167,12 @@ mod tests {
                     limits: None,
                     connection: Some(ConnectionInput::url(url, None, false)),
                 };
-                bench.control.add(&bench.caller(), new).await.unwrap();
+                bench.control.add(&Bench::caller(), new).await.unwrap();
             }
             bench
         }
 
-        fn caller(&self) -> Caller {
+        fn caller() -> Caller {
             Caller {
                 permit: OperatorPermit::console("tests"),
                 request: uuid::Uuid::nil(),
@@ -200,15 +200,15 @@ mod tests {
         let control = &bench.control;
         bench.pass(48);
         assert_eq!(control.unreferenced().await.unwrap(), Unreferenced::default());
-        control.renew_data_keys(&bench.caller()).await.unwrap();
+        control.renew_data_keys(&Bench::caller()).await.unwrap();
         assert_eq!(control.unreferenced().await.unwrap().all, 2);
         bench.pass(23);
         assert_eq!(control.sweep_replaced().await.unwrap(), 0, "somebody may still use them");
-        assert_eq!(control.check_keys(&bench.caller()).await.unwrap().unreferenced, 2);
+        assert_eq!(control.check_keys(&Bench::caller()).await.unwrap().unreferenced, 2);
         bench.pass(1);
         assert_eq!(control.sweep_replaced().await.unwrap(), 2);
         assert_eq!(control.sweep_replaced().await.unwrap(), 0);
-        let report = control.check_keys(&bench.caller()).await.unwrap();
+        let report = control.check_keys(&Bench::caller()).await.unwrap();
         assert_eq!((report.records, report.faults, report.unreferenced), (2, 0, 0));
     }
 
@@ -217,7 +217,7 @@ mod tests {
         let bench = Bench::new().await;
         let control = &bench.control;
         bench.pass(1);
-        control.renew_data_keys(&bench.caller()).await.unwrap();
+        control.renew_data_keys(&Bench::caller()).await.unwrap();
         // North's record is said to be under south's key, sealed after both of north's were made.
         let copied = "UPDATE connections SET sealed_at = sealed_at + 1000, data_key_id = (SELECT \
                       data_key_id FROM connections c JOIN tenants t ON t.id = c.tenant \

@@ -218,6 +218,6 @@ mod tests {
         let seconds = 1 + answers.len() / 1000;
         let withheld: u64 = flooded.iter().map(|line| line["withheld"].as_u64().unwrap()).sum();
         assert!(flooded.len() <= seconds * 10, "{} lines", flooded.len());
-        assert!(withheld as usize + flooded.len() <= answers.len());
+        assert!(withheld + flooded.len() as u64 <= answers.len() as u64);
     }
 }
