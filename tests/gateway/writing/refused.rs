@@ -93,7 +93,7 @@ fn values(served: &Value) -> Vec<Case> {
             with(served, |b| {
                 b["gender"] = json!("f");
                 b["birthDate"] = json!("31.12.2001");
-                b["nmae"] = json!(1)
+                b["nmae"] = json!(1);
             }),
             400,
             vec!["Patient.birthDate", "Patient.gender", "Patient.nmae"],
