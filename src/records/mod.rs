@@ -5,6 +5,7 @@
 
 mod access_log;
 mod answer;
+mod broken;
 mod bundle;
 mod change;
 mod beside;

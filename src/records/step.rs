@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::broken::broken;
 use super::fault::RecordsFault;
 use super::patch;
 use crate::auth::Interaction;
@@ -12,7 +13,7 @@ use crate::fhir::judge::judge;
 use crate::fhir::{Issue, Json, SearchQuery};
 use crate::mapping::{Change, Compiled, Confirmed, Fresh, MAX_CHILD_ROWS, PageRequest, Target};
 use crate::store::run::FetchedPage;
-use crate::store::{Breach, Halt, RuleKind, StoreFault, Transaction};
+use crate::store::{Halt, StoreFault, Transaction};
 
 /// What is wanted of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -380,26 +381,4 @@ fn matches(target: &Target, fetched: &FetchedPage, if_match: Option<&str>) -> St
     let bare = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
     let any = wanted.split(',').any(|tag| tag.trim() == "*" || Some(bare(tag)) == version);
     if any { Ok(()) } else { halt(RecordsFault::Stale) }
-}
-
-/// A rule of the database that a change broke, in terms of the resource.
-fn broken(change: &Change, breach: &Breach) -> RecordsFault {
-    let (code, message) = match breach.kind {
-        RuleKind::Required => ("required", "The organisation's database demands this element."),
-        RuleKind::Duplicate => ("duplicate", "The organisation's database has this already."),
-        RuleKind::Reference => (
-            "conflict",
-            "The organisation's database has nothing to point to, or something that still points here.",
-        ),
-        RuleKind::Check => {
-            ("business-rule", "A rule of the organisation's database does not allow it.")
-        }
-        RuleKind::Value => ("value", "The organisation's database cannot hold this value."),
-    };
-    let paths = change.elements(&breach.columns).into_iter();
-    let issues = paths.map(|path| Issue::new(code, path, message)).collect();
-    match breach.kind {
-        RuleKind::Duplicate | RuleKind::Reference => RecordsFault::Collides(issues),
-        _ => RecordsFault::Refused(issues),
-    }
 }

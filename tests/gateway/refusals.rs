@@ -36,8 +36,8 @@ async fn absent_is_404_and_malformed_is_400() {
         assert_eq!(reply.status, 400, "{path}: {reply:?}");
         assert_eq!(reply.json()["resourceType"], "OperationOutcome", "{path}");
     }
-    let put = gateway.http.put(format!("{}/Patient/1001", gateway.fhir)).bearer_auth(&token);
-    assert_eq!(Reply::of(put.body("{}")).await.unwrap().status, 405);
+    let post = gateway.http.post(format!("{}/Patient/1001", gateway.fhir)).bearer_auth(&token);
+    assert_eq!(Reply::of(post.body("{}")).await.unwrap().status, 405);
     let xml = gateway.http.get(format!("{}/Patient/1001", gateway.fhir)).bearer_auth(&token);
     let xml = Reply::of(xml.header("accept", "application/fhir+xml")).await.unwrap();
     assert_eq!(xml.status, 406, "{xml:?}");

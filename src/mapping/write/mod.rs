@@ -3,7 +3,7 @@
 //! The template is walked along the resource. A leaf whose row already shows the value keeps its
 //! cells as they are; one that must change is turned back through its transforms. Nothing relies on
 //! that alone: what was written is read back and rendered in the same transaction, and
-//! [`Target::confirm`] demands that everything sent is shown ([`shows`](compare::shows)) and nothing that
+//! [`Target::confirm`] demands that everything sent is shown ([`shows`]) and nothing that
 //! was taken away, else the transaction is rolled back. What is stored is therefore what was sent, or
 //! nothing.
 
