@@ -81,19 +81,7 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
         }
         MappingVerb::List { tenant } => {
             let versions = control.mappings(&caller, tenant).await?;
-            output.result(&versions, |versions| {
-                let row = |v: &MappingView| {
-                    let active = if v.active { "active" } else { "" };
-                    vec![
-                        v.version.to_string(),
-                        v.created_at.clone(),
-                        v.created_by.clone(),
-                        active.to_owned(),
-                    ]
-                };
-                let rows: Vec<_> = versions.iter().map(row).collect();
-                table(&["VERSION", "STORED", "BY", ""], &rows)
-            });
+            output.result(&versions, |versions| listed(versions));
             Ok(())
         }
         MappingVerb::Rollback { tenant } => {
@@ -107,6 +95,15 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
             Ok(())
         }
     }
+}
+
+fn listed(versions: &[MappingView]) -> String {
+    let row = |v: &MappingView| {
+        let active = if v.active { "active" } else { "" };
+        vec![v.version.to_string(), v.created_at.clone(), v.created_by.clone(), active.to_owned()]
+    };
+    let rows: Vec<_> = versions.iter().map(row).collect();
+    table(&["VERSION", "STORED", "BY", ""], &rows)
 }
 
 fn drafted(draft: &DraftView, file: Option<&Path>, output: &Output) -> Done {

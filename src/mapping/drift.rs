@@ -143,7 +143,9 @@ impl Gather<'_> {
                 }
                 JoinOn::Value(column, _) => self.column(column, path),
                 JoinOn::First { key, order } => {
-                    key.iter().for_each(|column| self.column(column, path));
+                    for column in key {
+                        self.column(column, path);
+                    }
                     self.order(order, path);
                 }
             }
@@ -153,7 +155,9 @@ impl Gather<'_> {
     fn predicate(&mut self, predicate: &Predicate, path: &str) {
         match predicate {
             Predicate::All(parts) | Predicate::Any(parts) => {
-                parts.iter().for_each(|part| self.predicate(part, path));
+                for part in parts {
+                    self.predicate(part, path);
+                }
             }
             Predicate::Not(part) => self.predicate(part, path),
             Predicate::Compare { left, .. }
@@ -161,7 +165,9 @@ impl Gather<'_> {
             | Predicate::IsNull(left)
             | Predicate::Text { left, .. } => self.expr(left, path),
             Predicate::InSelect { columns, .. } => {
-                columns.iter().for_each(|c| self.column(c, path));
+                for column in columns {
+                    self.column(column, path);
+                }
             }
             _ => {}
         }
@@ -170,13 +176,19 @@ impl Gather<'_> {
     fn expr(&mut self, expr: &Expr, path: &str) {
         match expr {
             Expr::Column(column) | Expr::Pieces { column, .. } => self.column(column, path),
-            Expr::Joined { parts, .. } => parts.iter().for_each(|part| self.expr(part, path)),
+            Expr::Joined { parts, .. } => {
+                for part in parts {
+                    self.expr(part, path);
+                }
+            }
             Expr::Trimmed(inner) => self.expr(inner, path),
         }
     }
 
     fn order(&mut self, order: &[Order], path: &str) {
-        order.iter().for_each(|key| self.column(&key.column, path));
+        for key in order {
+            self.column(&key.column, path);
+        }
     }
 }
 
@@ -214,7 +226,9 @@ fn leaves(source: &Source, child: Option<usize>, each: &mut dyn FnMut(&ColumnRef
     let wanted = child.map_or(Within::Base, Within::Child);
     let all = |conditions: &[Condition], each: &mut dyn FnMut(&ColumnRef, &str)| {
         let path = format!("{} (if)", source.resource_type);
-        conditions.iter().for_each(|condition| each(&condition.slot.column, &path));
+        for condition in conditions {
+            each(&condition.slot.column, &path);
+        }
     };
     while let Some((within, tree)) = trees.pop() {
         let here = within == wanted;
@@ -239,17 +253,20 @@ fn leaves(source: &Source, child: Option<usize>, each: &mut dyn FnMut(&ColumnRef
                 EachRows::Parts { lens, .. } => {
                     let path = format!("{} (split)", source.resource_type);
                     if here {
-                        lens.slots().iter().for_each(|slot| each(&slot.column, &path));
+                        for slot in lens.slots() {
+                            each(&slot.column, &path);
+                        }
                     }
                     trees.push((Within::Part, &inner.item));
                 }
             },
-            Tree::Const(_) => {}
             Tree::Leaf(leaf) if here => {
                 let path = source.paths.get(leaf.path).map_or("", String::as_str);
-                leaf.lens.slots().iter().for_each(|slot| each(&slot.column, path));
+                for slot in leaf.lens.slots() {
+                    each(&slot.column, path);
+                }
             }
-            Tree::Leaf(_) => {}
+            Tree::Const(_) | Tree::Leaf(_) => {}
         }
     }
 }

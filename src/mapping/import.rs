@@ -4,6 +4,7 @@
 //! one-to-many tables, conditions or code maps; what it says becomes a document to go on from.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::Deserialize;
 
@@ -120,19 +121,20 @@ fn entry(table: &TableMapping, catalog: &Catalog, text: &mut String, notes: &mut
     let schema = schema.map(|s| format!(", schema: {}", quoted(s))).unwrap_or_default();
     let key_list: Vec<String> = key.iter().map(|k| quoted(k)).collect();
     let id: Vec<String> = key.iter().map(|k| format!("${{{k}}}")).collect();
-    text.push_str(&format!(
+    let _infallible = write!(
+        text,
         "  - name: {}\n    type: {}\n    from: {{table: {}{schema}}}\n    key: [{}]\n    id: {}\n    map:\n",
         quoted(name),
         table.fhir_resource_type,
         quoted(name),
         key_list.join(", "),
         quoted(&id.join("-")),
-    ));
+    );
     let ty = crate::fhir::elements::Elements::r4();
     let ty = ty.resource(&table.fhir_resource_type);
     for (element, part) in &root.members {
         let many = ty.and_then(|ty| ty.member(element)).is_some_and(|m| m.element.many);
-        text.push_str(&format!("      {element}: {}\n", part.write(many)));
+        let _infallible = writeln!(text, "      {element}: {}", part.write(many));
     }
     if root.members.is_empty() {
         text.push_str("      {}\n");
@@ -195,7 +197,9 @@ impl Part {
             let items: Vec<String> = self.items.values().map(|item| item.write(false)).collect();
             return format!("[{}]", items.join(", "));
         }
-        let inner = if let Some(leaf) = &self.leaf { quoted(leaf) } else {
+        let inner = if let Some(leaf) = &self.leaf {
+            quoted(leaf)
+        } else {
             let members =
                 self.members.iter().map(|(n, p)| format!("{}: {}", quoted(n), p.write(false)));
             format!("{{{}}}", members.collect::<Vec<_>>().join(", "))

@@ -2,6 +2,7 @@
 //! cost before anybody waits for them.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::Compiled;
 use super::compiled::PlannedSource;
@@ -103,7 +104,7 @@ fn escape(word: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _infallible = write!(out, "%{byte:02X}");
         }
     }
     out

@@ -134,7 +134,9 @@ async fn chains_and_reverse_chains_find_what_they_say() {
     ] {
         let reply = gateway.get(&token, &format!("/{query}")).await;
         let mut found = shown(&reply).remove("match").unwrap_or_default();
-        found.iter_mut().for_each(|name| *name = name.split_once('/').unwrap().1.to_owned());
+        for name in &mut found {
+            *name = name.split_once('/').unwrap().1.to_owned();
+        }
         found.sort_unstable();
         assert_eq!(found.join(" "), wanted, "{query}");
         let total = if query.contains('?') { '&' } else { '?' };

@@ -15,6 +15,7 @@ mod commands;
 mod cursors;
 #[cfg(test)]
 mod further;
+#[cfg(test)]
 mod exporting;
 #[cfg(test)]
 mod damaged;

@@ -33,6 +33,7 @@ mod isolation_model;
 mod keycloak_tokens;
 #[cfg(test)]
 mod lanes;
+#[cfg(test)]
 mod legacy;
 #[cfg(test)]
 mod operations;

@@ -53,6 +53,7 @@ pub(super) async fn run(asked: Asked<'_>, base: &str, output: &Output) -> Done {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err takes")]
 fn unreachable(fault: RemoteFault) -> Refused {
     Refused::new(&fault).hint("name the gateway with --gateway URL")
 }

@@ -182,10 +182,10 @@ impl Live {
     }
 
     async fn searches(&mut self, compiled: &Compiled, catalog: &Catalog, view: &mut TrialView) {
-        let flavour = self.flavour();
         // (type, scanned tables) -> parameters, and the most rows of any.
-        let mut groups: BTreeMap<(String, Vec<String>), (Vec<String>, Option<u64>)> =
-            BTreeMap::new();
+        type Groups = BTreeMap<(String, Vec<String>), (Vec<String>, Option<u64>)>;
+        let flavour = self.flavour();
+        let mut groups = Groups::new();
         for probe in compiled.search_probes() {
             let (mut scans, mut rows, mut known) = (Vec::new(), None::<u64>, false);
             for count in &probe.counts {

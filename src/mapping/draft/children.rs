@@ -1,6 +1,8 @@
 //! Tables that hang off an entry's: names, identifiers, addresses and contacts with several rows for each
 //! of ours; and what a row must be to count at all.
 
+use std::fmt::Write as _;
+
 use super::entry::{CodeLines, quoted};
 use super::links::{Link, key};
 use super::maker::{Col, Maker};
@@ -120,7 +122,7 @@ impl Maker<'_, '_> {
             .into_iter()
             .flatten()
             .any(|l| l.declared && l.own.len() == pairs.len());
-        let sure = if declared { Sure::Sure } else { Sure::Likely };
+        let sure = if declared { Sure::Certain } else { Sure::Likely };
         self.part(
             element,
             lines,
@@ -209,11 +211,8 @@ impl Maker<'_, '_> {
             }
             let Some(value) = self.absent(&col) else { continue };
             self.mark(&col);
-            words.push_str(&format!(
-                "; '{}' looks like a mark of deletion ({})",
-                col.name(),
-                self.values(&col)
-            ));
+            let (name, values) = (col.name(), self.values(&col));
+            let _infallible = write!(words, "; '{name}' looks like a mark of deletion ({values})");
             filter.push((col.name().to_owned(), value));
         }
         if active {
@@ -221,11 +220,9 @@ impl Maker<'_, '_> {
                 let flag = self.sample(&col).and_then(|s| s.flag(col.name()));
                 let Some((yes, _)) = flag else { continue };
                 self.mark(&col);
-                words.push_str(&format!(
-                    "; '{}' looks like a mark of what is in force ({})",
-                    col.name(),
-                    self.values(&col)
-                ));
+                let (name, values) = (col.name(), self.values(&col));
+                let _infallible =
+                    write!(words, "; '{name}' looks like a mark of what is in force ({values})");
                 filter.push((col.name().to_owned(), quoted(yes)));
             }
         }

@@ -39,7 +39,7 @@ impl<'c> Maker<'_, 'c> {
         let several = self.rec.found.iter().filter(|f| f.ty == ty).count() > 1;
         let name = if several { format!(", {}", table.name) } else { String::new() };
         let (sure, why) = if link.declared {
-            (Sure::Sure, format!("a foreign key to '{}'", table.name))
+            (Sure::Certain, format!("a foreign key to '{}'", table.name))
         } else {
             (
                 Sure::Likely,
@@ -206,7 +206,7 @@ impl<'c> Maker<'_, 'c> {
         let mut coding = Coding {
             code: code.map(|c| col(c).leaf()),
             display: Some(col(display).leaf()),
-            sure: Some(if link.declared { Sure::Sure } else { Sure::Likely }),
+            sure: Some(if link.declared { Sure::Certain } else { Sure::Likely }),
             why: format!("'{}' leads to the codes in '{}'", link.own.join(", "), table.name),
             ..Coding::default()
         };

@@ -220,7 +220,7 @@ impl<'a, 'c> Maker<'a, 'c> {
             SqlType::Date | SqlType::DateTime | SqlType::Instant => {
                 return Some((
                     leaf,
-                    Sure::Sure,
+                    Sure::Certain,
                     format!("'{}' is a {}", col.name(), col.column.declared),
                 ));
             }

@@ -148,7 +148,7 @@ impl<'c> Maker<'_, 'c> {
                 let all = sample.pairs(kind.name(), value.name()).filter(|(k, _)| *k == word);
                 let (good, all) =
                     all.fold((0, 0), |(g, n), (_, v)| (g + usize::from(numeric(v, mark)), n + 1));
-                if all == 0 { 0 } else { good * 100 / all }
+                (good * 100_usize).checked_div(all).unwrap_or(0)
             };
             let mut numbers = words.iter().filter(|(word, _)| share(word) >= 99);
             let others = words.iter().filter(|(word, _)| share(word) < 50).count();

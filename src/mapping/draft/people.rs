@@ -87,7 +87,7 @@ impl<'c> Maker<'_, 'c> {
                 let sure = if texts.iter().any(|t| matches!(*t, "1" | "2")) {
                     Sure::Likely
                 } else {
-                    Sure::Sure
+                    Sure::Certain
                 };
                 (entries, sure, format!("'{}' by its name; {}", col.name(), self.values(&col)))
             }

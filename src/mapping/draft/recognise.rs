@@ -12,7 +12,7 @@ pub(super) enum Sure {
     /// Probably right.
     Likely,
     /// The schema says so.
-    Sure,
+    Certain,
 }
 
 impl Sure {
@@ -20,7 +20,7 @@ impl Sure {
         match self {
             Self::Guess => "a guess",
             Self::Likely => "likely",
-            Self::Sure => "sure",
+            Self::Certain => "sure",
         }
     }
 }
@@ -133,7 +133,7 @@ fn patients(graph: &Graph<'_>) -> Option<Found> {
         let (traits, via) = (personal(table), graph.parent(number).map(|l| l.table));
         let inherited = via.and_then(|n| graph.table(n)).map_or(0, personal);
         let (score, sure, why) = if is(number, rule) {
-            (100 + 10 * (traits + inherited), Sure::Sure, "by its name")
+            (100 + 10 * (traits + inherited), Sure::Certain, "by its name")
         } else if is(number, PEOPLE) && traits + pointed(number) > 1 {
             (
                 50 + 10 * traits,

@@ -1,5 +1,7 @@
 //! The whole text, and making it pass its own check.
 
+use std::fmt::Write as _;
+
 use super::entry::{CodeLines, Entry};
 use crate::mapping::catalog::Catalog;
 use crate::mapping::{Document, MappingProblem, ProblemSeverity, compile};
@@ -135,11 +137,13 @@ pub(super) fn text(
     } else {
         out.push_str("\nresources:\n");
     }
-    entries.iter().for_each(|entry| entry.write(&mut out));
+    for entry in entries {
+        entry.write(&mut out);
+    }
     if !others.is_empty() {
         out.push_str("\n# Tables nothing was made of:\n");
         for other in others {
-            out.push_str(&format!("# {other}\n"));
+            let _infallible = writeln!(out, "# {other}");
         }
     }
     out

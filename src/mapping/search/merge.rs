@@ -46,12 +46,9 @@ fn key(lens: &Lens, planned: &PlannedSource, rows: &Rows, index: usize) -> Key {
 
 fn compare(a: Key, b: Key, descending: bool) -> Ordering {
     match (a, b) {
-        (Key::Nothing, Key::Nothing) => Ordering::Equal,
-        (Key::Nothing, _) => Ordering::Greater,
-        (_, Key::Nothing) => Ordering::Less,
-        (Key::Here, Key::Here) => Ordering::Equal,
-        (Key::Here, _) => Ordering::Less,
-        (_, Key::Here) => Ordering::Greater,
+        (Key::Nothing, Key::Nothing) | (Key::Here, Key::Here) => Ordering::Equal,
+        (Key::Nothing, _) | (Key::Moment(_) | Key::Number(_), Key::Here) => Ordering::Greater,
+        (_, Key::Nothing) | (Key::Here, _) => Ordering::Less,
         _ => {
             let order = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
             if descending { order.reverse() } else { order }

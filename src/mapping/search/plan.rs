@@ -255,7 +255,8 @@ impl Compiled {
     }
 }
 
-/// Where a source goes on; `None` where it has nothing more to give.
+/// Where a source goes on; `None` where it has nothing more to give, nothing within where it begins.
+#[expect(clippy::option_option, reason = "at its end, at its beginning, behind a row")]
 pub(super) fn begin(
     after: Option<&Position>,
     number: usize,

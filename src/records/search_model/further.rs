@@ -192,7 +192,9 @@ fn what_looks_further_finds_what_a_naive_reading_finds() {
     let checked = runner.run(&(rows(), questions()), |(rows, questions)| {
         runtime.block_on(async {
             let mut bed = Bed::new(&rows).await;
-            agree(&mut bed, &questions, &mut answered.borrow_mut()).await;
+            let mut counted = answered.take();
+            agree(&mut bed, &questions, &mut counted).await;
+            answered.replace(counted);
         });
         Ok(())
     });

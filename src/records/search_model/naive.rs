@@ -120,6 +120,7 @@ fn name_of<'p>(paths: &'p [&'static str]) -> &'p [&'static str] {
     paths
 }
 
+#[expect(clippy::match_same_arms, reason = "a table, in the order of the types")]
 pub fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str>)> {
     Some(match (ty, name) {
         ("Patient", "family") => ("string", vec!["name.family"]),
