@@ -53,7 +53,8 @@ pub fn schema() -> Json {
             "last_updated": { "type": "string" },
             "search": { "type": "object", "additionalProperties": { "const": "disabled" } },
             "cases": { "$ref": "#/$defs/cases" },
-            "map": { "type": "object" }
+            "map": { "type": "object" },
+            "write": { "$ref": "#/$defs/write" }
         },
         "allOf": branches
     }));
@@ -113,10 +114,23 @@ fn language() -> Map<String, Json> {
                 "filter": { "$ref": "#/$defs/conditions" }, "first": { "$ref": "#/$defs/names" } } } },
         "source": { "type": "object", "required": ["sql"], "additionalProperties": false, "properties": {
             "sql": { "type": "string", "minLength": 1 }, "key": { "$ref": "#/$defs/names" }, "description": { "type": "string" } } },
+        "constants": { "type": "object", "additionalProperties": { "anyOf": [text, { "type": "null" }] } },
+        "write": { "type": "object", "additionalProperties": false, "properties": {
+            "create": { "anyOf": [{ "type": "boolean" }, { "type": "null" }, { "type": "object", "additionalProperties": false, "properties": {
+                "key": { "type": "string" }, "set": { "$ref": "#/$defs/constants" } } }] },
+            "update": { "anyOf": [{ "type": "boolean" }, { "type": "null" }, { "type": "object", "additionalProperties": false, "properties": {
+                "version_column": { "type": "string" }, "touch": { "type": "string" } } }] },
+            "delete": { "anyOf": [{ "const": "hard" }, { "type": "object", "required": ["soft"], "additionalProperties": false,
+                "properties": { "soft": { "$ref": "#/$defs/constants" } } }] },
+            "children": { "type": "object", "additionalProperties": { "anyOf": [{ "$ref": "#/$defs/childMode" },
+                { "type": "object", "additionalProperties": false, "properties": { "mode": { "$ref": "#/$defs/childMode" },
+                    "key": { "type": "string" }, "set": { "$ref": "#/$defs/constants" }, "soft": { "$ref": "#/$defs/constants" } } }] } },
+            "read_only": { "$ref": "#/$defs/names" }, "unmapped": { "const": "reject" } } },
+        "childMode": { "enum": ["replace", "merge", "read_only"] },
         "cases": { "type": "object", "minProperties": 1, "additionalProperties": { "type": "object" } },
         "codes": { "type": "object", "required": ["values"], "additionalProperties": false, "properties": {
             "system": { "type": "string" }, "ignore_case": { "type": "boolean" },
-            "values": { "type": "object", "minProperties": 1, "additionalProperties": coded },
+            "values": { "type": "object", "additionalProperties": coded },
             "otherwise": { "anyOf": [coded, { "type": "null" }] }, "missing": { "anyOf": [coded, { "type": "null" }] } } },
         "each": { "type": "object", "additionalProperties": false,
             "anyOf": [{ "required": ["table", "match"] }, { "required": ["source", "match"] },

@@ -1,4 +1,4 @@
--- Codes the schema's own columns take, with what people call them; loaded when a database is made.
+-- Codes the schema's own columns take, with what people call them, loaded when a database is made.
 CREATE TABLE reference_codes (
     list     varchar(60)  NOT NULL,
     code     varchar(40)  NOT NULL,

@@ -147,7 +147,14 @@ impl Compiler<'_> {
             let at = pointer("/resources", &number.to_string());
             match cases::expand(entry) {
                 Ok(nodes) => {
-                    heads.extend(nodes.into_iter().filter_map(|n| self.head(n, number, &at)));
+                    // An entry without a name goes by its place, its cases by theirs in it.
+                    for (case, node) in nodes.into_iter().enumerate() {
+                        let otherwise = match case {
+                            0 => format!("{}", number + 1),
+                            case => format!("{}-{}", number + 1, case + 1),
+                        };
+                        heads.extend(self.head(node, otherwise, &at));
+                    }
                 }
                 Err(message) => {
                     let hint =

@@ -56,11 +56,11 @@ const PARTS: [&str; 12] = [
 ];
 
 impl<'c> Compiler<'c> {
-    /// Reads the head of an entry.
-    pub(super) fn head(&mut self, node: Node, number: usize, at: &str) -> Option<Head<'c>> {
+    /// Reads the head of an entry, which goes by `otherwise` if it has no name.
+    pub(super) fn head(&mut self, node: Node, otherwise: String, at: &str) -> Option<Head<'c>> {
         self.keys(&node, &PARTS, at);
         let name = match node.get("name") {
-            None => Some(format!("{}", number + 1)),
+            None => Some(otherwise),
             Some(_) => self.required_text(&node, "name", at, "a short name, such as patient"),
         };
         let ty = self.required_text(&node, "type", at, "a FHIR resource type, such as Patient");

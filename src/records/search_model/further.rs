@@ -206,6 +206,6 @@ fn what_looks_further_finds_what_a_naive_reading_finds() {
     {
         let Answered { yes, no, some } = answered;
         assert!(yes > no * 2, "{kind}: {yes} answered, {no} refused");
-        assert!(some * 20 > yes, "{kind}: of {yes} only {some} find anything");
+        assert!(some * 100 > yes, "{kind}: of {yes} only {some} find anything");
     }
 }
