@@ -15,6 +15,7 @@ pub mod verdict;
 
 mod admission;
 mod breaker;
+mod budget;
 mod config;
 mod fault;
 mod lane;

@@ -38,7 +38,7 @@ pub(crate) struct Inner {
     pub(super) retiring: Mutex<Vec<Weak<Lane>>>,
     pub(super) tenants: RwLock<HashMap<TenantId, Arc<TenantState>>>,
     budget: Arc<Semaphore>,
-    budget_wanted: AtomicU32,
+    pub(super) budget_wanted: AtomicU32,
     closed: AtomicBool,
     began: Instant,
 }
@@ -382,28 +382,5 @@ impl Inner {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(PoolFault::BudgetSpent),
         }
-    }
-
-    /// Whether somebody waits for a connection of the budget.
-    pub(crate) fn budget_is_wanted(&self) -> bool {
-        self.budget_wanted.load(Ordering::Relaxed) > 0
-    }
-
-    /// Closes one idle connection of the lane that was unused longest.
-    fn press(&self) {
-        let mut candidates: Vec<_> = self
-            .lanes
-            .iter()
-            .filter_map(|(_, lane)| lane.could_spare_since().map(|since| (since, lane)))
-            .collect();
-        candidates.sort_by_key(|(since, _)| *since);
-        let Some((link, permit)) = candidates.iter().find_map(|(_, lane)| lane.spare()) else {
-            return;
-        };
-        let limit = self.config.close_timeout;
-        background(async move {
-            link.close(limit).await;
-            drop(permit);
-        });
     }
 }

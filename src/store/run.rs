@@ -1,6 +1,8 @@
 //! Running statements over one connection. Errors of the driver pass through untouched, for the lane
 //! to classify; what the rows themselves do wrong is a [`StoreFault`] of its own.
 
+mod within;
+
 use std::ops::ControlFlow;
 
 use futures_util::TryStreamExt as _;
@@ -16,6 +18,7 @@ use crate::pool::postgres::{Cells, Ended, Parameter, PostgresSession};
 use super::cells::{Cell, TextRow, text_cell};
 use super::prepared::{self, Ready};
 use super::{Bind, Flavour, Statement, StoreFault, count_sql, page_sql};
+pub(super) use within::{fetch_page_within, fetch_row_within};
 
 /// Bytes one answer may hold, page and children together: the text of its cells, and 8 for each.
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;
@@ -257,33 +260,6 @@ pub async fn fetch_row_on(
         Err(fault) => return Ok(Err(fault.into())),
     };
     fetch(conn, &page, &read.children, flavour, limit).await
-}
-
-/// As [`fetch_page_on`], in a transaction that is under way.
-pub(super) async fn fetch_page_within(
-    conn: &mut TenantConn<'_>,
-    plan: &SourcePlan,
-    flavour: Flavour,
-    limit: usize,
-) -> Outcome<FetchedPage> {
-    match page_sql(&plan.page, flavour) {
-        Ok(page) => snapshot(conn, &plan.children, &Ready::Own(page), flavour, limit).await,
-        Err(fault) => Ok(Err(fault.into())),
-    }
-}
-
-/// As [`fetch_row_on`], in a transaction that is under way.
-pub(super) async fn fetch_row_within(
-    conn: &mut TenantConn<'_>,
-    read: &KeyedRead,
-    key: &[Value],
-    flavour: Flavour,
-    limit: usize,
-) -> Outcome<FetchedPage> {
-    match prepared::read(read, key, flavour) {
-        Ok(page) => snapshot(conn, &read.children, &page, flavour, limit).await,
-        Err(fault) => Ok(Err(fault.into())),
-    }
 }
 
 /// The rows of many keys, each a row of `keys`, and their children.

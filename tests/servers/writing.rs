@@ -1,6 +1,5 @@
 //! Writing on real servers: one mapping, one list of orders, the same answers and the same rows on
-//! PostgreSQL, MariaDB and SQLite; then what only servers do: updates side by side, tables that cannot
-//! roll back, types of their own.
+//! PostgreSQL, MariaDB and SQLite; then updates side by side, tables that cannot roll back, own types.
 
 use std::sync::Arc;
 

@@ -1,9 +1,13 @@
 //! The query of a search (R4 section 3.1.1): strict about its form, silent about nothing.
 
 mod everything;
+mod include;
+mod result;
 mod text;
 
 pub use everything::EverythingQuery;
+pub use include::Include;
+pub use result::{SortKey, Summary, Total};
 pub use text::{pair, parameters, split, unescape};
 
 use super::QueryFault;
@@ -86,79 +90,6 @@ impl Criterion {
         }
         name
     }
-}
-
-/// `_include` or `_revinclude`: `Type:parameter` or `Type:parameter:Target`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Include {
-    /// The type that holds the references.
-    pub source: String,
-    /// Its reference parameter, or `*` for all of them.
-    pub param: String,
-    /// Only references to that type.
-    pub target: Option<String>,
-}
-
-impl Include {
-    fn parse(value: &str) -> Option<Self> {
-        let mut parts = value.split(':');
-        let (source, param, target) = (parts.next()?, parts.next()?, parts.next());
-        let good = |part: &str| {
-            let mut letters = part.bytes();
-            part == "*" || letters.all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-        };
-        let all = [Some(source), Some(param), target];
-        let whole = all.into_iter().flatten().all(|part| !part.is_empty() && good(part));
-        (whole && parts.next().is_none() && source != "*").then(|| Self {
-            source: source.to_owned(),
-            param: param.to_owned(),
-            target: target.map(str::to_owned),
-        })
-    }
-}
-
-impl std::fmt::Display for Include {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.source, self.param)?;
-        self.target.iter().try_for_each(|target| write!(f, ":{target}"))
-    }
-}
-
-/// One sort key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SortKey {
-    /// The search parameter.
-    pub param: String,
-    /// Largest first.
-    pub descending: bool,
-}
-
-/// `_summary`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Summary {
-    /// Everything.
-    #[default]
-    False,
-    /// Elements marked as summary.
-    True,
-    /// Text, id, meta and required elements.
-    Text,
-    /// Everything but text.
-    Data,
-    /// The total only.
-    Count,
-}
-
-/// `_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Total {
-    /// Not asked for.
-    #[default]
-    None,
-    /// A guess will do.
-    Estimate,
-    /// The exact number.
-    Accurate,
 }
 
 impl SearchQuery {
