@@ -71,6 +71,9 @@ impl Keycloak {
     /// An access token of a sample user, through a client that takes passwords (`ward-cli`). The shipped
     /// realms know no passwords, so this sets one first; the realm `hostile` knows `hostile` for all.
     pub async fn user_token(&self, realm: &str, client: &str, user: &str) -> String {
+        // While a password is set, its user cannot sign in, and tests run side by side.
+        static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        let _alone = ONE.lock().await;
         let mut password = "hostile".to_owned();
         if realm != "hostile" {
             // The same each time, so that tests that run side by side do not undo each other's.
