@@ -273,7 +273,7 @@ pub enum MappingVerb {
         /// File that holds an access token; asks a running gateway for resources
         #[arg(long, value_name = "FILE")]
         token_file: Option<PathBuf>,
-        /// The gateway to ask [default: [fhir] public_url]
+        /// The gateway to ask; without it the settings' `public_url`
         #[arg(long, value_name = "URL", requires = "token_file")]
         gateway: Option<String>,
         /// Rows of each source, 1 to 20

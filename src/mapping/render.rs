@@ -232,9 +232,11 @@ impl<'p> Writer<'_, 'p> {
             Tree::Object(object) => self.object(object, row),
             Tree::Each(each) => self.each(each, row, true),
             Tree::List(items) => self.list(items, row),
-            Tree::Case(branches) => {
-                self.case(branches, row).map_or(Wrote::Nothing, |t| self.tree(t, row))
-            }
+            // Which constant it is depends on the row, so it says something of it.
+            Tree::Case(branches) => match self.case(branches, row).map(|t| self.tree(t, row)) {
+                Some(Wrote::Value | Wrote::Constant) => Wrote::Value,
+                Some(Wrote::Nothing) | None => Wrote::Nothing,
+            },
         }
     }
 

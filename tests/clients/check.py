@@ -143,14 +143,15 @@ def demo_facts(demo: world.Demo) -> dict:
             self.path = next(Path(demo.process.args[4]).rglob("north.db"))
     north = North()
     ids = lambda sql: sorted((row[0] for row in north.rows(sql)), key=int)
-    columns = "id, mrn, family_name, given_names, birth_date"
+    columns = "id, mrn, family_name, given_names, birth_date, revision"
+    names = columns.replace("revision", "version").split(", ")
     return {
         "counts": {"Patient": len(ids("SELECT id FROM patients")), "Observation": len(ids("SELECT id FROM observations"))},
         "searches": [
             {"type": "Patient", "params": {"gender": "female"}, "ids": ids("SELECT id FROM patients WHERE sex = 'F'")},
             {"type": "Observation", "params": {"patient": "1"}, "ids": ids("SELECT id FROM observations WHERE patient_id = 1")},
         ],
-        "patient": dict(zip(columns.split(", "), north.rows(f"SELECT {columns} FROM patients WHERE id = 1")[0])),
+        "patient": dict(zip(names, north.rows(f"SELECT {columns} FROM patients WHERE id = 1")[0])),
     }
 
 

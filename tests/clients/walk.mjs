@@ -20,14 +20,17 @@ export async function check(name, body) {
   }
 }
 
+// In the demo nobody both reads and writes, as these clients do.
+const writes = given.writer ? [] : ['create', 'update', 'patch', 'delete', 'transaction'];
+
 // What a CapabilityStatement promises: a test of it runs from the day it is promised.
 export function offered(statement) {
   const rest = statement.rest[0];
   const types = new Map((rest.resource ?? []).map((r) => [r.type, r]));
   return {
-    type: (kind, code) => (types.get(kind)?.interaction ?? []).some((i) => i.code === code),
+    type: (kind, code) => !writes.includes(code) && (types.get(kind)?.interaction ?? []).some((i) => i.code === code),
     operation: (kind, name) => (types.get(kind)?.operation ?? []).some((o) => o.name === name),
-    system: (code) => (rest.interaction ?? []).some((i) => i.code === code),
+    system: (code) => !writes.includes(code) && (rest.interaction ?? []).some((i) => i.code === code),
     includes: (kind, include) => (types.get(kind)?.searchInclude ?? []).includes(include),
     async when(promised, name, body) {
       if (promised) await check(name, body);

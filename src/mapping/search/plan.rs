@@ -47,7 +47,7 @@ pub struct SearchPlan {
     /// The sources to ask, in the order their resources come in: all of one before the next. Ask the
     /// first; go on only while the page is not full. Empty when nothing can match.
     pub sources: Vec<PlannedSource>,
-    /// Whether their rows come in one order instead, put together by [`merge`](super::merge): then all
+    /// Whether their rows come in one order instead, put together by [`merge`](super::merge()): then all
     /// are asked.
     pub merged: bool,
     /// What is shown beside the matches.
