@@ -12,7 +12,15 @@ use super::{PoolFault, TenantLimits};
 #[derive(Debug)]
 #[must_use = "dropping it ends the admission"]
 pub struct Admission {
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
+    places: usize,
+}
+
+impl Admission {
+    /// Whether no other request of the tenant is being answered.
+    pub fn is_alone(&self) -> bool {
+        self.place.semaphore().available_permits() + 1 >= self.places
+    }
 }
 
 /// One tenant's rate and number of requests at once.
@@ -40,6 +48,11 @@ impl Bounds {
             )),
         }
     }
+
+    /// How many requests there may be at once.
+    fn places(&self) -> usize {
+        self.limits.concurrent_requests.max(1) as usize
+    }
 }
 
 impl Gate {
@@ -62,13 +75,13 @@ impl Gate {
         bounds.rate.check().map_err(|not_until| PoolFault::Throttled {
             retry_after: not_until.wait_time_from(self.clock.now()),
         })?;
-        Ok(Admission { _place: place })
+        Ok(Admission { place, places: bounds.places() })
     }
 
     /// Whether requests are being answered at present.
     pub(crate) fn in_use(&self) -> bool {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.places.available_permits() < (current.limits.concurrent_requests.max(1) as usize)
+        current.places.available_permits() < current.places()
     }
 }
 

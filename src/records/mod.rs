@@ -26,6 +26,7 @@ mod read;
 mod refused;
 mod search;
 mod step;
+mod together;
 mod transaction;
 #[cfg(test)]
 mod search_model;

@@ -1,11 +1,15 @@
+use std::sync::Arc;
+
 use super::answer::{Access, Answer, Unreleased, release, write_down};
 use super::fault::RecordsFault;
 use super::page::{self, shown};
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
 use crate::fhir::SearchQuery;
+use crate::mapping::plan::{KeyedRead, Value};
 use crate::mapping::{RenderReport, RowOutcome};
-use crate::store;
+use crate::pool::Lease;
+use crate::store::{self, StoreFault, run::FetchedPage};
 use crate::tenant::Session;
 
 impl Session<FhirRead> {
@@ -29,6 +33,24 @@ impl Session<FhirRead> {
         query: &str,
     ) -> Result<Answer, RecordsFault> {
         self.find(resource, id, Some(version), query).await
+    }
+
+    /// The rows of a key, and of others' where they came at the same moment.
+    async fn fetch(
+        &self,
+        read: &Arc<KeyedRead>,
+        key: Vec<Value>,
+        lease: &mut Option<Lease>,
+    ) -> Result<Result<Arc<FetchedPage>, StoreFault>, RecordsFault> {
+        if let Some(fetched) = self.fetch_together(read, &key, lease).await? {
+            return Ok(Ok(fetched));
+        }
+        let lent = match lease.take() {
+            Some(lent) => lent,
+            None => self.lease().await?,
+        };
+        let lent = lease.insert(lent);
+        Ok(store::fetch_row(lent, read, key, self.deadline()).await.map(Arc::new))
     }
 
     async fn find(
@@ -59,11 +81,10 @@ impl Session<FhirRead> {
         let mut found = None;
         let reads = mapping.compiled.plan_read(resource, id);
         if !reads.is_empty() {
-            let mut lease = self.lease().await?;
+            let mut lease = None;
             for mut read in reads {
                 let key = std::mem::take(&mut read.key);
-                let fetched = store::fetch_row(&mut lease, &read.read, key, self.deadline()).await;
-                let fetched = match fetched {
+                let fetched = match self.fetch(&read.read, key, &mut lease).await? {
                     Ok(fetched) => fetched,
                     Err(fault) => {
                         drop(lease);
@@ -72,7 +93,7 @@ impl Session<FhirRead> {
                 };
                 let rows = read.page(&fetched.page, &fetched.children);
                 // What the database calls equal may still be another id (case, padding).
-                let Some(row) = (0..rows.len()).find(|row| rows.has_id(*row, id)) else { continue };
+                let Some(row) = rows.find_id(id) else { continue };
                 if version.is_some_and(|wanted| rows.version(row).as_deref() != Some(wanted)) {
                     break;
                 }

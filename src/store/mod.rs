@@ -41,6 +41,7 @@ pub use fault::{StoreFault, WriteFault};
 pub use fetch::{catalog, fetch_counts, fetch_keys, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;
 pub use introspect::{MAX_TABLES, introspect_on};
+pub use prepared::is_plain_key;
 pub use rule::{Breach, RuleKind};
 pub use sql::{child_sql, count_sql, page_sql};
 pub use statement::{Bind, Statement};

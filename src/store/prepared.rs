@@ -96,10 +96,7 @@ impl Prepared {
 
     /// The binds for a key; `None` when one of its parts is written in another way.
     fn fill(&self, key: &[&str]) -> Option<Vec<Bind>> {
-        let plain = |text: &&str| {
-            text.is_ascii() && !text.is_empty() && !text.contains('\0') && !text.ends_with(' ')
-        };
-        if !key.iter().all(plain) {
+        if !key.iter().all(|text| is_plain(text)) {
             return None;
         }
         let mut binds = self.binds.clone();
@@ -115,6 +112,19 @@ impl Prepared {
         }
         Some(binds)
     }
+}
+
+/// Whether a key says the same in a list of keys as by itself, on every engine: it is of types and letters
+/// that all of them compare alike.
+pub fn is_plain_key(read: &KeyedRead, key: &[Value]) -> bool {
+    key.len() == read.key.len()
+        && read.key.iter().zip(key).all(|(column, value)| {
+            uniform(column.ty) && is_plain(&value.text) && canonical(value.ty, &value.text)
+        })
+}
+
+fn is_plain(text: &str) -> bool {
+    text.is_ascii() && !text.is_empty() && !text.contains('\0') && !text.ends_with(' ')
 }
 
 /// The statement that reads the row of a key.

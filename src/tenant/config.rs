@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
@@ -46,6 +47,28 @@ pub struct TenantConfig {
     pub lane: Option<LaneSpec>,
     /// The mapping in force.
     pub mapping: MappingState,
+    /// What other rooms keep for the tenant; it goes with this configuration.
+    pub beside: Beside,
+}
+
+/// One thing that a room above keeps for one tenant.
+#[derive(Default)]
+pub struct Beside(OnceLock<Arc<dyn Any + Send + Sync>>);
+
+impl Beside {
+    /// What is kept, made now if nothing is kept yet. Something of another type is never given; then what
+    /// was made is kept nowhere.
+    pub fn get_or<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        if let Some(kept) = self.0.get()
+            && let Ok(kept) = Arc::clone(kept).downcast()
+        {
+            return kept;
+        }
+        let made = Arc::new(make());
+        let kept =
+            Arc::clone(self.0.get_or_init(|| Arc::clone(&made) as Arc<dyn Any + Send + Sync>));
+        kept.downcast().unwrap_or(made)
+    }
 }
 
 /// Whether a tenant can be rendered.
@@ -143,6 +166,7 @@ pub(super) fn build(
         page_size_max,
         lane,
         mapping,
+        beside: Beside::default(),
     }
 }
 

@@ -129,6 +129,11 @@ impl Tenants {
 }
 
 impl Shared {
+    /// Whether a configuration, read in that history of the registry, is the latest that was announced.
+    pub(super) fn stands(&self, config: &TenantConfig, history: u64) -> bool {
+        self.configs.standing(config.id) == Standing { floor: config.generation, history }
+    }
+
     /// Borrows a connection for a session that was opened with `config` in that history of the registry.
     pub(super) async fn lease(
         self: &Arc<Self>,
@@ -148,8 +153,7 @@ impl Shared {
         }
         // Asked with the lease in hand: a change announced later finds the lane and settles it; one
         // announced before may have found none, for this lease may have made it.
-        let standing = Standing { floor: config.generation, history };
-        if self.configs.standing(config.id) == standing {
+        if self.stands(config, history) {
             return Ok(lease);
         }
         let tenants = Tenants { shared: Arc::clone(self) };

@@ -22,7 +22,7 @@ pub struct Session<R: Right> {
     request: Uuid,
     deadline: Deadline,
     /// Held until the request is answered.
-    _admission: Admission,
+    admission: Admission,
     _expected: Expected,
 }
 
@@ -43,16 +43,7 @@ impl<R: Right> Session<R> {
     ) -> Self {
         let Opened { config, history, admission } = opened;
         let expected = shared.audit.expect();
-        Self {
-            permit,
-            config,
-            history,
-            shared,
-            request,
-            deadline,
-            _admission: admission,
-            _expected: expected,
-        }
+        Self { permit, config, history, shared, request, deadline, admission, _expected: expected }
     }
 
     /// The permit it was opened with.
@@ -88,6 +79,26 @@ impl<R: Right> Session<R> {
     /// take longer than any of its pages.
     pub const fn renew(&mut self, deadline: Deadline) {
         self.deadline = deadline;
+    }
+
+    /// Whether no other request of the tenant is being answered.
+    pub fn is_alone(&self) -> bool {
+        self.admission.is_alone()
+    }
+
+    /// Which history of the registry the configuration is of.
+    pub const fn history(&self) -> u64 {
+        self.history
+    }
+
+    /// Whether nothing was announced of the tenant since the session was opened.
+    pub fn stands(&self) -> bool {
+        self.shared.stands(&self.config, self.history)
+    }
+
+    /// What another room keeps for the tenant under this configuration, made now if it is not there yet.
+    pub fn beside<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        self.config.beside.get_or(make)
     }
 
     /// Borrows a connection to the tenant's database. A session opened before a suspension, or before

@@ -65,6 +65,8 @@ mod store_types;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
+mod together;
+#[cfg(test)]
 mod two_gateways;
 #[cfg(test)]
 mod words;
