@@ -1,9 +1,8 @@
 //! Running statements over one connection. Errors of the driver pass through untouched, for the lane
 //! to classify; what the rows themselves do wrong is a [`StoreFault`] of its own.
 
+mod together;
 mod within;
-
-use std::ops::ControlFlow;
 
 use futures_util::TryStreamExt as _;
 use sqlx::mysql::{MySqlArguments, MySqlConnection};
@@ -13,9 +12,9 @@ use sqlx::{Arguments as _, Executor as _};
 use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{Child, Count, KeyedRead, SourcePlan, Value};
 use crate::mapping::rows::Rows;
-use crate::pool::postgres::{Cells, Ended, Parameter, PostgresSession};
+use crate::pool::postgres::{Cells, Ended, PostgresSession};
 
-use super::cells::{Cell, TextRow, text_cell};
+use super::cells::{Cell, TextRow};
 use super::prepared::{self, Ready};
 use super::{Bind, Flavour, Statement, StoreFault, count_sql, page_sql};
 pub(super) use within::{fetch_page_within, fetch_row_within};
@@ -124,34 +123,9 @@ async fn select_postgres(
     limit: usize,
 ) -> Outcome<Fetched> {
     let (text, binds, shape) = what;
-    let mut parameters = Vec::with_capacity(binds.len());
-    for bind in binds {
-        parameters.push(match bind {
-            Bind::Text(text) => Parameter::Text(text),
-            Bind::Int(number) => Parameter::Int(*number),
-            Bind::Float(number) => Parameter::Float(*number),
-            Bind::Bytes(bytes) => Parameter::Bytes(bytes),
-            Bind::Texts(texts) => Parameter::Texts(texts),
-            Bind::Untyped(text) => Parameter::Untyped(text),
-            Bind::UInt(_) => return Err(unbindable("bound for another engine".into())),
-        });
-    }
-    let mut taken = Taken::new(shape, limit);
-    let each = |cells: Cells<'_>| {
-        let mut scratch = String::new();
-        let mut cells = cells;
-        for ty in shape {
-            let cell = match cells.next() {
-                Some(Some(bytes)) => text_cell(*ty, bytes, &mut scratch),
-                Some(None) => Cell::Null,
-                None => Cell::Bad,
-            };
-            if !taken.take(&cell) {
-                return ControlFlow::Break(());
-            }
-        }
-        ControlFlow::Continue(())
-    };
+    let parameters = together::parameters(binds)?;
+    let (mut taken, mut scratch) = (Taken::new(shape, limit), String::new());
+    let each = |cells: Cells<'_>| taken.take_row(shape, cells, &mut scratch);
     let ended = session.select(text, &parameters, each).await?;
     Ok(if ended == Ended::Complete { taken.done() } else { Err(StoreFault::TooLarge { limit }) })
 }
@@ -244,7 +218,7 @@ pub async fn fetch_page_on(
         Ok(statement) => Ready::Own(statement),
         Err(fault) => return Ok(Err(fault.into())),
     };
-    fetch(conn, &page, &plan.children, flavour, limit).await
+    fetch(conn, page, &plan.children, flavour, limit).await
 }
 
 /// The row of a key and its children, as [`fetch_page_on`] gives a page.
@@ -259,7 +233,7 @@ pub async fn fetch_row_on(
         Ok(ready) => ready,
         Err(fault) => return Ok(Err(fault.into())),
     };
-    fetch(conn, &page, &read.children, flavour, limit).await
+    fetch(conn, page, &read.children, flavour, limit).await
 }
 
 /// The rows of many keys, each a row of `keys`, and their children.
@@ -279,7 +253,7 @@ pub async fn fetch_keys_on(
         }
         Err(fault) => return Ok(Err(fault.into())),
     };
-    fetch(conn, &page, &read.children, flavour, limit).await
+    fetch(conn, page, &read.children, flavour, limit).await
 }
 
 /// How many rows there are in all.
@@ -307,7 +281,7 @@ pub async fn fetch_counts_on(
 
 async fn fetch(
     conn: &mut TenantConn<'_>,
-    page: &Ready,
+    page: Ready,
     children: &[Child],
     flavour: Flavour,
     limit: usize,
@@ -319,8 +293,11 @@ async fn fetch(
             undecodable: fetched.undecodable,
         }));
     }
+    if let TenantConn::Postgres(session) = conn {
+        return together::fetch(session, page, children, limit).await;
+    }
     let outcome = match command(conn, begin(flavour)).await {
-        Ok(()) => snapshot(conn, children, page, flavour, limit).await,
+        Ok(()) => snapshot(conn, children, &page, flavour, limit).await,
         Err(error) => Err(error),
     };
     // A transaction may have begun also where the server did not say so.

@@ -28,6 +28,20 @@ use super::dial::wire::Wire;
 const STATEMENTS: usize = 32;
 /// Room made for reading at a time, in bytes.
 const READ: usize = 8 * 1024;
+/// Most bytes of statements sent before the answer to the first is read. They fit into any system's send
+/// buffer: sending never waits for a server that waits for its answers to be read.
+const TOGETHER: usize = 16 * 1024;
+/// Most statements sent together: making room for one must not close another of them.
+const TOGETHER_MOST: usize = STATEMENTS / 2;
+
+/// A statement and what is bound to it.
+#[derive(Clone, Copy)]
+pub struct Query<'a> {
+    /// The text, with a placeholder for each value.
+    pub sql: &'a str,
+    /// The values.
+    pub parameters: &'a [Parameter<'a>],
+}
 
 /// How a statement's rows ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +64,8 @@ pub struct PostgresSession {
     skip: usize,
     /// A reply was not read to its end.
     unread: bool,
-    /// The server said that it is done with a statement.
-    done: bool,
+    /// How many statements the server said it is done with since the last was sent.
+    done: usize,
     /// What the rows of a statement look like, where that was asked.
     fields: Option<Vec<(String, u32)>>,
     _alive: TaskTrackerToken,
@@ -69,7 +83,7 @@ impl PostgresSession {
             status: b'I',
             skip: 0,
             unread: false,
-            done: false,
+            done: 0,
             fields: None,
             _alive: alive,
         }
@@ -83,20 +97,64 @@ impl PostgresSession {
         parameters: &[Parameter<'_>],
         mut each: impl FnMut(Cells<'_>) -> ControlFlow<()> + Send,
     ) -> Result<Ended, sqlx::Error> {
+        self.batch(&[Query { sql, parameters }], |_, cells| each(cells)).await
+    }
+
+    /// Runs statements one after the other, and shows `each` of their rows with the number of its statement.
+    /// They are sent together and answered together, so they cost one round trip; many long ones cost a few.
+    /// The first that fails ends it: the server passes over what was sent after it.
+    pub async fn batch(
+        &mut self,
+        queries: &[Query<'_>],
+        mut each: impl FnMut(usize, Cells<'_>) -> ControlFlow<()> + Send,
+    ) -> Result<Ended, sqlx::Error> {
         self.settle().await?;
-        self.output.clear();
-        let types = parameters.iter().map(Parameter::oid);
-        let place = self.statements.place(sql, types, &mut self.output);
-        if place.new {
-            outgoing::parse(&mut self.output, place.number, sql, parameters)?;
+        let mut first = 0;
+        while let Some(left) = queries.get(first..).filter(|left| !left.is_empty()) {
+            let mut room = TOGETHER;
+            let fits = |query: &&Query<'_>| {
+                let more = room.checked_sub(outgoing::size(query));
+                room = more.unwrap_or(0);
+                more.is_some()
+            };
+            let count = left.iter().take(TOGETHER_MOST).take_while(fits).count().max(1);
+            let mut shown = |number, cells: Cells<'_>| each(first + number, cells);
+            if self.some(&left[..count], &mut shown).await? == Ended::CutShort {
+                return Ok(Ended::CutShort);
+            }
+            first += count;
         }
-        outgoing::bind(&mut self.output, place.number, parameters)?;
-        outgoing::execute_and_sync(&mut self.output);
+        Ok(Ended::Complete)
+    }
+
+    /// Runs statements in one round trip.
+    async fn some(
+        &mut self,
+        queries: &[Query<'_>],
+        each: &mut (impl FnMut(usize, Cells<'_>) -> ControlFlow<()> + Send),
+    ) -> Result<Ended, sqlx::Error> {
+        self.output.clear();
+        self.statements.begin();
+        // What closes old ones goes before all that may fail, and so is never passed over.
+        let mut places = Vec::with_capacity(queries.len());
+        for query in queries {
+            let types = query.parameters.iter().map(Parameter::oid);
+            places.push(self.statements.place(query.sql, types));
+        }
+        self.statements.close_stale(&mut self.output);
+        for (Query { sql, parameters }, place) in queries.iter().zip(&places) {
+            if place.new {
+                outgoing::parse(&mut self.output, place.number, sql, parameters)?;
+            }
+            outgoing::bind(&mut self.output, place.number, parameters)?;
+            outgoing::execute(&mut self.output);
+        }
+        outgoing::sync(&mut self.output);
         self.send().await?;
         self.statements.sent();
-        let outcome = self.answer(&mut each).await;
-        if let Err(error) = &outcome {
-            self.statements.failed(place, error);
+        let outcome = self.answer(queries.len(), each).await;
+        if let (Err(error), Some(place)) = (&outcome, places.get(self.done)) {
+            self.statements.failed(*place, error);
         }
         outcome
     }
@@ -106,14 +164,16 @@ impl PostgresSession {
     pub async fn describe(&mut self, sql: &str) -> Result<Vec<(String, u32)>, sqlx::Error> {
         self.settle().await?;
         self.output.clear();
-        let place = self.statements.place(sql, std::iter::empty(), &mut self.output);
+        self.statements.begin();
+        let place = self.statements.place(sql, std::iter::empty());
+        self.statements.close_stale(&mut self.output);
         if place.new {
             outgoing::parse(&mut self.output, place.number, sql, &[])?;
         }
         outgoing::describe_and_sync(&mut self.output, place.number)?;
         self.send().await?;
         self.fields = Some(Vec::new());
-        let outcome = self.reply(&mut |_| ControlFlow::Continue(())).await;
+        let outcome = self.reply(&mut |_, _| ControlFlow::Continue(())).await;
         let fields = self.fields.take().unwrap_or_default();
         if let Err(error) = &outcome {
             self.statements.failed(place, error);
@@ -123,13 +183,13 @@ impl PostgresSession {
 
     /// Runs statements without parameters, as text, and forgets their rows.
     pub async fn command(&mut self, sql: &str) -> Result<(), sqlx::Error> {
-        self.simple(sql, &mut |_| ControlFlow::Continue(())).await.map(drop)
+        self.simple(sql, &mut |_, _| ControlFlow::Continue(())).await.map(drop)
     }
 
     /// Runs a statement without parameters and gives its rows back. For small answers.
     pub async fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, sqlx::Error> {
         let mut rows = Vec::new();
-        let mut keep = |cells: Cells<'_>| {
+        let mut keep = |_, cells: Cells<'_>| {
             let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
             rows.push(cells.map(|cell| cell.map(text)).collect());
             ControlFlow::Continue(())
@@ -144,7 +204,7 @@ impl PostgresSession {
         self.output.clear();
         outgoing::sync(&mut self.output);
         self.send().await?;
-        self.reply(&mut |_| ControlFlow::Continue(())).await.map(drop)
+        self.reply(&mut |_, _| ControlFlow::Continue(())).await.map(drop)
     }
 
     /// Whether the next statement would not begin from a clean state. Bytes after the server's being
@@ -169,24 +229,25 @@ impl PostgresSession {
     async fn simple(
         &mut self,
         sql: &str,
-        each: &mut (impl FnMut(Cells<'_>) -> ControlFlow<()> + Send),
+        each: &mut (impl FnMut(usize, Cells<'_>) -> ControlFlow<()> + Send),
     ) -> Result<Ended, sqlx::Error> {
         self.settle().await?;
         self.output.clear();
         outgoing::query(&mut self.output, sql)?;
         self.send().await?;
-        self.answer(each).await
+        self.answer(1, each).await
     }
 
-    /// The reply to a statement. A server that is ready without having said that the statement is done has
-    /// not answered it, and what is missing must not pass for what is not there.
+    /// The reply to `count` statements. A server that is ready without having said that each of them is done
+    /// has not answered them, and what is missing must not pass for what is not there.
     async fn answer(
         &mut self,
-        each: &mut (impl FnMut(Cells<'_>) -> ControlFlow<()> + Send),
+        count: usize,
+        each: &mut (impl FnMut(usize, Cells<'_>) -> ControlFlow<()> + Send),
     ) -> Result<Ended, sqlx::Error> {
-        self.done = false;
+        self.done = 0;
         match self.reply(each).await? {
-            Ended::Complete if !self.done => {
+            Ended::Complete if self.done < count => {
                 Err(sqlx::Error::Protocol("the server did not answer the statement".to_owned()))
             }
             ended => Ok(ended),
@@ -203,7 +264,7 @@ impl PostgresSession {
     async fn settle(&mut self) -> Result<(), sqlx::Error> {
         // Once may not be enough: every row that is too long breaks off the reading of a reply.
         while self.unread {
-            match self.reply(&mut |_| ControlFlow::Continue(())).await {
+            match self.reply(&mut |_, _| ControlFlow::Continue(())).await {
                 // Its end was of no interest to whoever left it. A server that hangs up after an error
                 // has not said that it is ready, and will not.
                 Err(sqlx::Error::Database(error)) if self.unread => {
@@ -219,7 +280,7 @@ impl PostgresSession {
     /// Reads messages up to the server's being ready again, unless `each` breaks off before.
     async fn reply(
         &mut self,
-        each: &mut (impl FnMut(Cells<'_>) -> ControlFlow<()> + Send),
+        each: &mut (impl FnMut(usize, Cells<'_>) -> ControlFlow<()> + Send),
     ) -> Result<Ended, sqlx::Error> {
         let mut failed = None;
         loop {
@@ -241,11 +302,11 @@ impl PostgresSession {
             let message = reply::read(head.kind, &whole[reply::HEAD..])?;
             let mut enough = false;
             match message {
-                Message::Row(cells) => enough = each(cells).is_break(),
+                Message::Row(cells) => enough = each(self.done, cells).is_break(),
                 Message::Error(error) => failed = failed.or(Some(error)),
                 Message::Ready(status) => (self.status, self.unread) = (status, false),
                 Message::Parsed => self.statements.parsed(),
-                Message::Done => self.done = true,
+                Message::Done => self.done += 1,
                 Message::Fields(body) if self.fields.is_some() => {
                     let malformed =
                         || sqlx::Error::Protocol("a description is malformed".to_owned());

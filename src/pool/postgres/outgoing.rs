@@ -1,5 +1,7 @@
 //! Messages to the server ("Message Formats" in PostgreSQL's manual).
 
+use super::Query;
+
 /// One value sent beside a statement.
 #[derive(Clone, Copy)]
 pub enum Parameter<'a> {
@@ -27,6 +29,16 @@ impl Parameter<'_> {
             Self::Text(_) => TEXT,
             Self::Float(_) => 701,
             Self::Texts(_) => 1009,
+        }
+    }
+
+    /// How long its binary form is.
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Untyped(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Int(_) | Self::Float(_) => 8,
+            Self::Texts(texts) => 20 + texts.iter().map(|text| 4 + text.len()).sum::<usize>(),
         }
     }
 
@@ -168,10 +180,15 @@ pub(super) fn bind(
     })
 }
 
-/// Execute the unnamed portal to its end, and Sync.
-pub(super) fn execute_and_sync(out: &mut Vec<u8>) {
+/// Execute the unnamed portal to its end.
+pub(super) fn execute(out: &mut Vec<u8>) {
     out.extend_from_slice(b"E\0\0\0\x09\0\0\0\0\0");
-    sync(out);
+}
+
+/// About how long the messages are that prepare and run a statement; never less than they are.
+pub(super) fn size(query: &Query<'_>) -> usize {
+    let parameters: usize = query.parameters.iter().map(|parameter| parameter.size() + 8).sum();
+    query.sql.len() + parameters + 96
 }
 
 /// Sync.

@@ -1,6 +1,6 @@
 //! Which statements the server has prepared for this session.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::outgoing;
 
@@ -23,8 +23,8 @@ struct Prepared {
 pub(super) struct Statements {
     capacity: usize,
     by_text: HashMap<Box<str>, Prepared>,
-    /// The one being prepared; known once the server says so.
-    coming: Option<(Box<str>, Prepared)>,
+    /// Those being prepared, in order; each is known once the server says so.
+    coming: VecDeque<(Box<str>, Prepared)>,
     /// Given up and, until their closing was sent, known to the server.
     stale: Vec<u64>,
     last: u64,
@@ -34,44 +34,47 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) fn new(capacity: usize) -> Self {
         let by_text = HashMap::with_capacity(capacity.min(8));
-        Self { capacity, by_text, coming: None, stale: Vec::new(), last: 0, uses: 0 }
+        let (coming, stale) = (VecDeque::new(), Vec::new());
+        Self { capacity, by_text, coming, stale, last: 0, uses: 0 }
     }
 
-    /// Finds a statement, or makes room for it; what has to be closed first is written to `out`, again and
-    /// again until [`Statements::sent`].
-    pub(super) fn place(
-        &mut self,
-        sql: &str,
-        types: impl Iterator<Item = u32> + Clone,
-        out: &mut Vec<u8>,
-    ) -> Place {
+    /// Forgets what the server was asked to prepare and did not.
+    pub(super) fn begin(&mut self) {
+        self.coming.clear();
+    }
+
+    /// Finds a statement, or makes room for it.
+    pub(super) fn place(&mut self, sql: &str, types: impl Iterator<Item = u32> + Clone) -> Place {
         self.uses += 1;
-        self.coming = None;
         if let Some(prepared) = self.by_text.get_mut(sql)
             && prepared.types.iter().copied().eq(types.clone())
         {
             prepared.used = self.uses;
-            let number = prepared.number;
-            self.close_stale(out);
-            return Place { number, new: false };
+            return Place { number: prepared.number, new: false };
+        }
+        let same = |(text, prepared): &&(Box<str>, Prepared)| {
+            **text == *sql && prepared.types.iter().copied().eq(types.clone())
+        };
+        if let Some((_, prepared)) = self.coming.iter().find(same) {
+            return Place { number: prepared.number, new: false };
         }
         let oldest = || self.by_text.iter().min_by_key(|(_, p)| p.used).map(|(text, _)| text);
         let victim = match self.by_text.contains_key(sql) {
             true => Some(Box::from(sql)),
-            false if self.by_text.len() >= self.capacity => oldest().cloned(),
+            false if self.by_text.len() + self.coming.len() >= self.capacity => oldest().cloned(),
             false => None,
         };
         if let Some(gone) = victim.and_then(|text: Box<str>| self.by_text.remove(&text)) {
             self.stale.push(gone.number);
         }
-        self.close_stale(out);
         self.last += 1;
         let prepared = Prepared { number: self.last, types: types.collect(), used: self.uses };
-        self.coming = Some((Box::from(sql), prepared));
+        self.coming.push_back((Box::from(sql), prepared));
         Place { number: self.last, new: true }
     }
 
-    fn close_stale(&self, out: &mut Vec<u8>) {
+    /// Writes what closes the statements given up, again and again until [`Statements::sent`].
+    pub(super) fn close_stale(&self, out: &mut Vec<u8>) {
         for number in &self.stale {
             outgoing::close_statement(out, *number);
         }
@@ -82,9 +85,9 @@ impl Statements {
         self.stale.clear();
     }
 
-    /// The server has prepared the statement that was placed last.
+    /// The server has prepared the next of the statements that were placed.
     pub(super) fn parsed(&mut self) {
-        self.by_text.extend(self.coming.take());
+        self.by_text.extend(self.coming.pop_front());
     }
 
     /// A statement that fails because the server's plan of it no longer fits the tables (`0A000`), or
@@ -104,7 +107,9 @@ mod tests {
 
     fn place(statements: &mut Statements, sql: &str) -> (Place, Vec<u8>) {
         let mut out = Vec::new();
-        let place = statements.place(sql, [25_u32].into_iter(), &mut out);
+        statements.begin();
+        let place = statements.place(sql, [25_u32].into_iter());
+        statements.close_stale(&mut out);
         statements.sent();
         if place.new {
             statements.parsed();
@@ -127,15 +132,29 @@ mod tests {
         let mut statements = Statements::new(2);
         let first = place(&mut statements, "a").0;
         let mut out = Vec::new();
-        let second = statements.place("a", [20_u32].into_iter(), &mut out);
+        let second = statements.place("a", [20_u32].into_iter());
+        statements.close_stale(&mut out);
         assert!(second.new && second.number != first.number && !out.is_empty());
     }
 
     #[test]
     fn what_the_server_did_not_prepare_is_not_known() {
         let mut statements = Statements::new(2);
-        let mut out = Vec::new();
-        assert!(statements.place("a", std::iter::empty(), &mut out).new);
-        assert!(statements.place("a", std::iter::empty(), &mut out).new);
+        assert!(statements.place("a", std::iter::empty()).new);
+        statements.begin();
+        assert!(statements.place("a", std::iter::empty()).new);
+    }
+
+    #[test]
+    fn several_on_their_way_are_known_one_by_one() {
+        let mut statements = Statements::new(2);
+        statements.begin();
+        let [a, b, again] = ["a", "b", "a"].map(|sql| statements.place(sql, std::iter::empty()));
+        assert!(a.new && b.new && !again.new && again.number == a.number);
+        statements.parsed();
+        // The second failed.
+        statements.begin();
+        let [a, b] = ["a", "b"].map(|sql| statements.place(sql, std::iter::empty()).new);
+        assert!(!a && b);
     }
 }

@@ -135,6 +135,106 @@ async fn a_plan_that_no_longer_fits_is_prepared_anew() {
     assert!(heard.windows(9).any(|bytes| bytes == b"C\0\0\0\x08Ss1\0"), "and the old one closed");
 }
 
+fn done(what: &str) -> Vec<u8> {
+    message(b'C', format!("{what}\0").as_bytes())
+}
+
+/// The rows of several statements sent together, each with its statement's number.
+async fn batch(
+    session: &mut PostgresSession,
+    queries: &[&str],
+) -> Result<(Ended, Vec<(usize, String)>), sqlx::Error> {
+    let mut rows = Vec::new();
+    let each = |number, mut cells: Cells<'_>| {
+        let text = String::from_utf8_lossy(cells.next().unwrap().unwrap()).into_owned();
+        let stop = text == "stop";
+        rows.push((number, text));
+        if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let query = |sql| Query { sql, parameters: &[] };
+    let queries: Vec<Query<'_>> = queries.iter().copied().map(query).collect();
+    session.batch(&queries, each).await.map(|ended| (ended, rows))
+}
+
+#[tokio::test]
+async fn statements_sent_together_are_answered_one_after_the_other() {
+    let two = |a: &str, b: &str| [row(&[Some(a)]), row(&[Some(b)]), done("SELECT 2")].concat();
+    let answer = [done("BEGIN"), two("a", "b"), done("SELECT 0"), two("c", "d"), ready()].concat();
+    let parsed = message(b'1', b"").repeat(4);
+    for piece in [1, 5, 4096] {
+        let whole = [parsed.clone(), answer.clone(), answer.clone()].concat();
+        let (mut session, heard) = session(whole, piece).await;
+        let asked = ["BEGIN", "SELECT one", "SELECT two", "SELECT three"];
+        for _ in 0..2 {
+            let (ended, rows) = batch(&mut session, &asked).await.unwrap();
+            assert_eq!(ended, Ended::Complete);
+            let rows: Vec<_> = rows.iter().map(|(number, text)| (*number, text.as_str())).collect();
+            assert_eq!(rows, [(1, "a"), (1, "b"), (3, "c"), (3, "d")]);
+        }
+        assert!(!session.is_unclean());
+        drop(session);
+        let heard = heard.await.unwrap();
+        let count = |what: &[u8]| heard.windows(what.len()).filter(|w| *w == what).count();
+        assert_eq!((count(b"SELECT two"), count(b"S\0\0\0\x04")), (1, 2), "prepared, synced");
+    }
+}
+
+#[tokio::test]
+async fn of_statements_sent_together_the_first_that_fails_ends_it() {
+    let failed = [message(b'1', b""), done("BEGIN"), error("42P01"), message(b'Z', b"E")].concat();
+    let (mut session, heard) = session([failed.clone(), failed].concat(), 4096).await;
+    let outcome = batch(&mut session, &["BEGIN", "SELECT one", "SELECT two"]).await;
+    assert!(matches!(outcome, Err(sqlx::Error::Database(_))));
+    assert!(session.is_unclean(), "the transaction is open");
+    let _ = batch(&mut session, &["BEGIN", "SELECT one", "SELECT two"]).await;
+    drop(session);
+    let heard = heard.await.unwrap();
+    let count = |what: &[u8]| heard.windows(what.len()).filter(|w| *w == what).count();
+    assert_eq!((count(b"BEGIN"), count(b"SELECT one"), count(b"SELECT two")), (1, 2, 2));
+}
+
+#[tokio::test]
+async fn fewer_ends_than_statements_are_no_answer() {
+    let (mut session, _) = session([done("BEGIN"), ready()].concat(), 4096).await;
+    let outcome = batch(&mut session, &["BEGIN", "SELECT"]).await;
+    assert!(matches!(outcome, Err(sqlx::Error::Protocol(_))));
+}
+
+#[tokio::test]
+async fn what_is_left_of_statements_sent_together_is_passed_over() {
+    let stop = [row(&[Some("stop")]), row(&[Some("x")]), done("SELECT 2")].concat();
+    let answer = [stop.clone(), stop, done("ROLLBACK"), ready(), one_row(), ready()].concat();
+    let (mut session, _) = session(answer, 4096).await;
+    let outcome = batch(&mut session, &["SELECT one", "SELECT two", "ROLLBACK"]).await.unwrap();
+    assert_eq!(outcome, (Ended::CutShort, vec![(0, "stop".to_owned())]));
+    assert_eq!(select(&mut session, "SELECT 2").await.unwrap().1.len(), 1);
+}
+
+#[tokio::test]
+async fn long_and_many_statements_are_not_sent_all_at_once() {
+    let syncs = |heard: &[u8]| heard.windows(5).filter(|w| w == b"S\0\0\0\x04").count();
+    let long = format!("SELECT '{}'", "x".repeat(TOGETHER * 2 / 3));
+    for (sql, count, most) in [(long.as_str(), 3, 1), ("SELECT", 40, TOGETHER_MOST)] {
+        let texts: Vec<String> = (0..count).map(|number| format!("{sql} -- {number}")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let one = [message(b'1', b""), row(&[Some("a")]), done("SELECT 1")].concat();
+        let answer: Vec<u8> = (0..count)
+            .flat_map(|at| {
+                let last = at + 1 == count || (at + 1) % most == 0;
+                [one.clone(), if last { ready() } else { Vec::new() }].concat()
+            })
+            .collect();
+        let (mut session, heard) = session(answer, 1 << 20).await;
+        let (_, rows) = batch(&mut session, &texts).await.unwrap();
+        assert_eq!(
+            rows.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
+            (0..count).collect::<Vec<_>>()
+        );
+        drop(session);
+        assert_eq!(syncs(&heard.await.unwrap()), 3);
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_says_farewell_is_heard_before_it_is_gone() {
     let (mut session, _) = session(error("57P01"), 4096).await;
