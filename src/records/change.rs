@@ -140,6 +140,7 @@ impl Session<FhirWrite> {
             elements: Arc::clone(&with.elements),
             base: with.base.clone(),
             now: self.now().as_millis(),
+            reader: with.reader.clone(),
         })
     }
 
@@ -191,7 +192,11 @@ impl Session<FhirWrite> {
             Err(fault) => {
                 let fault = if unknown { RecordsFault::Unknown } else { fault };
                 let status = status(fault.kind());
-                let word = if status < 500 { Outcome::Rejected } else { Outcome::Failed };
+                let word = match status {
+                    403 => Outcome::Denied,
+                    ..500 => Outcome::Rejected,
+                    _ => Outcome::Failed,
+                };
                 for order in orders {
                     write_down(self, access(order, order.id.clone()), word, status).await?;
                 }
