@@ -18,6 +18,8 @@ mod further;
 #[cfg(test)]
 mod exporting;
 #[cfg(test)]
+mod exporting_again;
+#[cfg(test)]
 mod damaged;
 #[cfg(test)]
 mod hospital;
@@ -37,6 +39,8 @@ mod ready;
 mod repeated;
 #[cfg(test)]
 mod routes;
+#[cfg(test)]
+mod scopes;
 #[cfg(test)]
 mod seeing;
 #[cfg(test)]
