@@ -175,7 +175,7 @@ async fn what_is_left_out_is_left_out_and_what_is_needed_is_enough() {
 async fn whoever_may_only_write_is_told_nothing_of_what_was_there() {
     let world = World::start().await;
     let token = world.token(&BOTH, "user/*.cud");
-    let body = world.patient(7, "renamed");
+    let body = World::patient(7, "renamed");
     let put = world.send(&token, Method::PUT, "/Patient/7", &[], &body).await;
     assert_eq!((put.status, put.body.as_str()), (200, ""), "{put:?}");
     let gone = world.send(&token, Method::DELETE, "/Patient/8", &[], &Value::Null).await;
@@ -204,7 +204,7 @@ async fn the_discovery_document_names_scopes_that_count_and_no_others() {
         let token = world.token(&BOTH, scope);
         let read = world.send(&token, Method::GET, "/Patient/3", &[], &Value::Null).await;
         let written =
-            world.send(&token, Method::PUT, "/Patient/3", &[], &world.patient(3, "again")).await;
+            world.send(&token, Method::PUT, "/Patient/3", &[], &World::patient(3, "again")).await;
         let (_, letters) = scope.split_once('.').unwrap();
         let reads = ["read", "*", "rs", "cruds"].contains(&letters);
         let writes = ["write", "*", "cud", "cruds"].contains(&letters);

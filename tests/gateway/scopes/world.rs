@@ -139,7 +139,7 @@ impl World {
         self.key.token(&self.key.header(), &claims)
     }
 
-    pub fn patient(&self, n: u32, family: &str) -> Value {
+    pub fn patient(n: u32, family: &str) -> Value {
         json!({
             "resourceType": "Patient", "id": n.to_string(),
             "identifier": [{"system": "urn:mrn", "value": format!("M-{n}")}],
