@@ -261,7 +261,7 @@ fn wrong_text(ty: &str, text: &str) -> Option<&'static str> {
         }
         "instant" => (is_date_time(text, true), "YYYY-MM-DDThh:mm:ss with its offset"),
         "time" => (is_time(text), "hh:mm:ss"),
-        "base64Binary" => (is_base64(text), "base64"),
+        "base64Binary" => (primitive::is_base64(text), "base64"),
         _ => (text.chars().any(|c| !c.is_whitespace()), "not blank"),
     };
     (!good).then_some(wanted)
@@ -287,16 +287,6 @@ fn is_date_time(text: &str, whole: bool) -> bool {
         && seconds
         && !time.contains(' ')
         && primitive::DateInterval::parse(text).is_some()
-}
-
-fn is_base64(text: &str) -> bool {
-    let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    let body = packed.trim_end_matches('=');
-    let letters = body.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
-    !packed.is_empty()
-        && packed.len().is_multiple_of(4)
-        && packed.len() - body.len() <= 2
-        && letters
 }
 
 #[cfg(test)]

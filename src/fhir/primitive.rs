@@ -239,6 +239,17 @@ fn offset(text: &str) -> Option<TimeZone> {
     Some(TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?))
 }
 
+/// Whether a text is a `base64Binary`; white space in it does not count.
+pub fn is_base64(text: &str) -> bool {
+    let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let body = packed.trim_end_matches('=');
+    let letters = body.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
+    !packed.is_empty()
+        && packed.len().is_multiple_of(4)
+        && packed.len() - body.len() <= 2
+        && letters
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

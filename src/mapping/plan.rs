@@ -321,6 +321,8 @@ pub enum Predicate {
     },
     /// Is NULL.
     IsNull(Expr),
+    /// The cell is of the kind its column's type says, and not NULL. Only SQLite keeps others.
+    OwnKind(ColumnRef),
     /// Character match.
     Text {
         /// Left side.

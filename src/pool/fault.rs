@@ -162,7 +162,10 @@ impl Fault for PoolFault {
     }
 
     fn client_message(&self) -> Cow<'static, str> {
+        let busy = matches!(self, Self::Database(DatabaseFault(e)) if e.family == Family::Neutral);
         Cow::Borrowed(match self.kind() {
+            // A lock, a lost race: the server is there.
+            FaultKind::Unavailable if busy => "the organisation's database is busy at present",
             FaultKind::Throttled => "the organisation is over its limit of requests",
             FaultKind::Invalid => "a value does not fit what the organisation's database holds",
             FaultKind::Mapping => "the organisation's mapping does not fit its database",

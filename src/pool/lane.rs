@@ -174,6 +174,7 @@ impl Lane {
             return Some(link);
         }
         link.idle_since = Instant::now();
+        link.heard = link.canceller.heard();
         shelf.used = link.idle_since;
         shelf.idle.push(link);
         None

@@ -60,6 +60,8 @@ pub(crate) struct Link {
     pub(crate) facts: Arc<ServerFacts>,
     pub(crate) opened_at: Instant,
     pub(crate) idle_since: Instant,
+    /// How often its server had been heard when it was put on the shelf.
+    pub(crate) heard: Option<u64>,
     /// A SQLite file opened for writing; servers' connections serve both.
     pub(crate) writes: bool,
     /// Check it before the next use, however short it sat.
@@ -88,12 +90,13 @@ impl Link {
         }
     }
 
-    /// Whether the server has said nothing since the last statement, and not hung up. Known of PostgreSQL
-    /// sessions only: the other drivers keep their sockets to themselves.
+    /// Whether the server has said nothing since the connection was put on the shelf, and not hung up. MySQL's
+    /// driver keeps its socket to itself; what its server says comes by the relay, which counts it.
     pub(crate) fn is_quiet(&mut self) -> bool {
         match &mut self.connection {
             TenantConnection::Postgres(session) => session.is_quiet(),
-            TenantConnection::MySql(_) | TenantConnection::Sqlite(_) => true,
+            TenantConnection::MySql(_) => self.canceller.heard() == self.heard,
+            TenantConnection::Sqlite(_) => true,
         }
     }
 

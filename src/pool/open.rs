@@ -135,6 +135,7 @@ async fn accept(
         facts: Arc::new(dialled.facts),
         opened_at: now,
         idle_since: now,
+        heard: None,
         writes,
         suspect: false,
         tally,

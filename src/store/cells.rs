@@ -108,8 +108,14 @@ impl TextRow for SqliteRow {
             "REAL" => {
                 <f64 as Decode<Sqlite>>::decode(value).map_or(Cell::Bad, |v| number(v, scratch))
             }
-            "BLOB" => <&[u8] as Decode<Sqlite>>::decode(value)
-                .map_or(Cell::Bad, |bytes| hex(bytes, scratch)),
+            "BLOB" => match <&[u8] as Decode<Sqlite>>::decode(value) {
+                // Text that a program handed over as bytes.
+                Ok(bytes) if matches!(ty, SqlType::Text | SqlType::Char) => {
+                    std::str::from_utf8(bytes).map_or(Cell::Bad, Cell::Text)
+                }
+                Ok(bytes) => hex(bytes, scratch),
+                Err(_) => Cell::Bad,
+            },
             _ => match <&str as Decode<Sqlite>>::decode(value) {
                 Ok(text) => shaped(ty, text, scratch),
                 Err(_) => Cell::Bad,

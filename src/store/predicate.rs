@@ -1,7 +1,8 @@
 //! Conditions. A NULL anywhere makes the predicate it is in not true; `IS NOT TRUE` keeps that so
 //! under a negation.
 
-use crate::mapping::plan::Predicate;
+use crate::mapping::catalog::SqlType;
+use crate::mapping::plan::{ColumnRef, Predicate};
 
 use super::statement::{Scope, Writer};
 use super::{Flavour, WriteFault, among, compare, first, member, sql, text};
@@ -58,6 +59,7 @@ pub(super) fn predicate(
             w.sql(" IS NULL");
             Ok(())
         }
+        Predicate::OwnKind(column) => own_kind(w, scope, column),
         Predicate::Text { left, how, text: value, folded } => {
             w.sql("(");
             text::matches(w, scope, left, *how, value, *folded)?;
@@ -90,6 +92,24 @@ pub(super) fn predicate(
         }
         Predicate::Id { parts, room } => among::is_id(w, scope, parts, *room),
     }
+}
+
+fn own_kind(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
+    if w.flavour != Flavour::Sqlite {
+        w.column(scope, column)?;
+        w.sql(" IS NOT NULL");
+        return Ok(());
+    }
+    w.sql("typeof(");
+    w.column(scope, column)?;
+    w.sql(match column.ty {
+        SqlType::Integer { .. } | SqlType::Boolean => ") = 'integer'",
+        SqlType::Decimal | SqlType::Float => ") IN ('integer', 'real')",
+        SqlType::Binary => ") = 'blob'",
+        SqlType::Any => ") <> 'null'",
+        _ => ") = 'text'",
+    });
+    Ok(())
 }
 
 fn joined(

@@ -11,6 +11,7 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{ColumnRef, KeyedRead, Relation, SourcePlan, Value};
 use crate::mapping::{Change, ChangeKind};
 use crate::pool::Lease;
+use crate::pool::verdict::classify;
 
 use super::rule::{Breach, contended, surely_undone, told};
 use super::run::{
@@ -122,6 +123,11 @@ where
         Err(Halt::Driver(Failed(error))) if contended(&error) && !tx.ending.is_unknown() => {
             tx.rollback().await?;
             Ok(Err(E::from(StoreFault::Contended)))
+        }
+        // Drivers do not know of this transaction: a connection that serves on must not carry it along.
+        Err(Halt::Driver(Failed(error))) if classify(&error).leaves_connection_usable() => {
+            tx.rollback().await?;
+            Err(error)
         }
         Err(Halt::Driver(Failed(error))) => Err(error),
     }

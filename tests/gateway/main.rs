@@ -30,6 +30,8 @@ mod idp;
 #[cfg(test)]
 mod logging;
 #[cfg(test)]
+mod loose;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod refusals;

@@ -307,6 +307,23 @@ async fn nobody_notices_that_the_server_ended_its_sessions() {
 }
 
 #[tokio::test]
+async fn nobody_notices_that_mariadb_ended_its_sessions() {
+    let database = MariaDb::database().await;
+    let bench = Bench::new(patient(), &database, None);
+    for round in 1..=3 {
+        for _ in 0..20 {
+            let mut lease = bench.lease().await.unwrap();
+            assert_eq!(lease.run(soon(), |c| text(c, "SELECT 'x'")).await.as_deref(), Ok("x"));
+        }
+        assert_eq!(bench.pools.status(bench.spec.tenant).unwrap().created_total, round);
+        let kill = format!("KILL HARD USER {}", database.user);
+        sqlx::raw_sql(&kill).execute(&mut MariaDb::admin().await).await.unwrap();
+        until_sessions(&database, |now| now.0 == 0).await;
+        tokio::time::sleep(Duration::from_millis(200)).await; // for the end of the stream to get here
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_server_is_closed_before_a_row_is_read() {
     let (one, other) = tokio::join!(Postgres::database(), Postgres::database());
     let known = Bench::new(patient(), &one, None).lease().await.unwrap().identity().clone();

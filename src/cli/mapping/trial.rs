@@ -65,6 +65,11 @@ fn element(element: &ElementTrial) -> Vec<String> {
 fn left_out(source: &SourceTrial) -> impl Iterator<Item = String> {
     source.left_out.iter().map(|lost| {
         let (path, count) = (&lost.path, lost.count);
+        if path == "id" {
+            return format!(
+                "  {count} rows left out: their key makes no FHIR id (1 to 64 of A-Z, a-z, 0-9, '-' and '.')"
+            );
+        }
         format!("  {count} rows left out: they lack {path}")
     })
 }

@@ -1,7 +1,10 @@
 //! What must be added for a pipe to end in what its element is.
 
+use std::sync::Arc;
+
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::format::DateIn;
+use crate::mapping::lens::rewrite::Rewrite;
 use crate::mapping::lens::{Out, Step, typed};
 
 use super::Compiler;
@@ -38,6 +41,9 @@ impl Compiler<'_> {
         let plain = matches!(parts.kind, Kind::Raw | Kind::Text);
         let implied = match &out {
             _ if !plain => None,
+            Out::Base64 if parts.steps.is_empty() && all(|t| *t == SqlType::Binary) => {
+                Some(Step::Rewrite(Arc::new(Rewrite::Encode)))
+            }
             Out::Boolean if rewritten || all(|t| *t == SqlType::Boolean) => Some(booleans(&[])),
             Out::Decimal if all(number) => Some(Step::Decimal('.')),
             Out::Integer { .. } if all(integer) => Some(Step::Integer),
@@ -51,6 +57,7 @@ impl Compiler<'_> {
                 (Out::Code(_) | Out::Id | Out::Uri, kind) => {
                     matches!(kind, Kind::Raw | Kind::Text | Kind::Coded | Kind::Integer)
                 }
+                (Out::Base64, kind) => matches!(kind, Kind::Raw | Kind::Text),
                 (Out::Boolean, kind) => kind == Kind::Boolean,
                 (Out::Decimal, kind) => matches!(kind, Kind::Decimal | Kind::Integer),
                 (Out::Integer { .. }, kind) => kind == Kind::Integer,

@@ -1,9 +1,11 @@
 //! `key:` and `id:` of an entry.
 
-use crate::mapping::catalog::SqlType;
+use crate::base::Engine;
+use crate::mapping::catalog::{SqlType, Table};
 use crate::mapping::document::{Node, Scalar};
 use crate::mapping::lens::id::{IdPart, IdTemplate};
-use crate::mapping::plan::ColumnRef;
+use crate::mapping::lens::predicate::all;
+use crate::mapping::plan::{ColumnRef, Predicate};
 use crate::mapping::problem::pointer;
 use crate::mapping::syntax::{IdPiece, column_name, id_template};
 
@@ -35,7 +37,7 @@ impl<'c> Compiler<'c> {
             let column = self.column(scope, &name, &at)?;
             if !key_type(column.ty) || column.relation != 0 {
                 let message = format!("'{}' cannot be part of a key.", column.name);
-                let hint = "A key is made of whole numbers, exact decimals, texts and UUIDs of the table itself.";
+                let hint = "A key is made of whole numbers, exact decimals, texts and UUIDs of the table itself; where the rest of it tells the rows apart, a view or a source can say so.";
                 self.problems.error(&at, "key-type", message, hint);
                 return None;
             }
@@ -67,6 +69,22 @@ impl<'c> Compiler<'c> {
             self.problems.warn(&at, "unindexed", message, "Add an index on the key.");
         }
         Some(key)
+    }
+
+    /// Rows whose key is what its columns say. SQLite keeps whatever it was given, and NULL even in a
+    /// primary key; a row like that could be shown and never be found again, and no page begin after it.
+    pub(super) fn keyed(&self, table: &Table, filter: Predicate, key: &[ColumnRef]) -> Predicate {
+        if self.catalog.engine != Engine::Sqlite {
+            return filter;
+        }
+        let row_number = |column: &ColumnRef| {
+            let declared = table.column(&column.name).map(|c| c.declared.as_str());
+            table.primary_key.len() == 1
+                && table.primary_key.first() == Some(&column.name)
+                && declared.is_some_and(|ty| ty.eq_ignore_ascii_case("INTEGER"))
+        };
+        let loose = key.iter().filter(|column| !row_number(column));
+        all([filter].into_iter().chain(loose.cloned().map(Predicate::OwnKind)))
     }
 
     pub(super) fn id(

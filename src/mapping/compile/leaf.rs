@@ -114,7 +114,8 @@ impl<'c> Compiler<'c> {
     /// How a value of a primitive type is checked; `None` for types not served.
     pub(super) fn plain_out(ty: &str) -> Option<Out> {
         Some(match ty {
-            "string" | "markdown" | "base64Binary" => Out::Text,
+            "string" | "markdown" => Out::Text,
+            "base64Binary" => Out::Base64,
             "code" => Out::Code(None),
             "id" => Out::Id,
             "uri" | "url" | "canonical" | "oid" | "uuid" => Out::Uri,

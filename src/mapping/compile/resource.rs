@@ -98,6 +98,7 @@ impl<'c> Compiler<'c> {
         };
         let key = self.key(&scope, node.get("key"), at)?;
         let (from, filter) = self.grouped(&mut scope, table, filter, &key);
+        let filter = self.keyed(table, filter, &key);
         let id = self.id(node.get("id"), &key, at)?;
         let resource_type = known?.name.to_owned();
         let target = Arc::new(Target { resource_type, id });

@@ -117,10 +117,19 @@ impl<'c> Compiler<'c> {
         if let Some(table) = catalog.table(schema.as_deref(), &name) {
             return Some(table);
         }
-        let names = catalog.tables.iter().map(|t| t.name.as_str());
-        let hint =
-            did_you_mean(&name, names, "The connection's user may lack the right to see it.");
-        let message = format!("There is no table or view '{name}'.");
+        let message = match schema.as_deref().or(catalog.default_schema.as_deref()) {
+            Some(schema) => format!("There is no table or view '{name}' in '{schema}'."),
+            None => format!("There is no table or view '{name}'."),
+        };
+        let elsewhere = catalog.tables.iter().filter(|t| t.name.eq_ignore_ascii_case(&name));
+        let schemas: Vec<&str> = elsewhere.filter_map(|t| t.schema.as_deref()).collect();
+        let hint = if schemas.is_empty() {
+            let names = catalog.tables.iter().map(|t| t.name.as_str());
+            did_you_mean(&name, names, "The connection's user may lack the right to see it.")
+        } else {
+            let schemas: Vec<String> = schemas.iter().map(|s| format!("`schema: {s}`")).collect();
+            format!("One of that name is elsewhere: write {}.", schemas.join(" or "))
+        };
         self.problems.error(&pointer(at, "table"), "unknown-table", message, hint);
         None
     }
@@ -132,6 +141,8 @@ impl<'c> Compiler<'c> {
         name: &ColumnName,
         at: &str,
     ) -> Option<ColumnRef> {
+        let dotted = Self::dotted(scope, name);
+        let name = dotted.as_ref().unwrap_or(name);
         let wanted = name.alias.as_deref().unwrap_or("");
         let Some(number) = scope.relations.iter().position(|(alias, _)| alias == wanted) else {
             let hint = did_you_mean(
@@ -165,6 +176,16 @@ impl<'c> Compiler<'c> {
             return None;
         }
         Some(ColumnRef { relation: number, name: column.name.clone(), ty: column.ty })
+    }
+
+    /// A name with a dot as a column of the table itself, where there is no joined table of that name.
+    fn dotted(scope: &Scope<'c>, name: &ColumnName) -> Option<ColumnName> {
+        let alias = name.alias.as_deref()?;
+        if scope.relations.iter().any(|(known, _)| known == alias) {
+            return None;
+        }
+        let whole = format!("{alias}.{}", name.name);
+        scope.table()?.column(&whole).map(|_| ColumnName { alias: None, name: whole })
     }
 
     /// Reads `join:` of a resource or an `each`.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use crate::base::Engine;
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::codes::{CodeMap, Field};
 use crate::mapping::lens::format::{DateFormat, DateIn};
 use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, Target, typed};
+use crate::mapping::plan::ColumnRef;
 use crate::mapping::problem::did_you_mean;
 use crate::mapping::syntax::{Call, Pipe};
 
@@ -73,7 +75,7 @@ impl<'c> Compiler<'c> {
         let mut slots = Vec::new();
         for name in &pipe.columns {
             let column = self.column(scope, name, at)?;
-            slots.push(scope.slot(column));
+            slots.push(scope.slot(self.as_stored(column, &pipe.calls)));
         }
         match self.build(slots, pipe, wanted) {
             Ok(lens) => Some(lens),
@@ -81,6 +83,22 @@ impl<'c> Compiler<'c> {
                 self.problems.error(at, code, message, hint);
                 None
             }
+        }
+    }
+
+    /// A SQLite cell holds what it was given, whatever its column says; a format says what that is.
+    fn as_stored(&self, column: ColumnRef, calls: &[Call]) -> ColumnRef {
+        let dated = matches!(column.ty, SqlType::Date | SqlType::DateTime);
+        if self.catalog.engine != Engine::Sqlite || !dated {
+            return column;
+        }
+        let formats = |call: &&Call| matches!(call.name.as_str(), "date" | "datetime");
+        match calls.iter().find(formats).map(|call| call.args.as_slice()) {
+            None | Some([]) => column,
+            Some([epoch]) if matches!(epoch.as_str(), "epoch" | "epoch_ms") => {
+                ColumnRef { ty: SqlType::Integer { bits: 64, unsigned: false }, ..column }
+            }
+            Some(_) => ColumnRef { ty: SqlType::Text, ..column },
         }
     }
 

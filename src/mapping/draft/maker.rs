@@ -193,8 +193,9 @@ impl<'a, 'c> Maker<'a, 'c> {
     pub fn values(&self, col: &Col<'_>) -> String {
         let Some(sample) = self.sample(col) else { return "no rows to look at".to_owned() };
         let distinct = sample.distinct(col.name());
-        let shown =
-            |v: &&(&str, usize)| (v.1 >= RARE || v.0.chars().count() <= 2) && v.0.len() <= 40;
+        // One or two letters are a code; two characters of other scripts may be a whole name.
+        let code = |text: &str| text.len() <= 2 && text.is_ascii();
+        let shown = |v: &&(&str, usize)| (v.1 >= RARE || code(v.0)) && v.0.len() <= 40;
         let named: Vec<String> =
             distinct.iter().filter(shown).take(12).map(|(v, n)| format!("{v} ({n})")).collect();
         let rest = distinct.len() - named.len();

@@ -114,8 +114,9 @@ pub(super) fn text(
         "# which is switched off. Read it from top to bottom, correct it, and run `mapping check` and",
     );
     line(
-        "# `mapping preview`. Values seen in fewer than five rows are not listed: they may be a patient's own.",
+        "# `mapping preview`. Values of more than two letters seen in fewer than five rows are not listed: they may",
     );
+    line("# be a patient's own.");
     line("mapping: 1");
     line("fhir: \"4.0.1\"");
     line(&format!("title: Draft from {}", catalog.engine.as_str()));

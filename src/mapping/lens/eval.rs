@@ -273,6 +273,7 @@ impl Out {
     pub fn fits(&self, text: &str) -> bool {
         match self {
             Self::Text => text.chars().any(|c| !c.is_whitespace() && !c.is_control()),
+            Self::Base64 => primitive::is_base64(text),
             Self::Code(None) => primitive::is_code(text),
             Self::Code(Some(codes)) => codes.iter().any(|c| c == text),
             Self::Id => primitive::is_id(text),

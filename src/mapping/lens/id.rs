@@ -26,18 +26,20 @@ pub enum IdPart {
 
 impl IdTemplate {
     /// Appends the id of a row whose key cells `cell` gives. `false`, with `out` as it was, when a
-    /// cell is missing or the result is no FHIR id.
+    /// cell is missing, is not what its column's type says (SQLite keeps anything) and so could not be
+    /// found again, or the result is no FHIR id.
     pub fn write<'a>(&self, out: &mut String, cell: impl Fn(usize) -> Option<&'a str>) -> bool {
         let start = out.len();
         for part in &self.parts {
             match part {
                 IdPart::Literal(text) => out.push_str(text),
                 IdPart::Key(n) => {
-                    let Some(text) = cell(*n) else {
+                    let text = cell(*n).map(|text| self.shown(*n, text));
+                    let Some(text) = text.filter(|text| self.leads_back(*n, text)) else {
                         out.truncate(start);
                         return false;
                     };
-                    out.push_str(self.shown(*n, text));
+                    out.push_str(text);
                 }
             }
         }
@@ -69,6 +71,10 @@ impl IdTemplate {
             Some(SqlType::Char) => text.trim_end_matches(' '),
             _ => text,
         }
+    }
+
+    fn leads_back(&self, n: usize, text: &str) -> bool {
+        self.key.get(n).is_some_and(|column| typed::leads_back(column.ty, text))
     }
 
     /// The keys an id may stand for; none when it does not fit the template or a column's type.
@@ -176,6 +182,26 @@ mod tests {
         assert!(t.write(&mut out, |_| Some("AB  ")) && out == "AB");
         assert!(!t.write(&mut out, |_| Some("a/b")) && !t.write(&mut out, |_| None));
         assert_eq!(out, "AB");
+    }
+
+    #[test]
+    fn an_id_is_given_only_where_it_leads_back() {
+        let gives = |t: &IdTemplate, cells: &[&str]| {
+            let mut out = String::new();
+            t.write(&mut out, |n| cells.get(n).copied()).then_some(out)
+        };
+        let pair = template(&["$", "-", "$"], &[SqlType::Text, INT]);
+        assert_eq!(gives(&pair, &["m", "9"]).as_deref(), Some("m-9"));
+        assert!(gives(&pair, &["", "9"]).is_none(), "an empty part reads as nothing");
+        for cell in ["1x", "1.5", "07", "99999999999"] {
+            assert!(gives(&pair, &["m", cell]).is_none(), "{cell}");
+        }
+        let decimal = template(&["$"], &[SqlType::Decimal]);
+        assert!(gives(&decimal, &["0005"]).is_none());
+        for cell in ["-0.10", "7.00", "18446744073709551616"] {
+            let id = gives(&decimal, &[cell]).unwrap();
+            assert_eq!(decimal.read(&id)[0][0].text, cell);
+        }
     }
 
     proptest! {

@@ -95,6 +95,7 @@ pub(super) struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Out {
     Text,
+    Base64,
     Code(Option<Vec<String>>),
     Id,
     Uri,

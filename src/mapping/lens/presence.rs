@@ -27,7 +27,7 @@ impl Lens {
             Out::Uri => self.without(&[" ", "\t", "\n", "\r", "\u{b}", "\u{c}"]),
             Out::Integer { min, max } => self.number_within(Some((*min, *max))),
             Out::Decimal => self.number_within(None),
-            Out::Id | Out::Date | Out::DateTime | Out::Instant | Out::Time => None,
+            Out::Base64 | Out::Id | Out::Date | Out::DateTime | Out::Instant | Out::Time => None,
         }
     }
 

@@ -24,6 +24,8 @@ pub enum Rewrite {
     Uuid,
     /// UTF-8 text in base64.
     Base64,
+    /// Bytes, read as hex, in base64.
+    Encode,
     /// UTF-8 that was taken for Windows-1252 and encoded again.
     Repair,
     /// Times a factor, plus an offset, to so many decimals.
@@ -83,6 +85,7 @@ impl Rewrite {
                 let bytes = base64(text.trim()).ok_or(Bad)?;
                 filled(String::from_utf8(bytes).map_err(|_| Bad)?)
             }
+            Self::Encode => filled(STANDARD.encode(bytes(&text).ok_or(Bad)?)),
             Self::Repair => match repaired(&text) {
                 Some(repaired) => Some(Cow::Owned(repaired)),
                 None => Some(text),
@@ -115,6 +118,13 @@ fn cut(text: Cow<'_, str>, range: std::ops::Range<usize>) -> Option<Cow<'_, str>
 
 fn base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text)).ok()
+}
+
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+    let byte = |pair: &[u8; 2]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
+    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }
 
 fn uuid(text: &str) -> Option<String> {

@@ -17,6 +17,17 @@ pub fn for_column(column: &ColumnRef, text: &str) -> Option<Value> {
     value(column.ty, text)
 }
 
+/// Whether a cell's text is the one spelling of a value of this type, so that it leads back to the cell.
+pub fn leads_back(ty: SqlType, text: &str) -> bool {
+    if is_text(ty) {
+        return !text.is_empty() && !text.contains('\0');
+    }
+    match ty {
+        SqlType::Integer { bits, unsigned } => fits(bits, unsigned, text),
+        _ => canonical(ty, text).is_some_and(|own| own == text),
+    }
+}
+
 /// Whether a column holds text.
 pub fn is_text(ty: SqlType) -> bool {
     matches!(ty, SqlType::Text | SqlType::Char | SqlType::Enum | SqlType::Any)
@@ -27,18 +38,11 @@ fn canonical(ty: SqlType, text: &str) -> Option<String> {
         return None;
     }
     match ty {
-        SqlType::Integer { bits, unsigned } => {
-            let number = whole(text)?;
-            let (low, high) = if unsigned {
-                (0, (1_i128 << bits) - 1)
-            } else {
-                (-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1)
-            };
-            (low..=high).contains(&number).then(|| text.to_owned())
-        }
+        SqlType::Integer { bits, unsigned } => fits(bits, unsigned, text).then(|| text.to_owned()),
         SqlType::Decimal | SqlType::Float => {
             let same = primitive::decimal(text).is_some_and(|c| c == text);
-            (same && text.len() <= 36 && !text.starts_with("-0")).then(|| text.to_owned())
+            let zero = text.bytes().all(|b| matches!(b, b'-' | b'0' | b'.'));
+            (same && text.len() <= 36 && !(zero && text.starts_with('-'))).then(|| text.to_owned())
         }
         SqlType::Text | SqlType::Char | SqlType::Enum | SqlType::Any => Some(text.to_owned()),
         SqlType::Boolean => match text {
@@ -64,6 +68,16 @@ fn canonical(ty: SqlType, text: &str) -> Option<String> {
         }
         SqlType::Json | SqlType::Other => None,
     }
+}
+
+/// Whether a text is a whole number of that width.
+fn fits(bits: u8, unsigned: bool, text: &str) -> bool {
+    let (low, high) = if unsigned {
+        (0, (1_i128 << bits) - 1)
+    } else {
+        (-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1)
+    };
+    whole(text).is_some_and(|number| (low..=high).contains(&number))
 }
 
 /// A whole number in its one canonical spelling.
@@ -114,5 +128,8 @@ mod tests {
         assert_eq!(value(SqlType::Uuid, upper).unwrap().text, upper.to_lowercase());
         assert!(value(SqlType::Text, "a\0b").is_none());
         assert!(value(SqlType::Decimal, "01").is_none() && value(SqlType::Other, "x").is_none());
+        assert!(
+            value(SqlType::Decimal, "-0.10").is_some() && value(SqlType::Decimal, "-0.0").is_none()
+        );
     }
 }

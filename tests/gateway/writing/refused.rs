@@ -176,3 +176,23 @@ async fn bodies_and_addresses_that_make_no_sense() {
     }
     assert_eq!((world.rows("people").await, world.rows("contact").await), before);
 }
+
+#[tokio::test]
+async fn a_change_the_database_refuses_leaves_no_transaction_behind() {
+    let world = World::start().await;
+    let mut body = world.read("/Patient/1").await;
+    body["birthDate"] = json!("1985-03-06");
+    // The schema changes under the mapping: statements fail inside the transaction.
+    world.sql("ALTER TABLE people RENAME COLUMN sex TO gender").await;
+    for _ in 0..3 {
+        let put = world.send(Method::PUT, "/Patient/1", &body).await;
+        assert_eq!(put.status, 500, "{put:?}");
+        let post = world.send(Method::POST, "/Patient", &super::patient("M-9", "Rey")).await;
+        assert_eq!(post.status, 500, "{post:?}");
+        // What the hospital's own program writes meanwhile is not locked out.
+        world.sql("UPDATE people SET note = note || '.'").await;
+    }
+    world.sql("ALTER TABLE people RENAME COLUMN gender TO sex").await;
+    let put = world.send(Method::PUT, "/Patient/1", &body).await;
+    assert_eq!(put.status, 200, "{put:?}");
+}

@@ -132,6 +132,8 @@ fn refusal(body: &[u8]) -> DialFault {
         "3D000" => (DialClass::NoSuchDatabase, "the server has no such database"),
         "53300" => (DialClass::Full, "the server has no free connection"),
         "57P01" | "57P02" | "57P03" => (DialClass::NotReady, "the server starts up or shuts down"),
+        // What PgBouncer says to a setting it does not pass on.
+        "08P01" => (DialClass::Protocol, "the server or a pooler does not take session settings"),
         _ => (DialClass::Refused, "the server refused the session"),
     };
     DialFault::with_code(class, why, state)
@@ -149,6 +151,7 @@ mod tests {
             (b"SFATAL\0C53300\0\0", DialClass::Full),
             (b"SFATAL\0C57P03\0\0", DialClass::NotReady),
             (b"SFATAL\0C0A000\0\0", DialClass::Refused),
+            (b"SFATAL\0C08P01\0\0", DialClass::Protocol),
             (b"SFATAL\0Mno code\0\0", DialClass::Hostile),
             (b"SFATAL\0C28p01\0\0", DialClass::Hostile),
             (b"SFATAL\0C28\0\0", DialClass::Hostile),
