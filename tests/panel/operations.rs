@@ -59,7 +59,7 @@ async fn a_hospital_is_made_and_ended() {
 
     // Nothing to migrate: the dry run says so, the start is refused.
     let dry = visitor.post("/panel/migrations", &csrf, &[("verb", "plan")]).await;
-    assert!(dry.status == 200 && dry.body.contains("1 are there already"), "{dry:?}");
+    assert!(dry.status == 200 && dry.body.contains("1 is there already"), "{dry:?}");
     let start = visitor.post("/panel/migrations", &csrf, &[("verb", "start")]).await;
     assert_eq!(start.status, 409, "{start:?}");
     let wrong =
