@@ -202,6 +202,15 @@ impl Control {
         Ok((report, Some(self.put(caller, &tenant, expected, prepared).await?)))
     }
 
+    /// Tries a connection that belongs to nobody yet, step by step. Nothing is written.
+    pub async fn try_connection(
+        &self,
+        caller: &Caller,
+        input: &ConnectionInput,
+    ) -> Result<CheckReport, ControlFault> {
+        Ok(self.try_record(caller, &input.record()?, None).await.0)
+    }
+
     async fn try_record(
         &self,
         caller: &Caller,

@@ -135,6 +135,11 @@ impl Control {
         Self(Arc::new(parts))
     }
 
+    /// The issuers of the settings: those whose tokens are accepted.
+    pub fn known_issuers(&self) -> &[KnownIssuer] {
+        &self.0.issuers
+    }
+
     /// Whether the registry and the key store answer, and the access log can be written, for readiness.
     pub async fn readiness(&self) -> Vec<(String, bool)> {
         let access_log = async {

@@ -145,7 +145,8 @@ impl Browser {
         found[ELEMENT].as_str().map(str::to_owned)
     }
 
-    async fn wait_for(&self, css: &str) -> String {
+    /// Waits until it is there.
+    pub async fn wait_for(&self, css: &str) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = self.element(css).await {
@@ -177,8 +178,28 @@ impl Browser {
     /// Clicks what is there, or will be shortly.
     pub async fn click(&self, css: &str) {
         let element = self.wait_for(css).await;
+        // The page scrolls smoothly, and the driver does not wait for the end of that.
+        let there = "scrollIntoView({ block: 'center', behavior: 'instant' })";
+        self.run(&format!("document.querySelector({css:?}).{there}")).await;
         let clicked = self.post(&format!("/element/{element}/click"), json!({})).await;
         clicked.unwrap_or_else(|fault| panic!("click {css}: {fault}"));
+    }
+
+    /// Sets a field to that text, whatever stood there.
+    pub async fn set(&self, css: &str, text: &str) {
+        self.wait_for(css).await;
+        let script = format!(
+            "const field = document.querySelector({css:?}); field.value = {text:?};
+             field.dispatchEvent(new Event('input', {{ bubbles: true }}))"
+        );
+        self.run(&script).await;
+    }
+
+    /// What a field holds.
+    pub async fn value(&self, css: &str) -> String {
+        self.wait_for(css).await;
+        let held = self.run(&format!("return document.querySelector({css:?}).value")).await;
+        held.as_str().unwrap_or_default().to_owned()
     }
 
     /// Types into a field.
@@ -243,6 +264,37 @@ impl Browser {
         self.post("/actions", body).await.expect("press keys");
     }
 
+    /// Goes on from stop to stop as the Tab key does until it is there; every stop on the way must be seen.
+    pub async fn tab_to(&self, css: &str) {
+        let mut seen = Vec::new();
+        for _ in 0..80 {
+            self.press("\u{e004}", 1).await;
+            let at = self
+                .run(&format!(
+                    "const at = document.activeElement, style = getComputedStyle(at);
+                     return [at.matches({css:?}), style.outlineStyle !== 'none' && style.outlineWidth !== '0px',
+                             at.outerHTML.slice(0, 120)]"
+                ))
+                .await;
+            seen.push(at[2].clone());
+            assert!(
+                at[1] == true || at[2].as_str().is_some_and(|at| at.starts_with("<body")),
+                "no outline: {at}"
+            );
+            if at[0] == true {
+                return;
+            }
+        }
+        panic!("Tab never comes to {css}: {seen:#?}");
+    }
+
+    /// Types letters, wherever the focus is.
+    pub async fn type_keys(&self, text: &str) {
+        for letter in text.chars() {
+            self.press(&letter.to_string(), 1).await;
+        }
+    }
+
     /// What pages below that address complained about on their console, refusals of their own policy
     /// included.
     pub async fn complaints(&self, base: &str) -> Vec<String> {
@@ -250,7 +302,12 @@ impl Browser {
         let entries = self.post("/se/log", body).await.expect("the console");
         let entries = entries.as_array().cloned().unwrap_or_default();
         let texts = entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default());
-        texts.filter(|text| text.starts_with(base)).map(str::to_owned).collect()
+        // A page that refuses a form answers with the status that says so.
+        let refusal = |text: &str| {
+            let file = [".css ", ".js ", ".svg "].iter().any(|ending| text.contains(ending));
+            text.contains("responded with a status of 4") && !file
+        };
+        texts.filter(|text| text.starts_with(base) && !refusal(text)).map(str::to_owned).collect()
     }
 
     /// Puts the focus there.

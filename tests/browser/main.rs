@@ -13,4 +13,6 @@ mod pictures;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
+mod visits;
+#[cfg(test)]
 mod walk;

@@ -6,7 +6,7 @@ use crate::demo::Demo;
 use crate::driver::{Browser, Driver};
 
 /// Signed in to the demo's panel.
-async fn signed_in(demo: &Demo, driver: &Driver, user: &str) -> Browser {
+pub async fn signed_in(demo: &Demo, driver: &Driver, user: &str) -> Browser {
     let browser = driver.open(1280, 900).await;
     browser.go(demo.url("panel")).await;
     browser.click("a.button").await;

@@ -46,7 +46,9 @@ pub(super) fn facts(panel: &Panel, seen: &Seen, tenant: &TenantView) -> Markup {
                             button class="quiet" type="submit" { "Check now" }
                         }
                     }
-                    a class="button quiet" href={ (base) "/connection" } { "Replace…" }
+                    @if tenant.ownership != "provisioned" {
+                        a class="button quiet" href={ (base) "/connection" } { "Replace…" }
+                    }
                 }
             }
         }
@@ -77,10 +79,7 @@ pub(super) async fn replace(
     }
     let trial = fields.text("verb") != "replace";
     let expected = fields.generation();
-    let password = SecretText::new(fields.take("password"));
-    let ca_pem = Some(fields.text("ca_pem").to_owned()).filter(|pem| !pem.is_empty());
-    let input = ConnectionInput::url(url(&fields, &password), ca_pem, true);
-    drop(password);
+    let input = input(&mut fields);
     let (control, caller) = (&panel.0.control, &seen.caller);
     let outcome = control.replace_connection(caller, &name, expected, input, trial).await;
     let (status, notice) = match outcome {
@@ -106,6 +105,13 @@ pub(super) async fn replace(
     };
     let tenant = control.show(caller, &name).await.map_err(Refusal::control(&seen))?;
     Ok((status, page(&seen, &tenant, Some(&fields), &notice)).into_response())
+}
+
+/// The connection that a form's fields stand for. The password is taken out of them.
+pub(super) fn input(fields: &mut Fields) -> ConnectionInput {
+    let password = SecretText::new(fields.take("password"));
+    let ca_pem = Some(fields.text("ca_pem").to_owned()).filter(|pem| !pem.is_empty());
+    ConnectionInput::url(url(fields, &password), ca_pem, true)
 }
 
 /// The URL these fields stand for. It is parsed as strictly as one that was typed.
@@ -134,22 +140,10 @@ fn url(fields: &Fields, password: &SecretText) -> SecretText {
 
 fn page(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>, notice: &Markup) -> Html<String> {
     let address = format!("/panel/tenants/{}/connection", tenant.name);
-    let value = |name: &'static str| {
-        debug_assert!(SHOWN.contains(&name));
-        typed.map_or("", |fields| fields.text(name)).to_owned()
-    };
-    let engine = match (value("engine"), &tenant.connection) {
+    let engine = match (typed.map_or("", |fields| fields.text("engine")), &tenant.connection) {
         (typed, _) if !typed.is_empty() => typed,
-        (_, Some(connection)) => connection.engine.clone(),
-        _ => "postgres".to_owned(),
-    };
-    let field = |name: &'static str, text: &str, hint: &str| {
-        html! {
-            label { (text)
-                input name=(name) value=(value(name)) autocomplete="off" spellcheck="false" autocapitalize="off";
-                @if !hint.is_empty() { span class="soft" { (hint) } }
-            }
-        }
+        (_, Some(connection)) => &connection.engine,
+        _ => "postgres",
     };
     let body = html! {
         p class="crumb" {
@@ -167,30 +161,7 @@ fn page(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>, notice: &Marku
                  requests under way end on the old one." }
             form method="post" action=(address) class="card stack" {
                 (hidden(seen, tenant))
-                label { "Engine"
-                    select name="engine" {
-                        @for (word, text) in ENGINES { option value=(word) selected[word == engine] { (text) } }
-                    }
-                }
-                div class="pair" {
-                    (field("host", "Host", "name or address"))
-                    (field("port", "Port", "empty for the usual one"))
-                }
-                (field("database", "Database", "for SQLite: the file below the gateway's folder"))
-                div class="pair" {
-                    (field("user", "User", "a role that may only read"))
-                    label { "Password"
-                        input type="password" name="password" autocomplete="off";
-                        span class="soft" { "never shown again" }
-                    }
-                }
-                details open[!value("ca_pem").is_empty() || !value("tls_name").is_empty()] {
-                    summary { "Certificate of the hospital's own authority" }
-                    label { "PEM"
-                        textarea name="ca_pem" rows="6" spellcheck="false" { (value("ca_pem")) }
-                    }
-                    (field("tls_name", "Name in the certificate", "when it is not the host"))
-                }
+                (place(typed, engine))
                 div class="row" {
                     button class="quiet" type="submit" name="verb" value="try" { "Try only" }
                     button type="submit" name="verb" value="replace" { "Try, then replace" }
@@ -200,4 +171,46 @@ fn page(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>, notice: &Marku
         }
     };
     layout::page(seen, Tab::Fleet, "Replace the connection", &body)
+}
+
+/// The fields of a place: what was typed stays, but for the password.
+pub(super) fn place(typed: Option<&Fields>, engine: &str) -> Markup {
+    let value = |name: &'static str| {
+        debug_assert!(SHOWN.contains(&name));
+        typed.map_or("", |fields| fields.text(name)).to_owned()
+    };
+    let field = |name: &'static str, text: &str, hint: &str| {
+        html! {
+            label { (text)
+                input name=(name) value=(value(name)) autocomplete="off" spellcheck="false" autocapitalize="off";
+                @if !hint.is_empty() { span class="soft" { (hint) } }
+            }
+        }
+    };
+    html! {
+        label { "Engine"
+            select name="engine" {
+                @for (word, text) in ENGINES { option value=(word) selected[word == engine] { (text) } }
+            }
+        }
+        div class="pair" {
+            (field("host", "Host", "name or address; not for SQLite"))
+            (field("port", "Port", "empty for the usual one"))
+        }
+        (field("database", "Database", "for SQLite: the file below the gateway's folder"))
+        div class="pair" {
+            (field("user", "User", "a role that may only read"))
+            label { "Password"
+                input type="password" name="password" autocomplete="off";
+                span class="soft" { "never shown again" }
+            }
+        }
+        details open[!value("ca_pem").is_empty() || !value("tls_name").is_empty()] {
+            summary { "Certificate of the hospital's own authority" }
+            label { "PEM"
+                textarea name="ca_pem" rows="6" spellcheck="false" { "\n" (value("ca_pem")) }
+            }
+            (field("tls_name", "Name in the certificate", "when it is not the host"))
+        }
+    }
 }

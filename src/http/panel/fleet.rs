@@ -89,6 +89,7 @@ pub(super) async fn show(
     let body = html! {
         div class="head" {
             h1 { "Fleet" }
+            @if seen.may_change() { a class="button quiet" href="/panel/add" { "Add a hospital" } }
             (levels(&wanted, &fleet))
         }
         (search(&wanted))
@@ -157,7 +158,7 @@ fn table(panel: &Panel, fleet: &FleetPage) -> Markup {
         let none = fleet.levels.iter().sum::<usize>() == 0;
         return html! {
             p class="empty" {
-                @if none { "No hospital is registered yet. " code { "wardgate tenant add" } " registers one." }
+                @if none { "No hospital is registered yet. " a href="/panel/add" { "Add the first" } }
                 @else { "No hospital fits. " a href="/panel/" { "Show all" } }
             }
         };
@@ -241,8 +242,7 @@ fn pager(wanted: &Wanted, fleet: &FleetPage) -> Markup {
     html! {
         nav class="pager" aria-label="More of the fleet" {
             span {
-                (words::count(fleet.matching as u64))
-                @if fleet.matching == 1 { " hospital" } @else { " hospitals" }
+                (words::hospitals(fleet.matching as u64))
             }
             @if fleet.page > 1 { a href=(address(fleet.page - 1)) rel="prev" { "Previous" } }
             @if fleet.pages > 1 { span aria-current="page" { "Page " (fleet.page) " of " (fleet.pages) } }

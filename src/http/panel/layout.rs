@@ -134,6 +134,10 @@ pub(super) fn done(code: Option<&str>) -> Markup {
         "publish" => "That version is in force.",
         "rollback" => "The version before is in force again.",
         "stored" => "Stored as a new version. It is not in force until you publish it.",
+        "added" => {
+            "Registered; its database answers. Nothing is served until a mapping is in force: begin with a draft, \
+             check and store it, then publish it."
+        }
         "server" => "The server was tried, its account sealed, and hospitals can be made on it.",
         "rewrap" => "Every data key is under the current key-encryption key.",
         _ => return html! {},

@@ -32,7 +32,10 @@ async fn page(
     let address = format!("/panel/tenants/{}/life", tenant.name);
     let provisioned = tenant.ownership == "provisioned";
     let body = html! {
-        p class="crumb" { a href={ "/panel/tenants/" (tenant.name) } { (tenant.display_name) } }
+        p class="crumb" {
+            a href="/panel/" { "Fleet" } " / "
+            a href={ "/panel/tenants/" (tenant.name) } { (tenant.display_name) }
+        }
         h1 { "Password and end" }
         (notice)
         @if !seen.may_change() {
@@ -63,7 +66,7 @@ async fn page(
                 }
                 form method="post" action=(address) class="stack" {
                     (hidden(seen, &tenant))
-                    label { "Type " code { (tenant.name) } " to confirm"
+                    label { span { "Type " code { (tenant.name) } " to confirm" }
                         input name="confirm" autocomplete="off";
                     }
                     div class="row" {

@@ -259,7 +259,7 @@ fn editing(seen: &Seen, tenant: &TenantView, editor: &Editor) -> Markup {
                     }
                 }
             }
-            aside aria-label="Report" {
+            aside aria-label="Report" tabindex="0" {
                 h2 { "Report" }
                 (report::checked(editor.report.as_ref()))
             }

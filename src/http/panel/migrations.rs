@@ -32,7 +32,7 @@ async fn page(
             h2 { "Releases" }
             p { "The newest release is " strong { (report.newest) } "." }
             @for count in &report.at_release {
-                p { (words::count(count.tenants)) " hospitals are at release " (count.release) "." }
+                p { (words::hospitals(count.tenants)) @if count.tenants == 1 { " is" } @else { " are" } " at release " (count.release) "." }
             }
         }
         @if let Some(plan) = plan { (shown(plan)) }
@@ -68,11 +68,11 @@ fn shown(plan: &MigrationPlan) -> Markup {
     html! {
         section class="card wide" {
             h2 { "What would be done" }
-            p { (words::count(plan.tenants.len() as u64)) " hospitals to release " (plan.release) ", "
-                (words::count(plan.already)) " are there already. First: " (plan.canary.join(", ")) "." }
+            p { (words::hospitals(plan.tenants.len() as u64)) " to release " (plan.release) ", "
+                (words::count(plan.already)) @if plan.already == 1 { " is" } @else { " are" } " there already. First: " (plan.canary.join(", ")) "." }
             @for one in &plan.migrations {
                 details {
-                    summary { (one.engine) " " code { (one.name) } ", on " (one.tenants) " hospitals" }
+                    summary { (one.engine) " " code { (one.name) } ", on " (words::hospitals(one.tenants)) }
                     pre class="scroll" tabindex="0" role="region" aria-label=(one.name) { code { (one.sql) } }
                 }
             }

@@ -4,6 +4,7 @@
 //! loaded from elsewhere, and nothing of a secret is ever written into a page.
 
 mod assets;
+mod attach;
 mod connection;
 mod cookies;
 mod events;
@@ -82,6 +83,8 @@ pub fn router(panel: Panel) -> Router {
         .get("/panel/callback", public, sign_in::callback)
         .post("/panel/sign-out", operator, sign_in::sign_out)
         .post("/panel/backchannel-logout", public, sign_in::back_channel_logout)
+        .get("/panel/add", operator, attach::show)
+        .post("/panel/add", operator, attach::add)
         .get("/panel/tenants/{name}", operator, tenant::show)
         .post("/panel/tenants/{name}/check", operator, tenant::check)
         .post("/panel/tenants/{name}/limits", operator, tenant::limits)

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal, told};
 use super::session::{Order, Seen};
-use super::{Panel, words};
+use super::{Panel, events, words};
+use crate::base::{Fault as _, FaultKind};
 use crate::control::{OperationQuery, OperationStepView, OperationView};
 
 /// Parts of an operation a page shows; the API gives all.
@@ -40,10 +41,28 @@ pub(super) async fn list(
     };
     let cursor = wanted.cursor.as_deref();
     let found = panel.0.control.operations(&seen.caller, &query, cursor, 50).await;
-    let page = found.map_err(Refusal::control(&seen))?;
+    // A filter that names nothing is corrected where it stands.
+    let shown = match found {
+        Ok(page) => {
+            let next = page.next.map(|next| {
+                let (state, tenant) =
+                    (words::query_value(&wanted.state), words::query_value(&wanted.tenant));
+                format!("/panel/operations?state={state}&tenant={tenant}&cursor={next}")
+            });
+            html! {
+                (table(&panel, &seen, &page.operations))
+                @if let Some(next) = next { p { a href=(next) rel="next" { "Older" } } }
+            }
+        }
+        Err(fault) if matches!(fault.kind(), FaultKind::NotFound | FaultKind::Invalid) => {
+            let (_, why) = told(&fault);
+            html! { div class="notice bad" role="alert" { p { (why) } } }
+        }
+        Err(fault) => return Err(Refusal::of(Some(&seen), &fault)),
+    };
     let body = html! {
         h1 { "Operations" }
-        form method="get" action="/panel/operations" class="row" role="search" {
+        form method="get" action="/panel/operations" class="search" role="search" {
             label { "State"
                 select name="state" {
                     @for state in ["", "pending", "running", "undoing", "failed", "succeeded", "cancelled"] {
@@ -58,17 +77,13 @@ pub(super) async fn list(
         }
         section class="card wide" id="operations" data-live {
             h2 { "Newest first" }
-            (table(&panel, &page.operations))
-            @if let Some(next) = &page.next {
-                p { a href={ "/panel/operations?state=" (words::query_value(&wanted.state))
-                    "&tenant=" (words::query_value(&wanted.tenant)) "&cursor=" (next) } { "Older" } }
-            }
+            (shown)
         }
     };
     Ok(layout::live_page(&seen, Tab::Operations, "Operations", &body).into_response())
 }
 
-fn table(panel: &Panel, operations: &[OperationView]) -> Markup {
+fn table(panel: &Panel, seen: &Seen, operations: &[OperationView]) -> Markup {
     html! {
         @if operations.is_empty() { p { "There are none." } } @else {
         div class="scroll" tabindex="0" role="region" aria-label="Operations" {
@@ -78,11 +93,11 @@ fn table(panel: &Panel, operations: &[OperationView]) -> Markup {
                 th scope="col" class="num" { "Steps" } th scope="col" { "Ordered by" } th scope="col" { "When" }
             } }
             tbody { @for one in operations { tr {
-                th scope="row" { a href={ "/panel/operations/" (one.id) } { (one.kind) } }
+                th scope="row" { a href={ "/panel/operations/" (one.id) } { (kind(one)) } }
                 td { (one.subject) }
                 td { (chip(one)) }
                 td class="num" { (one.done) " of " (one.of) }
-                td { (one.ordered_by) }
+                td { (events::actor(panel, seen, &one.ordered_by)) }
                 td { (words::moment(&one.created_at, &*panel.0.clock)) }
             } } }
         }
@@ -90,11 +105,23 @@ fn table(panel: &Panel, operations: &[OperationView]) -> Markup {
     }
 }
 
+/// What is done, in words; what is not known here stands for itself.
+fn kind(one: &OperationView) -> &str {
+    match one.kind.as_str() {
+        "tenant.provision" => "Make a hospital",
+        "tenant.migrate" => "Migrate a schema",
+        "fleet.migrate" => "Migrate schemas",
+        "tenant.rotate-password" => "Rotate a password",
+        "tenant.offboard" => "Offboard a hospital",
+        other => other,
+    }
+}
+
 /// Where an operation is: a word and a colour.
 fn chip(one: &OperationView) -> Markup {
     let tone = match one.state.as_str() {
         _ if one.frozen => "off",
-        "failed" => "ill",
+        "failed" => "down",
         "running" | "undoing" => "watch",
         "succeeded" => "well",
         _ => "off",
@@ -118,7 +145,7 @@ async fn page(panel: &Panel, seen: &Seen, id: &str, status: StatusCode, notice: 
     let parts = control.operation_parts(caller, id).await.map_err(&refused)?;
     let body = html! {
         p class="crumb" { a href="/panel/operations" { "Operations" } }
-        h1 { (one.kind) " " span class="slug" { (one.subject) } }
+        h1 { (kind(&one)) " " span class="slug" { (one.subject) } }
         (notice)
         section class="card wide" id="state" data-live {
             h2 { "State" }
@@ -133,7 +160,13 @@ async fn page(panel: &Panel, seen: &Seen, id: &str, status: StatusCode, notice: 
                 }
             }
             dl class="pairs" {
-                dt { "Ordered by" } dd { (one.ordered_by) }
+                @if one.kind.starts_with("tenant.") {
+                    dt { "Hospital" } dd { a href={ "/panel/tenants/" (one.subject) } { (one.subject) } }
+                }
+                @if let Some(parent) = one.parent {
+                    dt { "Part of" } dd { a href={ "/panel/operations/" (parent) } { "a larger operation" } }
+                }
+                dt { "Ordered by" } dd { (events::actor(panel, seen, &one.ordered_by)) }
                 dt { "When" } dd { (words::full_moment(&one.created_at, &*panel.0.clock)) }
                 @if let Some(holder) = &one.holder { dt { "Carried out by" } dd { (holder) } }
                 @if let Some(ended) = &one.ended_at {
@@ -146,22 +179,23 @@ async fn page(panel: &Panel, seen: &Seen, id: &str, status: StatusCode, notice: 
             h2 { "Steps" }
             (steps(&one.steps))
         }
-        @if !parts.is_empty() {
+        // There from the beginning, so that what comes later has its place.
+        @if one.kind == "fleet.migrate" {
             section class="card wide" id="parts" data-live {
                 h2 { "Hospitals" }
-                (list_of_parts(&parts))
+                @if parts.is_empty() { p { "None was begun yet." } } @else { (list_of_parts(&parts)) }
             }
         }
-        @if let Some(result) = &one.result { (outcome(result)) }
+        div id="outcome" data-live { @if let Some(result) = &one.result { (outcome(result)) } }
     };
-    let page = layout::live_page(seen, Tab::Operations, &one.kind, &body);
+    let page = layout::live_page(seen, Tab::Operations, kind(&one), &body);
     Ok((status, page).into_response())
 }
 
 fn figures(tenants: &serde_json::Value) -> Markup {
     let count = |name: &str| tenants.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
     html! {
-        p { (count("succeeded")) " of " (count("total")) " hospitals done, " (count("failed")) " failed, "
+        p { (count("succeeded")) " of " (words::hospitals(count("total"))) " done, " (count("failed")) " failed, "
             (count("running")) " under way, " (count("waiting")) " waiting." }
     }
 }

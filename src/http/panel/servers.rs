@@ -43,7 +43,7 @@ async fn page(
         @if !seen.may_change() {
             div class="notice calm" { p { "You may look at everything here and change nothing." } }
         } @else {
-            (onboard(seen, &servers, typed))
+            (onboard(panel, seen, &servers, typed))
             (add(seen, typed))
         }
     };
@@ -70,7 +70,7 @@ fn table(panel: &Panel, servers: &[ServerView]) -> Markup {
     }
 }
 
-fn field(typed: Option<&Fields>, name: &str, label: &str, hint: &str) -> Markup {
+pub(super) fn field(typed: Option<&Fields>, name: &str, label: &str, hint: &str) -> Markup {
     let value = typed.map_or("", |typed| typed.text(name));
     html! {
         label { (label)
@@ -80,12 +80,40 @@ fn field(typed: Option<&Fields>, name: &str, label: &str, hint: &str) -> Markup 
     }
 }
 
-fn onboard(seen: &Seen, servers: &[ServerView], typed: Option<&Fields>) -> Markup {
+/// How tokens find a hospital: an issuer, a claim's value, and the clients whose tokens count.
+pub(super) fn identity_fields(panel: &Panel, typed: Option<&Fields>) -> Markup {
+    let known = panel.0.control.known_issuers();
+    let usual = known.first().map_or("", |issuer| issuer.url.as_str());
+    let issuer = typed.map_or(usual, |typed| typed.text("issuer"));
+    html! {
+        label { "Issuer"
+            input name="issuer" value=(issuer) list="issuers" autocomplete="off" spellcheck="false";
+            span class="soft" { "exactly as in its users' tokens" }
+        }
+        datalist id="issuers" { @for issuer in known { option value=(issuer.url) {} } }
+        div class="pair" {
+            (field(typed, "claim", "Value of the tenant claim", "as its users' tokens carry it"))
+            (field(typed, "azp", "Clients", "applications whose tokens count; several with blanks"))
+        }
+    }
+}
+
+/// What was typed into [`identity_fields`].
+pub(super) fn identity(fields: &Fields) -> IdentityView {
+    IdentityView {
+        issuer: fields.text("issuer").to_owned(),
+        claim_value: Some(fields.text("claim").to_owned()).filter(|claim| !claim.is_empty()),
+        azp: fields.text("azp").split_whitespace().map(str::to_owned).collect(),
+    }
+}
+
+fn onboard(panel: &Panel, seen: &Seen, servers: &[ServerView], typed: Option<&Fields>) -> Markup {
     html! {
         section class="card wide" {
             h2 { "Make a hospital" }
             p { "A database and a role of its own are made, the schema applied, isolation proven, and only then \
-                 is it served." }
+                 is it served. A hospital that has a database already is "
+                a href="/panel/add" { "registered with it" } "." }
             @if servers.is_empty() { p { "Register a server first." } } @else {
             form method="post" action="/panel/provision" class="stack" {
                 (layout::csrf(seen))
@@ -99,11 +127,7 @@ fn onboard(seen: &Seen, servers: &[ServerView], typed: Option<&Fields>) -> Marku
                             (server.name) " (" (server.engine) ")" }
                     } }
                 }
-                (field(typed, "issuer", "Issuer", "exactly as in its users' tokens"))
-                div class="pair" {
-                    (field(typed, "claim", "Value of the tenant claim", ""))
-                    (field(typed, "azp", "Clients", "whose tokens count; several with blanks"))
-                }
+                (identity_fields(panel, typed))
                 div class="row" { button type="submit" { "Make the hospital" } }
             } }
         }
@@ -171,11 +195,7 @@ pub(super) async fn provision(State(panel): State<Panel>, order: Order) -> Answe
     let new = NewProvision {
         name: text("name"),
         display_name: (!display.is_empty()).then_some(display),
-        identities: vec![IdentityView {
-            issuer: text("issuer"),
-            claim_value: Some(text("claim")).filter(|claim| !claim.is_empty()),
-            azp: order.fields.text("azp").split_whitespace().map(str::to_owned).collect(),
-        }],
+        identities: vec![identity(&order.fields)],
         limits: None,
         server: text("server"),
         release: None,

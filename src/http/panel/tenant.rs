@@ -292,6 +292,11 @@ pub(super) fn steps(report: &CheckReport) -> Markup {
                 }
             }
             @if let Some(hint) = &report.hint { p { (hint) } }
+            @for finding in &report.findings {
+                @if let Some(warning) = &finding.warning {
+                    p { strong { (finding.what) ": " (finding.found) "." } " " (warning) "." }
+                }
+            }
         }
     }
 }

@@ -52,6 +52,11 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// 1 hospital, 2 hospitals.
+pub(super) fn hospitals(number: u64) -> String {
+    format!("{} hospital{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// A point in time with how long ago it is.
 pub(super) fn moment(rfc3339: &str, clock: &dyn Clock) -> Markup {
     let Ok(at) = rfc3339.parse::<jiff::Timestamp>() else { return html! { (rfc3339) } };

@@ -11,17 +11,30 @@ pub(super) fn checked(report: Option<&MappingReport>) -> Markup {
             p class="soft" { "A check reads the live schema of this hospital's database and names every fault at once." }
         };
     };
+    let (mut listed, errors): (Vec<_>, _) = (
+        report.problems.iter().collect(),
+        report.problems.iter().filter(|problem| problem.severity == "error").count(),
+    );
+    let warnings = listed.len() - errors;
+    // What keeps it from being stored comes first; the order is kept otherwise.
+    listed.sort_by_key(|problem| problem.severity != "error");
     html! {
         div class={ "notice " @if report.ok { "good" } @else { "bad" } } role="status" {
             p {
-                @if report.ok { "Nothing is wrong with it." }
-                @else { (report.problems.len()) " to look at. Nothing was stored." }
+                @if errors > 0 {
+                    (errors) @if errors == 1 { " fault" } @else { " faults" } ". Nothing was stored."
+                }
+                @else { "Nothing is wrong with it." }
+                @if warnings > 0 { " " (warnings) @if warnings == 1 { " warning." } @else { " warnings." } }
             }
         }
         ol class="report" {
-            @for problem in &report.problems {
+            @for problem in listed {
                 li class=(problem.severity) {
-                    p { strong { (problem.severity) } " at " code { (problem.pointer) } }
+                    p {
+                        strong { (problem.severity) }
+                        @if !problem.pointer.is_empty() { " at " code { (problem.pointer) } }
+                    }
                     p { (problem.message) }
                     @if !problem.hint.is_empty() { p class="soft" { (problem.hint) } }
                 }
@@ -70,7 +83,7 @@ pub(super) fn differences(diff: &DiffView) -> Markup {
         div class="notice calm" role="status" {
             p { "From the mapping in force to the text below:" }
             @if diff.changes.is_empty() { p { "They are the same." } }
-            ul {
+            @else { ul {
                 @for change in &diff.changes {
                     li {
                         strong { (change.about) } " "
@@ -80,7 +93,7 @@ pub(super) fn differences(diff: &DiffView) -> Markup {
                         @if !change.after.is_empty() { ", is " code { (change.after) } }
                     }
                 }
-            }
+            } }
             @match &diff.promises {
                 None => { p { "One of them does not compile, so what they promise is not compared." } }
                 Some(promises) => {
