@@ -223,7 +223,8 @@ fn tail(
 fn limit(w: &mut Writer, select: &Select) {
     let Some(limit) = select.limit else { return };
     w.sql(" LIMIT ");
-    if w.flavour == Flavour::Postgres && is_usual(limit) {
+    let walked = select.filter == Predicate::Always;
+    if walked && w.flavour == Flavour::Postgres && is_usual(limit) {
         w.sql(&limit.to_string());
     } else {
         w.bind(Bind::Int(i64::from(limit)));
@@ -231,8 +232,9 @@ fn limit(w: &mut Writer, select: &Select) {
 }
 
 /// Whether it is the limit of a page of usual size, which has one row more. PostgreSQL takes an unknown
-/// limit for a tenth of the table and so plans each page anew; a text for every size would be one more
-/// statement to keep for every size that somebody asks for.
+/// limit for a tenth of the table and so plans each page anew: a waste where rows are walked in the order of
+/// their key, and needed where a search's own values say which index is worth it. A text for every size would
+/// be one more statement to keep for every size that somebody asks for.
 fn is_usual(limit: u32) -> bool {
     let rows = limit.saturating_sub(1);
     rows <= 1

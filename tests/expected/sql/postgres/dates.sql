@@ -1,8 +1,9 @@
 SELECT t0."id", t0."surname", (t0."seen" AT TIME ZONE 'UTC')
 FROM "clinic"."patient" AS t0
 WHERE ((t0."born" < $1::date) AND (t0."seen" >= $2::timestamptz) AND ((t0."weight" > $3::float8 AND t0."weight" <> $4::float8)))
-ORDER BY t0."id" LIMIT 51;
+ORDER BY t0."id" LIMIT $5;
 -- 1: text "2001-02-03"
 -- 2: text "2001-02-03T00:00:00Z"
 -- 3: text "3.14"
 -- 4: text "3.140000104904175"
+-- 5: integer 51
