@@ -11,6 +11,15 @@ pub struct Size {
     pub with_observations: u32,
 }
 
+/// The index that serves searches by name without regard to case and accents, as the cookbook of mappings
+/// says it.
+pub fn folded_index() -> String {
+    let (from, to) = wardgate::mapping::fold::translation();
+    format!(
+        "CREATE INDEX ON patients (translate(btrim(family_name), '{from}', '{to}') text_pattern_ops); ANALYZE patients"
+    )
+}
+
 /// Patients with identifiers, contacts and addresses in tables of their own, and observations; indexed as a
 /// hospital would for its own use.
 pub fn script(size: Size) -> String {

@@ -63,6 +63,9 @@ impl Wire {
     }
 
     async fn more(&mut self, filled: usize) -> Option<usize> {
+        if filled == self.buffer.len() {
+            self.buffer.resize(filled * 2, 0);
+        }
         let read = self.stream.read(self.buffer.get_mut(filled..)?).await.ok()?;
         (read > 0).then_some(filled + read)
     }

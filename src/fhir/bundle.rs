@@ -48,15 +48,17 @@ impl SearchSet {
     ) {
         let before = self.out.len();
         self.out.extend_from_slice(if self.entries == 0 { br#","entry":["# } else { b"," });
-        let base = &self.base;
         // The id is of FHIR's alphabet, so it needs no escaping.
-        let _infallible =
-            write!(self.out, "{{\"fullUrl\":\"{base}/{resource}/{id}\",\"resource\":");
+        for part in ["{\"fullUrl\":\"", &self.base, "/", resource, "/", id, "\",\"resource\":"] {
+            self.out.extend_from_slice(part.as_bytes());
+        }
         if !write(&mut self.out) {
             self.out.truncate(before);
             return;
         }
-        let _infallible = write!(self.out, ",\"search\":{{\"mode\":\"{mode}\"}}}}");
+        for part in [",\"search\":{\"mode\":\"", mode, "\"}}"] {
+            self.out.extend_from_slice(part.as_bytes());
+        }
         self.entries += 1;
     }
 

@@ -15,6 +15,10 @@ pub fn is_id(text: &str) -> bool {
 
 /// Whether a text is a `code`: no blank at either end, no two together, no other white space.
 pub fn is_code(text: &str) -> bool {
+    // Nearly every code is of these alone.
+    if text.bytes().all(|b| b.is_ascii_graphic()) {
+        return !text.is_empty();
+    }
     !text.is_empty()
         && !text.starts_with(' ')
         && !text.ends_with(' ')
@@ -24,6 +28,9 @@ pub fn is_code(text: &str) -> bool {
 
 /// Whether a text is a `uri`, `url`, `canonical`, `oid` or `uuid` as far as R4's own rule goes.
 pub fn is_uri(text: &str) -> bool {
+    if text.bytes().all(|b| b.is_ascii_graphic()) {
+        return !text.is_empty();
+    }
     !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control())
 }
 

@@ -37,6 +37,36 @@ const LETTERS: &[(char, &str)] = &[
     ('æ', "ÆǢǣǼǽ"),
 ];
 
+/// Greek and Cyrillic capitals that count as their small letters.
+const CAPITALS: &str =
+    "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΆΈΉΊΌΎΏΪΫАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЁЂЃЄЅІЇЈЉЊЋЌЎЏҐ";
+
+/// Every letter that an index of folded texts gives another for, and that other, in the same places: what
+/// SQL's `translate` takes. Such an index is made by people and lasts, so a letter may be added here, and
+/// none may go or move, only where the indexes are made anew.
+pub fn translation() -> (String, String) {
+    let (mut from, mut to) = (String::with_capacity(1500), String::with_capacity(800));
+    let ascii = ('A'..='Z').map(|c| (c, c.to_ascii_lowercase()));
+    let latin = LETTERS.iter().flat_map(|(base, forms)| forms.chars().map(|c| (c, *base)));
+    let others = CAPITALS.chars().map(|c| (c, fold_char(c)));
+    for (form, base) in ascii.chain(latin).chain(others) {
+        from.push(form);
+        to.push(base);
+    }
+    (from, to)
+}
+
+/// The beginning of a folded text of which such an index knows every form of every letter.
+pub fn translated(folded: &str) -> &str {
+    let known = |c: &char| {
+        let forms = forms(*c);
+        let listed = |form: &char| form.is_ascii() || CAPITALS.contains(*form);
+        LETTERS.iter().any(|(base, _)| base == c) || forms.iter().skip(1).all(listed)
+    };
+    let end = folded.char_indices().find(|(_, c)| !known(c)).map_or(folded.len(), |(at, _)| at);
+    folded.get(..end).unwrap_or_default()
+}
+
 /// A combining accent: no letter of its own.
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}')
@@ -99,6 +129,31 @@ mod tests {
         ] {
             assert_eq!(fold(text), want);
         }
+    }
+
+    #[test]
+    fn the_cookbook_has_the_letters_of_the_index() {
+        let (from, to) = translation();
+        let index = format!("translate(btrim(family_name), '{from}', '{to}') text_pattern_ops");
+        assert!(include_str!("../../docs/mapping/COOKBOOK.md").contains(&index));
+    }
+
+    #[test]
+    fn an_index_of_folded_texts_gives_each_letter_as_it_is_folded() {
+        let (from, to) = translation();
+        assert_eq!(from.chars().count(), to.chars().count());
+        let distinct: std::collections::BTreeSet<char> = from.chars().collect();
+        assert_eq!(distinct.len(), from.chars().count(), "the first of two would count");
+        for (form, base) in from.chars().zip(to.chars()) {
+            assert_eq!(fold_char(form), base, "{form}");
+        }
+        // What is taken for known is known with all its forms.
+        for c in ('\u{20}'..'\u{2200}').filter(|c| !is_mark(*c) && fold_char(*c) == *c) {
+            let all = forms(c).into_iter().skip(1).all(|form| from.contains(form));
+            assert_eq!(!translated(&c.to_string()).is_empty(), all, "{c:?}");
+        }
+        assert_eq!(translated("muller ѐ"), "muller ", "a capital that is not listed");
+        assert_eq!(translated("петров-οδ 7"), "петров-οδ 7");
     }
 
     #[test]

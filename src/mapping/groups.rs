@@ -1,6 +1,8 @@
 //! One-to-many rows beside the rows they hang off.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::catalog::SqlType;
@@ -11,8 +13,55 @@ use super::rows::{Row, Rows};
 #[derive(Debug)]
 pub(super) struct Groups<'p> {
     rows: &'p Rows,
-    first: HashMap<Cow<'p, str>, usize>,
+    heads: Heads<'p>,
     next: Vec<usize>,
+}
+
+/// The first row of each group.
+#[derive(Debug)]
+enum Heads<'p> {
+    /// By key, in one of the orders that a database gives them in; none is there twice. Where the next
+    /// one asked for is likely to be: pages mostly come in the same order.
+    Sorted { heads: Vec<(Cow<'p, str>, usize)>, order: fn(&str, &str) -> Ordering, at: Cell<usize> },
+    /// In any order.
+    Any(HashMap<Cow<'p, str>, usize>),
+}
+
+/// The order of whole numbers without a sign.
+fn as_number(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// The order of letters by their numbers, of UUIDs too.
+fn as_text(a: &str, b: &str) -> Ordering {
+    a.cmp(b)
+}
+
+impl<'p> Heads<'p> {
+    fn sorted(runs: &[(Cow<'p, str>, usize)]) -> Option<fn(&str, &str) -> Ordering> {
+        let orders: [fn(&str, &str) -> Ordering; 2] = [as_number, as_text];
+        orders
+            .into_iter()
+            .find(|order| runs.windows(2).all(|two| order(&two[0].0, &two[1].0) == Ordering::Less))
+    }
+
+    fn of(&self, key: &str) -> usize {
+        match self {
+            Self::Any(heads) => heads.get(key).copied().unwrap_or(END),
+            Self::Sorted { heads, order, at } => {
+                let likely = heads.get(at.get()).filter(|(known, _)| known == key);
+                let (place, head) = match likely {
+                    Some((_, head)) => (at.get(), *head),
+                    None => match heads.binary_search_by(|(known, _)| order(known, key)) {
+                        Ok(place) => (place, heads[place].1),
+                        Err(_) => return END,
+                    },
+                };
+                at.set(place + 1);
+                head
+            }
+        }
+    }
 }
 
 const END: usize = usize::MAX;
@@ -39,33 +88,32 @@ pub(super) fn key_of<'p>(row: Row<'p>, slots: &[Slot]) -> Option<Cow<'p, str>> {
 
 impl<'p> Groups<'p> {
     pub fn new(rows: &'p Rows, own: &[Slot]) -> Self {
-        let count = rows.len();
-        let mut groups =
-            Self { rows, first: HashMap::with_capacity(count.min(64)), next: vec![END; count] };
-        // The last row so far of the group that begins with a row.
-        let mut tails = vec![END; count];
-        // Rows of one parent nearly always follow one another; only the first of them is looked up.
-        let mut run: Option<(Cow<'p, str>, usize)> = None;
+        let mut next = vec![END; rows.len()];
+        // Rows of one parent nearly always follow one another.
+        let mut runs: Vec<(Cow<'p, str>, usize)> = Vec::with_capacity(rows.len().min(64));
+        let mut tails: Vec<usize> = Vec::with_capacity(rows.len().min(64));
         for (index, row) in rows.iter().enumerate() {
             let Some(key) = key_of(row, own) else { continue };
-            let head = match &run {
-                Some((same, head)) if *same == key => *head,
-                _ => {
-                    let head = *groups.first.entry(key.clone()).or_insert(index);
-                    run = Some((key, head));
-                    head
+            match (runs.last(), tails.last_mut()) {
+                (Some((same, _)), Some(tail)) if *same == key => {
+                    next[*tail] = index;
+                    *tail = index;
                 }
-            };
-            if let Some(next) = groups.next.get_mut(tails[head]) {
-                *next = index;
+                _ => {
+                    runs.push((key, index));
+                    tails.push(index);
+                }
             }
-            tails[head] = index;
         }
-        groups
+        let heads = match Heads::sorted(&runs) {
+            Some(order) => Heads::Sorted { heads: runs, order, at: Cell::new(0) },
+            None => Heads::Any(joined(runs, tails, &mut next)),
+        };
+        Self { rows, heads, next }
     }
 
     pub fn of(&self, key: &str) -> impl Iterator<Item = Row<'p>> {
-        let mut at = self.first.get(key).copied().unwrap_or(END);
+        let mut at = self.heads.of(key);
         std::iter::from_fn(move || {
             let row = self.rows.row(at)?;
             at = self.next.get(at).copied().unwrap_or(END);
@@ -74,10 +122,56 @@ impl<'p> Groups<'p> {
     }
 }
 
+/// Puts runs of one key behind one another; gives where each key's first one begins.
+fn joined<'p>(
+    runs: Vec<(Cow<'p, str>, usize)>,
+    tails: Vec<usize>,
+    next: &mut [usize],
+) -> HashMap<Cow<'p, str>, usize> {
+    // Each key's first row, and the last so far.
+    let mut groups: HashMap<Cow<'p, str>, (usize, usize)> = HashMap::with_capacity(runs.len());
+    for ((key, head), tail) in runs.into_iter().zip(tails) {
+        let group = groups.entry(key).or_insert((head, END));
+        if let Some(last) = next.get_mut(group.1) {
+            *last = head;
+        }
+        group.1 = tail;
+    }
+    groups.into_iter().map(|(key, (head, _))| (key, head)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::mapping::plan::ColumnRef;
+
+    fn names_of(parents: &[&str], asked: &[&str]) -> Vec<String> {
+        let mut rows = Rows::new(2);
+        for (number, parent) in parents.iter().enumerate() {
+            rows.push(Some(parent)).unwrap();
+            rows.push(Some(&number.to_string())).unwrap();
+        }
+        let column = ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text };
+        let own = [Slot { cell: 0, column, indexed: false, nothing: Vec::new() }];
+        let groups = Groups::new(&rows, &own);
+        asked.iter().map(|key| groups.of(key).filter_map(|row| row.get(1)).collect()).collect()
+    }
+
+    #[test]
+    fn groups_are_found_in_whatever_order_they_come_and_are_asked_for() {
+        let numbers = ["2", "2", "10", "11", "100"];
+        let texts = ["1", "10", "10", "2", "a"];
+        let mixed = ["b", "10", "b", "2", "10", "10"];
+        for asked in [["2", "10", "b"], ["b", "10", "2"], ["10", "10", "3"]] {
+            for parents in [&numbers[..], &texts, &mixed, &[]] {
+                let want = asked.map(|key| {
+                    let rows = parents.iter().enumerate().filter(|(_, parent)| **parent == key);
+                    rows.map(|(number, _)| number.to_string()).collect::<String>()
+                });
+                assert_eq!(names_of(parents, &asked), want, "{parents:?} {asked:?}");
+            }
+        }
+    }
 
     #[test]
     fn rows_of_a_parent_keep_their_order_together_or_apart() {

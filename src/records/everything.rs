@@ -72,10 +72,10 @@ impl Session<FhirRead> {
         let mut bundle = SearchSet::begin(base, None, &links);
         let mut report = RenderReport::default();
         let outside = Includes::outside_of_patients();
-        let Written { matches, wanted } =
-            write(&mut bundle, &page, &shown, Some(&outside), &mut report);
+        let Written { count, matches, wanted } =
+            write(&mut bundle, &page, &shown, (true, Some(&outside)), &mut report);
         drop::<Fetched>(page);
-        let mut written = matches.len() as u64;
+        let mut written = count;
         let mut beside = Beside {
             session: self,
             mapping: &mapping.compiled,

@@ -130,10 +130,12 @@ impl Session<FhirRead> {
         let mapping = self.mapping()?;
         let mut report = RenderReport::default();
         let looks_at = Some(&plan.includes).filter(|includes| includes.looks_at_matches());
-        let Written { matches, wanted } = write(&mut bundle, &page, shown, looks_at, &mut report);
+        let listed = !plan.includes.is_empty();
+        let Written { count, matches, wanted } =
+            write(&mut bundle, &page, shown, (listed, looks_at), &mut report);
         drop(page);
-        let mut written = matches.len() as u64;
-        if !plan.includes.is_empty() && !matches.is_empty() {
+        let mut written = count;
+        if !matches.is_empty() {
             let references: Vec<String> =
                 matches.iter().map(|(ty, id)| format!("{ty}/{id}")).collect();
             let lease = leased(self, lease).await?;
@@ -172,21 +174,24 @@ impl Session<FhirRead> {
 
 /// What was written of a page.
 pub(super) struct Written {
-    /// The matches.
+    /// How many matches.
+    pub(super) count: u64,
+    /// Which they are, where a list is wanted.
     pub(super) matches: BTreeSet<Included>,
     /// What they refer to and should be shown.
     pub(super) wanted: BTreeSet<Included>,
 }
 
-/// Writes a page's resources; `includes` says which of their references are looked at.
+/// Writes a page's resources, and lists them where that is wanted; `includes` says which of their
+/// references are looked at.
 pub(super) fn write(
     bundle: &mut SearchSet,
     page: &Fetched,
     shown: &Shown,
-    includes: Option<&Includes>,
+    (listed, includes): (bool, Option<&Includes>),
     report: &mut RenderReport,
 ) -> Written {
-    let mut found = Written { matches: BTreeSet::new(), wanted: BTreeSet::new() };
+    let mut found = Written { count: 0, matches: BTreeSet::new(), wanted: BTreeSet::new() };
     let (mut id, mut whole) = (String::new(), Vec::new());
     let parts: Vec<_> = page
         .parts
@@ -206,7 +211,10 @@ pub(super) fn write(
             bundle.outcome(LEFT_OUT);
             continue;
         }
-        found.matches.insert(((*resource).to_owned(), id.clone()));
+        found.count += 1;
+        if listed {
+            found.matches.insert(((*resource).to_owned(), id.clone()));
+        }
         if let Some(includes) = includes {
             // As it is shown whole: elements that are left out still refer to something.
             whole.clear();

@@ -218,7 +218,7 @@ pub async fn fetch_page_on(
         Ok(statement) => Ready::Own(statement),
         Err(fault) => return Ok(Err(fault.into())),
     };
-    fetch(conn, page, &plan.children, flavour, limit).await
+    fetch(conn, page, (&plan.children, None), flavour, limit).await
 }
 
 /// The row of a key and its children, as [`fetch_page_on`] gives a page.
@@ -233,7 +233,8 @@ pub async fn fetch_row_on(
         Ok(ready) => ready,
         Err(fault) => return Ok(Err(fault.into())),
     };
-    fetch(conn, page, &read.children, flavour, limit).await
+    let known = together::known(read, key);
+    fetch(conn, page, (&read.children, known.as_ref()), flavour, limit).await
 }
 
 /// The rows of many keys, each a row of `keys`, and their children.
@@ -253,7 +254,7 @@ pub async fn fetch_keys_on(
         }
         Err(fault) => return Ok(Err(fault.into())),
     };
-    fetch(conn, page, &read.children, flavour, limit).await
+    fetch(conn, page, (&read.children, None), flavour, limit).await
 }
 
 /// How many rows there are in all.
@@ -282,7 +283,7 @@ pub async fn fetch_counts_on(
 async fn fetch(
     conn: &mut TenantConn<'_>,
     page: Ready,
-    children: &[Child],
+    (children, known): (&[Child], Option<&Rows>),
     flavour: Flavour,
     limit: usize,
 ) -> Outcome<FetchedPage> {
@@ -294,7 +295,7 @@ async fn fetch(
         }));
     }
     if let TenantConn::Postgres(session) = conn {
-        return together::fetch(session, page, children, limit).await;
+        return together::fetch(session, page, (children, known), limit).await;
     }
     let outcome = match command(conn, begin(flavour)).await {
         Ok(()) => snapshot(conn, children, &page, flavour, limit).await,

@@ -2,6 +2,9 @@ use std::collections::HashMap;
 
 use crate::mapping::fold::fold;
 
+/// So many are looked through faster than a table is asked.
+const FEW: usize = 8;
+
 /// A code with what goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coded {
@@ -52,6 +55,11 @@ impl CodeMap {
 
     /// The code of a key; the default where it is not listed.
     pub fn get(&self, key: &str) -> Option<&Coded> {
+        if self.entries.len() <= FEW && !self.ignore_case {
+            // Of two that are the same the last counts, as in the table.
+            let found = self.entries.iter().rfind(|(known, _)| known == key);
+            return found.map(|(_, coded)| coded).or(self.otherwise.as_ref());
+        }
         let found =
             if self.ignore_case { self.lookup.get(&fold(key)) } else { self.lookup.get(key) };
         found.and_then(|n| self.entries.get(*n)).map(|(_, coded)| coded).or(self.otherwise.as_ref())

@@ -25,7 +25,7 @@ impl Reading {
         let text = row.get(slot.cell)?;
         // The blanks that SQL's TRIM knows, so that a search sees the same text.
         let text = if self.trim {
-            text.trim_matches(' ')
+            trimmed(text)
         } else if slot.column.ty == SqlType::Char {
             text.trim_end_matches(' ')
         } else {
@@ -34,6 +34,13 @@ impl Reading {
         let something = !text.is_empty() || !self.empty_is_null;
         (something && !slot.nothing.iter().any(|n| n == text)).then_some(text)
     }
+}
+
+/// A text without blanks at its ends, which nearly every text is.
+fn trimmed(text: &str) -> &str {
+    let bytes = text.as_bytes();
+    let blank = bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ');
+    if blank { text.trim_matches(' ') } else { text }
 }
 
 impl Lens {
@@ -102,7 +109,7 @@ impl Lens {
             });
         };
         let value = match step {
-            Step::Trim => match text.trim_matches(' ') {
+            Step::Trim => match trimmed(&text) {
                 trimmed if trimmed.is_empty() && self.reading.empty_is_null => None,
                 trimmed if trimmed.len() == text.len() => Some(text),
                 trimmed => Some(Cow::Owned(trimmed.to_owned())),
@@ -124,7 +131,10 @@ impl Lens {
             }
             Step::Integer => {
                 let number = primitive::integer(text.trim()).ok_or(Bad)?;
-                Some(Cow::Owned(number.to_string()))
+                // Written as it is read, unless with zeros before it, a plus, or blanks.
+                let plain = text.as_bytes().first().is_some_and(|b| (b'1'..=b'9').contains(b));
+                let plain = plain && text.as_bytes().last().is_some_and(u8::is_ascii_digit);
+                Some(if plain { text } else { Cow::Owned(number.to_string()) })
             }
             Step::Decimal('.') => match text {
                 Cow::Borrowed(text) => Some(primitive::decimal(text.trim()).ok_or(Bad)?),
@@ -137,16 +147,20 @@ impl Lens {
                 Some(Cow::Owned(primitive::decimal(&plain).ok_or(Bad)?.into_owned()))
             }
             Step::Date(from) => match from.read(&text).map_err(|()| Bad)? {
+                Some(stamp) if stamp.time.is_none() && *from == DateIn::Iso => Some(text),
                 Some(stamp) => Some(Cow::Owned(self.date(stamp)?)),
                 None => None,
             },
             Step::DateTime(from) => match from.read(&text).map_err(|()| Bad)? {
+                Some(stamp) if stamp.time.is_none() && *from == DateIn::Iso => Some(text),
                 Some(stamp) => Some(Cow::Owned(self.date_time(stamp)?)),
                 None => None,
             },
             Step::Code(map, field) => map.get(&text).ok_or(Bad)?.field(*field).map(Cow::Borrowed),
             Step::Reference(target) => {
-                let mut id = format!("{}/", target.resource_type);
+                let mut id = String::with_capacity(target.resource_type.len() + 1 + text.len());
+                id.push_str(&target.resource_type);
+                id.push('/');
                 if !target.id.write(&mut id, |_| Some(text.as_ref())) {
                     return Err(Bad);
                 }
@@ -244,18 +258,33 @@ pub(super) fn write_date(
     if date.year() < 1 {
         return Err(Bad);
     }
-    let (year, month, day) = (date.year(), date.month(), date.day());
-    let written = match precision {
-        Precision::Year => write!(out, "{year:04}"),
-        Precision::Month => write!(out, "{year:04}-{month:02}"),
-        _ => write!(out, "{year:04}-{month:02}-{day:02}"),
-    };
-    written.map_err(|_| Bad)
+    let year = date.year().unsigned_abs();
+    two(out, year / 100);
+    two(out, year % 100);
+    if precision == Precision::Year {
+        return Ok(());
+    }
+    out.push('-');
+    two(out, date.month().unsigned_abs().into());
+    if precision != Precision::Month {
+        out.push('-');
+        two(out, date.day().unsigned_abs().into());
+    }
+    Ok(())
+}
+
+/// Two digits of a number below 100.
+fn two(out: &mut String, number: u16) {
+    for digit in [number / 10, number % 10] {
+        out.extend(char::from_digit(u32::from(digit), 10));
+    }
 }
 
 fn write_clock(out: &mut String, time: Time, offset: Offset) -> Result<(), Bad> {
-    write!(out, "T{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
-        .map_err(|_| Bad)?;
+    for (mark, part) in [('T', time.hour()), (':', time.minute()), (':', time.second())] {
+        out.push(mark);
+        two(out, part.unsigned_abs().into());
+    }
     let nanos = time.subsec_nanosecond();
     if nanos != 0 {
         let fraction = format!("{nanos:09}");
@@ -263,9 +292,12 @@ fn write_clock(out: &mut String, time: Time, offset: Offset) -> Result<(), Bad> 
         write!(out, ".{kept}").map_err(|_| Bad)?;
     }
     let minutes = offset.seconds() / 60;
-    let sign = if minutes < 0 { '-' } else { '+' };
-    let minutes = minutes.abs();
-    write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60).map_err(|_| Bad)
+    out.push(if minutes < 0 { '-' } else { '+' });
+    let minutes = u16::try_from(minutes.abs()).map_err(|_| Bad)?;
+    two(out, minutes / 60);
+    out.push(':');
+    two(out, minutes % 60);
+    Ok(())
 }
 
 impl Out {

@@ -4,11 +4,12 @@
 use std::ops::ControlFlow;
 
 use crate::mapping::catalog::SqlType;
-use crate::mapping::plan::Child;
+use crate::mapping::plan::{Child, KeyedRead, Value};
 use crate::mapping::rows::Rows;
 use crate::pool::postgres::{Cells, Ended, Parameter, PostgresSession, Query};
 use crate::store::cells::{Cell, text_cell};
 use crate::store::prepared::{self, Ready};
+use crate::store::value::canonical;
 use crate::store::{Bind, Flavour, StoreFault, WriteFault};
 
 use super::{Fetched, FetchedPage, Outcome, Taken, begin, unbindable};
@@ -86,11 +87,12 @@ async fn run(
     }
 }
 
-/// As [`fetch`](super::fetch), for a page with one-to-many rows.
+/// As [`fetch`](super::fetch), for a page with one-to-many rows. What hangs off a row of which the key is
+/// known comes together with it.
 pub(super) async fn fetch(
     session: &mut PostgresSession,
     page: Ready,
-    children: &[Child],
+    children: (&[Child], Option<&Rows>),
     limit: usize,
 ) -> Outcome<FetchedPage> {
     let outcome = snapshot(session, page, children, limit).await;
@@ -107,63 +109,123 @@ pub(super) async fn fetch(
     }
 }
 
+/// What of a row's cells is known before it is read: those of its key, where the database takes no two
+/// texts for the same key.
+pub(super) fn known(read: &KeyedRead, key: &[Value]) -> Option<Rows> {
+    let exact = |ty| matches!(ty, SqlType::Integer { .. } | SqlType::Uuid);
+    let mut row = Rows::new(read.select.columns.len());
+    for column in read.select.columns.iter() {
+        let place = read.key.iter().position(|own| own == column && exact(own.ty));
+        let value = place.and_then(|place| key.get(place));
+        let text = value.filter(|v| canonical(column.ty, &v.text)).map(|v| v.text.as_str());
+        row.push(text).ok()?;
+    }
+    Some(row)
+}
+
+/// The statements under way, each with its place among the children.
+#[derive(Default)]
+struct Asked {
+    places: Vec<usize>,
+    statements: Vec<Ready>,
+}
+
+/// One-to-many rows on their way.
+struct Children<'c> {
+    all: &'c [Child],
+    there: Vec<Option<Rows>>,
+}
+
+impl Children<'_> {
+    /// The statements of those whose parents are there and that are not there themselves. Without a page
+    /// they are those that hang off what is known of it.
+    fn next(&mut self, page: Option<&Rows>, known: Option<&Rows>) -> Result<Asked, WriteFault> {
+        let mut asked = Asked::default();
+        for (place, child) in self.all.iter().enumerate() {
+            let parents = match (child.of, page) {
+                _ if self.there.get(place).is_some_and(Option::is_some) => continue,
+                (None, Some(page)) => Some(page),
+                (None, None) => known.filter(|known| {
+                    let row = known.row(0);
+                    child.parent.iter().all(|at| row.is_some_and(|row| row.get(*at).is_some()))
+                }),
+                (Some(of), _) if of >= place => return Err(WriteFault::Plan),
+                (Some(of), _) => self.there.get(of).and_then(Option::as_ref),
+            };
+            let Some(parents) = parents else { continue };
+            match prepared::child(child, parents, Flavour::Postgres)? {
+                Some(statement) => {
+                    asked.places.push(place);
+                    asked.statements.push(statement);
+                }
+                None => self.there[place] = Some(none(child)),
+            }
+        }
+        Ok(asked)
+    }
+
+    /// Whether none is left beside those that are asked for.
+    fn are_all(&self, asked: &Asked) -> bool {
+        let mut places = 0..self.all.len();
+        places.all(|place| self.there[place].is_some() || asked.places.contains(&place))
+    }
+}
+
+fn none(child: &Child) -> Rows {
+    Rows::new(child.select.columns.len())
+}
+
 async fn snapshot(
     session: &mut PostgresSession,
     page: Ready,
-    children: &[Child],
+    (all, known): (&[Child], Option<&Rows>),
     limit: usize,
 ) -> Outcome<FetchedPage> {
-    let begin = Query { sql: begin(Flavour::Postgres), parameters: &[] };
-    let mut fetched = match run(session, &[page], (Some(begin), None), limit).await? {
-        Ok(fetched) => fetched,
-        Err(fault) => return Ok(Err(fault)),
+    let mut children = Children { all, there: all.iter().map(|_| None).collect() };
+    let mut asked = match children.next(None, known) {
+        Ok(asked) => asked,
+        Err(fault) => return Ok(Err(fault.into())),
     };
-    let Some(Fetched { rows: page, mut undecodable }) = fetched.pop() else {
-        return Ok(Err(WriteFault::Plan.into()));
-    };
-    let mut left = limit.saturating_sub(super::size(&page));
-    let mut there: Vec<Option<Rows>> = children.iter().map(|_| None).collect();
-    let mut ended = false;
-    while !ended {
-        // Those whose parents are there; the others wait for them.
-        let (mut places, mut statements) = (Vec::new(), Vec::new());
-        for (place, child) in children.iter().enumerate() {
-            let parents = match child.of {
-                _ if there.get(place).is_some_and(Option::is_some) => continue,
-                None => &page,
-                Some(of) if of >= place => return Ok(Err(WriteFault::Plan.into())),
-                Some(of) => match there.get(of) {
-                    Some(Some(rows)) => rows,
-                    _ => continue,
-                },
-            };
-            match prepared::child(child, parents, Flavour::Postgres) {
-                Ok(Some(statement)) => {
-                    places.push(place);
-                    statements.push(statement);
-                }
-                Ok(None) => there[place] = Some(Rows::new(child.select.columns.len())),
+    asked.statements.insert(0, page);
+    let mut page = None;
+    let (mut left, mut undecodable) = (limit, 0);
+    let mut begin = Some(Query { sql: begin(Flavour::Postgres), parameters: &[] });
+    loop {
+        let ended = children.are_all(&asked);
+        let ends = (begin.take(), ended.then_some(END));
+        let mut fetched = match run(session, &asked.statements, ends, left).await? {
+            Ok(fetched) => fetched.into_iter(),
+            Err(_) => return Ok(Err(StoreFault::TooLarge { limit })),
+        };
+        let mut take = |fetched: Fetched| {
+            left = left.saturating_sub(super::size(&fetched.rows));
+            undecodable += fetched.undecodable;
+            fetched.rows
+        };
+        if page.is_none() {
+            page = fetched.next().map(&mut take);
+        }
+        for (place, fetched) in asked.places.into_iter().zip(fetched) {
+            children.there[place] = Some(take(fetched));
+        }
+        if ended {
+            break;
+        }
+        asked = loop {
+            match children.next(page.as_ref(), None) {
+                // Those without rows of their own may be what others wait for.
+                Ok(asked) if asked.statements.is_empty() && !children.are_all(&asked) => {}
+                Ok(asked) => break asked,
                 Err(fault) => return Ok(Err(fault.into())),
             }
-        }
-        let coming = |place: usize| places.contains(&place);
-        ended = (0..children.len()).all(|place| there[place].is_some() || coming(place));
-        if statements.is_empty() && !ended {
-            // Those without rows of their own may be what others wait for.
-            continue;
-        }
-        let end = ended.then_some(END);
-        match run(session, &statements, (None, end), left).await? {
-            Ok(fetched) => {
-                for (place, fetched) in places.into_iter().zip(fetched) {
-                    left = left.saturating_sub(super::size(&fetched.rows));
-                    undecodable += fetched.undecodable;
-                    there[place] = Some(fetched.rows);
-                }
-            }
-            Err(_) => return Ok(Err(StoreFault::TooLarge { limit })),
-        }
+        };
     }
-    let children = there.into_iter().flatten().collect();
+    let Some(page) = page else { return Ok(Err(WriteFault::Plan.into())) };
+    let there = all.iter().zip(children.there).map(|(child, rows)| match rows {
+        // What hangs off a row that is not there is nobody's.
+        Some(rows) if !page.is_empty() => rows,
+        _ => none(child),
+    });
+    let children = there.collect();
     Ok(Ok(FetchedPage { page, children, undecodable }))
 }

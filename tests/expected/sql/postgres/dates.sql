@@ -1,4 +1,4 @@
-SELECT t0."id"::text, t0."surname"::text, (t0."seen" AT TIME ZONE 'UTC')::text
+SELECT t0."id", t0."surname", (t0."seen" AT TIME ZONE 'UTC')
 FROM "clinic"."patient" AS t0
 WHERE ((t0."born" < $1::date) AND (t0."seen" >= $2::timestamptz) AND ((t0."weight" > $3::float8 AND t0."weight" <> $4::float8)))
 ORDER BY t0."id" LIMIT $5;

@@ -1,4 +1,4 @@
-SELECT t0."id"::text, t0."surname"::text, (t0."seen" AT TIME ZONE 'UTC')::text
+SELECT t0."id", t0."surname", (t0."seen" AT TIME ZONE 'UTC')
 FROM "clinic"."patient" AS t0
 WHERE (t0."id" IN (SELECT s1_0."patient_id"
 FROM "clinic"."identifier" AS s1_0

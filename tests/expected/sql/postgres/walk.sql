@@ -1,4 +1,4 @@
-SELECT t0."id"::text, t0."surname"::text, (t0."seen" AT TIME ZONE 'UTC')::text
+SELECT t0."id", t0."surname", (t0."seen" AT TIME ZONE 'UTC')
 FROM "clinic"."patient" AS t0
 WHERE (t0."surname" IS NULL) IS NOT TRUE AND (t0."born" < $1::date OR t0."born" IS NULL OR (t0."born" = $2::date AND (t0."id" > $3::int8)))
 ORDER BY t0."born" DESC NULLS LAST, t0."id" LIMIT $4;
