@@ -60,6 +60,8 @@ pub(crate) struct Link {
     pub(crate) facts: Arc<ServerFacts>,
     pub(crate) opened_at: Instant,
     pub(crate) idle_since: Instant,
+    /// When its server said last who it is.
+    pub(crate) identified_at: Instant,
     /// A SQLite file opened for writing; servers' connections serve both.
     pub(crate) writes: bool,
     /// Check it before the next use, however short it sat.
