@@ -33,7 +33,9 @@ impl Control {
     pub async fn run_operation_metrics(self, stop: CancellationToken) {
         for kind in Kind::ALL {
             // Zero first: the first failure of all is to be seen as one more than before.
-            OVER.into_iter().for_each(|state| ended(kind.as_str(), state, 0));
+            for state in OVER {
+                ended(kind.as_str(), state, 0);
+            }
         }
         loop {
             self.show_operations().await;
