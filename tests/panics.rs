@@ -30,12 +30,14 @@ use wardgate::audit::{AuditConfig, AuditLog};
 use wardgate::auth::{AuthConfig, Authority, Directory, DirectoryFuture, IssuerConfig};
 use wardgate::base::{
     Clock, ConnectionRecord, ConnectionRevision, Deadline, Engine, Fault as _, SecretText,
-    ServerRecord, SystemClock, TenantId, TlsPolicy, TlsSettings,
+    ServerIdentity, ServerRecord, SystemClock, TenantId, TlsPolicy, TlsSettings,
 };
 use wardgate::control::{Control, Parts, Work};
 use wardgate::http::fhir::{DataPlane, DataPlaneSettings, router};
 use wardgate::keyring::{HeldKeys, KekLocation, Keyring, KeyringConfig, MemoryKeys};
-use wardgate::pool::dial::{DialConfig, DialFault, Dialer, SessionSettings};
+use wardgate::pool::dial::{
+    DialConfig, DialFault, Dialer, ServerFlavour, SessionSettings, TenantConnection,
+};
 use wardgate::pool::{
     Dial, Dialled, LaneLimits, LaneSpec, PoolConfig, Pools, RecordFault, RecordMark, RecordSource,
     TenantLimits,
@@ -87,6 +89,16 @@ impl Dial for BadDialer {
     ) -> BoxFuture<'a, Result<Dialled, DialFault>> {
         let ConnectionRecord::Server(server) = record else { panic!("another record") };
         panic!("cannot dial {} with {}", server.host, server.password.expose());
+    }
+
+    fn identify<'a>(
+        &'a self,
+        _record: &'a ConnectionRecord,
+        _session: &'a SessionSettings,
+        _on: (&'a mut TenantConnection, ServerFlavour),
+        _deadline: Deadline,
+    ) -> BoxFuture<'a, Result<ServerIdentity, DialFault>> {
+        panic!("nothing was ever opened");
     }
 }
 

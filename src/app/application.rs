@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -9,18 +10,19 @@ use super::drift;
 use super::fault::StartFault;
 use super::parts::{Parts, private_folder};
 use super::rooms;
+use super::traces::Exporter;
 use crate::audit::AuditLog;
 use crate::auth::{Authority, SignIns};
 use crate::base::{Clock, Deadline, TenantId};
 use crate::config::Settings;
-use crate::control::{Control, Serving, Work};
+use crate::control::{Bookkeeping, Control, Serving, Work};
 use crate::http::admin;
 use crate::http::fhir::{self, DataPlane, DataPlaneSettings};
 use crate::http::listener::{ListenFault, Listener};
 use crate::http::panel::{self, Panel};
 use crate::pool::Pools;
 use crate::telemetry::MetricsPage;
-use crate::telemetry::traffic::Traffic;
+use crate::telemetry::trace::Finished;
 use crate::tenant::Tenants;
 
 /// How long requests under way may take to end when the gateway stops.
@@ -46,6 +48,7 @@ pub struct Application {
     clock: Arc<dyn Clock>,
     keep: Option<Duration>,
     drift_check: Duration,
+    traces: Option<(Exporter, mpsc::Receiver<Finished>)>,
 }
 
 impl Application {
@@ -72,12 +75,13 @@ impl Application {
         let directory = Arc::new(tenants.clone());
         let authority =
             Authority::start(rooms::auth(&settings), Arc::clone(&clock), directory).await?;
-        let traffic = Traffic::default();
+        let traffic = tenants.traffic().clone();
         let serving = Serving {
             tenants: tenants.clone(),
             pools: pools.clone(),
             authority: authority.clone(),
             traffic: traffic.clone(),
+            usage: Arc::new(Bookkeeping::new(&settings.audit.instance)),
         };
         let keyring = parts.keyring.clone();
         let control = Control::new(crate::control::Parts {
@@ -99,6 +103,7 @@ impl Application {
             traffic.clone(),
             Arc::clone(&clock),
         );
+        let traces = traces(&settings, &tenants)?;
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
         let panel = panel(&settings, &authority, &control, Arc::clone(&clock))?;
         let metrics = MetricsPage::install(traffic);
@@ -124,6 +129,7 @@ impl Application {
             clock,
             keep: settings.audit.keep,
             drift_check: settings.drift_check,
+            traces,
         })
     }
 
@@ -155,7 +161,13 @@ impl Application {
             let looking = drift::look_after(self.control.clone(), suspects, every, end.clone());
             upkeep.spawn(looking);
         }
+        upkeep.spawn(self.control.clone().run_usage(end.clone()));
+        upkeep.spawn(self.control.clone().run_operation_metrics(end.clone()));
+        let control = self.control.clone();
         upkeep.spawn(self.control.run_operations(end.clone()));
+        let exporting = self
+            .traces
+            .map(|(exporter, finished)| tokio::spawn(exporter.run(finished, end.clone())));
         if let Some(keep) = self.keep {
             let (audit, keyring) = (self.audit.clone(), self.keyring.clone());
             upkeep.spawn(audit.run_retention(keep, keyring, self.clock, end.clone()));
@@ -172,10 +184,25 @@ impl Application {
             _ = upkeep.join_next() => Err(StartFault::Task("upkeep")),
         };
         end.cancel();
+        control.add_up_usage().await;
+        if let Some(exporting) = exporting {
+            let _ended = exporting.await.is_ok();
+        }
         self.pools.close(Deadline::after(CLOSE)).await;
         self.audit.close().await;
         outcome
     }
+}
+
+/// Where traces go, when somebody collects them.
+fn traces(
+    settings: &Settings,
+    tenants: &Tenants,
+) -> Result<Option<(Exporter, mpsc::Receiver<Finished>)>, StartFault> {
+    let telemetry = &settings.telemetry;
+    let Some(endpoint) = &telemetry.otlp_endpoint else { return Ok(None) };
+    let exporter = Exporter::new(endpoint, telemetry, &settings.audit.instance)?;
+    Ok(tenants.traces().collect(telemetry.otlp_one_in).map(|finished| (exporter, finished)))
 }
 
 async fn listener(settings: &Settings, address: SocketAddr) -> Result<Listener, ListenFault> {

@@ -15,6 +15,7 @@ mod remote;
 mod rooms;
 mod settings;
 mod signal;
+mod traces;
 
 pub use application::Application;
 pub use console::{AccessLogFault, AccessLogReport, ChainVerdict, Console};

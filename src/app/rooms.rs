@@ -42,6 +42,7 @@ pub(super) fn pool(settings: &Settings) -> PoolConfig {
         idle_timeout: settings.pool.idle_timeout,
         connect_timeout: settings.pool.connect_timeout,
         total_connections: settings.pool.total_connections,
+        identity_check: settings.pool.identity_check,
         breaker: BreakerConfig {
             failures: settings.breaker.failures,
             open_for: settings.breaker.open_for,

@@ -213,6 +213,14 @@ pub enum TenantVerb {
         /// Name or UUID
         tenant: String,
     },
+    /// What hospitals used: requests, rows, bytes, seconds of their databases
+    Usage {
+        /// Name or UUID; without it every hospital, in one month
+        tenant: Option<String>,
+        /// Only that month, such as 2026-11 (UTC) [default: every month; of all hospitals the present one]
+        #[arg(long, value_name = "YYYY-MM")]
+        month: Option<String>,
+    },
 }
 
 /// `tenant add`.

@@ -11,7 +11,7 @@ use crate::app::Console;
 use crate::base::SecretText;
 use crate::config::Settings;
 use crate::control::{
-    CheckReport, ConnectionInput, IdentityView, NewTenant, TenantFilter, TenantView,
+    CheckReport, ConnectionInput, IdentityView, NewTenant, TenantFilter, TenantView, UsageView,
 };
 
 pub(super) async fn run(verb: &TenantVerb, settings: Settings, output: &Output) -> Done {
@@ -57,6 +57,9 @@ pub(super) async fn run(verb: &TenantVerb, settings: Settings, output: &Output) 
         TenantVerb::Invalidate { tenant } => {
             output.result(&control.invalidate(&caller, tenant).await?, one);
         }
+        TenantVerb::Usage { tenant, month } => {
+            used(&console, tenant.as_deref(), month.as_deref(), output).await?;
+        }
     }
     Ok(())
 }
@@ -87,6 +90,42 @@ async fn list(console: &Console, output: &Output) -> Done {
         };
         let rows: Vec<_> = tenants.iter().map(row).collect();
         table(&["NAME", "STATE", "ENGINE", "MAPPING", "GENERATION"], &rows)
+    });
+    Ok(())
+}
+
+async fn used(
+    console: &Console,
+    tenant: Option<&str>,
+    month: Option<&str>,
+    output: &Output,
+) -> Done {
+    let (control, caller) = (console.control(), console.caller());
+    let mut found = Vec::new();
+    if let Some(tenant) = tenant {
+        found = control.usage(&caller, tenant, month).await?.months;
+    } else {
+        let mut cursor = None::<String>;
+        loop {
+            let page = control.usage_of_all(&caller, month, cursor.as_deref()).await?;
+            found.extend(page.tenants);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+    }
+    output.result(&found, |found| {
+        let row = |u: &UsageView| {
+            let seconds = format!("{:.3}", u.database_seconds);
+            let numbers = [u.requests, u.rows, u.bytes].map(|n| n.to_string());
+            let mut row = vec![u.name.clone(), u.month.clone()];
+            row.extend(numbers);
+            row.push(seconds);
+            row
+        };
+        let rows: Vec<_> = found.iter().map(row).collect();
+        table(&["NAME", "MONTH", "REQUESTS", "ROWS", "BYTES", "DATABASE SECONDS"], &rows)
     });
     Ok(())
 }

@@ -17,4 +17,5 @@ pub use reader::{SettingFault, ShownSetting};
 pub use settings::{
     AdminSettings, AuditSettings, BreakerSettings, EgressSettings, FhirSettings, IssuerSettings,
     KeySettings, LimitSettings, ListenerTls, LogSettings, OperatorSettings, PoolSettings, Settings,
+    TelemetrySettings,
 };

@@ -11,10 +11,11 @@ use super::reader::{Findings, Section, SettingFault};
 use super::settings::{
     AdminSettings, AuditSettings, BreakerSettings, EgressSettings, FhirSettings, IssuerSettings,
     KeySettings, LimitSettings, ListenerTls, LogSettings, OperatorSettings, PoolSettings, Settings,
+    TelemetrySettings,
 };
 use crate::base::SecretText;
 
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "fhir",
     "admin",
     "tls",
@@ -30,6 +31,7 @@ const SECTIONS: [&str; 15] = [
     "egress",
     "audit",
     "log",
+    "telemetry",
 ];
 
 /// The most anybody may be made to wait.
@@ -66,6 +68,7 @@ impl Settings {
             egress: egress(root, f),
             audit: audit(root, f),
             log: log(root, f),
+            telemetry: telemetry(root, f),
             shown: Vec::new(),
         };
         settings.shown = findings.shown;
@@ -224,6 +227,7 @@ fn pool<'a>(root: &'a Table, f: &mut Findings<'a>) -> PoolSettings {
         connect_timeout: s.duration("connect_timeout", Duration::from_secs(3), HOUR),
         statement_timeout: s.duration("statement_timeout", Duration::from_secs(5), HOUR),
         total_connections: s.number("total_connections", 400, 1, 100_000),
+        identity_check: s.duration("identity_check", Duration::from_mins(5), HOUR),
     };
     if pool.max_connections > pool.total_connections {
         s.complain(
@@ -324,6 +328,17 @@ fn log<'a>(root: &'a Table, f: &mut Findings<'a>) -> LogSettings {
     let level = s.parsed("level", info, levels, |t| t.parse().ok(), ToString::to_string);
     s.finish();
     LogSettings { json, level }
+}
+
+fn telemetry<'a>(root: &'a Table, f: &mut Findings<'a>) -> TelemetrySettings {
+    let mut s = Section::new(root, "telemetry", f);
+    let telemetry = TelemetrySettings {
+        otlp_endpoint: Some(s.url("otlp_endpoint", "")).filter(|url| !url.is_empty()),
+        otlp_authorization: s.secret("otlp_authorization", "otlp_authorization_file"),
+        otlp_one_in: s.number("otlp_one_in", 1, 1, 1_000_000),
+    };
+    s.finish();
+    telemetry
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// `[log]`.
     pub log: LogSettings,
+    /// `[telemetry]`.
+    pub telemetry: TelemetrySettings,
     /// Each setting as `config show` prints it.
     pub shown: Vec<ShownSetting>,
 }
@@ -122,6 +124,17 @@ pub struct OperatorSettings {
     pub client_secret: Option<SecretText>,
 }
 
+/// `[telemetry]`: traces for a collector.
+#[derive(Debug, Clone)]
+pub struct TelemetrySettings {
+    /// Base URL of a collector's OTLP/HTTP receiver; no traces without.
+    pub otlp_endpoint: Option<String>,
+    /// The `Authorization` header it wants.
+    pub otlp_authorization: Option<SecretText>,
+    /// Of so many requests one is traced.
+    pub otlp_one_in: u32,
+}
+
 /// `[pool]`.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
@@ -137,6 +150,8 @@ pub struct PoolSettings {
     pub statement_timeout: Duration,
     /// Connections of the whole gateway.
     pub total_connections: u32,
+    /// How often the server behind an open connection is asked who it is.
+    pub identity_check: Duration,
 }
 
 /// `[breaker]`.

@@ -21,7 +21,9 @@ mod repeat;
 mod rotate;
 mod servers;
 mod sweep;
+mod queries;
 mod tenants;
+mod usage;
 mod view;
 
 use std::sync::Arc;
@@ -44,9 +46,11 @@ pub use operations::{
 };
 pub use orders::Orders;
 pub use provision::NewProvision;
+pub use queries::{QueriesView, QueryView};
 pub use repeat::{Repeat, Repeatable};
 pub use servers::{NewServer, ServerView};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
+pub use usage::{Bookkeeping, TenantUsage, UsagePage, UsageView};
 pub use view::{
     CheckFinding, CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView,
     MappingPointer, MappingProblemView, MappingReport, MappingView, TenantView,
@@ -94,6 +98,8 @@ pub struct Serving {
     pub authority: Authority,
     /// What each tenant was asked lately.
     pub traffic: Traffic,
+    /// Adds up what they used.
+    pub usage: Arc<Bookkeeping>,
 }
 
 /// The control plane's verbs. Cheap to clone.

@@ -32,6 +32,11 @@ impl Why {
         Self { kind: fault.kind().as_str(), reason: fault.to_string().into() }
     }
 
+    /// The kind of failure.
+    pub(super) const fn kind(&self) -> &'static str {
+        self.kind
+    }
+
     /// Says so at once, where no answer carries it on.
     pub(super) fn tell(&self, status: StatusCode) {
         let Self { kind, reason } = self;

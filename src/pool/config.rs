@@ -20,6 +20,8 @@ pub struct PoolConfig {
     pub check_after_idle: Duration,
     /// The longest such a check may take. Default 500 ms.
     pub check_timeout: Duration,
+    /// How often the server behind an open connection is asked who it is; zero for never. Default 5 min.
+    pub identity_check: Duration,
     /// A server that says nothing for so long during a statement is looked after. Default 300 ms.
     pub look_after: Duration,
     /// While it is found at work, it is looked after again so much later. Default 1 s.
@@ -53,6 +55,7 @@ impl Default for PoolConfig {
             max_lanes: 10_000,
             max_age: Duration::from_hours(1),
             check_after_idle: Duration::from_secs(30),
+            identity_check: Duration::from_mins(5),
             check_timeout: Duration::from_millis(500),
             look_after: Duration::from_millis(300),
             look_again: Duration::from_secs(1),

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::Notify;
 
-use super::dial::{DialClass, ServerFlavour};
+use super::dial::DialClass;
 use super::*;
 use crate::base::{ManualClock, SqliteRecord, Timestamp};
 
@@ -26,6 +26,7 @@ pub(super) enum Mood {
 pub(super) struct FakeDialer {
     pub(super) mood: Mutex<Mood>,
     pub(super) opens: AtomicU32,
+    pub(super) identified: AtomicU32,
     /// Attempts in progress now and at most so far.
     pub(super) busy: AtomicU32,
     pub(super) busiest: AtomicU32,
@@ -117,6 +118,30 @@ impl Dial for FakeDialer {
         }
         .boxed()
     }
+
+    fn identify<'a>(
+        &'a self,
+        _: &'a ConnectionRecord,
+        _: &'a SessionSettings,
+        _: (&'a mut TenantConnection, ServerFlavour),
+        deadline: Deadline,
+    ) -> BoxFuture<'a, Result<ServerIdentity, DialFault>> {
+        self.identified.fetch_add(1, SeqCst);
+        let mood = *self.mood.lock().unwrap();
+        async move {
+            match mood {
+                Mood::Fails(class) => Err(DialFault::new(class, "as told")),
+                Mood::Hangs => {
+                    tokio::time::sleep_until(deadline.at()).await;
+                    Err(DialFault::timeout("as told"))
+                }
+                Mood::Panics => panic!("as told"),
+                Mood::Opens => Ok(identity("a")),
+                Mood::Elsewhere => Ok(identity("b")),
+            }
+        }
+        .boxed()
+    }
 }
 
 struct FakeSource;
@@ -154,6 +179,7 @@ impl Bench {
         let dialer = Arc::new(FakeDialer {
             mood: Mutex::new(Mood::Opens),
             opens: AtomicU32::new(0),
+            identified: AtomicU32::new(0),
             busy: AtomicU32::new(0),
             busiest: AtomicU32::new(0),
             took,

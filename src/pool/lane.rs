@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(crate) struct Lane {
     pub(super) announced: AtomicBool,
     /// For one look after the server at a time.
     pub(crate) looking: Semaphore,
+    /// Permits in use by whoever asks a server who it is; nobody's traffic.
+    pub(crate) asking: AtomicU32,
     silent: AtomicBool,
     max: usize,
     shelf: Mutex<Shelf>,
@@ -72,6 +74,7 @@ impl Lane {
             killed: CancellationToken::new(),
             announced: AtomicBool::new(false),
             looking: Semaphore::new(1),
+            asking: AtomicU32::new(0),
             silent: AtomicBool::new(false),
             max,
             shelf: Mutex::new(Shelf {
@@ -180,6 +183,16 @@ impl Lane {
         None
     }
 
+    /// Puts a connection back that was taken for no caller's sake: it has been idle all the while.
+    pub(crate) fn put_back(&self, link: Link) -> Option<Link> {
+        let mut shelf = self.shelf();
+        if shelf.retired || shelf.refuse_until.is_some() {
+            return Some(link);
+        }
+        shelf.idle.insert(0, link);
+        None
+    }
+
     /// Notes that the lane's record was sealed anew.
     pub(crate) fn resealed(&self, record: RecordMark) {
         self.shelf().record = record;
@@ -266,6 +279,16 @@ impl Lane {
         self.take_oldest(|link| {
             link.idle_since.elapsed() >= idle || link.opened_at.elapsed() >= age
         })
+    }
+
+    /// Takes a connection whose server was not asked in `every` who it is.
+    pub(crate) fn unasked(&self, every: Duration) -> Option<(Link, OwnedSemaphorePermit)> {
+        self.take_oldest(|link| link.identified_at.elapsed() >= every)
+    }
+
+    /// Whether anybody uses it.
+    pub(crate) fn in_use(&self) -> bool {
+        self.leased() > self.asking.load(Relaxed) as usize
     }
 
     fn take_oldest(&self, which: impl Fn(&Link) -> bool) -> Option<(Link, OwnedSemaphorePermit)> {

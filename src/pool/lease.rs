@@ -15,11 +15,15 @@ use super::dial::{DialClass, DialFault, ServerFacts, TenantConnection};
 use super::fault::DatabaseFault;
 use super::lane::Lane;
 use super::link::Link;
+use super::measure::{Measured, Timing};
 use super::pools::Inner;
 use super::silence::{Cut, cut};
 use super::verdict::{Verdict, classify};
 use crate::base::{Deadline, Engine, ServerIdentity, TenantId};
+use crate::telemetry::plans::End;
 use crate::telemetry::pool_metrics as names;
+use crate::telemetry::trace::Trace;
+use crate::telemetry::usage::Meter;
 
 /// One borrowed connection. Dropping it gives the connection back, or closes it when a statement was cut
 /// short; nobody has to wait for either.
@@ -29,6 +33,7 @@ pub struct Lease {
     identity: Arc<ServerIdentity>,
     facts: Arc<ServerFacts>,
     held: Option<Held>,
+    measured: Option<Measured>,
     /// A statement began and did not end.
     dirty: bool,
 }
@@ -76,7 +81,36 @@ impl Lease {
     ) -> Self {
         let (identity, facts) = (Arc::clone(&link.identity), Arc::clone(&link.facts));
         let held = Some(Held { link, permit, writer, pass });
-        Self { pools, lane, identity, facts, held, dirty: false }
+        Self { pools, lane, identity, facts, held, measured: None, dirty: false }
+    }
+
+    /// Has the time and the rows of its statements counted.
+    #[must_use]
+    pub fn metered(mut self, meter: Arc<Meter>) -> Self {
+        self.measured = Some(Measured::new(meter));
+        self
+    }
+
+    /// Has its statements noted in a request's trace.
+    #[must_use]
+    pub fn traced(mut self, trace: Arc<Trace>) -> Self {
+        if let Some(measured) = &mut self.measured {
+            measured.trace(trace);
+        }
+        self
+    }
+
+    /// Says by which plan the statements that follow are counted: a resource, what is done, and names of
+    /// parameters. Never a value.
+    pub fn doing(&mut self, plan: &str) {
+        if let Some(measured) = &mut self.measured {
+            measured.plan(plan);
+        }
+    }
+
+    /// What its statements are counted by.
+    pub const fn measured(&self) -> Option<&Measured> {
+        self.measured.as_ref()
     }
 
     /// Whether it is the first of its lane. Says so once.
@@ -134,6 +168,7 @@ impl Lease {
             if statement_limit.is_zero() { deadline } else { deadline.within(statement_limit) };
         held.link.canceller.begin(limit);
         self.dirty = true;
+        let mut timing = Timing::begin(self.measured.as_ref());
         let beside = Arc::clone(&held.link.canceller);
         let ended = tokio::select! {
             biased;
@@ -141,6 +176,12 @@ impl Lease {
             cut = cut(&self.pools, &self.lane, beside, deadline) => Err(Some(cut)),
             () = self.lane.killed.cancelled() => Err(None),
         };
+        timing.end = match &ended {
+            Ok(Ok(_)) => End::Done,
+            Ok(Err(_)) => End::Failed,
+            Err(_) => End::CutOff,
+        };
+        drop(timing);
         match ended {
             Ok(Ok(value)) => {
                 self.dirty = false;

@@ -62,6 +62,8 @@ pub(crate) struct Link {
     pub(crate) idle_since: Instant,
     /// How often its server had been heard when it was put on the shelf.
     pub(crate) heard: Option<u64>,
+    /// When its server said last who it is.
+    pub(crate) identified_at: Instant,
     /// A SQLite file opened for writing; servers' connections serve both.
     pub(crate) writes: bool,
     /// Check it before the next use, however short it sat.

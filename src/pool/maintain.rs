@@ -30,13 +30,14 @@ impl Pools {
 }
 
 impl Inner {
-    fn tend(&self) {
+    fn tend(self: &Arc<Self>) {
         for (tenant, lane) in &self.lanes {
-            if lane.leased() > 0 {
+            if lane.in_use() {
                 // A long statement does not touch the cache; its lane is in use all the same.
                 let _touched = self.lanes.get(&*tenant);
             }
             self.close_worn(&lane);
+            self.check_idle(&lane);
             lane.show(false);
         }
         // Without this an idle lane would be noticed by the next caller only.

@@ -22,8 +22,10 @@ mod lane;
 mod lease;
 mod link;
 mod maintain;
+mod measure;
 mod open;
 mod pools;
+mod selfcheck;
 mod silence;
 mod status;
 mod writing;
@@ -43,6 +45,7 @@ pub use breaker::BreakerState;
 pub use config::{BreakerConfig, LaneLimits, PoolConfig, TenantLimits};
 pub use fault::{DatabaseFault, PoolFault, RecordFault};
 pub use lease::Lease;
+pub use measure::Measured;
 pub use pools::Pools;
 pub use status::{BreakerStatus, LaneStatus};
 
@@ -50,7 +53,8 @@ use crate::base::{
     ConnectionRecord, ConnectionRevision, Deadline, Engine, ServerIdentity, TenantId,
 };
 use dial::{
-    Canceller, DialFault, Dialer, Found, Opened, ServerFacts, SessionSettings, TenantConnection,
+    Canceller, DialFault, Dialer, Found, Opened, ServerFacts, ServerFlavour, SessionSettings,
+    TenantConnection,
 };
 
 /// What a lane is opened for.
@@ -96,6 +100,15 @@ pub trait Dial: Send + Sync + 'static {
         session: &'a SessionSettings,
         deadline: Deadline,
     ) -> BoxFuture<'a, Result<Dialled, DialFault>>;
+
+    /// Asks which server a connection reaches now.
+    fn identify<'a>(
+        &'a self,
+        record: &'a ConnectionRecord,
+        session: &'a SessionSettings,
+        on: (&'a mut TenantConnection, ServerFlavour),
+        deadline: Deadline,
+    ) -> BoxFuture<'a, Result<ServerIdentity, DialFault>>;
 }
 
 /// Reaches around one connection to its server: stops what it is executing, looks whether it is there.
@@ -150,6 +163,16 @@ impl Dial for Dialer {
         Box::pin(async move {
             Self::open(&dialer, &record, &session, deadline).await.map(Dialled::from)
         })
+    }
+
+    fn identify<'a>(
+        &'a self,
+        record: &'a ConnectionRecord,
+        session: &'a SessionSettings,
+        on: (&'a mut TenantConnection, ServerFlavour),
+        deadline: Deadline,
+    ) -> BoxFuture<'a, Result<ServerIdentity, DialFault>> {
+        Box::pin(Self::identify(self, record, session, on, deadline))
     }
 }
 

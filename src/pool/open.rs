@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,6 +14,7 @@ use super::lane::Lane;
 use super::lease::{Lease, Permits};
 use super::link::{Link, Tally};
 use super::pools::Inner;
+use super::selfcheck;
 use super::verdict::Verdict;
 use super::{Dialled, PoolFault, RecordFault, RecordSource};
 use crate::base::{Deadline, FaultKind};
@@ -136,6 +136,7 @@ async fn accept(
         opened_at: now,
         idle_since: now,
         heard: None,
+        identified_at: now,
         writes,
         suspect: false,
         tally,
@@ -144,9 +145,7 @@ async fn accept(
     if lane.spec.expected.as_ref().is_some_and(|expected| *expected != *link.identity) {
         tracing::error!(%tenant, revision = %lane.spec.revision,
             "the server reached is not the one registered; nothing was read from it");
-        counter!(crate::telemetry::names::INTEGRITY).increment(1);
-        counter!(names::WRONG_SERVER, names::TENANT => tenant.to_string()).increment(1);
-        lane.note_error(Cow::Borrowed("wrong_server"), pools.clock.now());
+        selfcheck::alarm(pools, lane);
         let limit = pools.config.close_timeout;
         let idle = lane.refuse(pools.config.wrong_server_hold);
         let closing = idle.into_iter().chain([link]).map(|link| link.close_hard(limit));

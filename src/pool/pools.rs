@@ -171,6 +171,10 @@ impl Pools {
                 lane.distrust();
                 continue;
             }
+            if inner.is_overdue(&link) {
+                let Some(asked) = inner.asked(lane, link, patience).await? else { continue };
+                link = asked;
+            }
             let config = &inner.config;
             if !link.suspect && link.idle_since.elapsed() < config.check_after_idle {
                 return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permits, pass));

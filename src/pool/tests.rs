@@ -15,4 +15,5 @@ use crate::base::{Fault as _, FaultKind};
 mod cut_short;
 mod lanes;
 mod resealed;
+mod selfcheck;
 mod silence;

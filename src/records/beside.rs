@@ -69,6 +69,7 @@ impl Beside<'_> {
             }
             for planned in self.mapping.plan_keys(&ty, ids.iter().map(String::as_str)) {
                 let (read, keys) = (&planned.read, planned.keys.clone());
+                lease.doing(&[&ty, " included"].concat());
                 let fetched = store::fetch_keys(lease, read, keys, self.session.deadline()).await?;
                 let page = planned.page(&fetched.page, &fetched.children);
                 self.add(&ty, &page, page.len(), |id| ids.contains(id));
@@ -93,6 +94,7 @@ impl Beside<'_> {
                 self.cut = true;
                 break;
             }
+            lease.doing(&format!("{ty} included by {param}"));
             let fetched = store::fetch_page(lease, &planned.plan, self.session.deadline()).await?;
             let page = planned.page(&fetched.page, &fetched.children);
             let rows = page.len().min(MAX_INCLUDED);

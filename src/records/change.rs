@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::answer::{Access, event, http_date, write_down};
 use super::fault::RecordsFault;
+use super::named;
 use super::page;
 use super::step::{Act, Done, Job, Order};
 use crate::audit::{Action, Outcome, Target};
@@ -159,6 +160,7 @@ impl Session<FhirWrite> {
         let conditional = orders.iter().any(Order::is_conditional);
         let apart = if conditional { Apart::Wholly } else { Apart::Rows };
         let mut lease = self.lease_writer().await?;
+        lease.doing(&named::orders(orders));
         transact(&mut lease, self.deadline(), apart, ending, work).await
     }
 

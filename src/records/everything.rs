@@ -8,6 +8,7 @@ use super::beside::Beside;
 use super::cursor::Binding;
 use super::fault::RecordsFault;
 use super::gather::{Fetched, in_turn};
+use super::named::Named;
 use super::page::{self, shown};
 use super::search::{Written, link, write};
 use crate::audit::{Action, Outcome, Target};
@@ -63,7 +64,7 @@ impl Session<FhirRead> {
             .into_iter()
             .partition(|s| self.permit().allows(s.resource_type(), Interaction::Search));
         let denied = denied.iter().map(|s| s.resource_type().to_owned()).collect();
-        let page = in_turn(self, &mut lease, sources, size as usize).await?;
+        let page = in_turn(self, &mut lease, sources, Named::Everything, size as usize).await?;
         let mut links = vec![("self", link(base, &asked, Some(size), None))];
         if let Some(next) = &page.next {
             let cursor = binding.write(self, next).ok_or(RecordsFault::NoKey)?;
@@ -113,6 +114,7 @@ impl Session<FhirRead> {
         }
         for mut read in self.mapping()?.compiled.plan_read("Patient", patient) {
             let key = std::mem::take(&mut read.key);
+            lease.doing("Patient of $everything");
             let fetched = store::fetch_row(lease, &read.read, key, self.deadline()).await?;
             let rows = read.page(&fetched.page, &fetched.children);
             if (0..rows.len()).any(|row| rows.has_id(row, patient)) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::fault::RecordsFault;
+use super::named::{self, Named};
 use crate::auth::FhirRead;
 use crate::mapping::{self, PlannedSource, Position, SearchPlan};
 use crate::pool::Lease;
@@ -30,16 +31,19 @@ pub(super) async fn leased<'l>(
     lease.as_mut().ok_or(RecordsFault::NotFound)
 }
 
-/// Counts where a number is wanted, then fetches the page.
+/// Counts where a number is wanted, then fetches the page. `verb` says on whose behalf.
 pub(super) async fn fetch(
     session: &Session<FhirRead>,
     lease: &mut Option<Lease>,
     plan: &mut SearchPlan,
+    (resource, verb): (&str, &str),
     size: usize,
 ) -> Result<Fetched, RecordsFault> {
+    let name = named::search(resource, verb, &plan.query);
     let mut total = plan.counts.as_ref().map(|_| 0);
     if let Some(counts) = plan.counts.take().filter(|counts| !counts.is_empty()) {
         let lease = leased(session, lease).await?;
+        lease.doing(&format!("{name}; count"));
         total = Some(store::fetch_counts(lease, counts, session.deadline()).await?);
     }
     let sources = std::mem::take(&mut plan.sources);
@@ -48,9 +52,9 @@ pub(super) async fn fetch(
     }
     let lease = leased(session, lease).await?;
     let page = if plan.merged {
-        merged(session, lease, sources, size).await?
+        merged(session, lease, sources, Named::Search(&name), size).await?
     } else {
-        in_turn(session, lease, sources, size).await?
+        in_turn(session, lease, sources, Named::Search(&name), size).await?
     };
     Ok(Fetched { total, ..page })
 }
@@ -61,6 +65,7 @@ pub(super) async fn in_turn(
     session: &Session<FhirRead>,
     lease: &mut Lease,
     sources: Vec<PlannedSource>,
+    name: Named<'_>,
     size: usize,
 ) -> Result<Fetched, RecordsFault> {
     let mut page = Fetched::default();
@@ -73,6 +78,7 @@ pub(super) async fn in_turn(
             break;
         }
         Arc::make_mut(&mut planned.plan).page.limit = u32::try_from(left + 1).ok();
+        lease.doing(&name.source(&planned));
         let fetched = store::fetch_page(lease, &planned.plan, session.deadline()).await?;
         let rows = fetched.page.len().min(left);
         if fetched.page.len() > left {
@@ -95,10 +101,12 @@ async fn merged(
     session: &Session<FhirRead>,
     lease: &mut Lease,
     sources: Vec<PlannedSource>,
+    name: Named<'_>,
     size: usize,
 ) -> Result<Fetched, RecordsFault> {
     let mut parts = Vec::with_capacity(sources.len());
     for planned in sources {
+        lease.doing(&name.source(&planned));
         let fetched = store::fetch_page(lease, &planned.plan, session.deadline()).await?;
         parts.push((planned, fetched));
     }

@@ -103,6 +103,7 @@ impl Session<FhirRead> {
             return self.previewed(false, &[problem], Seen::default()).await;
         }
         let mut lease = self.lease().await?;
+        lease.doing("preview");
         let catalog = store::introspect(&mut lease, self.deadline()).await?;
         let compiled = match compile(&document, &catalog) {
             Ok(compiled) => compiled,

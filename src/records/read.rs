@@ -38,11 +38,12 @@ impl Session<FhirRead> {
     /// The rows of a key, and of others' where they came at the same moment.
     async fn fetch(
         &self,
+        name: &str,
         read: &Arc<KeyedRead>,
         key: Vec<Value>,
         lease: &mut Option<Lease>,
     ) -> Result<Result<Arc<FetchedPage>, StoreFault>, RecordsFault> {
-        if let Some(fetched) = self.fetch_together(read, &key, lease).await? {
+        if let Some(fetched) = self.fetch_together(name, read, &key, lease).await? {
             return Ok(Ok(fetched));
         }
         let lent = match lease.take() {
@@ -50,6 +51,7 @@ impl Session<FhirRead> {
             None => self.lease().await?,
         };
         let lent = lease.insert(lent);
+        lent.doing(name);
         Ok(store::fetch_row(lent, read, key, self.deadline()).await.map(Arc::new))
     }
 
@@ -82,9 +84,10 @@ impl Session<FhirRead> {
         let reads = mapping.compiled.plan_read(resource, id);
         if !reads.is_empty() {
             let mut lease = None;
+            let name = [resource, " read"].concat();
             for mut read in reads {
                 let key = std::mem::take(&mut read.key);
-                let fetched = match self.fetch(&read.read, key, &mut lease).await? {
+                let fetched = match self.fetch(&name, &read.read, key, &mut lease).await? {
                     Ok(fetched) => fetched,
                     Err(fault) => {
                         drop(lease);

@@ -84,7 +84,8 @@ impl Session<FhirRead> {
         }
         let asked = canonical(&what, &plan.query);
         let mut lease = None;
-        let page = fetch(self, &mut lease, &mut plan, size as usize).await;
+        let verb = if what.patient.is_some() { "of patient search" } else { "search" };
+        let page = fetch(self, &mut lease, &mut plan, (resource, verb), size as usize).await;
         let page = self.explained(&mapping, &mut lease, page).await?;
         let binding = Binding { mapping: mapping.version, query: &asked };
         let size = if plan.count_only { parsed.count } else { Some(size) };

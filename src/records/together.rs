@@ -103,6 +103,7 @@ impl Session<FhirRead> {
     /// alone. A connection taken and not used is left in `lease`.
     pub(super) async fn fetch_together(
         &self,
+        name: &str,
         read: &Arc<KeyedRead>,
         key: &[Value],
         lease: &mut Option<Lease>,
@@ -121,7 +122,9 @@ impl Session<FhirRead> {
                     Some(lent) => lent,
                     None => self.lease().await?,
                 };
-                self.host(read, key, host, lease.insert(lent)).await
+                let lent = lease.insert(lent);
+                lent.doing(name);
+                self.host(read, key, host, lent).await
             }
         }
     }

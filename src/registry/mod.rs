@@ -25,6 +25,7 @@ mod schema_checks;
 mod snapshot;
 mod tenants;
 mod url;
+mod usage;
 mod value;
 mod watch;
 mod whole;
@@ -43,12 +44,14 @@ pub use list::{Listed, TenantFilter, TenantSummary};
 pub use mappings::{ActiveMapping, Mapping, MappingSummary, NewMapping, Publication};
 pub use migrate::MigrationStatus;
 pub use operations::{
-    Claim, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Settled,
+    Claim, NewOperation, OpenOperations, Operation, OperationFilter, OperationState, OperationStep,
+    Settled,
 };
 pub use schema_checks::SchemaCheck;
 pub use servers::{Server, TenantSchema};
 pub use snapshot::TenantConfig;
 pub use tenants::{NewTenant, Ownership, Placement, Tenant, TenantPatch, TenantState};
+pub use usage::{Addition, Month, UsedInMonth};
 pub use watch::Change;
 pub use whole::{Amendment, Beginnings};
 
@@ -169,6 +172,7 @@ mod crate_words {
     pub use crate::base::*;
     pub use crate::keyring::*;
     pub use crate::registry::*;
+    pub use crate::telemetry::usage::Usage;
 }
 #[cfg(test)]
 mod suite;

@@ -83,6 +83,8 @@ macro_rules! on_sqlite {
 
 on_sqlite!(
     a_tenant_lives_its_life,
+    usage_is_added_up_once,
+    gateways_add_up_at_the_same_time,
     names_and_bindings_are_unique,
     lists_page_and_filter,
     bindings_lead_to_their_tenant,

@@ -55,6 +55,17 @@ fn of_a_cell(fault: PoolFault) -> StoreFault {
     }
 }
 
+/// Counts the rows that were fetched.
+fn counted(
+    lease: &Lease,
+    fetched: Result<FetchedPage, StoreFault>,
+) -> Result<FetchedPage, StoreFault> {
+    if let (Some(measured), Ok(fetched)) = (lease.measured(), &fetched) {
+        measured.rows(fetched.rows());
+    }
+    fetched
+}
+
 /// Fetches one page of a source and the one-to-many rows that hang off it, as of one moment.
 ///
 /// # Errors
@@ -67,14 +78,14 @@ pub async fn fetch_page(
 ) -> Result<FetchedPage, StoreFault> {
     let flavour = Flavour::from(lease.facts().flavour);
     let plan = Arc::clone(plan);
-    lease
+    let fetched = lease
         .run(deadline, move |connection| {
             Box::pin(async move {
                 fetch_page_on(&mut connection.into(), &plan, flavour, MAX_TEXT).await
             })
         })
-        .await
-        .map_err(of_a_cell)?
+        .await;
+    counted(lease, fetched.map_err(of_a_cell)?)
 }
 
 /// Fetches the row of a key and the one-to-many rows that hang off it, as of one moment.
@@ -89,14 +100,14 @@ pub async fn fetch_row(
 ) -> Result<FetchedPage, StoreFault> {
     let flavour = Flavour::from(lease.facts().flavour);
     let read = Arc::clone(read);
-    lease
+    let fetched = lease
         .run(deadline, move |connection| {
             Box::pin(async move {
                 fetch_row_on(&mut connection.into(), &read, &key, flavour, MAX_TEXT).await
             })
         })
-        .await
-        .map_err(of_a_cell)?
+        .await;
+    counted(lease, fetched.map_err(of_a_cell)?)
 }
 
 /// Fetches the rows of many keys, each a row of `keys`, and the one-to-many rows that hang off them.
@@ -111,14 +122,14 @@ pub async fn fetch_keys(
 ) -> Result<FetchedPage, StoreFault> {
     let flavour = Flavour::from(lease.facts().flavour);
     let read = Arc::clone(read);
-    lease
+    let fetched = lease
         .run(deadline, move |connection| {
             Box::pin(async move {
                 fetch_keys_on(&mut connection.into(), &read, &keys, flavour, MAX_TEXT).await
             })
         })
-        .await
-        .map_err(of_a_cell)?
+        .await;
+    counted(lease, fetched.map_err(of_a_cell)?)
 }
 
 /// How many rows the counts come to, added up.

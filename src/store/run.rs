@@ -46,6 +46,13 @@ pub struct FetchedPage {
     pub undecodable: u64,
 }
 
+impl FetchedPage {
+    /// How many rows, one-to-many ones included.
+    pub fn rows(&self) -> usize {
+        self.page.len() + self.children.iter().map(Rows::len).sum::<usize>()
+    }
+}
+
 /// Rows of one statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {

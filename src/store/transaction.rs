@@ -10,8 +10,8 @@ use crate::base::Deadline;
 use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{ColumnRef, KeyedRead, Relation, SourcePlan, Value};
 use crate::mapping::{Change, ChangeKind};
-use crate::pool::Lease;
 use crate::pool::verdict::classify;
+use crate::pool::{Lease, Measured};
 
 use super::rule::{Breach, contended, surely_undone, told};
 use super::run::{
@@ -65,6 +65,7 @@ pub struct Transaction<'c> {
     flavour: Flavour,
     open: bool,
     ending: Ending,
+    measured: Option<Measured>,
     /// Tables known to be able to undo.
     undoable: Vec<Arc<Relation>>,
 }
@@ -88,25 +89,33 @@ where
     E: From<StoreFault> + Send + 'static,
 {
     let flavour = Flavour::from(lease.facts().flavour);
+    let measured = lease.measured().cloned();
     let outcome = lease
         .run(deadline, move |connection| {
-            Box::pin(async move { run(connection.into(), flavour, apart, ending, work).await })
+            Box::pin(async move {
+                let tx = Transaction {
+                    conn: connection.into(),
+                    flavour,
+                    open: false,
+                    ending,
+                    measured,
+                    undoable: Vec::new(),
+                };
+                run(tx, apart, work).await
+            })
         })
         .await;
     outcome.map_err(|fault| E::from(fault.into()))?
 }
 
 async fn run<T, E>(
-    conn: TenantConn<'_>,
-    flavour: Flavour,
+    mut tx: Transaction<'_>,
     apart: Apart,
-    ending: Ending,
     work: impl for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> BoxFuture<'t, Result<T, Halt<E>>> + Send,
 ) -> Result<Result<T, E>, sqlx::Error>
 where
     E: From<StoreFault>,
 {
-    let mut tx = Transaction { conn, flavour, open: false, ending, undoable: Vec::new() };
     let outcome = match tx.begin(apart).await {
         Ok(()) => work(&mut tx).await,
         Err(error) => Err(Halt::Driver(Failed(error))),
@@ -217,7 +226,8 @@ impl Transaction<'_> {
         read: &KeyedRead,
         key: &[Value],
     ) -> Result<FetchedPage, Halt<E>> {
-        settle(fetch_row_within(&mut self.conn, read, key, self.flavour, MAX_TEXT).await)
+        let fetched = fetch_row_within(&mut self.conn, read, key, self.flavour, MAX_TEXT).await;
+        self.counted(settle(fetched))
     }
 
     /// A page of a source, as the transaction sees it.
@@ -225,7 +235,15 @@ impl Transaction<'_> {
         &mut self,
         plan: &SourcePlan,
     ) -> Result<FetchedPage, Halt<E>> {
-        settle(fetch_page_within(&mut self.conn, plan, self.flavour, MAX_TEXT).await)
+        let fetched = fetch_page_within(&mut self.conn, plan, self.flavour, MAX_TEXT).await;
+        self.counted(settle(fetched))
+    }
+
+    fn counted<E>(&self, fetched: Result<FetchedPage, Halt<E>>) -> Result<FetchedPage, Halt<E>> {
+        if let (Some(measured), Ok(fetched)) = (&self.measured, &fetched) {
+            measured.rows(fetched.rows());
+        }
+        fetched
     }
 
     /// Carries a change out. Gives back the value the database gave the column `returning`. A change that
@@ -243,6 +261,9 @@ impl Transaction<'_> {
             Ok(Err(fault)) => return Err(Halt::Work(fault.into())),
             Err(error) => return Err(self.broken(error, &change.table).await),
         };
+        if let Some(measured) = &self.measured {
+            measured.rows(1);
+        }
         if !matches!(change.kind, ChangeKind::Insert(_)) || returning.is_none() {
             return Ok(None);
         }

@@ -35,6 +35,16 @@ pub mod names {
     pub const ACCESS_LOG_READY: &str = "wardgate_access_log_ready";
     /// Counter: events the access log did not take; each is a request that was answered 503.
     pub const ACCESS_LOG_REFUSED: &str = "wardgate_access_log_refused_total";
+    /// Gauge: operations that are not over, by `kind` and `state`, of all gateways.
+    pub const OPERATIONS: &str = "wardgate_operations";
+    /// Gauge: seconds since the oldest of them was ordered, by `kind` and `state`; 0 when there is none.
+    pub const OPERATIONS_OLDEST: &str = "wardgate_operations_oldest_age_seconds";
+    /// Counter: operations that ended on this gateway, by `kind` and `state` (succeeded, failed, cancelled).
+    pub const OPERATIONS_ENDED: &str = "wardgate_operations_ended_total";
+    /// Counter: traced requests that a collector took.
+    pub const TRACES_SENT: &str = "wardgate_traces_sent_total";
+    /// Counter: traced requests that were dropped, by `reason` (queue, collector).
+    pub const TRACES_DROPPED: &str = "wardgate_traces_dropped_total";
     /// Counter: configuration loads by `outcome` (hit, loaded, stale, failed).
     pub const CONFIG_LOADS: &str = "wardgate_config_loads_total";
 }
@@ -60,6 +70,8 @@ impl MetricsPage {
         let page = Self { page: recorder.handle(), traffic };
         // Already installed: this page stays empty, which only a second gateway in a process sees.
         let _installed = metrics::set_global_recorder(recorder).is_ok();
+        // The first one is to be seen as one more than none.
+        metrics::counter!(names::INTEGRITY).increment(0);
         page
     }
 

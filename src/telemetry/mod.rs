@@ -8,10 +8,19 @@ mod log;
 mod metric;
 mod panic;
 mod recurring;
+mod steps;
 /// Names of the metrics of lanes, breakers and admission.
 pub mod pool_metrics;
+/// How long each tenant's statements took.
+pub mod plans;
+/// Traces in the form collectors take.
+pub mod otlp;
 /// What each tenant was asked in the last minutes.
 pub mod traffic;
+/// What became of requests, for whoever collects traces.
+pub mod trace;
+/// What each tenant used.
+pub mod usage;
 
 pub use log::{Format, subscriber};
 pub use metric::{MetricsPage, names};

@@ -20,6 +20,8 @@ pub const SILENCES: &str = "wardgate_pool_silences_total";
 pub const SATURATED: &str = "wardgate_pool_saturated_total";
 /// Counter: connections that reached another server or database than the one registered.
 pub const WRONG_SERVER: &str = "wardgate_pool_wrong_server_total";
+/// Counter: times a server behind an open connection was asked who it is.
+pub const IDENTITY_CHECKS: &str = "wardgate_pool_identity_checks_total";
 /// Gauge: connections open, leased ones included.
 pub const OPEN: &str = "wardgate_pool_open_connections";
 /// Gauge: connections open and not leased.

@@ -10,17 +10,16 @@ use metrics::{Counter, counter, gauge};
 use tokio::time::Instant;
 
 use super::metric::names;
+use super::steps::{STEPS, add, quantile, step};
+use super::usage::{Meter, Usage};
 use crate::base::TenantId;
 
 /// Minutes shown, the one under way included.
 pub const MINUTES: usize = 15;
 /// One more, so that the minute being begun never takes the place of one that is shown.
 const SLOTS: usize = MINUTES + 1;
-/// Steps of the latency histogram, each a half power of two: 0.25 ms to 11 s and more.
-const STEPS: usize = 32;
-const FIRST_MICROS: f64 = 250.0;
-/// Tenants counted at most; about 2.2 KiB each.
-const TENANTS: usize = 10_000;
+/// Tenants counted at most; about 2.3 KiB each, and 300 bytes more for each plan.
+const TENANTS: usize = 20_000;
 
 /// Classes of statuses, as labels.
 pub const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -48,6 +47,7 @@ struct Slots {
     minutes: [Slot; SLOTS],
     /// Looked up once for each tenant; by [`class`] of status.
     answered: [Counter; 4],
+    meter: Arc<Meter>,
 }
 
 #[derive(Default)]
@@ -90,11 +90,13 @@ impl Default for Traffic {
 }
 
 impl Traffic {
-    /// Counts one answered request: a lookup and a few relaxed atomic operations.
-    pub fn record(&self, tenant: TenantId, status: u16, took: Duration) {
+    /// Counts one answered request, of that many bytes: a lookup and a few relaxed atomic operations.
+    pub fn record(&self, tenant: TenantId, status: u16, took: Duration, bytes: u64) {
         let minute = self.minute();
         let Some(slots) = self.slots(tenant) else { return };
         slots.answered[class(status)].increment(1);
+        slots.meter.request();
+        slots.meter.bytes(bytes);
         let slot = slots.at(minute);
         let seen = slot.minute.load(Ordering::Relaxed);
         // Whoever comes first in a minute clears what stood there 16 minutes ago. A count that comes in
@@ -132,16 +134,26 @@ impl Traffic {
             if slot.minute.load(Ordering::Relaxed) != minute {
                 continue;
             }
-            for (sum, step) in steps.iter_mut().zip(&slot.steps) {
-                let count = step.load(Ordering::Relaxed);
-                *sum += u64::from(count);
-                recent.requests[at] = recent.requests[at].saturating_add(count);
-            }
+            let before = steps.iter().sum::<u64>();
+            add(&mut steps, &slot.steps);
+            let count = steps.iter().sum::<u64>() - before;
+            recent.requests[at] = u32::try_from(count).unwrap_or(u32::MAX);
             recent.errors[at] = slot.errors.load(Ordering::Relaxed);
         }
         recent.p50 = quantile(&steps, 50);
         recent.p99 = quantile(&steps, 99);
         recent
+    }
+
+    /// The tenant's meter; one that nobody reads when there are too many tenants.
+    pub fn meter(&self, tenant: TenantId) -> Arc<Meter> {
+        self.slots(tenant).map_or_else(Arc::default, |slots| Arc::clone(&slots.meter))
+    }
+
+    /// What each tenant used since this gateway began.
+    pub fn used(&self) -> Vec<(TenantId, Usage)> {
+        let held = self.0.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        held.iter().map(|(tenant, slots)| (*tenant, slots.meter.read())).collect()
     }
 
     fn slots(&self, tenant: TenantId) -> Option<Arc<Slots>> {
@@ -181,40 +193,13 @@ impl Traffic {
 impl Slots {
     fn new(tenant: TenantId) -> Self {
         let of = |class| counter!(names::TENANT_REQUESTS, "tenant" => tenant.to_string(), "status" => class);
-        Self { minutes: Default::default(), answered: CLASSES.map(of) }
+        Self { minutes: Default::default(), answered: CLASSES.map(of), meter: Arc::default() }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "a remainder of 16")]
     fn at(&self, minute: u64) -> &Slot {
         &self.minutes[(minute % SLOTS as u64) as usize]
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "clamped to the steps"
-)]
-fn step(took: Duration) -> usize {
-    let micros = took.as_micros().min(1 << 40) as f64;
-    let steps = (micros / FIRST_MICROS).max(1.0).log2() * 2.0;
-    (steps.ceil() as usize).min(STEPS - 1)
-}
-
-fn quantile(steps: &[u64; STEPS], percent: u64) -> Option<Duration> {
-    let total: u64 = steps.iter().sum();
-    if total == 0 {
-        return None;
-    }
-    let wanted = (total * percent).div_ceil(100);
-    let mut sum = 0;
-    let reached = steps.iter().position(|count| {
-        sum += count;
-        sum >= wanted
-    });
-    let exponent = i32::try_from(reached?).unwrap_or(0);
-    Some(Duration::from_secs_f64(FIRST_MICROS * 1e-6 * 2_f64.powf(f64::from(exponent) / 2.0)))
 }
 
 #[cfg(test)]
@@ -226,9 +211,9 @@ mod tests {
         let (traffic, tenant) = (Traffic::default(), TenantId::random());
         for minute in 0..40_u32 {
             for _ in 0..=minute {
-                traffic.record(tenant, 200, Duration::from_millis(1));
+                traffic.record(tenant, 200, Duration::from_millis(1), 0);
             }
-            traffic.record(tenant, 503, Duration::from_millis(1));
+            traffic.record(tenant, 503, Duration::from_millis(1), 0);
             let recent = traffic.recent(tenant);
             assert_eq!(recent.requests.last(), Some(&(minute + 2)));
             let shown = MINUTES.min(minute as usize + 1);
@@ -246,10 +231,10 @@ mod tests {
     async fn quantiles_are_within_a_step() {
         let (traffic, tenant) = (Traffic::default(), TenantId::random());
         for _ in 0..98 {
-            traffic.record(tenant, 200, Duration::from_millis(10));
+            traffic.record(tenant, 200, Duration::from_millis(10), 0);
         }
         for _ in 0..2 {
-            traffic.record(tenant, 200, Duration::from_secs(1));
+            traffic.record(tenant, 200, Duration::from_secs(1), 0);
         }
         let recent = traffic.recent(tenant);
         let within = |found: Option<Duration>, real: f64| {
@@ -259,14 +244,5 @@ mod tests {
         within(recent.p50, 0.010);
         within(recent.p99, 1.0);
         assert_eq!(traffic.recent(TenantId::random()).total(), 0);
-    }
-
-    #[test]
-    fn every_duration_has_a_step() {
-        for took in [Duration::ZERO, Duration::from_micros(1), Duration::MAX] {
-            assert!(step(took) < STEPS);
-        }
-        assert_eq!(step(Duration::from_micros(250)), 0);
-        assert_eq!(step(Duration::from_micros(251)), 1);
     }
 }

@@ -13,6 +13,8 @@ use crate::mapping::catalog::Catalog;
 use crate::mapping::{self, Compiled, Document};
 use crate::pool::{LaneLimits, LaneSpec, RecordFault, RecordMark, RecordSource, TenantLimits};
 use crate::registry::{TenantConfig as Snapshot, TenantState};
+use crate::telemetry::traffic::Traffic;
+use crate::telemetry::usage::Meter;
 
 /// What the gateway's settings say for tenants that do not say otherwise.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub struct TenantConfig {
     pub mapping: MappingState,
     /// What other rooms keep for the tenant; it goes with this configuration.
     pub beside: Beside,
+    /// What it uses is counted here.
+    pub meter: Arc<Meter>,
 }
 
 /// One thing that a room above keeps for one tenant.
@@ -114,6 +118,7 @@ pub(super) fn build(
     before: Option<&TenantConfig>,
     defaults: &TenantDefaults,
     keyring: &Keyring,
+    traffic: &Traffic,
 ) -> TenantConfig {
     let own = &snapshot.limits;
     let mut lane_limits = match own.max_connections {
@@ -167,6 +172,7 @@ pub(super) fn build(
         lane,
         mapping,
         beside: Beside::default(),
+        meter: traffic.meter(snapshot.tenant.id),
     }
 }
 

@@ -148,6 +148,7 @@ impl Shared {
         } else {
             self.pools.lease(spec, deadline).await?
         };
+        let lease = lease.metered(Arc::clone(&config.meter));
         if lease.opened_lane() {
             self.suspect(config.id);
         }

@@ -37,6 +37,8 @@ use crate::base::{Deadline, Generation, TenantId};
 use crate::keyring::Keyring;
 use crate::pool::{Admission, Pools};
 use crate::registry::{BoundTenant, Registry, RegistryFault, TenantState};
+use crate::telemetry::trace::Traces;
+use crate::telemetry::traffic::Traffic;
 use crate::telemetry::{Recurring, names};
 
 /// How long known tenants are served while the registry is away.
@@ -61,6 +63,8 @@ pub(crate) struct Shared {
     /// That configurations cannot be loaded, for the log.
     failing: Mutex<Recurring>,
     suspects: Suspects,
+    traffic: Traffic,
+    traces: Traces,
 }
 
 /// Tenants whose schema somebody should look at: a lane was opened, or a statement was refused.
@@ -100,6 +104,8 @@ impl Tenants {
             directory,
             failing,
             suspects,
+            traffic: Traffic::default(),
+            traces: Traces::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -148,6 +154,16 @@ impl Tenants {
     /// Tenants whose schema should be compared with their mapping's, as they come up. Given out once.
     pub fn suspects(&self) -> Option<mpsc::Receiver<TenantId>> {
         self.shared.suspects.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What each tenant was asked lately, and what it used.
+    pub fn traffic(&self) -> &Traffic {
+        &self.shared.traffic
+    }
+
+    /// The traces of their requests.
+    pub fn traces(&self) -> &Traces {
+        &self.shared.traces
     }
 
     /// The access log.
@@ -199,8 +215,13 @@ impl Shared {
                     tracing::info!(target: "wardgate::tenant", times, "configurations can be loaded again");
                 }
                 let before = self.configs.peek(tenant);
-                let config =
-                    config::build(snapshot, before.as_deref(), &self.defaults, &self.keyring);
+                let config = config::build(
+                    snapshot,
+                    before.as_deref(),
+                    &self.defaults,
+                    &self.keyring,
+                    &self.traffic,
+                );
                 known_as(tenant, config.name.as_str());
                 Ok(config)
             }

@@ -104,7 +104,15 @@ impl<R: Right> Session<R> {
     /// Borrows a connection to the tenant's database. A session opened before a suspension, or before
     /// the connection was replaced, gets none.
     pub async fn lease(&self) -> Result<Lease, TenantFault> {
-        self.shared.lease(&self.config, self.history, false, self.deadline).await
+        self.lent(false).await
+    }
+
+    async fn lent(&self, writes: bool) -> Result<Lease, TenantFault> {
+        let lease = self.shared.lease(&self.config, self.history, writes, self.deadline).await?;
+        Ok(match self.shared.traces.of(self.request) {
+            Some(trace) => lease.traced(trace),
+            None => lease,
+        })
     }
 
     /// The present time.
@@ -155,6 +163,6 @@ impl<R: Right> Session<R> {
 impl Session<FhirWrite> {
     /// Borrows a connection to the tenant's database to write with, as [`Session::lease`] does to read.
     pub async fn lease_writer(&self) -> Result<Lease, TenantFault> {
-        self.shared.lease(&self.config, self.history, true, self.deadline).await
+        self.lent(true).await
     }
 }

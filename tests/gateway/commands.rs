@@ -61,6 +61,19 @@ async fn every_command_answers_with_one_document_also_when_it_fails() {
     assert_eq!(good(&["tenant", "resume", "north"])["state"], "active");
     assert!(good(&["tenant", "invalidate", "north"])["generation"].is_u64());
     assert_eq!(good(&["tenant", "check", "north"])["ok"], true);
+    assert_eq!(gateway.get(&issuer.token("north"), "/Patient/1001").await.status, 200);
+    // The gateway adds up what it counted before it shows it; the command line reads what is added up.
+    gateway.view("tenants/north/usage").await;
+    for words in [&["tenant", "usage", "north"][..], &["tenant", "usage"]] {
+        let used = good(words);
+        assert_eq!(
+            (&used[0]["name"], &used[0]["requests"]),
+            (&json!("north"), &json!(1)),
+            "{used}"
+        );
+        assert!(used[1].is_null());
+    }
+    assert_eq!(good(&["tenant", "usage", "--month", "1999-12"]), json!([]));
     assert_eq!(good(&["mapping", "list", "north"])[0]["active"], true);
     assert!(good(&["audit", "verify", "north"])["chains"].is_array());
 

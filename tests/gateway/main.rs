@@ -46,12 +46,18 @@ mod scopes;
 #[cfg(test)]
 mod seeing;
 #[cfg(test)]
+mod selfcheck;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
 mod swap;
 #[cfg(test)]
 mod tenancy;
+#[cfg(test)]
+mod traces;
+#[cfg(test)]
+mod usage;
 #[cfg(test)]
 mod versions;
 #[cfg(test)]

@@ -57,6 +57,9 @@ fn what_is_drawn_and_alarmed_is_measured() {
     assert!(
         panels.iter().all(|panel| !panel["targets"][0]["expr"].as_str().unwrap_or("").is_empty())
     );
+    let shown: BTreeSet<_> = [DASHBOARD, RULES].into_iter().flat_map(named).collect();
+    let unseen: Vec<_> = known.difference(&shown).collect();
+    assert!(unseen.is_empty(), "neither drawn nor alarmed: {unseen:?}");
     let explained = named(HANDBOOK);
     let missing: Vec<_> = known.difference(&explained).collect();
     assert!(missing.is_empty(), "OPERATIONS.md does not explain {missing:?}");
@@ -83,6 +86,8 @@ async fn a_gateway_at_work_shows_them_with_the_labels_that_are_asked_for() {
         assert_eq!(gateway.get(&token, path).await.status, status, "{path}");
     }
     assert_eq!(gateway.get("no token", "/Patient/1001").await.status, 401);
+    let ready = Reply::of(gateway.http.get(format!("{}/readyz", gateway.admin))).await;
+    assert_eq!(ready.expect("an answer").status, 200);
     let page = Reply::of(gateway.http.get(format!("{}/metrics", gateway.admin)))
         .await
         .expect("the page")
@@ -101,6 +106,11 @@ async fn a_gateway_at_work_shows_them_with_the_labels_that_are_asked_for() {
     with("wardgate_config_loads_total", &["outcome"]);
     with("wardgate_pool_connects_total", &["tenant"]);
     with("wardgate_breaker_state", &["tenant"]);
+    with("wardgate_operations", &["kind", "state"]);
+    with("wardgate_operations_oldest_age_seconds", &["kind", "state"]);
+    with("wardgate_operations_ended_total", &["kind", "state"]);
+    with("wardgate_access_log_ready", &[]);
+    with("wardgate_integrity_events_total", &[]);
     let known = known();
     for name in labels.keys() {
         let name =

@@ -94,6 +94,31 @@ async fn every_page_is_guarded_and_none_holds_a_secret() {
 }
 
 #[tokio::test]
+async fn a_hospitals_page_shows_what_it_used_and_what_takes_time() {
+    let (issuer, gateway) = gateway().await;
+    let token = issuer.token("north");
+    for _ in 0..3 {
+        assert_eq!(gateway.get(&token, "/Patient?family=canary-name").await.status, 200);
+    }
+    gateway.view("tenants/north/usage").await;
+    let visitor = Visitor::of(&gateway);
+    visitor.sign_in("operator").await;
+    let page = visitor.get("/panel/tenants/north").await.body;
+    let part = |id: &str| {
+        let begun =
+            page.find(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no {id} in {page}"));
+        let rest = &page[begun..];
+        rest[..rest.find("</section>").expect("its end")].to_owned()
+    };
+    let used = part("usage");
+    assert!(used.contains("<td class=\"num\">3</td>"), "{used}");
+    let queries = part("queries");
+    assert!(queries.contains("<code>Patient search family</code>"), "{queries}");
+    assert!(!page.contains("canary"), "a value is on the page");
+    assert!(part("queries").contains("in the last"), "{queries}");
+}
+
+#[tokio::test]
 async fn the_fleet_is_searched_filtered_and_paged() {
     let (_issuer, gateway) = gateway().await;
     for number in 0..60 {

@@ -39,6 +39,19 @@ async fn open(
     dialer.open(&ConnectionRecord::Server(record), session, soon()).await
 }
 
+/// A connection that was used is asked again who its server is: the same as at the beginning.
+async fn same_again(
+    dialer: &Dialer,
+    record: ServerRecord,
+    session: &SessionSettings,
+    opened: &mut Opened,
+) {
+    let record = ConnectionRecord::Server(record);
+    let on = (&mut opened.connection, opened.facts.flavour);
+    let found = dialer.identify(&record, session, on, soon()).await.unwrap();
+    assert_eq!(found, opened.identity);
+}
+
 async fn text(connection: &mut TenantConnection, sql: &'static str) -> Result<String, String> {
     let code = |e: sqlx::Error| {
         let code =
@@ -107,6 +120,7 @@ async fn postgres_opens_with_its_settings_in_force() {
         Err("57014".into())
     );
     assert!(opened.identity.database.starts_with(&format!("{}:", database.name)));
+    same_again(&dialer, database.server_record(), &session, &mut opened).await;
 
     let again = open(&dialer, database.server_record(), &session).await.unwrap();
     assert_eq!(again.identity, opened.identity);
@@ -149,6 +163,7 @@ async fn mariadb_opens_with_its_settings_in_force() {
     ] {
         assert_eq!(text(&mut opened.connection, sql).await.as_deref(), Ok(expected), "{sql}");
     }
+    same_again(&dialer, database.server_record(), &session, &mut opened).await;
     let cipher = text(&mut opened.connection, "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'SSL_CIPHER'").await;
     assert!(cipher.unwrap().starts_with("TLS_"));
     let TenantConnection::MySql(connection) = &mut opened.connection else { panic!() };

@@ -17,6 +17,7 @@ mod crate_words {
     pub use wardgate::base::*;
     pub use wardgate::keyring::*;
     pub use wardgate::registry::*;
+    pub use wardgate::telemetry::usage::Usage;
 }
 #[path = "../../src/registry/suite/mod.rs"]
 mod suite;
@@ -36,6 +37,8 @@ macro_rules! on_postgres {
 
 on_postgres!(
     a_tenant_lives_its_life,
+    usage_is_added_up_once,
+    gateways_add_up_at_the_same_time,
     names_and_bindings_are_unique,
     lists_page_and_filter,
     bindings_lead_to_their_tenant,

@@ -5,7 +5,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Ended, Kind, Running, StepFault, WorkOrder};
+use super::{Ended, Kind, Running, StepFault, WorkOrder, tally};
 use crate::control::{Control, ControlFault};
 use crate::registry::{Claim, Operation, OperationState, RegistryFault, Settled};
 
@@ -79,6 +79,9 @@ impl Control {
         let (id, kind) = (operation.id, operation.kind.clone());
         match Box::pin(self.carry_out(operation)).await {
             Ok(state) => {
+                if let Some(kind) = Kind::parse(&kind) {
+                    tally::ended(kind.as_str(), state, 1);
+                }
                 tracing::info!(target: "wardgate::operations", operation = %id, kind, state = state.as_str(), "operation ended");
             }
             Err(Left::Away) => {}

@@ -9,6 +9,7 @@ mod engine;
 mod fault;
 mod kind;
 mod maintenance;
+mod tally;
 mod verbs;
 mod view;
 

@@ -12,6 +12,7 @@ mod operations;
 mod provisioning;
 mod repeat;
 mod tenants;
+mod usage;
 
 use std::sync::Arc;
 
@@ -93,6 +94,9 @@ fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
         .routes(routes!(lanes::drain))
         .routes(routes!(lanes::breaker))
         .routes(routes!(lanes::reset_breaker))
+        .routes(routes!(usage::of_tenant))
+        .routes(routes!(usage::of_all))
+        .routes(routes!(usage::queries))
         .routes(routes!(mappings::list, mappings::store))
         .routes(routes!(mappings::show))
         .routes(routes!(authoring::draft))

@@ -5,21 +5,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::TryStreamExt as _;
 use metrics::{Counter, Histogram, counter, histogram};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::error::FhirError;
 use super::extract::Whose;
-use crate::http::logbook::{Ended, Logbook};
+use crate::base::Clock;
+use crate::http::logbook::{Ended, Logbook, Why};
 use crate::http::request_id::{self, RequestId};
 use crate::http::route::Route;
-use crate::telemetry::names;
+use crate::telemetry::trace::{Caller, Finished, Traces};
 use crate::telemetry::traffic::{CLASSES, Traffic, class};
+use crate::telemetry::{names, usage};
 
 /// What is counted for addresses that are none.
 const OTHER: &str = "other";
@@ -33,6 +37,8 @@ struct Inner {
     meters: Vec<Meter>,
     traffic: Traffic,
     logbook: Logbook,
+    traces: Traces,
+    clock: Arc<dyn Clock>,
 }
 
 /// Looked up once: finding a metric by its labels costs more than counting.
@@ -54,13 +60,18 @@ impl Meter {
 impl Conduct {
     /// Requests that take longer than `patience` are answered without waiting on; those for `routes` are
     /// counted each by itself. The metrics recorder has to be in place.
-    pub(super) fn new(patience: Duration, routes: &[Route], traffic: Traffic) -> Self {
+    pub(super) fn new(
+        patience: Duration,
+        routes: &[Route],
+        traffic: Traffic,
+        (traces, clock): (Traces, Arc<dyn Clock>),
+    ) -> Self {
         let mut paths: Vec<String> = routes.iter().map(|route| route.path.clone()).collect();
         paths.dedup();
         paths.push(OTHER.to_owned());
         let meters = paths.into_iter().map(Meter::new).collect();
         let logbook = Logbook::new("fhir");
-        Self(Arc::new(Inner { patience, meters, traffic, logbook }))
+        Self(Arc::new(Inner { patience, meters, traffic, logbook, traces, clock }))
     }
 
     /// Labels are routes and status classes, never what was asked for.
@@ -71,6 +82,26 @@ impl Conduct {
         meter.requests[class(status.as_u16())].increment(1);
         meter.seconds.record(took.as_secs_f64());
     }
+}
+
+/// Counts the bytes of an answer whose length nobody knows beforehand, as they are sent.
+fn metered(response: Response, meter: Arc<usage::Meter>) -> Response {
+    response.map(|body| {
+        let count = move |bytes: &Bytes| meter.bytes(bytes.len() as u64);
+        Body::from_stream(body.into_data_stream().inspect_ok(count))
+    })
+}
+
+/// Who called, where she says so in her trace's own terms.
+fn caller(request: &Request) -> Option<Caller> {
+    Caller::parse(request.headers().get("traceparent")?.to_str().ok()?)
+}
+
+/// A method by its name when it is a known one: any text can be sent as a method.
+fn standard(method: &Method) -> &str {
+    let known =
+        [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD];
+    if known.contains(method) || *method == Method::OPTIONS { method.as_str() } else { "_OTHER" }
 }
 
 /// The step itself.
@@ -86,6 +117,7 @@ pub(super) async fn conduct(
     request.extensions_mut().insert(whose.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
+    let tracing = conduct.0.traces.begin(id, begun).map(|tracing| (tracing, caller(&request)));
     // Where the log is talkative every line of a request is to be found by its id. Elsewhere the span is
     // off and costs nothing, and what the log needs to know is in the line at the end.
     let span = tracing::debug_span!("request", request = %id, tenant = tracing::field::Empty);
@@ -102,10 +134,29 @@ pub(super) async fn conduct(
     headers.insert(request_id::HEADER, request_id::value(id));
     let (status, took) = (response.status(), begun.elapsed());
     if let Some(tenant) = whose.tenant() {
-        conduct.0.traffic.record(tenant, status.as_u16(), took);
+        let size = response.body().size_hint().exact();
+        conduct.0.traffic.record(tenant, status.as_u16(), took, size.unwrap_or(0));
+        if size.is_none() {
+            response = metered(response, conduct.0.traffic.meter(tenant));
+        }
     }
     conduct.count(route.as_ref(), status, took);
     let route = route.as_ref().map_or(OTHER, MatchedPath::as_str);
+    if let Some((tracing, caller)) = tracing {
+        let decision = response.extensions().get::<Why>().map(Why::kind);
+        tracing.finish(|statements| Finished {
+            request: id,
+            caller,
+            tenant: whose.tenant(),
+            method: standard(&method).to_owned(),
+            route: route.to_owned(),
+            status: status.as_u16(),
+            decision,
+            ended: conduct.0.clock.now(),
+            took,
+            statements,
+        });
+    }
     let ended = Ended { request: id, tenant: whose.tenant(), method: &method, route, took };
     conduct.0.logbook.note(&ended, &mut response);
     response

@@ -104,11 +104,12 @@ impl DataPlane {
 pub fn router(plane: DataPlane) -> Router {
     let body = plane.0.settings.body_bytes;
     let traffic = plane.0.traffic.clone();
+    let traced = (plane.0.tenants.traces().clone(), Arc::clone(&plane.0.clock));
     // A little later than the deadline the rooms keep, so that their own answer wins.
     let patience = plane.0.settings.request_timeout + Duration::from_millis(500);
     let steps = ServiceBuilder::new()
         .layer(middleware::from_fn_with_state(
-            Conduct::new(patience, &routes(), traffic),
+            Conduct::new(patience, &routes(), traffic, traced),
             conduct::conduct,
         ))
         .layer(CatchPanicLayer::custom(|_| panicked()))

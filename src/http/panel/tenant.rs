@@ -1,6 +1,7 @@
 //! One tenant: how it is, what it is made of, what can be done, what was done.
 
 mod cards;
+mod seen;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -14,7 +15,8 @@ use super::session::{Order, Seen};
 use super::{Panel, connection, events, mappings, words};
 use crate::base::{Fault as _, FaultKind};
 use crate::control::{
-    CheckReport, ControlFault, EventView, FleetRow, LimitsView, TenantPatch, TenantView,
+    CheckReport, ControlFault, EventView, FleetRow, LimitsView, QueriesView, TenantPatch,
+    TenantUsage, TenantView,
 };
 
 /// Entries of the timeline.
@@ -31,6 +33,8 @@ struct Shown {
     row: FleetRow,
     tenant: TenantView,
     events: Vec<EventView>,
+    used: TenantUsage,
+    queries: QueriesView,
 }
 
 impl Shown {
@@ -41,6 +45,8 @@ impl Shown {
             row: control.fleet_row(caller, name).await.map_err(&refused)?,
             tenant: control.show(caller, name).await.map_err(&refused)?,
             events: control.tenant_events(caller, name, TIMELINE).await.map_err(&refused)?,
+            used: control.usage_added_up(caller, name).await.map_err(&refused)?,
+            queries: control.queries(caller, name).await.map_err(&refused)?,
         })
     }
 }
@@ -177,7 +183,7 @@ async fn failed(panel: &Panel, seen: &Seen, name: &str, fault: &ControlFault) ->
 }
 
 fn body(panel: &Panel, seen: &Seen, shown: &Shown, notice: &Markup) -> Markup {
-    let Shown { row, tenant, events } = shown;
+    let Shown { row, tenant, events, used, queries } = shown;
     html! {
         p class="crumb" { a href="/panel/" { "Fleet" } }
         div class="head" {
@@ -200,8 +206,10 @@ fn body(panel: &Panel, seen: &Seen, shown: &Shown, notice: &Markup) -> Markup {
             (connection::facts(panel, seen, tenant))
             (cards::mapping(tenant))
             (cards::identities(tenant))
+            (seen::usage(used))
             (cards::limits_form(seen, tenant))
         }
+        (seen::queries(queries))
         (timeline(panel, seen, events))
     }
 }

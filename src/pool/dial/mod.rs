@@ -11,6 +11,7 @@ mod attach;
 mod cancel;
 mod egress;
 mod fault;
+mod identify;
 mod mysql;
 mod postgres;
 mod progress;

@@ -81,14 +81,26 @@ pub(super) async fn open(
     let (version, application) = guarded(identify(&mut connection)).await?;
     canceller.end();
     steps.done("session");
-    let identity = ServerIdentity {
-        engine: Engine::Sqlite,
-        system: format!("{}:{}", found.device, found.inode),
-        database: application,
-    };
+    let identity = identity_of(&found, application);
     let facts =
         ServerFacts { version, flavour: ServerFlavour::Sqlite, tls: false, steps: steps.finish() };
     Ok(Opened { connection: TenantConnection::Sqlite(connection), canceller, identity, facts })
+}
+
+fn identity_of(found: &Found, application: String) -> ServerIdentity {
+    let system = format!("{}:{}", found.device, found.inode);
+    ServerIdentity { engine: Engine::Sqlite, system, database: application }
+}
+
+/// Which file is at the record's path now, and what the open one says of itself.
+pub(super) async fn identify_file(
+    inner: &Inner,
+    record: &SqliteRecord,
+    connection: &mut SqliteConnection,
+) -> Result<ServerIdentity, DialFault> {
+    let found = look(inner, record).await?;
+    let (_version, application) = guarded(identify(connection)).await?;
+    Ok(identity_of(&found, application))
 }
 
 async fn identify(connection: &mut SqliteConnection) -> Result<(String, String), DialFault> {

@@ -209,7 +209,8 @@ impl Running {
         let mut plan = mapping.compiled.plan_search(&self.file.ty, search, &request)?;
         // Given back after each page, for the receiver may be slow.
         let mut lease = None;
-        let fetched = fetch(&self.session, &mut lease, &mut plan, PAGE as usize).await;
+        let what = (self.file.ty.as_str(), "export");
+        let fetched = fetch(&self.session, &mut lease, &mut plan, what, PAGE as usize).await;
         self.session.explained(&mapping, &mut lease, fetched).await
     }
 

@@ -2,6 +2,7 @@
 
 mod lease;
 mod orders;
+mod tally;
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -9,6 +10,7 @@ use uuid::Uuid;
 
 pub use lease::{Claim, Settled};
 pub use orders::{NewOperation, OperationFilter};
+pub use tally::OpenOperations;
 
 use super::value::{Row, binds};
 use super::{Actor, Registry, RegistryFault, words};

@@ -4,6 +4,7 @@
 mod nouns;
 mod order;
 mod restored;
+mod usage;
 mod whole;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ pub use nouns::*;
 pub use order::*;
 use prelude::*;
 pub use restored::*;
+pub use usage::*;
 pub use whole::*;
 
 /// The crate's words, under one name in the unit tests and in the tests with servers.

@@ -104,7 +104,7 @@ pub(super) async fn open(
     let mut connection = attach(doorway, options.connect(), welcome, wire, &inner.sessions).await?;
     steps.done("attach");
 
-    let identity = guarded(identify(&mut connection, &flavour)).await?;
+    let identity = guarded(identify(&mut connection, flavour.mariadb)).await?;
     steps.done("session");
     let canceller = Canceller::mysql(inner, record, address, greeting.connection_id, heard);
     let facts = ServerFacts {
@@ -173,11 +173,11 @@ async fn welcome(driver: &mut UnixStream, hello: &[u8]) -> std::io::Result<()> {
     driver.flush().await
 }
 
-async fn identify(
+pub(super) async fn identify(
     connection: &mut MySqlConnection,
-    flavour: &Flavour,
+    mariadb: bool,
 ) -> Result<ServerIdentity, DialFault> {
-    let sql = if flavour.mariadb { IDENTITY_MARIADB } else { IDENTITY_MYSQL };
+    let sql = if mariadb { IDENTITY_MARIADB } else { IDENTITY_MYSQL };
     let row = connection
         .fetch_one(sqlx::raw_sql(sql))
         .await

@@ -115,7 +115,7 @@ async fn request_tls(stream: &mut TcpStream) -> Result<(), DialFault> {
     }
 }
 
-async fn identify(
+pub(super) async fn identify(
     connection: &mut PostgresSession,
     session: &SessionSettings,
 ) -> Result<ServerIdentity, DialFault> {
