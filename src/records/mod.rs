@@ -21,6 +21,7 @@ mod drifted;
 mod gather;
 mod page;
 mod patch;
+mod prepare;
 mod preview;
 mod read;
 mod refused;
@@ -28,6 +29,7 @@ mod search;
 mod step;
 mod together;
 mod transaction;
+mod validate;
 #[cfg(test)]
 mod search_model;
 
@@ -42,5 +44,6 @@ pub use preview::{MOST_SHOWN, PreviewOf};
 pub use refused::{Attempt, note_refused};
 pub use search::{Searched, generic_capability};
 pub use step::{Act, Order};
+pub use validate::{Trial, Validation};
 
 pub use crate::fhir::capability::{Endpoints, ServerDescription};

@@ -12,6 +12,7 @@ mod children;
 mod column;
 mod compare;
 mod confirm;
+mod derived;
 mod fit;
 mod moment;
 mod power;

@@ -28,16 +28,20 @@ pub struct Walk<'w> {
     pub rules: &'w Rules,
     pub reading: &'w Reading,
     columns: &'w HashMap<String, ColumnRule>,
-    joins: &'w [Join],
+    pub joins: &'w [Join],
     /// The row as it stands; none for one that is made.
     pub row: Option<Row<'w>>,
     /// For rendering what stands.
     pub page: Option<&'w Page<'w>>,
-    sets: Vec<Set>,
+    pub sets: Vec<Set>,
     /// Columns whose value some element of the resource tells.
     spoken: BTreeSet<String>,
     absent: Vec<(&'w Leaf, String)>,
-    unwanted: Vec<(&'w [Condition], String)>,
+    /// Elements that follow from others, with what was sent for them.
+    pub derived: Vec<(&'w Leaf, Vec<String>, String)>,
+    /// Elements that were not sent and that no write takes away.
+    pub kept: Vec<(&'w Leaf, String)>,
+    pub unwanted: Vec<(&'w [Condition], String)>,
     pub kids: Vec<Kid<'w>>,
     pub issues: Vec<Issue>,
 }
@@ -97,6 +101,8 @@ impl<'w> Walk<'w> {
             sets: Vec::new(),
             spoken: BTreeSet::new(),
             absent: Vec::new(),
+            derived: Vec::new(),
+            kept: Vec::new(),
             unwanted: Vec::new(),
             kids: Vec::new(),
             issues: Vec::new(),
@@ -264,7 +270,10 @@ impl<'w> Walk<'w> {
             return self.say("business-rule", path, READ_ONLY);
         }
         if powerless(lens).is_some() {
-            // It follows from other elements; reading the row back tells whether it is what was sent.
+            // It follows from other elements; where that is not certain, reading the row back tells
+            // whether it is what was sent.
+            let texts = texts.into_iter().map(str::to_owned).collect();
+            self.derived.push((leaf, texts, path.to_owned()));
             return;
         }
         let cells = match (&lens.split, texts.as_slice()) {
@@ -312,6 +321,8 @@ impl<'w> Walk<'w> {
                 promises.push(Promise::Not(when.to_vec()), path.clone());
             }
         }
+        let certain = self.certain();
+        self.issues.extend(certain);
         for set in &self.sets {
             let rule = self.columns.get(&set.column.name.to_lowercase());
             if let Some(message) = rule.and_then(|rule| rule.refuses(set.value.as_ref())) {
@@ -339,7 +350,8 @@ impl<'w> Walk<'w> {
         }
         let listed = self.source.paths.get(leaf.path).is_some_and(|p| self.rules.is_read_only(p));
         if listed || powerless(lens).is_some() {
-            promises.push(Promise::Absent(Box::new(lens.clone())), path);
+            promises.push(Promise::Absent(Box::new(lens.clone())), path.clone());
+            self.kept.push((leaf, path));
             return;
         }
         let columns = lens.slots().iter().map(|slot| slot.column.clone());
@@ -356,9 +368,14 @@ impl<'w> Walk<'w> {
 
 /// Whether a row shows exactly these texts.
 pub fn stands(lens: &Lens, row: Row<'_>, texts: &[&str]) -> bool {
-    let Ok(Some(shown)) = lens.read(row) else { return false };
+    lens.read(row).is_ok_and(|shown| matches(lens, shown.as_deref(), texts))
+}
+
+/// Whether what a lens shows is these texts.
+pub fn matches(lens: &Lens, shown: Option<&str>, texts: &[&str]) -> bool {
+    let Some(shown) = shown else { return false };
     match &lens.split {
-        None => matches!(texts, [text] if same(&lens.out, &shown, text)),
+        None => matches!(texts, [text] if same(&lens.out, shown, text)),
         Some(separator) => {
             let parts = shown.split(separator.as_str()).map(str::trim).filter(|p| !p.is_empty());
             let parts: Vec<&str> = parts.collect();

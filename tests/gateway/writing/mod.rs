@@ -3,6 +3,7 @@
 
 mod bundles;
 mod refused;
+mod validated;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -85,6 +86,7 @@ impl World {
             clinician("both", "north", &["fhir-read", "fhir-write"]),
             clinician("reader", "north", &["fhir-read"]),
             clinician("writer", "north", &["fhir-write"]),
+            clinician("chief", "north", &["fhir-admin"]),
         ];
         let issuer = TestIssuer::start(users).await;
         let gateway = Gateway::start(&issuer, Options::default()).await;
