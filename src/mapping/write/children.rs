@@ -122,7 +122,8 @@ impl<'w> Parent<'w> {
         path: &str,
         row: Option<Row<'w>>,
     ) -> Option<Walked<'w>> {
-        let mut walk = Walk::child(self.source, self.rules, self.reading, child, row)?;
+        let before = row.map(|row| (self.page, row));
+        let mut walk = Walk::child(self.source, self.rules, self.reading, child, before)?;
         walk.part(item, body, path);
         Some(walk.finish())
     }

@@ -41,7 +41,7 @@ impl Walk<'_> {
     }
 
     /// Whether a column is one that changes by itself.
-    fn moves(&self, column: &str) -> bool {
+    pub fn moves(&self, column: &str) -> bool {
         let own = self.rules.version_column.iter().chain(&self.rules.touch);
         own.into_iter().any(|own| own.name == column)
     }

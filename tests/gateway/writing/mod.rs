@@ -3,6 +3,7 @@
 
 mod bundles;
 mod refused;
+mod shapes;
 mod validated;
 
 use reqwest::Method;
@@ -82,6 +83,10 @@ struct World {
 
 impl World {
     async fn start() -> Self {
+        Self::with(TABLES, MAPPING).await
+    }
+
+    async fn with(tables: &str, mapping: &str) -> Self {
         let users = vec![
             clinician("both", "north", &["fhir-read", "fhir-write"]),
             clinician("reader", "north", &["fhir-read"]),
@@ -91,9 +96,9 @@ impl World {
         let issuer = TestIssuer::start(users).await;
         let gateway = Gateway::start(&issuer, Options::default()).await;
         let world = Self { issuer, gateway };
-        world.sql(TABLES).await;
+        world.sql(tables).await;
         world.gateway.register("north", json!({ "url": "sqlite:north.db" })).await;
-        world.gateway.publish("north", MAPPING).await;
+        world.gateway.publish("north", mapping).await;
         world
     }
 
