@@ -75,8 +75,8 @@ async fn a_session_that_is_ended_or_cut_while_it_waits() {
                 let whole = agrees(&order, Some(claim), &ward.stored(&order.word).await, &at);
                 let expected = if at_commit { Claim::Unknown } else { Claim::Nothing };
                 assert_eq!(claim, expected, "{at}");
-                // What nobody was left to hear of was stored all the same.
-                assert_eq!(whole, at_commit && !ended, "{at}");
+                // Cut at COMMIT, it depends on whether the gateway can still stop it.
+                assert!(!whole || (at_commit && !ended), "{at}");
             }
         }
     }
