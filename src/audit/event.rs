@@ -83,6 +83,8 @@ pub enum Action {
     Update,
     /// FHIR delete.
     Delete,
+    /// FHIR `$validate`: asked what would become of a change.
+    Validate,
     /// Export of many resources.
     Export,
     /// Something an operator or a work order did, such as `tenant.suspend`.
@@ -99,6 +101,7 @@ impl Action {
             Self::Create => "create",
             Self::Update => "update",
             Self::Delete => "delete",
+            Self::Validate => "validate",
             Self::Export => "export",
             Self::Operate(what) => what,
         }

@@ -111,9 +111,9 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
             "Group" => operations.push(export("group-export")),
             _ => {}
         }
-        if !operations.is_empty() {
-            resource["operation"] = json!(operations);
-        }
+        let definition = "http://hl7.org/fhir/OperationDefinition/Resource-validate";
+        operations.push(json!({ "name": "validate", "definition": definition }));
+        resource["operation"] = json!(operations);
         resource
     };
     let mut security = json!({

@@ -28,6 +28,13 @@ impl Issue {
         Self { code, expression: expression.into(), message: message.into() }
     }
 
+    /// An OperationOutcome that says that nothing is wrong.
+    pub fn fine(message: &str) -> Value {
+        let issue =
+            json!({ "severity": "information", "code": "informational", "diagnostics": message });
+        json!({ "resourceType": "OperationOutcome", "issue": [issue] })
+    }
+
     /// Several as an OperationOutcome (FHIR R4, 2.32).
     pub fn outcome(issues: &[Self]) -> Value {
         let issue = |issue: &Self| {

@@ -1,13 +1,13 @@
 //! A database that no longer has what the mapping needs: which part of the mapping it is.
 
 use super::fault::RecordsFault;
-use crate::auth::FhirRead;
+use crate::auth::Right;
 use crate::base::{Fault as _, FaultKind};
 use crate::pool::Lease;
 use crate::store::{self, StoreFault};
 use crate::tenant::{ActiveMapping, Session};
 
-impl Session<FhirRead> {
+impl<R: Right> Session<R> {
     /// An outcome with the reason of a refused statement found out, for which its lease is given back.
     pub(super) async fn explained<T>(
         &self,

@@ -22,6 +22,7 @@ mod gather;
 mod named;
 mod page;
 mod patch;
+mod prepare;
 mod preview;
 mod read;
 mod refused;
@@ -29,6 +30,7 @@ mod search;
 mod step;
 mod together;
 mod transaction;
+mod validate;
 #[cfg(test)]
 mod search_model;
 
@@ -43,5 +45,6 @@ pub use preview::{MOST_SHOWN, PreviewOf};
 pub use refused::{Attempt, note_refused};
 pub use search::{Searched, generic_capability};
 pub use step::{Act, Order};
+pub use validate::{Trial, Validation};
 
 pub use crate::fhir::capability::{Endpoints, ServerDescription};

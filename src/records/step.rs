@@ -6,10 +6,9 @@ use uuid::Uuid;
 
 use super::broken::broken;
 use super::fault::RecordsFault;
-use super::patch;
+use super::{patch, prepare};
 use crate::auth::{FhirRead, Interaction, Permit};
 use crate::fhir::elements::Elements;
-use crate::fhir::judge::judge;
 use crate::fhir::{Issue, Json, SearchQuery};
 use crate::mapping::{Change, Compiled, Confirmed, Fresh, MAX_CHILD_ROWS, PageRequest, Target};
 use crate::store::run::FetchedPage;
@@ -96,7 +95,7 @@ fn halt<T>(fault: RecordsFault) -> Stepped<T> {
 
 impl Job {
     /// What one order may use up.
-    fn fresh(&self) -> Fresh {
+    pub fn fresh(&self) -> Fresh {
         let uuids = std::iter::repeat_with(|| Uuid::new_v4().hyphenated().to_string());
         Fresh { now: self.now, uuids: uuids.take(MAX_CHILD_ROWS + 1).collect() }
     }
@@ -195,55 +194,11 @@ impl Job {
         halt(RecordsFault::NotFound)
     }
 
-    /// Takes away what the server itself keeps, and checks the rest against FHIR.
-    fn prepare(&self, ty: &str, body: &Json) -> Stepped<Json> {
-        let mut issues = judge(&self.elements, body, ty);
-        let mut sent = body.clone();
-        if let Some(mut meta) = sent.take("meta") {
-            meta.take("versionId");
-            meta.take("lastUpdated");
-            if !meta.members().is_empty() {
-                sent.put("meta", meta);
-            }
-        }
-        // A generated narrative holds nothing that the resource does not (R4, 2.6.4); any other does.
-        let status = |text: &Json| text.get("status").and_then(Json::text) == Some("generated");
-        if !self.compiled.fills_element(ty, "text") && sent.get("text").is_some_and(status) {
-            sent.take("text");
-        }
-        self.localise(&mut sent);
-        if !issues.is_empty() {
-            issues.truncate(crate::fhir::issue::MAX_ISSUES);
-            return halt(RecordsFault::Invalid(issues));
-        }
-        Ok(sent)
-    }
-
-    /// Makes the server's own addresses in references relative, as it writes them itself.
-    fn localise(&self, value: &mut Json) {
-        match value {
-            Json::Object(members) => {
-                for (name, value) in members {
-                    if let (true, Json::Text(text)) = (name == "reference", &*value) {
-                        let own = text.strip_prefix(self.base.as_str());
-                        if let Some(relative) = own.and_then(|rest| rest.strip_prefix('/')) {
-                            *value = Json::Text(relative.to_owned());
-                        }
-                    } else {
-                        self.localise(value);
-                    }
-                }
-            }
-            Json::List(items) => items.iter_mut().for_each(|item| self.localise(item)),
-            _ => {}
-        }
-    }
-
     async fn create(&self, tx: &mut Transaction<'_>, ty: &str, body: &Json) -> Stepped<Done> {
         if !self.compiled.powers(ty).create {
             return halt(RecordsFault::NotWritable("new resources"));
         }
-        let mut sent = self.prepare(ty, body)?;
+        let mut sent = self.prepare(ty, body).map_err(Halt::Work)?;
         // The server gives the id (R4, 3.1.0.8).
         sent.take("id");
         let creation = self.compiled.plan_create(ty, &sent, &self.fresh());
@@ -281,15 +236,9 @@ impl Job {
             Act::Update(body) => body.clone(),
             _ => return halt(RecordsFault::Internal),
         };
-        let sent = self.prepare(ty, &body)?;
-        match sent.get("id").and_then(Json::text) {
-            Some(own) if own == id => {}
-            None if order.query.is_some() => {}
-            _ => {
-                let message = "The id in the body must be the one of the address.";
-                let issue = Issue::new("invalid", format!("{ty}.id"), message);
-                return halt(RecordsFault::Invalid(vec![issue]));
-            }
+        let sent = self.prepare(ty, &body).map_err(Halt::Work)?;
+        if let Some(issue) = prepare::other_id(ty, &sent, id, order.query.is_some()) {
+            return halt(RecordsFault::Invalid(vec![issue]));
         }
         let (confirmed, changed) = self.bring(tx, &target, fetched, &sent, false).await?;
         let id = Some(id.to_owned());

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 #[cfg(test)]
@@ -44,6 +44,13 @@ pub enum Fault {
         /// Whose bytes are held.
         side: Side,
         /// Bytes since the connection began that still pass.
+        after: u64,
+    },
+    /// Each connection is reset when so many more bytes of one side, counted from this order, have passed.
+    Cut {
+        /// Whose bytes are counted.
+        side: Side,
+        /// Bytes since the order, or since a later connection began, that still pass.
         after: u64,
     },
     /// Open connections are reset, new ones are reset as soon as they are accepted.
@@ -185,13 +192,15 @@ async fn connection(mut client: TcpStream, server: SocketAddr, mut orders: watch
     };
     // A proxy that waits to fill packets would add delays of its own.
     let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
+    let cut = Notify::new();
     let was_reset = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = upstream.split();
-        let up = pump(from_client, to_server, Side::Client, orders.clone());
-        let down = pump(from_server, to_client, Side::Server, orders.clone());
+        let up = pump(from_client, to_server, Side::Client, orders.clone(), &cut);
+        let down = pump(from_server, to_client, Side::Server, orders.clone(), &cut);
         tokio::select! {
             reset = async { orders.wait_for(reset).await.is_ok() } => reset,
+            () = cut.notified() => true,
             _ = async { tokio::join!(up, down) } => false,
         }
     };
@@ -213,7 +222,9 @@ async fn pump(
     mut to: WriteHalf<'_>,
     side: Side,
     mut orders: watch::Receiver<Order>,
+    cut: &Notify,
 ) {
+    let (mut number, mut before) = (orders.borrow().number, 0_u64);
     let mut buffer = vec![0_u8; 16 * 1024];
     let mut passed = 0_u64;
     let mut closed = false;
@@ -234,9 +245,17 @@ async fn pump(
         }
         let mut rest = &buffer[..read];
         loop {
-            let fault = orders.borrow_and_update().fault;
-            let room = allowance(fault, side, passed);
+            let order = *orders.borrow_and_update();
+            let fault = order.fault;
+            if order.number != number {
+                (number, before) = (order.number, passed);
+            }
+            let since = if matches!(fault, Fault::Cut { .. }) { passed - before } else { passed };
+            let room = allowance(fault, side, since);
             if room == 0 {
+                if matches!(fault, Fault::Cut { .. }) {
+                    cut.notify_one();
+                }
                 if orders.changed().await.is_err() {
                     return;
                 }
@@ -273,7 +292,9 @@ async fn until_closed(orders: &mut watch::Receiver<Order>, side: Side) {
 /// How many more bytes may pass now.
 fn allowance(fault: Fault, side: Side, passed: u64) -> u64 {
     match fault {
-        Fault::Freeze { side: held, after } if held == side || held == Side::Both => {
+        Fault::Freeze { side: held, after } | Fault::Cut { side: held, after }
+            if held == side || held == Side::Both =>
+        {
             after.saturating_sub(passed)
         }
         _ => u64::MAX,

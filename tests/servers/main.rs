@@ -10,6 +10,8 @@
 #[path = "../support/directory.rs"]
 mod bindings;
 #[cfg(test)]
+mod commit;
+#[cfg(test)]
 mod control_bed;
 #[cfg(test)]
 mod dial;
@@ -46,6 +48,8 @@ mod provisioning;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod sealed_record;
 #[cfg(test)]
 mod search_everywhere;
@@ -72,5 +76,7 @@ mod together;
 mod two_gateways;
 #[cfg(test)]
 mod words;
+#[cfg(test)]
+mod write_bed;
 #[cfg(test)]
 mod writing;

@@ -13,6 +13,10 @@ pub(super) const LOGOUT: &str = "/oidc/backchannel-logout";
 pub(super) const HEALTH: &str = "/healthz";
 pub(super) const COMPARTMENT: &str = "/fhir/Patient/{id}/{resource}";
 pub(super) const EVERYTHING: &str = "/fhir/Patient/{id}/$everything";
+pub(super) const VALIDATE: &str = "/fhir/{resource}/$validate";
+pub(super) const VALIDATE_INSTANCE: &str = "/fhir/{resource}/{id}/$validate";
+/// Said by itself, because the compartments' addresses begin with the type.
+pub(super) const VALIDATE_PATIENT: &str = "/fhir/Patient/{id}/$validate";
 pub(super) const EXPORT: &str = "/fhir/$export";
 pub(super) const EXPORT_PATIENTS: &str = "/fhir/Patient/$export";
 pub(super) const EXPORT_GROUP: &str = "/fhir/Group/{id}/$export";

@@ -130,6 +130,10 @@ async fn write_down(
             Attempt::Write(action.unwrap_or(Action::Update), param("resource"), param("id"))
         }
         address::BASE | address::BASE_SLASH => Attempt::Other("bundle"),
+        address::VALIDATE | address::VALIDATE_INSTANCE => {
+            Attempt::Write(Action::Validate, param("resource"), param("id"))
+        }
+        address::VALIDATE_PATIENT => Attempt::Write(Action::Validate, "Patient", param("id")),
         address::INSTANCE | address::VERSION => Attempt::Read(param("resource"), param("id")),
         address::TYPE | address::SEARCH_FORM | address::COMPARTMENT => {
             Attempt::Search(param("resource"))

@@ -11,6 +11,7 @@ mod find;
 mod handlers;
 mod hospital;
 mod negotiate;
+mod validate;
 mod write;
 
 use std::sync::Arc;
@@ -172,6 +173,9 @@ fn clinical_routes() -> Routes<DataPlane> {
         .put(address::INSTANCE, Access::Write, write::update)
         .patch(address::INSTANCE, Access::Write, write::patch)
         .delete(address::INSTANCE, Access::Write, write::delete)
+        .post(address::VALIDATE, Access::Write, validate::of_type)
+        .post(address::VALIDATE_INSTANCE, Access::Write, validate::of_instance)
+        .post(address::VALIDATE_PATIENT, Access::Write, validate::of_patient)
         .post(address::BASE, Access::ReadOrWrite, bundle::bundle)
         .post(address::BASE_SLASH, Access::ReadOrWrite, bundle::bundle)
         .get(address::COMPARTMENT, Access::Read, find::in_patient)

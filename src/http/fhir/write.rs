@@ -16,12 +16,12 @@ use crate::auth::{FhirRead, FhirWrite, Shape};
 use crate::fhir::{Issue, Json};
 use crate::records::{Act, Order, RecordsFault, Writing, Written};
 
-type Answered = Result<Response, FhirError>;
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Answered = Result<Response, FhirError>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 type Id = Path<(String, String)>;
 
 /// The media types a resource comes as.
-const RESOURCE: [&str; 3] = ["application/fhir+json", "application/json", "text/json"];
+pub(super) const RESOURCE: [&str; 3] = ["application/fhir+json", "application/json", "text/json"];
 /// The media type of a patch.
 const PATCH: &str = "application/json-patch+json";
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -211,9 +211,7 @@ fn answer(base: &str, written: &Written, back: Back) -> Response {
 
 /// That all went well, for callers who want to read that.
 pub(super) fn outcome() -> serde_json::Value {
-    let mut outcome = Issue::outcome(&[Issue::new("informational", "", "It is stored.")]);
-    outcome["issue"][0]["severity"] = "information".into();
-    outcome
+    Issue::fine("It is stored.")
 }
 
 /// The conditions of a query string; none when it has only parameters about the answer.

@@ -1,3 +1,5 @@
+use crate::fhir::Json;
+
 use super::{Page, Writer, Wrote};
 use crate::mapping::groups::key_of;
 use crate::mapping::lens::Reading;
@@ -27,6 +29,22 @@ impl<'p> Page<'p> {
         let mut writer = Writer { page, shown, out: &mut out, report: &mut report };
         let wrote = writer.tree(tree, row);
         (wrote != Wrote::Nothing).then_some(out)
+    }
+
+    /// What an object of the template shows of a row: nothing of it, where the row does not have it. `None`
+    /// for a resource that cannot be shown.
+    pub(in crate::mapping) fn shown_of(&self, object: &'p Object, row: Row<'_>) -> Option<Json> {
+        let (mut out, mut report) = (Vec::new(), RenderReport::default());
+        let (shown, page) = (&Shown::All, self);
+        let mut writer = Writer { page, shown, out: &mut out, report: &mut report };
+        if object.root {
+            writer.out.push(b'{');
+            writer.members(object, row).ok()?;
+            writer.out.push(b'}');
+        } else if writer.object(object, row) == Wrote::Nothing {
+            return Some(Json::Object(Vec::new()));
+        }
+        Json::parse(&out).ok()
     }
 
     /// The rows of a child, whether they are shown or not.

@@ -9,6 +9,7 @@ use crate::mapping::render::Page;
 use crate::mapping::rows::Row;
 use crate::mapping::tree::{ChildRows, Source, Tree};
 
+use super::changes::add;
 use super::compare::pair;
 use super::confirm::{Promise, Promises};
 use super::walk::{Kid, Walk, Walked};
@@ -121,7 +122,8 @@ impl<'w> Parent<'w> {
         path: &str,
         row: Option<Row<'w>>,
     ) -> Option<Walked<'w>> {
-        let mut walk = Walk::child(self.source, self.rules, self.reading, child, row)?;
+        let before = row.map(|row| (self.page, row));
+        let mut walk = Walk::child(self.source, self.rules, self.reading, child, before)?;
         walk.part(item, body, path);
         Some(walk.finish())
     }
@@ -137,9 +139,14 @@ impl<'w> Parent<'w> {
     ) {
         let mut fixed: Vec<(ColumnRef, Option<Value>)> = Vec::new();
         for (own, parent) in child.own.iter().zip(&child.parent) {
-            let text = self.row.get(parent.cell).map(str::to_owned);
-            let value = text.map(|text| Value { ty: own.column.ty, text });
-            fixed.push((own.column.clone(), value));
+            match self.row.get(parent.cell) {
+                Some(text) => {
+                    let value = Value { ty: own.column.ty, text: text.to_owned() };
+                    fixed.push((own.column.clone(), Some(value)));
+                }
+                // The row it hangs off is still to be made.
+                None => add(&mut sets, &own.column, None),
+            }
         }
         let constants = rules.filter.iter().chain(&rules.set);
         fixed.extend(constants.map(|(column, value)| (column.clone(), Some(value.clone()))));

@@ -51,8 +51,8 @@ pub struct Confirmed {
     pub report: RenderReport,
 }
 
-const ALTERED: &str = "The hospital's database would not keep this as it was sent.";
-const KEPT: &str =
+pub(super) const ALTERED: &str = "The hospital's database would not keep this as it was sent.";
+pub(super) const KEPT: &str =
     "The element was left out, and the hospital's mapping does not let it be taken away.";
 
 /// What the one row of a page shows.

@@ -3,6 +3,7 @@
 use crate::fhir::Json;
 use crate::mapping::tree::{Object, Tree};
 
+use super::MAX_CHILD_ROWS;
 use super::compare::{missing, shows};
 use super::walk::{Walk, stands};
 
@@ -10,15 +11,22 @@ use super::walk::{Walk, stands};
 const STANDS: i32 = 1000;
 /// What a member without a place costs.
 const UNPLACED: i32 = 50;
+/// What a constant costs that was not sent.
+const LACKING: i32 = 2;
 
 impl Walk<'_> {
     /// For each item, which of the template's parts takes it. The best fits are served first.
     pub fn places(&self, items: &[Tree], body: &[Json]) -> Vec<Option<usize>> {
+        // With one part only there is nothing to choose.
+        let several = items.len() > 1;
+        let shown: Vec<Vec<Json>> =
+            items.iter().map(|t| if several { self.shown(t) } else { Vec::new() }).collect();
         let mut wishes: Vec<(i32, usize, usize)> = Vec::new();
         for (number, item) in body.iter().enumerate() {
-            for (at, tree) in items.iter().enumerate() {
-                let fit = self.fit(tree, item);
-                wishes.extend(fit.map(|fit| (fit + self.bonus(tree, item), number, at)));
+            for ((at, tree), shown) in items.iter().enumerate().zip(&shown) {
+                let Some(fit) = self.fit(tree, item) else { continue };
+                let standing = self.stands_at(tree, item) || shown.iter().any(|s| shows(s, item));
+                wishes.push((if standing { fit + STANDS } else { fit }, number, at));
             }
         }
         wishes.sort_by_key(|(fit, number, at)| (-fit, *number, *at));
@@ -61,7 +69,15 @@ impl Walk<'_> {
             let constant = Json::parse(constant).ok()?;
             return missing(&constant, item, "").is_empty().then_some(10);
         }
-        let mut score = 0;
+        let constant = |tree: &Tree| match tree {
+            Tree::Const(_) => true,
+            Tree::Object(object) => object.constant.is_some(),
+            _ => false,
+        };
+        // Constants may be left out, and yet an item that has them fits better.
+        let lacks =
+            object.members.iter().filter(|m| constant(&m.value) && item.get(&m.name).is_none());
+        let mut score = -LACKING * i32::try_from(lacks.count()).unwrap_or(i32::MAX / 4);
         for (name, value) in item.members() {
             score += match object.member(name) {
                 None => -UNPLACED,
@@ -71,19 +87,26 @@ impl Walk<'_> {
         Some(score)
     }
 
-    /// Whether the item is what the part shows now.
-    fn bonus(&self, tree: &Tree, item: &Json) -> i32 {
-        let Some(row) = self.row else { return 0 };
-        let standing = match (tree, item.primitive()) {
-            (Tree::Leaf(leaf), Some(text)) => stands(&leaf.lens, row, &[text]),
-            (Tree::Object(_), None) => {
-                let shown = self.page.and_then(|page| page.part(tree, row));
-                shown
-                    .and_then(|text| Json::parse(&text).ok())
-                    .is_some_and(|shown| shows(&shown, item))
+    /// What an object, or an `each` in all its rows, shows now.
+    fn shown(&self, tree: &Tree) -> Vec<Json> {
+        let (Some(page), Some(row)) = (self.page, self.row) else { return Vec::new() };
+        let texts = match tree {
+            Tree::Object(_) => page.part(tree, row).into_iter().collect(),
+            Tree::Each(each) => {
+                let rows = page.items(each).into_iter().take(MAX_CHILD_ROWS);
+                rows.filter_map(|row| page.part(&each.item, row)).collect()
             }
-            _ => false,
+            _ => Vec::new(),
         };
-        if standing { STANDS } else { 0 }
+        let texts: Vec<Vec<u8>> = texts;
+        texts.iter().filter_map(|text| Json::parse(text).ok()).collect()
+    }
+
+    /// Whether the item is the value that stands there now.
+    fn stands_at(&self, tree: &Tree, item: &Json) -> bool {
+        match (tree, self.row, item.primitive()) {
+            (Tree::Leaf(leaf), Some(row), Some(text)) => stands(&leaf.lens, row, &[text]),
+            _ => false,
+        }
     }
 }

@@ -7,11 +7,14 @@
 //! was taken away, else the transaction is rolled back. What is stored is therefore what was sent, or
 //! nothing.
 
+mod absent;
 mod changes;
 mod children;
 mod column;
 mod compare;
 mod confirm;
+mod derived;
+mod empty;
 mod fit;
 mod moment;
 mod power;

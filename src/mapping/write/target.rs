@@ -121,6 +121,11 @@ impl Target {
         &self.source.from
     }
 
+    /// The type of its resource.
+    pub fn resource_type(&self) -> &str {
+        &self.source.resource_type
+    }
+
     /// Its key's columns with their values.
     pub fn key(&self) -> Vec<(ColumnRef, Value)> {
         let columns = self.source.key.iter().map(|slot| slot.column.clone());
@@ -295,17 +300,15 @@ fn creation(
     walk.object(&source.root, sent, ty);
     let walked = walk.finish();
     let (mut sets, mut issues) = (walked.sets, walked.issues);
+    // Rows of lists are made after their parent's; what is wrong with them is said with the rest.
+    let nothing = Rows::new(0);
+    let (page, row) = (target.page(&nothing, &[]), nothing.nothing());
+    let parent = Parent { source, rules, reading: &target.reading, page: &page, row, fresh };
+    let (mut lists, mut uuids) = (Lists::default(), 1);
     for kid in &walked.kids {
-        let read_only = kid
-            .each
-            .child()
-            .and_then(|child| rules.children.get(child))
-            .is_none_or(|c| c.mode == super::ChildMode::ReadOnly);
-        if let Some((_, path)) = kid.items.first().filter(|_| read_only) {
-            let message = "The hospital's mapping does not let this list be written.";
-            issues.push(Issue::new("business-rule", path.clone(), message));
-        }
+        parent.list(kid, &mut lists, &mut uuids);
     }
+    issues.extend(lists.issues);
     let Some(create) = &rules.create else { return Err(issues) };
     for (column, value) in rules.filter.iter().chain(&create.set) {
         let differs =
@@ -331,6 +334,10 @@ fn creation(
         let given = generated.as_ref().is_some_and(|column| column.name.to_lowercase() == *name);
         if !there && !given && !rule.nullable && !rule.has_default {
             let path = rules_path(source, name).unwrap_or_else(|| ty.to_owned());
+            // Sent, and not as it can be stored: that was said.
+            if path != ty && issues.iter().any(|issue| unnumbered(&issue.expression) == path) {
+                continue;
+            }
             let message = "The hospital's database demands this element.";
             issues.push(Issue::new("required", path, message));
         }
@@ -345,6 +352,16 @@ fn creation(
     let key = key.collect();
     let insert = target.change(ChangeKind::Insert(sets));
     Ok(Creation { target: target.clone(), insert, generated, key })
+}
+
+/// A path without the places in its lists.
+fn unnumbered(path: &str) -> String {
+    let parts = path.split('[').enumerate();
+    let outside = |(at, part): (usize, &str)| match (at, part.split_once(']')) {
+        (0, _) | (_, None) => part.to_owned(),
+        (_, Some((_, rest))) => rest.to_owned(),
+    };
+    parts.map(outside).collect()
 }
 
 /// The element that fills_element a column.

@@ -7,7 +7,7 @@ use crate::mapping::lens::{Lens, Out, Reading};
 use crate::mapping::plan::{Join, Value};
 use crate::mapping::render::Page;
 use crate::mapping::rows::Row;
-use crate::mapping::tree::{Condition, Each, Leaf, Object, Source, Test, Tree};
+use crate::mapping::tree::{Condition, Each, Leaf, Member, Object, Source, Test, Tree};
 
 use super::compare::{missing, same_number, same_text};
 use super::confirm::{Promise, Promises};
@@ -27,17 +27,23 @@ pub struct Walk<'w> {
     pub source: &'w Source,
     pub rules: &'w Rules,
     pub reading: &'w Reading,
-    columns: &'w HashMap<String, ColumnRule>,
-    joins: &'w [Join],
+    pub columns: &'w HashMap<String, ColumnRule>,
+    pub joins: &'w [Join],
     /// The row as it stands; none for one that is made.
     pub row: Option<Row<'w>>,
     /// For rendering what stands.
     pub page: Option<&'w Page<'w>>,
-    sets: Vec<Set>,
+    pub sets: Vec<Set>,
     /// Columns whose value some element of the resource tells.
-    spoken: BTreeSet<String>,
-    absent: Vec<(&'w Leaf, String)>,
-    unwanted: Vec<(&'w [Condition], String)>,
+    pub spoken: BTreeSet<String>,
+    pub absent: Vec<(&'w Leaf, String)>,
+    /// Elements that follow from others, with what was sent for them.
+    pub derived: Vec<(&'w Leaf, Vec<String>, String)>,
+    /// Elements that were not sent and that no write takes away.
+    pub kept: Vec<(&'w Leaf, String)>,
+    pub unwanted: Vec<(&'w [Condition], String)>,
+    /// Members that were not sent and are not shown now, whatever their cells hold.
+    pub hidden: Vec<(&'w Object, &'w Member, String)>,
     pub kids: Vec<Kid<'w>>,
     pub issues: Vec<Issue>,
 }
@@ -71,11 +77,12 @@ impl<'w> Walk<'w> {
         rules: &'w Rules,
         reading: &'w Reading,
         child: usize,
-        row: Option<Row<'w>>,
+        before: Option<(&'w Page<'w>, Row<'w>)>,
     ) -> Option<Self> {
+        let (page, row) = (before.map(|(page, _)| page), before.map(|(_, row)| row));
         let columns = &rules.children.get(child)?.columns;
         let joins = &source.children.get(child)?.joins;
-        Some(Self::over(source, rules, reading, (columns, joins), None, row))
+        Some(Self::over(source, rules, reading, (columns, joins), page, row))
     }
 
     fn over(
@@ -97,6 +104,9 @@ impl<'w> Walk<'w> {
             sets: Vec::new(),
             spoken: BTreeSet::new(),
             absent: Vec::new(),
+            derived: Vec::new(),
+            kept: Vec::new(),
+            hidden: Vec::new(),
             unwanted: Vec::new(),
             kids: Vec::new(),
             issues: Vec::new(),
@@ -123,6 +133,7 @@ impl<'w> Walk<'w> {
                 self.say("not-supported", &format!("{path}.{name}"), message);
             }
         }
+        let shown = self.shown_of(object);
         for member in &object.members {
             let at = format!("{path}.{}", member.name);
             if self.is_own(&at) {
@@ -130,7 +141,7 @@ impl<'w> Walk<'w> {
             }
             match body.get(&member.name) {
                 Some(value) => self.tree(&member.value, value, &at),
-                None => self.gone(&member.value, &at),
+                None => self.lacks(object, member, shown.as_ref(), at),
             }
         }
         for condition in &object.when {
@@ -158,7 +169,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Whether an element is the server's own: its version and when it was updated.
-    fn is_own(&self, path: &str) -> bool {
+    pub fn is_own(&self, path: &str) -> bool {
         let own = path.strip_prefix(self.source.resource_type.as_str());
         matches!(own, Some(".meta.versionId" | ".meta.lastUpdated"))
     }
@@ -193,29 +204,6 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// A part of the template that the resource lacks.
-    fn gone(&mut self, tree: &'w Tree, path: &str) {
-        match tree {
-            Tree::Const(_) | Tree::Case(_) => {}
-            Tree::Leaf(leaf) => self.absent.push((leaf, path.to_owned())),
-            Tree::Object(object) => {
-                if !object.when.is_empty() {
-                    self.unwanted.push((&object.when, path.to_owned()));
-                }
-                for member in &object.members {
-                    let at = format!("{path}.{}", member.name);
-                    if !self.is_own(&at) {
-                        self.gone(&member.value, &at);
-                    }
-                }
-            }
-            Tree::Each(each) => {
-                self.kids.push(Kid { each, items: Vec::new(), path: path.to_owned() });
-            }
-            Tree::List(items) => items.iter().for_each(|item| self.gone(item, path)),
-        }
-    }
-
     fn list(&mut self, items: &'w [Tree], body: &'w [Json], path: &str) {
         if let [Tree::Leaf(leaf)] = items
             && leaf.lens.split.is_some()
@@ -242,7 +230,7 @@ impl<'w> Walk<'w> {
                 match mine.next() {
                     Some((item, at)) => self.tree(tree, item, &at),
                     // An item without a place may be the one that was meant here.
-                    None if whole => self.gone(tree, path),
+                    None if whole => self.gone(tree, path, true),
                     None => {}
                 }
             }
@@ -264,7 +252,10 @@ impl<'w> Walk<'w> {
             return self.say("business-rule", path, READ_ONLY);
         }
         if powerless(lens).is_some() {
-            // It follows from other elements; reading the row back tells whether it is what was sent.
+            // It follows from other elements; where that is not certain, reading the row back tells
+            // whether it is what was sent.
+            let texts = texts.into_iter().map(str::to_owned).collect();
+            self.derived.push((leaf, texts, path.to_owned()));
             return;
         }
         let cells = match (&lens.split, texts.as_slice()) {
@@ -304,14 +295,15 @@ impl<'w> Walk<'w> {
     /// Decides what the absence of elements means, and checks what columns take.
     pub fn finish(mut self) -> Walked<'w> {
         let mut promises = Promises::default();
-        for (leaf, path) in std::mem::take(&mut self.absent) {
-            self.absence(leaf, path, &mut promises);
-        }
+        self.absences(&mut promises);
+        self.uncover(&mut promises);
         if self.row.is_some() {
             for (when, path) in &self.unwanted {
                 promises.push(Promise::Not(when.to_vec()), path.clone());
             }
         }
+        let certain = self.certain();
+        self.issues.extend(certain);
         for set in &self.sets {
             let rule = self.columns.get(&set.column.name.to_lowercase());
             if let Some(message) = rule.and_then(|rule| rule.refuses(set.value.as_ref())) {
@@ -321,44 +313,18 @@ impl<'w> Walk<'w> {
         }
         Walked { sets: self.sets, kids: self.kids, issues: self.issues, promises }
     }
-
-    /// An element that is mapped and was not sent. On a new row the database's default counts.
-    fn absence(&mut self, leaf: &'w Leaf, path: String, promises: &mut Promises) {
-        let Some(row) = self.row else { return };
-        let lens = &leaf.lens;
-        let Ok(Some(shown)) = lens.read(row) else { return };
-        let bases = bases(lens, self.joins);
-        if bases.iter().any(|column| self.spoken.contains(column)) {
-            return;
-        }
-        let empty = crate::mapping::rows::Rows::new(0);
-        // What an empty cell shows is a constant of the mapping.
-        let usual = lens.read(empty.nothing());
-        if usual.is_ok_and(|text| text.is_some_and(|text| text == shown)) {
-            return;
-        }
-        let listed = self.source.paths.get(leaf.path).is_some_and(|p| self.rules.is_read_only(p));
-        if listed || powerless(lens).is_some() {
-            promises.push(Promise::Absent(Box::new(lens.clone())), path);
-            return;
-        }
-        let columns = lens.slots().iter().map(|slot| slot.column.clone());
-        let cleared: Vec<Set> =
-            columns.map(|column| Set { column, value: None, path: path.clone() }).collect();
-        for set in cleared {
-            if !self.sets.iter().any(|known| known.column.name == set.column.name) {
-                self.sets.push(set);
-            }
-        }
-        promises.push(Promise::Absent(Box::new(lens.clone())), path);
-    }
 }
 
 /// Whether a row shows exactly these texts.
 pub fn stands(lens: &Lens, row: Row<'_>, texts: &[&str]) -> bool {
-    let Ok(Some(shown)) = lens.read(row) else { return false };
+    lens.read(row).is_ok_and(|shown| matches(lens, shown.as_deref(), texts))
+}
+
+/// Whether what a lens shows is these texts.
+pub fn matches(lens: &Lens, shown: Option<&str>, texts: &[&str]) -> bool {
+    let Some(shown) = shown else { return false };
     match &lens.split {
-        None => matches!(texts, [text] if same(&lens.out, &shown, text)),
+        None => matches!(texts, [text] if same(&lens.out, shown, text)),
         Some(separator) => {
             let parts = shown.split(separator.as_str()).map(str::trim).filter(|p| !p.is_empty());
             let parts: Vec<&str> = parts.collect();

@@ -3,6 +3,8 @@
 
 mod bundles;
 mod refused;
+mod shapes;
+mod validated;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -81,17 +83,22 @@ struct World {
 
 impl World {
     async fn start() -> Self {
+        Self::with(TABLES, MAPPING).await
+    }
+
+    async fn with(tables: &str, mapping: &str) -> Self {
         let users = vec![
             clinician("both", "north", &["fhir-read", "fhir-write"]),
             clinician("reader", "north", &["fhir-read"]),
             clinician("writer", "north", &["fhir-write"]),
+            clinician("chief", "north", &["fhir-admin"]),
         ];
         let issuer = TestIssuer::start(users).await;
         let gateway = Gateway::start(&issuer, Options::default()).await;
         let world = Self { issuer, gateway };
-        world.sql(TABLES).await;
+        world.sql(tables).await;
         world.gateway.register("north", json!({ "url": "sqlite:north.db" })).await;
-        world.gateway.publish("north", MAPPING).await;
+        world.gateway.publish("north", mapping).await;
         world
     }
 

@@ -7,7 +7,7 @@ use super::{World, paths};
 use crate::support::Reply;
 
 /// A changed body, the status, and the elements that are named.
-type Case = (Value, u16, Vec<&'static str>);
+pub(super) type Case = (Value, u16, Vec<&'static str>);
 
 fn with(served: &Value, change: impl FnOnce(&mut Value)) -> Value {
     let mut body = served.clone();
@@ -16,7 +16,7 @@ fn with(served: &Value, change: impl FnOnce(&mut Value)) -> Value {
 }
 
 /// Elements the mapping has no way for.
-fn elements(served: &Value) -> Vec<Case> {
+pub(super) fn elements(served: &Value) -> Vec<Case> {
     vec![
         (
             with(served, |b| b["maritalStatus"] = json!({"text": "x"})),
@@ -60,7 +60,7 @@ fn elements(served: &Value) -> Vec<Case> {
 }
 
 /// Values the database or FHIR does not take.
-fn values(served: &Value) -> Vec<Case> {
+pub(super) fn values(served: &Value) -> Vec<Case> {
     vec![
         (
             with(served, |b| b["name"] = json!([{"given": ["x"]}])),
