@@ -144,6 +144,7 @@ impl World {
             lane: LaneLimits::default(),
             page_size: 50,
             page_size_max: 1000,
+            export_jobs: 2,
         };
         let setting = format!("sqlite:{}", folder.path().join("keys.db").display());
         let key_store = KeyStore::open(&SecretText::new(setting), Arc::clone(&clock)).unwrap();

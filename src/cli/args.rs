@@ -195,6 +195,10 @@ pub enum TenantVerb {
         #[arg(long)]
         no_check: bool,
     },
+    /// Show a hospital's own limits, or change some
+    Limits(TenantSettings),
+    /// Show what a hospital's users are offered, or switch features
+    Flags(TenantSettings),
     /// Stop serving a hospital
     Suspend {
         /// Name or UUID
@@ -213,6 +217,19 @@ pub enum TenantVerb {
         /// Name or UUID
         tenant: String,
     },
+}
+
+/// `tenant limits` and `tenant flags`. Names and values are those of the admin API.
+#[derive(Debug, Args)]
+pub struct TenantSettings {
+    /// Name or UUID
+    pub tenant: String,
+    /// For example page_size=20, or fhir.export=25%; repeat for several
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Back to the gateway's own limit, or on; repeat for several
+    #[arg(long, value_name = "NAME")]
+    pub unset: Vec<String>,
 }
 
 /// `tenant add`.

@@ -17,6 +17,7 @@ mod provisioned;
 mod registry;
 mod serve;
 mod tenant;
+mod tenant_settings;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

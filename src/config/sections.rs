@@ -271,6 +271,7 @@ fn limits<'a>(root: &'a Table, f: &mut Findings<'a>) -> LimitSettings {
         concurrent_requests: s.number("concurrent_requests", 32, 1, 100_000),
         page_size: s.number("page_size", 50, 1, 10_000),
         page_size_max: s.number("page_size_max", 1000, 1, 10_000),
+        export_jobs: s.number("export_jobs", 2, 1, 100),
         request_timeout: s.duration("request_timeout", Duration::from_secs(10), HOUR),
         body_bytes: s.number("body_bytes", 1_048_576, 1024, 1 << 30),
     };

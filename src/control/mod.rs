@@ -7,10 +7,12 @@
 mod approval;
 mod connections;
 mod fault;
+mod flags;
 mod fleet;
 mod health;
 mod keys;
 mod lanes;
+mod limits;
 mod mappings;
 mod migrate;
 mod offboard;
@@ -30,10 +32,12 @@ use uuid::Uuid;
 
 pub use connections::ConnectionInput;
 pub use fault::ControlFault;
+pub use flags::{FlagEntry, FlagsView, flag_entries};
 pub use fleet::{FleetFilter, FleetOrder, FleetPage, FleetRow};
 pub use health::{Health, Level};
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
+pub use limits::{LimitEntry, LimitsView};
 pub use mappings::{
     ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
     ElementTrial, ImportView, PathCount, SearchTrial, Side, SourceTrial, StatementTrial, TrialView,
@@ -48,8 +52,8 @@ pub use repeat::{Repeat, Repeatable};
 pub use servers::{NewServer, ServerView};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use view::{
-    CheckFinding, CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView,
-    MappingPointer, MappingProblemView, MappingReport, MappingView, TenantView,
+    CheckFinding, CheckReport, CheckStep, ConnectionView, EventView, IdentityView, MappingPointer,
+    MappingProblemView, MappingReport, MappingView, TenantView,
 };
 
 use crate::auth::{Authority, OperatorPermit, OperatorSource};

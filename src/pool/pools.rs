@@ -304,7 +304,7 @@ impl Inner {
             let breaker =
                 Breaker::new(tenant, self.config.breaker.clone(), Arc::clone(&self.clock));
             Arc::new(TenantState {
-                gate: Gate::new(TenantLimits::default()),
+                gate: Gate::new(&TenantLimits::default()),
                 breaker: Arc::new(breaker),
                 revision: AtomicU64::new(0),
                 used: AtomicU64::new(now),

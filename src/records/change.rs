@@ -12,7 +12,7 @@ use super::page;
 use super::step::{Act, Done, Job, Order};
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, FhirWrite, Interaction, Permit};
-use crate::base::{Fault as _, FaultKind};
+use crate::base::{Fault as _, FaultKind, Flag};
 use crate::fhir::elements::Elements;
 use crate::store::{Apart, Ending, Halt, Transaction, transact};
 use crate::tenant::Session;
@@ -95,6 +95,9 @@ impl Session<FhirWrite> {
             write_down(self, access(order, order.id.clone()), Outcome::Denied, 403).await?;
             return Err(RecordsFault::Scope);
         }
+        if order.act != Act::Read {
+            self.offered(Flag::Write)?;
+        }
         let mapping = self.mapping()?;
         if !mapping.compiled.maps(ty) {
             return Err(RecordsFault::NoSuchType);
@@ -140,6 +143,7 @@ impl Session<FhirWrite> {
             elements: Arc::clone(&with.elements),
             base: with.base.clone(),
             now: self.now().as_millis(),
+            chains: self.offers(Flag::Chain),
         })
     }
 

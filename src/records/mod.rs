@@ -19,6 +19,7 @@ mod export;
 mod fault;
 mod drifted;
 mod gather;
+mod offered;
 mod page;
 mod patch;
 mod preview;

@@ -91,6 +91,7 @@ pub(super) const REGISTRY: Schema = Schema {
         3 "0003_hospital_actors",
         4 "0004_operations",
         5 "0005_schema_checks",
+        7 "0007_flags_and_approvals",
     ),
     postgres: embedded!(
         "postgres",
@@ -99,6 +100,7 @@ pub(super) const REGISTRY: Schema = Schema {
         3 "0003_hospital_actors",
         4 "0004_operations",
         5 "0005_schema_checks",
+        7 "0007_flags_and_approvals",
     ),
     lock: 0x5741_5244_0001,
     ledger: ledger!("wardgate_registry_migrations"),

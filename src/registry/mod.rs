@@ -13,6 +13,7 @@ mod connections;
 mod db;
 mod events;
 mod fault;
+mod flags;
 mod idempotency;
 mod keystore;
 mod limits;

@@ -88,6 +88,7 @@ on_sqlite!(
     bindings_lead_to_their_tenant,
     connections_follow_their_revisions,
     mappings_publish_and_roll_back,
+    flags_are_kept,
     limits_are_kept,
     every_change_writes_its_event,
     history_cannot_be_rewritten,

@@ -1,12 +1,13 @@
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use super::cache::Versioned;
 use crate::base::{
-    ConnectionRecord, ConnectionRevision, Fault, FaultKind, Generation, TenantId, TenantName,
+    ConnectionRecord, ConnectionRevision, Fault, FaultKind, Flags, Generation, TenantId, TenantName,
 };
 use crate::keyring::{Keyring, SealPlace, Sealed};
 use crate::mapping::catalog::Catalog;
@@ -25,6 +26,8 @@ pub struct TenantDefaults {
     pub page_size: u32,
     /// The most `_count` gives.
     pub page_size_max: u32,
+    /// Files of exports fetched at once, on each gateway.
+    pub export_jobs: u32,
 }
 
 /// A tenant's configuration as one consistent reading of the registry gave it, compiled.
@@ -43,6 +46,12 @@ pub struct TenantConfig {
     pub page_size: u32,
     /// The most `_count` gives.
     pub page_size_max: u32,
+    /// The longest a request may take, where that is less than the gateway's setting.
+    pub request_timeout: Option<Duration>,
+    /// Files of exports fetched at once, on this gateway.
+    pub export_jobs: u32,
+    /// What its users are offered.
+    pub flags: Flags,
     /// How its database is reached, when a connection is registered.
     pub lane: Option<LaneSpec>,
     /// The mapping in force.
@@ -125,7 +134,7 @@ pub(super) fn build(
         None => defaults.lane.clone(),
     };
     if let Some(millis) = own.statement_timeout_ms {
-        lane_limits.session.statement_timeout = std::time::Duration::from_millis(millis.into());
+        lane_limits.session.statement_timeout = Duration::from_millis(millis.into());
     }
     let rate = own.requests_per_second;
     let limits = TenantLimits {
@@ -164,6 +173,9 @@ pub(super) fn build(
         limits,
         page_size: own.page_size.unwrap_or(defaults.page_size).min(page_size_max),
         page_size_max,
+        request_timeout: own.request_timeout_ms.map(|ms| Duration::from_millis(ms.into())),
+        export_jobs: own.export_jobs.unwrap_or(defaults.export_jobs),
+        flags: snapshot.flags,
         lane,
         mapping,
         beside: Beside::default(),

@@ -7,7 +7,7 @@ use crate::support::mapping;
 use crate::visitor::{Visitor, gateway};
 
 /// Every form of the panel but signing out.
-const FORMS: [&str; 16] = [
+const FORMS: [&str; 17] = [
     "/panel/tenants/north/suspend",
     "/panel/tenants/north/resume",
     "/panel/tenants/north/invalidate",
@@ -15,6 +15,7 @@ const FORMS: [&str; 16] = [
     "/panel/tenants/north/reset-breaker",
     "/panel/tenants/north/check",
     "/panel/tenants/north/limits",
+    "/panel/tenants/north/flags",
     "/panel/tenants/north/connection",
     "/panel/tenants/north/mappings",
     "/panel/tenants/north/mappings/rollback",
@@ -119,7 +120,20 @@ async fn orders_count_at_once() {
     act("reset-breaker", &[]).await;
     act("limits", &[("page_size", "3"), ("requests_per_second", "")]).await;
     assert_eq!(gateway.get(&north, "/Patient").await.resources().len(), 3);
-    let events = gateway.view("events?limit=6").await;
+    let page = visitor.get("/panel/tenants/north").await.body;
+    assert!(page.contains(r#"name="page_size" value="3""#), "{page}");
+    assert!(page.contains(r#"name="fhir.everything" value="100""#), "{page}");
+    let all =
+        ["fhir.write", "fhir.export", "fhir.include", "search.chain"].map(|flag| (flag, "100"));
+    act("flags", &[&all[..], &[("fhir.everything", "0")]].concat()).await;
+    assert_eq!(gateway.get(&north, "/Patient/1001/$everything").await.status, 404);
+    let page = visitor.get("/panel/tenants/north").await.body;
+    assert!(page.contains(r#"name="fhir.everything" value="0""#), "{page}");
+    let generation = visitor.generation("north").await;
+    let half = [("generation", generation.as_str()), ("fhir.everything", "101")];
+    let refused = visitor.post("/panel/tenants/north/flags", &csrf, &half).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    let events = gateway.view("events?limit=7").await;
     let actions: Vec<_> = events["events"]
         .as_array()
         .unwrap()
@@ -127,6 +141,7 @@ async fn orders_count_at_once() {
         .map(|e| e["action"].as_str().unwrap())
         .collect();
     let expected = [
+        "flags.set",
         "limits.set",
         "breaker.reset",
         "lane.drain",
@@ -136,7 +151,7 @@ async fn orders_count_at_once() {
     ];
     assert_eq!(actions, expected);
     let fleet = visitor.get("/panel/").await.body;
-    assert!(fleet.contains("3 requests and 0 errors in the last 15 minutes"), "{fleet}");
+    assert!(fleet.contains("4 requests and 0 errors in the last 15 minutes"), "{fleet}");
 }
 
 #[tokio::test]

@@ -14,8 +14,9 @@ pub use verbs::NewProvision;
 
 pub(super) use database::{record_on, remove};
 
+use super::limits::LimitsView;
 use super::operations::{Ended, Maintenance, Running, Step, StepFault};
-use super::view::{IdentityView, LimitsView};
+use super::view::IdentityView;
 use crate::registry::TenantState;
 use crate::store::admin::Names;
 

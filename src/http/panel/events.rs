@@ -111,6 +111,7 @@ pub(super) fn action(code: &str) -> Markup {
         "tenant.state" => "state changed",
         "tenant.invalidate" => "configuration invalidated",
         "limits.set" => "limits set",
+        "flags.set" => "features switched",
         "connection.put" => "connection sealed",
         "connection.reseal" => "connection resealed",
         "mapping.add" => "mapping stored",

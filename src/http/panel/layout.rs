@@ -130,6 +130,7 @@ pub(super) fn done(code: Option<&str>) -> Markup {
         "drain" => "The lane was retired; the next request opens a new one.",
         "reset-breaker" => "The breaker is closed.",
         "limits" => "The limits are in force.",
+        "flags" => "The features are switched.",
         "connection" => "The new connection was checked, sealed and is in force.",
         "publish" => "That version is in force.",
         "rollback" => "The version before is in force again.",

@@ -85,6 +85,7 @@ pub fn router(panel: Panel) -> Router {
         .get("/panel/tenants/{name}", operator, tenant::show)
         .post("/panel/tenants/{name}/check", operator, tenant::check)
         .post("/panel/tenants/{name}/limits", operator, tenant::limits)
+        .post("/panel/tenants/{name}/flags", operator, tenant::flags)
         .get("/panel/tenants/{name}/life", operator, life::show)
         .post("/panel/tenants/{name}/life", operator, life::act)
         .post("/panel/tenants/{name}/{verb}", operator, tenant::act)

@@ -20,7 +20,7 @@ use super::gather::fetch;
 use super::page;
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
-use crate::base::{Deadline, Timestamp};
+use crate::base::{Deadline, Flag, Timestamp};
 use crate::fhir::bulk::BulkQuery;
 use crate::fhir::compartment::Compartment;
 use crate::fhir::query::{Handling, pair};
@@ -112,6 +112,7 @@ impl Session<FhirRead> {
         request: String,
         now: Timestamp,
     ) -> Result<String, RecordsFault> {
+        self.offered(Flag::Export)?;
         let asked = BulkQuery::parse(query, handling)?;
         if let ExportLevel::Group(id) = &level {
             self.read("Group", id, "").await?;
@@ -126,6 +127,7 @@ impl Session<FhirRead> {
 
     /// The order a text stands for, if this user gave it lately at this hospital.
     pub fn export(&self, order: &str, now: Timestamp) -> Result<Export, RecordsFault> {
+        self.offered(Flag::Export)?;
         let bytes = URL_SAFE_NO_PAD.decode(order).map_err(|_| RecordsFault::NotFound)?;
         let (tag, payload) = bytes.split_at_checked(32).ok_or(RecordsFault::NotFound)?;
         if !self.verify_export(&self.signed(payload), tag) {
@@ -201,7 +203,8 @@ impl Session<FhirRead> {
             }
             let patient = patient.filter(|_| matches!(level, ExportLevel::Group(_)));
             let file = File { ty: ty.to_owned(), search, patient: patient.map(str::to_owned) };
-            let trial = file.search_of(&["0".to_owned()])?;
+            let mut trial = file.search_of(&["0".to_owned()])?;
+            self.narrow(&mut trial)?;
             let request = PageRequest { count: 1, after: None, base: "" };
             compiled.plan_search(ty, &trial, &request)?;
             files.push(file);
@@ -244,7 +247,8 @@ impl Session<FhirRead> {
                 Some(compiled.position_after(ty, id).ok_or(RecordsFault::Cursor)?)
             }
         };
-        let place = exports.place(tenant).ok_or(RecordsFault::Exporting)?;
+        let place =
+            exports.place(tenant, self.config().export_jobs).ok_or(RecordsFault::Exporting)?;
         let patients = match (&order.level, &file.patient) {
             (ExportLevel::Group(id), Some(_)) => members(&self.read("Group", id, "").await?),
             _ => Vec::new(),
@@ -310,10 +314,13 @@ impl Running {
         after: Option<Position>,
     ) -> Result<bool, RecordsFault> {
         if self.file.patient.is_none() {
-            return self.search(&self.file.search_of(&[])?, after).await;
+            let mut search = self.file.search_of(&[])?;
+            self.session.narrow(&mut search)?;
+            return self.search(&search, after).await;
         }
         for some in patients.chunks(PATIENTS) {
-            let search = self.file.search_of(some)?;
+            let mut search = self.file.search_of(some)?;
+            self.session.narrow(&mut search)?;
             if !self.search(&search, None).await? {
                 return Ok(false);
             }

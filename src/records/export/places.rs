@@ -3,23 +3,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::TenantId;
 
-/// Files of one tenant being fetched at once, on this gateway.
-const AT_ONCE: usize = 2;
-
 /// How many files of each tenant are being fetched; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Exports(Arc<Mutex<HashMap<TenantId, usize>>>);
+pub struct Exports(Arc<Mutex<HashMap<TenantId, u32>>>);
 
 /// One file being fetched.
 #[derive(Debug)]
 pub(super) struct Place(Exports, TenantId);
 
 impl Exports {
-    /// A place, unless all of the tenant's are taken.
-    pub(super) fn place(&self, tenant: TenantId) -> Option<Place> {
+    /// A place, unless the tenant has `most` already.
+    pub(super) fn place(&self, tenant: TenantId, most: u32) -> Option<Place> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.entry(tenant).or_default();
-        if *count >= AT_ONCE {
+        if *count >= most {
             return None;
         }
         *count += 1;

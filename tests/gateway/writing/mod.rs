@@ -2,6 +2,7 @@
 //! stored by halves.
 
 mod bundles;
+mod offered;
 mod refused;
 
 use reqwest::Method;
