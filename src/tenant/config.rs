@@ -10,8 +10,7 @@ use crate::base::{
     ConnectionRecord, ConnectionRevision, Fault, FaultKind, Flags, Generation, TenantId, TenantName,
 };
 use crate::keyring::{Keyring, SealPlace, Sealed};
-use crate::mapping::catalog::Catalog;
-use crate::mapping::{self, Compiled, Document};
+use crate::mapping::{self, Compiled};
 use crate::pool::{LaneLimits, LaneSpec, RecordFault, RecordMark, RecordSource, TenantLimits};
 use crate::registry::{TenantConfig as Snapshot, TenantState};
 
@@ -183,11 +182,7 @@ pub(super) fn build(
 }
 
 fn compile(version: u64, document: &str, catalog: &str) -> MappingState {
-    let compiled = serde_json::from_str::<Catalog>(catalog)
-        .ok()
-        .zip(Document::parse(document).ok())
-        .and_then(|(catalog, document)| mapping::compile(&document, &catalog).ok());
-    if let Some(compiled) = compiled {
+    if let Some(compiled) = mapping::of_texts(document, catalog) {
         MappingState::Active(Arc::new(ActiveMapping {
             version,
             compiled,

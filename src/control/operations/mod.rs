@@ -9,6 +9,8 @@ mod engine;
 mod fault;
 mod kind;
 mod maintenance;
+#[cfg(test)]
+mod tests;
 mod verbs;
 mod view;
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use verbs::NewProvision;
 
 pub(super) use database::{record_on, remove};
+pub(super) use mapping::shipped;
 
 use super::limits::LimitsView;
 use super::operations::{Ended, Maintenance, Running, Step, StepFault};
