@@ -155,6 +155,7 @@ impl World {
             dialer: Dialer::new(DialConfig::default(), Arc::clone(&clock)),
             clock: Arc::clone(&clock),
             issuers: Vec::new(),
+            two_persons: false,
             serving: None,
             work: Work::new("test".to_owned()),
         });

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use super::fleet_args::{OperationVerb, ServerVerb, TenantMigrate, TenantProvision};
+pub use super::fleet_args::{
+    ApprovalVerb, OperationVerb, ServerVerb, TenantMigrate, TenantProvision,
+};
 
 /// A FHIR R4 gateway in front of many hospitals' own databases.
 #[derive(Debug, Parser)]
@@ -52,6 +54,9 @@ pub enum Verb {
     /// Long-running work
     #[command(subcommand)]
     Operation(OperationVerb),
+    /// What waits for a second person
+    #[command(subcommand)]
+    Approval(ApprovalVerb),
     /// Mappings from schema to FHIR
     #[command(subcommand)]
     Mapping(MappingVerb),

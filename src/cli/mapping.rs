@@ -8,12 +8,12 @@ use std::path::Path;
 
 use super::args::MappingVerb;
 use super::output::{Output, io_words, table};
-use super::{Done, Refused};
+use super::{Done, Refused, approval};
 use crate::app::Console;
 use crate::config::Settings;
 use crate::control::{
     ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
-    MappingReport, MappingView, Side,
+    MappingReport, MappingView, Ordered, Side,
 };
 
 pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output) -> Done {
@@ -74,7 +74,12 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
         MappingVerb::Publish { tenant, file } => {
             let report = control.store_mapping(&caller, tenant, &read(file)?).await?;
             if let Some(version) = report.version {
-                control.publish_mapping(&caller, tenant, version, None).await?;
+                if let Ordered::Waits(view) =
+                    control.publish_mapping(&caller, tenant, version, None).await?
+                {
+                    approval::waits(&view, output);
+                    return Ok(());
+                }
             }
             output.result(&report, |r| problems(r, "nothing was stored"));
             sound(&report)

@@ -104,8 +104,11 @@ fn admin<'a>(root: &'a Table, f: &mut Findings<'a>) -> AdminSettings {
     let mut s = Section::new(root, "admin", f);
     let listen = s.address("listen", loopback(8081));
     let public_url = s.url("public_url", &format!("http://{listen}"));
+    let words = |t: &str| t.parse::<bool>().ok();
+    let two_persons = s.parsed("two_persons", false, "true or false", words, ToString::to_string);
     s.finish();
-    AdminSettings { listen, public_url: public_url.trim_end_matches('/').to_owned() }
+    let public_url = public_url.trim_end_matches('/').to_owned();
+    AdminSettings { listen, public_url, two_persons }
 }
 
 fn tls<'a>(root: &'a Table, f: &mut Findings<'a>) -> Option<ListenerTls> {

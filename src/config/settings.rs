@@ -62,6 +62,8 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// Its URL as operators reach it.
     pub public_url: String,
+    /// Whether ending a hospital, and SQL that a mapping brings, needs a second person.
+    pub two_persons: bool,
 }
 
 /// `[tls]`.

@@ -31,6 +31,9 @@ pub struct LimitsView {
     /// Files of exports fetched at once, on each gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export_jobs: Option<u32>,
+    /// Weight against other tenants where all share the gateway's connections; 1 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
 }
 
 /// One limit as a form or a command line shows it.
@@ -46,7 +49,7 @@ pub struct LimitEntry {
 
 impl LimitsView {
     /// All limits, in the order they are shown in.
-    pub fn entries(&self) -> [LimitEntry; 8] {
+    pub fn entries(&self) -> [LimitEntry; 9] {
         let mut copy = self.clone();
         copy.fields().map(|(name, title, value)| LimitEntry { name, title, value: *value })
     }
@@ -57,7 +60,7 @@ impl LimitsView {
         field.map(|(_, _, field)| *field = value).is_some()
     }
 
-    fn fields(&mut self) -> [(&'static str, &'static str, &mut Option<u32>); 8] {
+    fn fields(&mut self) -> [(&'static str, &'static str, &mut Option<u32>); 9] {
         [
             ("requests_per_second", "Requests a second", &mut self.requests_per_second),
             ("concurrent_requests", "Requests at once", &mut self.concurrent_requests),
@@ -67,6 +70,7 @@ impl LimitsView {
             ("request_timeout_ms", "Request, ms", &mut self.request_timeout_ms),
             ("statement_timeout_ms", "Statement, ms", &mut self.statement_timeout_ms),
             ("export_jobs", "Export files at once", &mut self.export_jobs),
+            ("weight", "Weight", &mut self.weight),
         ]
     }
 }
@@ -81,6 +85,7 @@ pub(super) fn stored(limits: &LimitsView) -> StoredLimits {
         request_timeout_ms: limits.request_timeout_ms,
         statement_timeout_ms: limits.statement_timeout_ms,
         export_jobs: limits.export_jobs,
+        weight: limits.weight,
     }
 }
 
@@ -94,6 +99,7 @@ pub(super) fn shown(limits: &StoredLimits) -> LimitsView {
         request_timeout_ms: limits.request_timeout_ms,
         statement_timeout_ms: limits.statement_timeout_ms,
         export_jobs: limits.export_jobs,
+        weight: limits.weight,
     }
 }
 

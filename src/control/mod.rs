@@ -5,6 +5,7 @@
 //! the method returns.
 
 mod approval;
+mod approvals;
 mod connections;
 mod fault;
 mod flags;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+pub use approvals::{ApprovalView, Ordered, SourceView};
 pub use connections::ConnectionInput;
 pub use fault::ControlFault;
 pub use flags::{FlagEntry, FlagsView, flag_entries};
@@ -118,6 +120,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The issuers of the settings.
     pub issuers: Vec<KnownIssuer>,
+    /// Whether what destroys, and SQL that a mapping brings, needs a second person.
+    pub two_persons: bool,
     /// The serving gateway, when this is one.
     pub serving: Option<Serving>,
     /// How long-running work is carried out.

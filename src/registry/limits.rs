@@ -34,10 +34,13 @@ pub struct StoredLimits {
     /// Files of exports fetched at once, on each gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export_jobs: Option<u32>,
+    /// Weight against other tenants where all share the gateway's connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
 }
 
 /// The most each limit may be, in the order of the fields. The least is 1.
-const MOST: [u32; 8] = [
+const MOST: [u32; 9] = [
     1_000_000,
     100_000,
     1000,
@@ -46,13 +49,14 @@ const MOST: [u32; 8] = [
     3_600_000,
     3_600_000,
     100,
+    100,
 ];
 
 impl StoredLimits {
     /// The most resources on a page anybody may ask for.
     pub const PAGE_SIZE_MOST: u32 = 10_000;
 
-    fn fields(&mut self) -> [&mut Option<u32>; 8] {
+    fn fields(&mut self) -> [&mut Option<u32>; 9] {
         [
             &mut self.requests_per_second,
             &mut self.concurrent_requests,
@@ -62,6 +66,7 @@ impl StoredLimits {
             &mut self.request_timeout_ms,
             &mut self.statement_timeout_ms,
             &mut self.export_jobs,
+            &mut self.weight,
         ]
     }
 
@@ -70,7 +75,7 @@ impl StoredLimits {
         if self.clone().bounded() != *self {
             return Err(RegistryFault::Invalid(
                 "a limit is at least 1; at most 1000000 requests a second, 100000 at a time, 1000 \
-                 connections, 10000 resources on a page, an hour, 100 export files",
+                 connections, 10000 resources on a page, an hour, 100 export files, a weight of 100",
             ));
         }
         let sizes = self.page_size.zip(self.page_size_max);

@@ -88,6 +88,8 @@ on_sqlite!(
     bindings_lead_to_their_tenant,
     connections_follow_their_revisions,
     mappings_publish_and_roll_back,
+    a_second_person_decides_once_and_in_time,
+    a_mapping_is_published_by_two,
     flags_are_kept,
     limits_are_kept,
     every_change_writes_its_event,

@@ -135,6 +135,7 @@ pub(super) fn build(
     if let Some(millis) = own.statement_timeout_ms {
         lane_limits.session.statement_timeout = Duration::from_millis(millis.into());
     }
+    lane_limits.weight = own.weight.unwrap_or(lane_limits.weight);
     let rate = own.requests_per_second;
     let limits = TenantLimits {
         requests_per_second: rate.unwrap_or(defaults.limits.requests_per_second),

@@ -3,11 +3,11 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::mapping;
-use crate::visitor::{Visitor, gateway};
+use crate::support::{Options, mapping};
+use crate::visitor::{Visitor, gateway, gateway_with};
 
 /// Every form of the panel but signing out.
-const FORMS: [&str; 17] = [
+const FORMS: [&str; 18] = [
     "/panel/tenants/north/suspend",
     "/panel/tenants/north/resume",
     "/panel/tenants/north/invalidate",
@@ -20,6 +20,7 @@ const FORMS: [&str; 17] = [
     "/panel/tenants/north/mappings",
     "/panel/tenants/north/mappings/rollback",
     "/panel/keys",
+    "/panel/approvals/123e4567-e89b-42d3-a456-426614174000",
     "/panel/tenants/north/life",
     "/panel/servers",
     "/panel/provision",
@@ -152,6 +153,33 @@ async fn orders_count_at_once() {
     assert_eq!(actions, expected);
     let fleet = visitor.get("/panel/").await.body;
     assert!(fleet.contains("4 requests and 0 errors in the last 15 minutes"), "{fleet}");
+}
+
+#[tokio::test]
+async fn an_end_waits_for_another_person_who_approves_it_here() {
+    let (_issuer, gateway) =
+        gateway_with(Options { two_persons: true, ..Options::default() }).await;
+    let (ada, ben) = (Visitor::of(&gateway), Visitor::of(&gateway));
+    ada.sign_in("operator").await;
+    ben.sign_in("approver").await;
+    let (csrf, generation) = (ada.csrf().await, ada.generation("north").await);
+    let fields = [("generation", generation.as_str()), ("verb", "offboard"), ("confirm", "north")];
+    let asked = ada.post("/panel/tenants/north/life", &csrf, &fields).await;
+    assert_eq!((asked.status, asked.header("location")), (303, "/panel/approvals?done=asked"));
+    let seen = ada.get("/panel/approvals?done=asked").await.body;
+    assert!(seen.contains("offboard north") && seen.contains("Take back"), "{seen}");
+    assert!(!seen.contains(r#"value="approve""#), "{seen}");
+    assert_eq!(gateway.view("tenants/north").await["state"], "active");
+    let id = gateway.view("approvals").await[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/panel/approvals/{id}");
+    assert_eq!(ada.post(&path, &csrf, &[("verb", "approve")]).await.status, 403);
+    let seen = ben.get("/panel/approvals").await.body;
+    assert!(seen.contains(r#"value="approve""#), "{seen}");
+    let approved = ben.post(&path, &ben.csrf().await, &[("verb", "approve")]).await;
+    assert_eq!(approved.status, 303, "{approved:?}");
+    assert!(approved.header("location").starts_with("/panel/operations/"), "{approved:?}");
+    let seen = ben.get("/panel/approvals").await.body;
+    assert!(seen.contains("Nothing waits") && seen.contains("approved: offboard north"), "{seen}");
 }
 
 #[tokio::test]

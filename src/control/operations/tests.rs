@@ -42,6 +42,7 @@ async fn a_step_that_panics_is_begun_again_a_few_times_and_then_left_with_its_ca
         dialer: Dialer::new(DialConfig::default(), clock.clone()),
         clock: clock.clone(),
         issuers: Vec::new(),
+        two_persons: false,
         serving: None,
         work,
     });

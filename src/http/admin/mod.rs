@@ -3,6 +3,7 @@
 //! Routes are registered together with their OpenAPI description, so the served document cannot name a
 //! route that is not there or miss one that is.
 
+mod approvals;
 pub(super) mod authoring;
 pub(super) mod extract;
 mod keys;
@@ -110,6 +111,10 @@ fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
         .routes(routes!(provisioning::rotate_password))
         .routes(routes!(provisioning::schemas, provisioning::migrate))
         .routes(routes!(provisioning::plan))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::show))
+        .routes(routes!(approvals::approve))
+        .routes(routes!(approvals::refuse))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(operations::retry))

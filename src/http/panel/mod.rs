@@ -3,6 +3,7 @@
 //! Every page is whole without a script; the one script there is refreshes what a page shows. Nothing is
 //! loaded from elsewhere, and nothing of a secret is ever written into a page.
 
+mod approvals;
 mod assets;
 mod connection;
 mod cookies;
@@ -95,6 +96,8 @@ pub fn router(panel: Panel) -> Router {
         .post("/panel/tenants/{name}/mappings", operator, mappings::write)
         .post("/panel/tenants/{name}/mappings/rollback", operator, mappings::roll_back)
         .post("/panel/tenants/{name}/mappings/{version}/publish", operator, mappings::publish)
+        .get("/panel/approvals", operator, approvals::list)
+        .post("/panel/approvals/{id}", operator, approvals::act)
         .get("/panel/operations", operator, operations::list)
         .get("/panel/operations/{id}", operator, operations::show)
         .post("/panel/operations/{id}/{verb}", operator, operations::act)

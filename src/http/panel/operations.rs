@@ -43,6 +43,7 @@ pub(super) async fn list(
     let page = found.map_err(Refusal::control(&seen))?;
     let body = html! {
         h1 { "Operations" }
+        p { a href="/panel/approvals" { "Waiting for a second person" } }
         form method="get" action="/panel/operations" class="row" role="search" {
             label { "State"
                 select name="state" {
