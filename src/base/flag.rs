@@ -191,7 +191,7 @@ mod tests {
         Flags::parse(&BTreeMap::from([("fhir.export".to_owned(), offer.to_owned())])).unwrap()
     }
 
-    fn users(flags: &Flags, tenant: TenantId) -> Vec<usize> {
+    fn users(flags: Flags, tenant: TenantId) -> Vec<usize> {
         let offered = |n: &usize| flags.offers(Flag::Export, tenant, ISSUER, &format!("user-{n}"));
         (0..10_000).filter(offered).collect()
     }
@@ -221,12 +221,12 @@ mod tests {
         let tenant = TenantId::random();
         let mut before = Vec::new();
         for percent in [0, 1, 10, 25, 50, 90, 100] {
-            let users = users(&with(&format!("{percent}%")), tenant);
+            let users = users(with(&format!("{percent}%")), tenant);
             assert!(users.len().abs_diff(percent * 100) < 200, "{percent}%: {}", users.len());
             assert!(before.iter().all(|user| users.contains(user)), "{percent}%");
             before = users;
         }
-        assert_ne!(users(&with("50%"), tenant), users(&with("50%"), TenantId::random()));
+        assert_ne!(users(with("50%"), tenant), users(with("50%"), TenantId::random()));
     }
 
     /// Another value would give users another answer after an upgrade.

@@ -71,19 +71,7 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
         }
         // Needs no gateway; said before one is opened.
         MappingVerb::Schema => Ok(()),
-        MappingVerb::Publish { tenant, file } => {
-            let report = control.store_mapping(&caller, tenant, &read(file)?).await?;
-            if let Some(version) = report.version {
-                if let Ordered::Waits(view) =
-                    control.publish_mapping(&caller, tenant, version, None).await?
-                {
-                    approval::waits(&view, output);
-                    return Ok(());
-                }
-            }
-            output.result(&report, |r| problems(r, "nothing was stored"));
-            sound(&report)
-        }
+        MappingVerb::Publish { tenant, file } => publish(&console, tenant, file, output).await,
         MappingVerb::List { tenant } => {
             let versions = control.mappings(&caller, tenant).await?;
             output.result(&versions, |versions| listed(versions));
@@ -100,6 +88,20 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
             Ok(())
         }
     }
+}
+
+async fn publish(console: &Console, tenant: &str, file: &Path, output: &Output) -> Done {
+    let (control, caller) = (console.control(), console.caller());
+    let report = control.store_mapping(&caller, tenant, &read(file)?).await?;
+    if let Some(version) = report.version
+        && let Ordered::Waits(view) =
+            control.publish_mapping(&caller, tenant, version, None).await?
+    {
+        approval::waits(&view, output);
+        return Ok(());
+    }
+    output.result(&report, |r| problems(r, "nothing was stored"));
+    sound(&report)
 }
 
 fn listed(versions: &[MappingView]) -> String {

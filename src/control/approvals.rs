@@ -12,7 +12,7 @@ use super::view::TenantView;
 use super::{Caller, Control, ControlFault};
 use crate::auth::{OperatorRank, OperatorSource};
 use crate::mapping::Document;
-use crate::registry::{Actor, ActorKind, Approval, ApprovalKind, Origin, RegistryFault, Tenant};
+use crate::registry::{Actor, Approval, ApprovalKind, Origin, RegistryFault, Tenant};
 
 /// How long a request waits.
 const VALID: Duration = Duration::from_hours(24);
@@ -23,7 +23,7 @@ pub enum Ordered<T> {
     /// It was carried out, or begun.
     Done(T),
     /// It waits for a second person.
-    Waits(ApprovalView),
+    Waits(Box<ApprovalView>),
 }
 
 /// A request to a second person.
@@ -112,13 +112,13 @@ impl Control {
     /// approver, proven by a token, and for another person than the one who ordered it. At the command line on
     /// the gateway's machine nobody proves who she is, so nothing can be approved there.
     pub async fn approve(&self, caller: &Caller, id: Uuid) -> Result<ApprovalView, ControlFault> {
-        let asked = self.asked(id).await?;
         let (permit, origin) = (&caller.permit, caller.origin());
         if permit.source() == OperatorSource::Console || permit.rank() < OperatorRank::Approver {
             return Err(ControlFault::NotAllowed(
                 "only an operator with the approver's role approves",
             ));
         }
+        let asked = self.asked(id).await?;
         if asked.actor == origin.actor {
             return Err(ControlFault::NotAllowed("nobody approves what she ordered herself"));
         }
@@ -221,7 +221,9 @@ impl Control {
             return Ok(None);
         }
         let input = json!({ "version": version });
-        self.ask(origin, ApprovalKind::Publish, tenant, &input).await.map(Ordered::Waits).map(Some)
+        self.ask(origin, ApprovalKind::Publish, tenant, &input)
+            .await
+            .map(|view| Some(Ordered::Waits(Box::new(view))))
     }
 }
 
@@ -230,6 +232,5 @@ fn version(asked: &Approval) -> Option<u64> {
 }
 
 fn who(actor: &Actor) -> String {
-    let kind: ActorKind = actor.kind;
-    format!("{kind}:{}", actor.subject)
+    format!("{}:{}", actor.kind, actor.subject)
 }

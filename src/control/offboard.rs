@@ -56,7 +56,10 @@ impl Control {
         if self.wants_two() {
             let input = json!({ "confirm": confirm });
             let (origin, kind) = (caller.origin(), ApprovalKind::Offboard);
-            return self.ask(&origin, kind, &tenant, &input).await.map(Ordered::Waits);
+            return self
+                .ask(&origin, kind, &tenant, &input)
+                .await
+                .map(|view| Ordered::Waits(Box::new(view)));
         }
         self.order(caller, &new).await.map(Ordered::Done)
     }

@@ -118,7 +118,9 @@ impl RecordsFault {
 impl Fault for RecordsFault {
     fn kind(&self) -> FaultKind {
         match self {
-            Self::SwitchedOff(Flag::Write) => FaultKind::NotAllowed,
+            Self::NotWritable(_) | Self::NothingToUpdate | Self::SwitchedOff(Flag::Write) => {
+                FaultKind::NotAllowed
+            }
             Self::NotFound | Self::NoSuchType | Self::SwitchedOff(_) => FaultKind::NotFound,
             Self::NotByPatient(_) => FaultKind::Invalid,
             Self::Exporting => FaultKind::Throttled,
@@ -128,7 +130,6 @@ impl Fault for RecordsFault {
             }
             Self::Refused(_) => FaultKind::Unprocessable,
             Self::Collides(_) => FaultKind::Conflict,
-            Self::NotWritable(_) | Self::NothingToUpdate => FaultKind::NotAllowed,
             Self::Stale | Self::Several => FaultKind::Stale,
             Self::Unknown | Self::Internal => FaultKind::Internal,
             Self::Unrenderable | Self::NoKey | Self::Drifted(_) => FaultKind::Mapping,

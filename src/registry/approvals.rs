@@ -161,9 +161,10 @@ impl Registry {
         let now = self.inner.clock.now();
         let mut tx = self.read().await?;
         let limit = limit.min(1000);
-        let rows = match waiting {
-            true => tx.fetch(WAITING, binds![limit, now]).await?,
-            false => tx.fetch(ALL, binds![limit]).await?,
+        let rows = if waiting {
+            tx.fetch(WAITING, binds![limit, now]).await?
+        } else {
+            tx.fetch(ALL, binds![limit]).await?
         };
         tx.commit().await?;
         rows.iter().map(|row| Approval::read(row, now)).collect()

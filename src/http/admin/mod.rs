@@ -149,7 +149,9 @@ pub(super) fn routes() -> Vec<Route> {
         ];
         for (method, _) in methods.into_iter().filter(|(_, operation)| operation.is_some()) {
             let (method, path) = (method.to_owned(), path.clone());
-            rows.push(Route { listener: "admin", method, path, access: Access::Operator });
+            let access =
+                if path.ends_with("/approve") { Access::Approver } else { Access::Operator };
+            rows.push(Route { listener: "admin", method, path, access });
         }
     }
     rows.extend(open_routes(Arc::new(document)).rows);

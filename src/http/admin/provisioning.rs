@@ -103,7 +103,7 @@ pub(super) async fn offboard(
     let confirm = query.confirm.as_deref();
     let ending = match plane.0.control.offboard(&caller, &id, expected, confirm).await {
         Ok(control::Ordered::Done(view)) => Ending::Ordered(Box::new(view)),
-        Ok(control::Ordered::Waits(view)) => Ending::Waits(Box::new(view)),
+        Ok(control::Ordered::Waits(view)) => Ending::Waits(view),
         Err(fault) => return Err(problem(fault)),
     };
     Ok((StatusCode::ACCEPTED, Json(ending)))

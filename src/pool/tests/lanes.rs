@@ -177,7 +177,7 @@ async fn a_spent_budget_goes_round_by_weight_whoever_asks_most() {
     let bench = Bench::new(PoolConfig { total_connections: 1, ..quick() });
     let weighing = |weight| {
         let acquire_timeout = Duration::from_mins(5);
-        let limits = LaneLimits { weight, acquire_timeout, ..LaneLimits::with_connections(100) };
+        let limits = LaneLimits { acquire_timeout, weight, ..LaneLimits::with_connections(100) };
         LaneSpec { limits, ..Bench::tenant() }
     };
     let (loud, quiet, heavy) = (weighing(1), weighing(1), weighing(2));
