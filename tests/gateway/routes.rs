@@ -69,7 +69,6 @@ async fn every_caller_gets_what_the_table_says() {
     let ordered = order("tenants/provision", made).await;
     let operation = ordered["id"].as_str().unwrap();
     let asked = gateway.change(Method::DELETE, "north", "", serde_json::json!({})).await;
-    let waits = asked["id"].as_str().unwrap().to_owned();
     let rows: Vec<Vec<&str>> = PAGE
         .lines()
         .filter(|line| line.starts_with("| fhir |") || line.starts_with("| admin |"))
@@ -91,7 +90,7 @@ async fn every_caller_gets_what_the_table_says() {
             path if path.starts_with("/admin/v1/tenants/") => "north",
             path if path.starts_with("/admin/v1/servers/") => "folder",
             path if path.starts_with("/admin/v1/operations/") => operation,
-            path if path.starts_with("/admin/v1/approvals/") => &waits,
+            path if path.starts_with("/admin/v1/approvals/") => asked["id"].as_str().unwrap(),
             // What is deleted is not read afterwards.
             _ if *method == "DELETE" => "1002",
             _ => "1001",
