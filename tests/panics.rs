@@ -156,6 +156,7 @@ impl World {
             lane: LaneLimits::default(),
             page_size: 50,
             page_size_max: 1000,
+            export_jobs: 2,
         };
         let setting = format!("sqlite:{}", folder.path().join("keys.db").display());
         let key_store = KeyStore::open(&SecretText::new(setting), Arc::clone(&clock)).unwrap();
@@ -166,6 +167,7 @@ impl World {
             dialer: Dialer::new(DialConfig::default(), Arc::clone(&clock)),
             clock: Arc::clone(&clock),
             issuers: Vec::new(),
+            two_persons: false,
             serving: None,
             work: Work::new("test".to_owned()),
         });

@@ -7,6 +7,7 @@
 //! | `tokens` | checking a token, seen before or not; RS256, ES256, EdDSA | nothing |
 //! | `outage` | a refused and a hung database: callers, others, recovery, permits | PostgreSQL |
 //! | `flood` | key fetches under invented key ids; a new real key | nothing |
+//! | `fairness` | one tenant at 20 times its share of rate, of connections: the others' p99 | PostgreSQL |
 //! | `fleet` | memory and handles of warm tenants; idle lanes closed | PostgreSQL, `--warm` + 50 connections |
 //!
 //! `tests/servers.sh up postgres && eval "$(tests/servers.sh env)"`, then
@@ -18,7 +19,8 @@
 //! | `--tenants N` | `cold` | fresh tenants | 100, 8 |
 //! | `--crowds N` | `cold` | tenants that 200 callers ask at once | 5, 1 |
 //! | `--misses N`, `--hits N` | `tokens` | checks of each kind and algorithm | 5000, 200; 200000, 2000 |
-//! | `--rounds N` | `outage` | how often each fault is made | 5, 1 |
+//! | `--rounds N` | `outage`, `fairness` | how often each fault is made | 5, 1 |
+//! | `--fairness-seconds N` | `fairness` | how long each half of a round lasts | 10, 3 |
 //! | `--outage-seconds N` | `outage` | how long the database hangs | 15, 8 |
 //! | `--flood-seconds N` | `flood` | how long the flood lasts | 60, 12 |
 //! | `--registered N,N`, `--warm N,N` | `fleet` | sizes, pair by pair | 1000 and 200, 20 and 8 |
@@ -43,6 +45,7 @@ mod cold;
 #[expect(unused, reason = "made for the tests")]
 #[path = "../../tests/support/directory.rs"]
 mod directory;
+mod fairness;
 mod fleet;
 mod flood;
 #[expect(unused, reason = "made for the tests")]
@@ -70,7 +73,7 @@ use servers::{fault_proxy, harness};
 use shared::{Arguments, Report};
 
 /// The programs there are.
-const PROGRAMS: [&str; 5] = ["cold", "tokens", "outage", "flood", "fleet"];
+const PROGRAMS: [&str; 6] = ["cold", "tokens", "outage", "flood", "fairness", "fleet"];
 
 fn main() {
     let arguments = Arguments::read();
@@ -93,6 +96,7 @@ async fn run(name: &'static str, arguments: &Arguments) {
         "tokens" => tokens::run(arguments, &mut report).await,
         "outage" => outage::run(arguments, &mut report).await,
         "flood" => flood::run(arguments, &mut report).await,
+        "fairness" => fairness::run(arguments, &mut report).await,
         _ => fleet::run(arguments, &mut report).await,
     };
     report.finish(&arguments.out, figures);

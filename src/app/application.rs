@@ -91,6 +91,7 @@ impl Application {
             dialer: parts.dialer,
             clock: Arc::clone(&clock),
             issuers: rooms::known_issuers(&settings),
+            two_persons: settings.admin.two_persons,
             serving: Some(serving),
             work: Work::new(format!("{} {}", settings.audit.instance, uuid::Uuid::new_v4())),
         });

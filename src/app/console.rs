@@ -68,6 +68,7 @@ impl Console {
             dialer: parts.dialer,
             clock: parts.clock,
             issuers: rooms::known_issuers(&settings),
+            two_persons: settings.admin.two_persons,
             serving: None,
             work: Work::new(format!("console {}", Uuid::new_v4())),
         });

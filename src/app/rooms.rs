@@ -72,6 +72,7 @@ pub(super) fn tenants(settings: &Settings) -> TenantDefaults {
         },
         page_size: settings.limits.page_size,
         page_size_max: settings.limits.page_size_max,
+        export_jobs: settings.limits.export_jobs,
     }
 }
 

@@ -4,6 +4,7 @@ mod clock;
 mod deadline;
 mod engine;
 mod fault;
+mod flag;
 mod id;
 mod record;
 mod secret;
@@ -15,6 +16,7 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use deadline::Deadline;
 pub use engine::Engine;
 pub use fault::{Fault, FaultKind};
+pub use flag::{Flag, Flags, InvalidFlag, Offer};
 pub use id::{ConnectionRevision, Generation, InvalidId, TenantId, TenantName};
 pub use record::{
     ConnectionRecord, InvalidRecord, ServerRecord, SqliteRecord, TlsException, TlsPolicy,

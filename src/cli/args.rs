@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use super::fleet_args::{OperationVerb, ServerVerb, TenantMigrate, TenantProvision};
+pub use super::fleet_args::{
+    ApprovalVerb, OperationVerb, ServerVerb, TenantMigrate, TenantProvision,
+};
 
 /// A FHIR R4 gateway in front of many hospitals' own databases.
 #[derive(Debug, Parser)]
@@ -52,6 +54,9 @@ pub enum Verb {
     /// Long-running work
     #[command(subcommand)]
     Operation(OperationVerb),
+    /// What waits for a second person
+    #[command(subcommand)]
+    Approval(ApprovalVerb),
     /// Mappings from schema to FHIR
     #[command(subcommand)]
     Mapping(MappingVerb),
@@ -195,6 +200,10 @@ pub enum TenantVerb {
         #[arg(long)]
         no_check: bool,
     },
+    /// Show a hospital's own limits, or change some
+    Limits(TenantSettings),
+    /// Show what a hospital's users are offered, or switch features
+    Flags(TenantSettings),
     /// Stop serving a hospital
     Suspend {
         /// Name or UUID
@@ -221,6 +230,19 @@ pub enum TenantVerb {
         #[arg(long, value_name = "YYYY-MM")]
         month: Option<String>,
     },
+}
+
+/// `tenant limits` and `tenant flags`. Names and values are those of the admin API.
+#[derive(Debug, Args)]
+pub struct TenantSettings {
+    /// Name or UUID
+    pub tenant: String,
+    /// For example page_size=20, or fhir.export=25%; repeat for several
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Back to the gateway's own limit, or on; repeat for several
+    #[arg(long, value_name = "NAME")]
+    pub unset: Vec<String>,
 }
 
 /// `tenant add`.

@@ -33,6 +33,38 @@ pub enum ServerVerb {
     },
 }
 
+/// `approval …`: orders that wait for a second person (`[admin] two_persons`), named by their UUID.
+#[derive(Debug, Subcommand)]
+pub enum ApprovalVerb {
+    /// List what waits, newest first
+    List {
+        /// Also what was decided or has expired
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show a request
+    Show {
+        /// UUID
+        id: String,
+    },
+    /// Approve a request at a running gateway, as another person than whoever ordered it
+    Approve {
+        /// UUID
+        id: String,
+        /// File that holds an access token of an operator with the approver's role
+        #[arg(long, value_name = "FILE")]
+        token_file: PathBuf,
+        /// The gateway's admin address; without it `[admin] public_url`
+        #[arg(long, value_name = "URL")]
+        gateway: Option<String>,
+    },
+    /// Refuse a request, or take it back
+    Refuse {
+        /// UUID
+        id: String,
+    },
+}
+
 /// `operation …`: long-running work, named by its UUID.
 #[derive(Debug, Subcommand)]
 pub enum OperationVerb {

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use super::args::MappingVerb;
 use super::output::{Output, io_words, table};
-use super::{Done, Refused};
+use super::{Done, Refused, approval};
 use crate::app::Console;
 use crate::config::Settings;
 use crate::control::{
     ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
-    MappingReport, MappingView, Side,
+    MappingReport, MappingView, Ordered, Side,
 };
 
 pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output) -> Done {
@@ -71,14 +71,7 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
         }
         // Needs no gateway; said before one is opened.
         MappingVerb::Schema => Ok(()),
-        MappingVerb::Publish { tenant, file } => {
-            let report = control.store_mapping(&caller, tenant, &read(file)?).await?;
-            if let Some(version) = report.version {
-                control.publish_mapping(&caller, tenant, version, None).await?;
-            }
-            output.result(&report, |r| problems(r, "nothing was stored"));
-            sound(&report)
-        }
+        MappingVerb::Publish { tenant, file } => publish(&console, tenant, file, output).await,
         MappingVerb::List { tenant } => {
             let versions = control.mappings(&caller, tenant).await?;
             output.result(&versions, |versions| listed(versions));
@@ -95,6 +88,20 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
             Ok(())
         }
     }
+}
+
+async fn publish(console: &Console, tenant: &str, file: &Path, output: &Output) -> Done {
+    let (control, caller) = (console.control(), console.caller());
+    let report = control.store_mapping(&caller, tenant, &read(file)?).await?;
+    if let Some(version) = report.version
+        && let Ordered::Waits(view) =
+            control.publish_mapping(&caller, tenant, version, None).await?
+    {
+        approval::waits(&view, output);
+        return Ok(());
+    }
+    output.result(&report, |r| problems(r, "nothing was stored"));
+    sound(&report)
 }
 
 fn listed(versions: &[MappingView]) -> String {

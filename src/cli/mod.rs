@@ -4,6 +4,7 @@
 //! failed (one line with the reason and a hint), 2 usage. To add a command: a variant in [`args`], a file
 //! beside this one, and an arm in `run`.
 
+mod approval;
 mod args;
 mod audit;
 mod config;
@@ -17,6 +18,7 @@ mod provisioned;
 mod registry;
 mod serve;
 mod tenant;
+mod tenant_settings;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -110,6 +112,7 @@ async fn run(cli: &Cli, output: &Output) -> Done {
         }
         Verb::Server(verb) => operation::servers(verb, settings(cli)?, output).await,
         Verb::Operation(verb) => operation::run(verb, settings(cli)?, output).await,
+        Verb::Approval(verb) => approval::run(verb, settings(cli)?, output).await,
         Verb::Mapping(verb) => mapping::run(verb, settings(cli)?, output).await,
         Verb::Audit(verb) => audit::run(verb, settings(cli)?, output).await,
     }

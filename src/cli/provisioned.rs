@@ -3,10 +3,10 @@
 use super::fleet_args::{TenantMigrate, TenantProvision};
 use super::operation::follow;
 use super::output::{Output, table};
-use super::{Done, Refused};
+use super::{Done, Refused, approval};
 use crate::app::Console;
 use crate::control::{
-    IdentityView, MigrationPlan, NewMigration, NewProvision, OperationView, SchemaReport,
+    IdentityView, MigrationPlan, NewMigration, NewProvision, OperationView, Ordered, SchemaReport,
     SchemaView,
 };
 
@@ -52,7 +52,13 @@ pub(super) async fn offboard(
         let refused = Refused::from(fault);
         if confirm.is_none() { refused.hint(format!("add `--confirm {named}`")) } else { refused }
     })?;
-    ordered(console, view, no_wait, output).await
+    match view {
+        Ordered::Done(view) => ordered(console, view, no_wait, output).await,
+        Ordered::Waits(view) => {
+            approval::waits(&view, output);
+            Ok(())
+        }
+    }
 }
 
 pub(super) async fn migrate(console: &Console, wanted: &TenantMigrate, output: &Output) -> Done {

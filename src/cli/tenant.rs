@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::args::{TenantAdd, TenantVerb, UrlSource};
 use super::output::{Output, io_words, table};
-use super::{Done, Refused, provisioned};
+use super::{Done, Refused, provisioned, tenant_settings};
 use crate::app::Console;
 use crate::base::SecretText;
 use crate::config::Settings;
@@ -48,6 +48,8 @@ pub(super) async fn run(verb: &TenantVerb, settings: Settings, output: &Output) 
             let input = connection(url, ca_file.as_deref(), *no_check)?;
             output.result(&control.set_connection(&caller, tenant, None, input).await?, one);
         }
+        TenantVerb::Limits(wanted) => tenant_settings::limits(&console, wanted, output).await?,
+        TenantVerb::Flags(wanted) => tenant_settings::flags(&console, wanted, output).await?,
         TenantVerb::Suspend { tenant, reason } => {
             output.result(&control.suspend(&caller, tenant, None, reason).await?, one);
         }

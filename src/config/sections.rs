@@ -107,8 +107,11 @@ fn admin<'a>(root: &'a Table, f: &mut Findings<'a>) -> AdminSettings {
     let mut s = Section::new(root, "admin", f);
     let listen = s.address("listen", loopback(8081));
     let public_url = s.url("public_url", &format!("http://{listen}"));
+    let words = |t: &str| t.parse::<bool>().ok();
+    let two_persons = s.parsed("two_persons", false, "true or false", words, ToString::to_string);
     s.finish();
-    AdminSettings { listen, public_url: public_url.trim_end_matches('/').to_owned() }
+    let public_url = public_url.trim_end_matches('/').to_owned();
+    AdminSettings { listen, public_url, two_persons }
 }
 
 fn tls<'a>(root: &'a Table, f: &mut Findings<'a>) -> Option<ListenerTls> {
@@ -275,6 +278,7 @@ fn limits<'a>(root: &'a Table, f: &mut Findings<'a>) -> LimitSettings {
         concurrent_requests: s.number("concurrent_requests", 32, 1, 100_000),
         page_size: s.number("page_size", 50, 1, 10_000),
         page_size_max: s.number("page_size_max", 1000, 1, 10_000),
+        export_jobs: s.number("export_jobs", 2, 1, 100),
         request_timeout: s.duration("request_timeout", Duration::from_secs(10), HOUR),
         body_bytes: s.number("body_bytes", 1_048_576, 1024, 1 << 30),
     };

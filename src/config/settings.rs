@@ -64,6 +64,8 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// Its URL as operators reach it.
     pub public_url: String,
+    /// Whether ending a hospital, and SQL that a mapping brings, needs a second person.
+    pub two_persons: bool,
 }
 
 /// `[tls]`.
@@ -165,7 +167,7 @@ pub struct BreakerSettings {
     pub open_at_most: Duration,
 }
 
-/// `[limits]`; a tenant's own record may override the first four.
+/// `[limits]`; a tenant's own record may override all but the last.
 #[derive(Debug, Clone)]
 pub struct LimitSettings {
     /// Requests a second of one tenant.
@@ -176,7 +178,9 @@ pub struct LimitSettings {
     pub page_size: u32,
     /// The most `_count` gives.
     pub page_size_max: u32,
-    /// A whole request.
+    /// Files of exports one tenant fetches at once, on each gateway.
+    pub export_jobs: u32,
+    /// A whole request; a tenant's own record may only shorten it.
     pub request_timeout: Duration,
     /// A request's body.
     pub body_bytes: u32,

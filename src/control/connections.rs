@@ -14,7 +14,7 @@ use crate::base::{
 };
 use crate::pool::dial::{DialClass, DialFault, Opened, Progress, SessionSettings};
 use crate::registry::{NewConnection, Ownership, Tenant};
-use crate::store::admin::{Admin, Finding, preflight};
+use crate::store::admin::{Admin, Finding, WritesBack, preflight};
 use crate::tenant::seal_place;
 
 /// A connection as an operator gives it. The URL is parsed into fields and never stored.
@@ -178,7 +178,8 @@ impl Control {
         };
         let place = seal_place(tenant.id, connection.record_id, connection.revision);
         let record = self.0.keyring.open(&place, &connection.sealed).await?;
-        Ok(self.try_record(caller, &record, connection.identity.as_ref()).await.0)
+        let meant = self.writes_back(&tenant).await;
+        Ok(self.try_record(caller, &record, connection.identity.as_ref(), meant).await.0)
     }
 
     /// Tries a connection for a tenant step by step and, when every step went well and it is not only a
@@ -194,7 +195,8 @@ impl Control {
         let tenant = self.find(named).await?;
         attached(&tenant)?;
         let record = input.record()?;
-        let (report, identity) = self.try_record(caller, &record, None).await;
+        let meant = self.writes_back(&tenant).await;
+        let (report, identity) = self.try_record(caller, &record, None, meant).await;
         if trial || !report.ok {
             return Ok((report, None));
         }
@@ -208,7 +210,24 @@ impl Control {
         caller: &Caller,
         input: &ConnectionInput,
     ) -> Result<CheckReport, ControlFault> {
-        Ok(self.try_record(caller, &input.record()?, None).await.0)
+        Ok(self.try_record(caller, &input.record()?, None, WritesBack::Unknown).await.0)
+    }
+
+    /// Whether a tenant's role is meant to write.
+    async fn writes_back(&self, tenant: &Tenant) -> WritesBack {
+        if tenant.ownership == Ownership::Provisioned {
+            return WritesBack::Yes;
+        }
+        let Ok(Some(config)) = self.0.registry.tenant_config(tenant.id).await else {
+            return WritesBack::Unknown;
+        };
+        let compiled =
+            config.mapping.and_then(|m| crate::mapping::of_texts(&m.document, &m.catalog));
+        match compiled {
+            None => WritesBack::Unknown,
+            Some(compiled) if compiled.writes() => WritesBack::Yes,
+            Some(_) => WritesBack::No,
+        }
     }
 
     async fn try_record(
@@ -216,6 +235,7 @@ impl Control {
         caller: &Caller,
         record: &ConnectionRecord,
         expected: Option<&ServerIdentity>,
+        meant: WritesBack,
     ) -> (CheckReport, Option<ServerIdentity>) {
         let begun = tokio::time::Instant::now();
         let (session, progress) = (probing(), Progress::default());
@@ -247,7 +267,7 @@ impl Control {
                     findings: Vec::new(),
                 };
                 let identity = opened.identity.clone();
-                (CheckReport { findings: look(opened).await, ..report }, Some(identity))
+                (CheckReport { findings: look(opened, meant).await, ..report }, Some(identity))
             }
             Err(fault) => {
                 let before: Duration = done.iter().map(|(_, took)| *took).sum();
@@ -285,9 +305,9 @@ fn attached(tenant: &Tenant) -> Result<(), ControlFault> {
 }
 
 /// What there is to know of the database, as far as its role may ask; over the read-only session.
-async fn look(opened: Opened) -> Vec<CheckFinding> {
+async fn look(opened: Opened, meant: WritesBack) -> Vec<CheckFinding> {
     let mut conn = Admin::new(opened, LOOK);
-    let found = preflight(&mut conn).await.unwrap_or_default();
+    let found = preflight(&mut conn, meant).await.unwrap_or_default();
     conn.close().await;
     let view = |finding: Finding| CheckFinding {
         what: finding.what.to_owned(),

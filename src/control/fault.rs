@@ -17,6 +17,9 @@ pub enum ControlFault {
     /// What was given cannot be used. The sentence says what is expected.
     #[error("{0}")]
     Invalid(Cow<'static, str>),
+    /// The operator may not do this.
+    #[error("{0}")]
+    NotAllowed(&'static str),
     /// The order does not fit the present state.
     #[error("{0}")]
     Conflict(&'static str),
@@ -73,6 +76,7 @@ impl Fault for ControlFault {
     fn kind(&self) -> FaultKind {
         match self {
             Self::NoSuchTenant => FaultKind::NotFound,
+            Self::NotAllowed(_) => FaultKind::Forbidden,
             Self::Invalid(_) | Self::Mapping(_) | Self::Connection(_) | Self::NotServing => {
                 FaultKind::Invalid
             }

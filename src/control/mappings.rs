@@ -16,11 +16,11 @@ pub use trial::{ElementTrial, PathCount, SearchTrial, SourceTrial, StatementTria
 
 use super::fault::ControlFault;
 use super::view::{MappingProblemView, MappingReport, MappingView, TenantView};
-use super::{Control, Orders};
+use super::{Control, Ordered, Orders};
 use crate::base::Generation;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::{self, Document, MappingProblem, TypeSearches};
-use crate::registry::{NewMapping, Tenant};
+use crate::registry::{NewMapping, RegistryFault, Tenant};
 
 /// A document that was found sound, with what it was checked against.
 struct Checked {
@@ -133,14 +133,14 @@ impl Control {
         stored.map(|m| m.source).ok_or(ControlFault::Invalid("there is no such version".into()))
     }
 
-    /// Puts a version in force.
+    /// Puts a version in force. One that brings SQL waits for a second person, where the settings ask for one.
     pub async fn publish_mapping(
         &self,
         caller: &impl Orders,
         named: &str,
         version: u32,
         expected: Option<Generation>,
-    ) -> Result<TenantView, ControlFault> {
+    ) -> Result<Ordered<TenantView>, ControlFault> {
         let tenant = self.find_for(caller, named).await?;
         let (registry, origin) = (&self.0.registry, caller.origin());
         let version = version.into();
@@ -153,13 +153,19 @@ impl Control {
             return Err(ControlFault::Invalid(message.into()));
         }
         self.still_sound(caller, &tenant, version).await?;
+        if expected.is_some_and(|expected| expected != tenant.generation) {
+            return Err(RegistryFault::Stale { current: tenant.generation }.into());
+        }
+        if let Some(waits) = self.ask_for_sources(&origin, &tenant, version).await? {
+            return Ok(waits);
+        }
         let now = registry.publish_mapping(tenant.id, expected, version, &origin).await?;
         self.announce(tenant.id, now).await;
-        self.view(tenant.id).await
+        self.view(tenant.id).await.map(Ordered::Done)
     }
 
     /// Refuses a version that has faults against the schema as it is now: it may have been stored long ago.
-    async fn still_sound(
+    pub(super) async fn still_sound(
         &self,
         caller: &impl Orders,
         tenant: &Tenant,

@@ -5,12 +5,15 @@
 //! the method returns.
 
 mod approval;
+mod approvals;
 mod connections;
 mod fault;
+mod flags;
 mod fleet;
 mod health;
 mod keys;
 mod lanes;
+mod limits;
 mod mappings;
 mod migrate;
 mod offboard;
@@ -30,12 +33,15 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+pub use approvals::{ApprovalView, Ordered, SourceView};
 pub use connections::ConnectionInput;
 pub use fault::ControlFault;
+pub use flags::{FlagEntry, FlagsView, flag_entries};
 pub use fleet::{FleetFilter, FleetOrder, FleetPage, FleetRow};
 pub use health::{Health, Level};
 pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
+pub use limits::{LimitEntry, LimitsView};
 pub use mappings::{
     ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
     ElementTrial, ImportView, PathCount, SearchTrial, Side, SourceTrial, StatementTrial, TrialView,
@@ -52,8 +58,8 @@ pub use servers::{NewServer, ServerView};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use usage::{Bookkeeping, TenantUsage, UsagePage, UsageView};
 pub use view::{
-    CheckFinding, CheckReport, CheckStep, ConnectionView, EventView, IdentityView, LimitsView,
-    MappingPointer, MappingProblemView, MappingReport, MappingView, TenantView,
+    CheckFinding, CheckReport, CheckStep, ConnectionView, EventView, IdentityView, MappingPointer,
+    MappingProblemView, MappingReport, MappingView, TenantView,
 };
 
 use crate::auth::{Authority, OperatorPermit, OperatorSource};
@@ -120,6 +126,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The issuers of the settings.
     pub issuers: Vec<KnownIssuer>,
+    /// Whether what destroys, and SQL that a mapping brings, needs a second person.
+    pub two_persons: bool,
     /// The serving gateway, when this is one.
     pub serving: Option<Serving>,
     /// How long-running work is carried out.

@@ -7,10 +7,12 @@ use serde_json::json;
 
 use super::operations::{Ended, Kind, Maintenance, OperationView, Running, Step, StepFault};
 use super::provision;
-use super::{Caller, Control, ControlFault};
+use super::{Caller, Control, ControlFault, Ordered};
 use crate::base::Generation;
 use crate::keyring::{DataKeyId, KeyFault, WrappedKeys as _};
-use crate::registry::{Amendment, NewOperation, Ownership, RegistryFault, TenantState};
+use crate::registry::{
+    Amendment, ApprovalKind, NewOperation, Ownership, RegistryFault, Tenant, TenantState,
+};
 
 pub(super) const STEPS: &[&str] = &[
     "stop serving",
@@ -24,6 +26,9 @@ pub(super) const STEPS: &[&str] = &[
 #[derive(Serialize, Deserialize)]
 struct Order {
     ownership: Ownership,
+    /// The second person, where one was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approved_by: Option<String>,
 }
 
 /// What the sealed record was, without it: the certificate names it.
@@ -42,11 +47,29 @@ impl Control {
         named: &str,
         expected: Option<Generation>,
         confirm: Option<&str>,
-    ) -> Result<OperationView, ControlFault> {
+    ) -> Result<Ordered<OperationView>, ControlFault> {
         let tenant = self.find(named).await?;
         if expected.is_some_and(|expected| expected != tenant.generation) {
             return Err(RegistryFault::Stale { current: tenant.generation }.into());
         }
+        let new = Self::offboarding(&tenant, confirm, None)?;
+        if self.wants_two() {
+            let input = json!({ "confirm": confirm });
+            let (origin, kind) = (caller.origin(), ApprovalKind::Offboard);
+            return self
+                .ask(&origin, kind, &tenant, &input)
+                .await
+                .map(|view| Ordered::Waits(Box::new(view)));
+        }
+        self.order(caller, &new).await.map(Ordered::Done)
+    }
+
+    /// The order of a tenant's end, if it can be given now.
+    pub(super) fn offboarding(
+        tenant: &Tenant,
+        confirm: Option<&str>,
+        approved_by: Option<String>,
+    ) -> Result<NewOperation, ControlFault> {
         if tenant.state == TenantState::Offboarded {
             return Err(ControlFault::Conflict("it is offboarded already"));
         }
@@ -61,11 +84,11 @@ impl Control {
             let text = "its database is destroyed with it: confirm with the tenant's name";
             return Err(ControlFault::Invalid(text.into()));
         }
-        let input = serde_json::to_value(Order { ownership: tenant.ownership })
+        let order = Order { ownership: tenant.ownership, approved_by };
+        let input = serde_json::to_value(order)
             .map_err(|_| ControlFault::Conflict("the order cannot be kept"))?;
         let (kind, subject) = (Kind::Offboard.as_str(), tenant.name.to_string());
-        let new = NewOperation { kind, parent: None, tenant: Some(tenant.id), subject, input };
-        self.order(caller, &new).await
+        Ok(NewOperation { kind, parent: None, tenant: Some(tenant.id), subject, input })
     }
 }
 
@@ -204,6 +227,7 @@ async fn certify(at: &mut Running<'_>, provisioned: bool) -> Step {
         "tenant": id, "name": tenant.name, "ownership": tenant.ownership, "placement": tenant.placement,
         "at": at.control.0.clock.now().to_string(), "operation": at.operation().id,
         "ordered_by": format!("{}:{}", at.operation().actor.kind, at.operation().actor.subject),
+        "approved_by": at.input::<Order>()?.approved_by,
         "destroyed": destroyed(at, provisioned, record.as_ref()),
         "checked": checked,
         "remains": remains(provisioned),

@@ -149,6 +149,7 @@ mod tests {
                 dialer,
                 clock: time,
                 issuers,
+                two_persons: false,
                 serving,
                 work: Work::new("here".to_owned()),
             });

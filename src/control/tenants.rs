@@ -3,7 +3,9 @@ use utoipa::ToSchema;
 
 use super::connections::ConnectionInput;
 use super::fault::ControlFault;
-use super::view::{ConnectionView, IdentityView, LimitsView, MappingPointer, TenantView};
+use super::flags::{FlagsView, parsed};
+use super::limits::{LimitsView, shown, stored};
+use super::view::{ConnectionView, IdentityView, MappingPointer, TenantView};
 use super::{Caller, Control};
 use crate::auth::is_claim_value;
 use crate::base::{ConnectionRevision, Generation, TenantId, TenantName};
@@ -45,6 +47,10 @@ pub struct TenantPatch {
     /// All its limits.
     #[serde(default)]
     pub limits: Option<LimitsView>,
+    /// All its flags, each `on`, `off` or a share of the users such as `25%`; those left out are on. They are
+    /// `fhir.write`, `fhir.export`, `fhir.everything`, `fhir.include` and `search.chain`.
+    #[serde(default)]
+    pub flags: Option<FlagsView>,
 }
 
 /// Which tenants to list.
@@ -140,7 +146,7 @@ impl Control {
         self.view(tenant.id).await
     }
 
-    /// Changes display name, identities or limits: all that is given, or nothing.
+    /// Changes display name, identities, limits or flags: all that is given, or nothing.
     pub async fn change(
         &self,
         caller: &Caller,
@@ -148,15 +154,16 @@ impl Control {
         expected: Generation,
         patch: TenantPatch,
     ) -> Result<TenantView, ControlFault> {
-        let TenantPatch { display_name, identities, limits } = patch;
-        if display_name.is_none() && identities.is_none() && limits.is_none() {
+        let TenantPatch { display_name, identities, limits, flags } = patch;
+        if display_name.is_none() && identities.is_none() && limits.is_none() && flags.is_none() {
             return Err(ControlFault::Invalid("nothing was asked to be changed".into()));
         }
         let tenant = self.find(named).await?;
         let bindings =
             identities.as_deref().map(|all| self.bindings(tenant.id, all)).transpose()?;
         let limits = limits.as_ref().map(stored);
-        let amendment = Amendment { display_name, limits, bindings };
+        let flags = flags.as_ref().map(parsed).transpose()?;
+        let amendment = Amendment { display_name, limits, flags, bindings };
         let (registry, origin) = (&self.0.registry, caller.origin());
         let now = registry.amend_tenant(tenant.id, Some(expected), &amendment, &origin).await?;
         self.announce(tenant.id, now).await;
@@ -240,6 +247,7 @@ impl Control {
         view.mapping.active = active.and_then(|version| u32::try_from(version).ok());
         view.mapping.drift = self.known_drift(tenant, active).await?;
         view.limits = shown(&config.limits);
+        view.flags = config.flags.named(true);
         Ok(view)
     }
 
@@ -293,6 +301,7 @@ fn bare(row: registry::Tenant) -> TenantView {
         connection: None,
         mapping: MappingPointer::default(),
         limits: LimitsView::default(),
+        flags: FlagsView::new(),
     }
 }
 
@@ -312,6 +321,7 @@ fn unreadable(listed: &registry::Listed) -> TenantView {
         connection: None,
         mapping: MappingPointer::default(),
         limits: LimitsView::default(),
+        flags: FlagsView::new(),
     }
 }
 
@@ -367,25 +377,4 @@ fn identity(binding: TenantBinding) -> IdentityView {
     let value = binding.claim_value;
     let claim_value = (!value.is_empty()).then_some(value);
     IdentityView { issuer: binding.issuer, claim_value, azp: binding.azp }
-}
-
-pub(super) fn stored(limits: &LimitsView) -> StoredLimits {
-    StoredLimits {
-        requests_per_second: limits.requests_per_second,
-        concurrent_requests: limits.concurrent_requests,
-        max_connections: limits.max_connections,
-        page_size: limits.page_size,
-        page_size_max: limits.page_size_max,
-        ..StoredLimits::default()
-    }
-}
-
-fn shown(limits: &StoredLimits) -> LimitsView {
-    LimitsView {
-        requests_per_second: limits.requests_per_second,
-        concurrent_requests: limits.concurrent_requests,
-        max_connections: limits.max_connections,
-        page_size: limits.page_size,
-        page_size_max: limits.page_size_max,
-    }
 }

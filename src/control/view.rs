@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::flags::FlagsView;
+use super::limits::LimitsView;
 use super::mappings::{DriftView, TrialView};
 use crate::mapping::{TypeSearches, Unserved};
 
@@ -38,6 +40,8 @@ pub struct TenantView {
     pub mapping: MappingPointer,
     /// Its own limits, where they differ from the gateway's.
     pub limits: LimitsView,
+    /// What its users are offered: each flag with `on`, `off` or a share of the users such as `25%`.
+    pub flags: FlagsView,
 }
 
 /// One binding.
@@ -81,27 +85,6 @@ pub struct MappingPointer {
     /// How the hospital's database compared with it when it was looked at last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftView>,
-}
-
-/// A tenant's own limits; what is left out is the gateway's.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LimitsView {
-    /// Requests a second.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requests_per_second: Option<u32>,
-    /// Requests under way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub concurrent_requests: Option<u32>,
-    /// Connections.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_connections: Option<u32>,
-    /// Entries of a page when `_count` is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_size: Option<u32>,
-    /// The most `_count` gives.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_size_max: Option<u32>,
 }
 
 /// One step of connecting, for `check`.

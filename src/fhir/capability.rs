@@ -51,6 +51,26 @@ pub struct TypeCapability {
     pub conditional: Conditional,
 }
 
+impl TypeCapability {
+    /// Takes away what changes resources.
+    pub fn no_writing(&mut self) {
+        self.interactions.retain(|code| !["create", "update", "patch", "delete"].contains(code));
+        self.conditional = Conditional::default();
+        if self.versioning == "versioned-update" {
+            self.versioning = "versioned";
+        }
+    }
+}
+
+/// What the server offers beside what it does with each type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offered {
+    /// Bulk export.
+    pub export: bool,
+    /// Bundles that write.
+    pub transaction: bool,
+}
+
 /// Which interactions may depend on a search.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Conditional {
@@ -72,7 +92,7 @@ pub struct SearchParamCapability {
 }
 
 /// Writes the statement.
-pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String {
+pub fn statement(server: &ServerDescription, types: &[TypeCapability], offered: Offered) -> String {
     let resource = |ty: &TypeCapability| {
         let params: Vec<Value> = ty
             .search_params
@@ -107,8 +127,8 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
             operations.push(json!({ "name": "everything", "definition": definition }));
         }
         match ty.resource_type.as_str() {
-            "Patient" => operations.push(export("patient-export")),
-            "Group" => operations.push(export("group-export")),
+            "Patient" if offered.export => operations.push(export("patient-export")),
+            "Group" if offered.export => operations.push(export("group-export")),
             _ => {}
         }
         let definition = "http://hl7.org/fhir/OperationDefinition/Resource-validate";
@@ -135,8 +155,12 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability]) -> String
     let mut rest = json!({ "mode": "server", "security": security });
     if !types.is_empty() {
         rest["resource"] = types.iter().map(resource).collect();
-        rest["operation"] = json!([export("export")]);
-        rest["interaction"] = json!([{ "code": "batch" }, { "code": "transaction" }]);
+        if offered.export {
+            rest["operation"] = json!([export("export")]);
+        }
+        let codes =
+            ["batch", "transaction"].into_iter().filter(|c| offered.transaction || *c == "batch");
+        rest["interaction"] = codes.map(|code| json!({ "code": code })).collect();
     }
     json!({
         "resourceType": "CapabilityStatement",
@@ -183,13 +207,14 @@ mod tests {
             versioning: "no-version",
             conditional: Conditional::default(),
         }];
+        let all = Offered { export: true, transaction: true };
         for types in [&types[..], &[]] {
-            let json: Value = serde_json::from_str(&statement(&server, types)).unwrap();
+            let json: Value = serde_json::from_str(&statement(&server, types, all)).unwrap();
             assert_eq!(json["fhirVersion"], "4.0.1");
             assert_eq!(json["rest"][0]["mode"], "server");
             assert_eq!(json["rest"][0]["resource"].is_array(), !types.is_empty());
         }
-        let json: Value = serde_json::from_str(&statement(&server, &types)).unwrap();
+        let json: Value = serde_json::from_str(&statement(&server, &types, all)).unwrap();
         assert_eq!(json["rest"][0]["resource"][0]["searchParam"][0]["type"], "date");
         assert_eq!(json["rest"][0]["resource"][0]["operation"][0]["name"], "everything");
         assert!(json["rest"][0]["resource"][0]["searchInclude"].is_array());

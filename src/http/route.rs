@@ -27,6 +27,8 @@ pub enum Access {
     HospitalAdminWhoReads,
     /// The platform's operators.
     Operator,
+    /// Operators with the approver's role; one without is the column's.
+    Approver,
 }
 
 /// The tokens of the table's columns: none at all, one with each role of a clinician, an operator's, and
@@ -47,6 +49,7 @@ impl Access {
             // No role alone is enough.
             Self::HospitalAdminWhoReads => ["401", "403", "403", "403", "401", "401"],
             Self::Operator => ["401", "401", "401", "401", "in", "401"],
+            Self::Approver => ["401", "401", "401", "401", "403", "401"],
         }
     }
 }

@@ -167,6 +167,12 @@ impl Compiled {
             .collect()
     }
 
+    /// Whether anything of it can be written back.
+    pub fn writes(&self) -> bool {
+        let powers = self.resource_types().into_iter().map(|ty| self.powers(ty));
+        powers.into_iter().any(|powers| powers.create || powers.update || powers.delete)
+    }
+
     /// The tables of the catalogue that the mapping uses: what is kept beside it.
     pub fn used_catalog(&self, catalog: &Catalog) -> Catalog {
         let mut relations = BTreeSet::new();

@@ -31,7 +31,7 @@ pub mod tally;
 mod tree;
 mod write;
 
-pub use compile::compile;
+pub use compile::{compile, of_texts};
 pub use compiled::{Compiled, PlannedRead, PlannedSource};
 pub use document::Document;
 pub use fault::PlanFault;

@@ -1,22 +1,79 @@
 //! The connections all tenants share.
 
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use tokio::time::timeout_at;
+
+use super::PoolFault;
+use super::fair::Place;
+use super::lane::Lane;
 use super::lease::background;
+use super::link::Link;
 use super::pools::Inner;
+use crate::base::{Deadline, TenantId};
+
+/// A connection nobody used for so long is taken for whoever wants one.
+const UNUSED: Duration = Duration::from_secs(10);
+
+/// What somebody who wants to open a connection got.
+pub(super) enum Room {
+    /// Leave to open one.
+    New(Place),
+    /// One of the lane's own that was put back meanwhile.
+    Parked(Box<Link>),
+}
 
 impl Inner {
-    /// Whether somebody waits for a connection of the budget.
-    pub(crate) fn budget_is_wanted(&self) -> bool {
-        self.budget_wanted.load(Ordering::Relaxed) > 0
+    /// Room for one more connection of the gateway's budget. Where it is spent the lane waits in its tenant's own
+    /// turn, and a connection that others do not use, or have above their share, is closed for it.
+    pub(super) async fn room(
+        &self,
+        lane: &Lane,
+        weight: u32,
+        writes: bool,
+        patience: Deadline,
+    ) -> Result<Room, PoolFault> {
+        let tenant = lane.spec.tenant;
+        if let Some(place) = self.budget.try_take(tenant, weight) {
+            return Ok(Room::New(place));
+        }
+        let mut waiter = self.budget.queue(tenant, weight);
+        self.press(tenant);
+        let _opener = lane.opener();
+        let parked = async {
+            loop {
+                // Another caller's may be free long before it is this tenant's turn.
+                let Some(mut link) = lane.take(writes) else {
+                    lane.parked.notified().await;
+                    continue;
+                };
+                if !link.suspect && link.is_quiet() {
+                    return link;
+                }
+                // Closed, so that a fresh attempt tells what is wrong.
+                lane.distrust();
+            }
+        };
+        let room = async {
+            tokio::select! {
+                place = waiter.place() => Room::New(place),
+                link = parked => Room::Parked(Box::new(link)),
+            }
+        };
+        timeout_at(patience.at(), room).await.map_err(|_elapsed| PoolFault::BudgetSpent)
     }
 
-    /// Closes one idle connection of the lane that was unused longest.
-    pub(super) fn press(&self) {
+    /// Closes one idle connection for `wanting`: of the lane that was unused longest among those that should
+    /// part with one.
+    fn press(&self, wanting: TenantId) {
         let mut candidates: Vec<_> = self
             .lanes
             .iter()
-            .filter_map(|(_, lane)| lane.could_spare_since().map(|since| (since, lane)))
+            .filter_map(|(tenant, lane)| {
+                let since = lane.could_spare_since()?;
+                let unused = since.elapsed() >= UNUSED;
+                (unused || self.budget.may_take(*tenant, wanting)).then_some((since, lane))
+            })
             .collect();
         candidates.sort_by_key(|(since, _)| *since);
         let Some((link, permit)) = candidates.iter().find_map(|(_, lane)| lane.spare()) else {

@@ -110,6 +110,9 @@ pub struct LaneLimits {
     /// The longest a caller waits for a connection, be all of them in use or one being opened. An
     /// attempt to open one goes on without her. Default 1 s.
     pub acquire_timeout: Duration,
+    /// This tenant's weight against the others' where they share the gateway's connections; 0 counts as 1.
+    /// Default 1. Another weight alone does not replace the lane.
+    pub weight: u32,
     /// What every session is told when it opens. Default: statements 5 s, otherwise as
     /// [`SessionSettings::default`].
     pub session: SessionSettings,
@@ -122,6 +125,14 @@ impl Default for LaneLimits {
 }
 
 impl LaneLimits {
+    /// Whether a lane with these limits serves those.
+    pub(crate) fn fit(&self, other: &Self) -> bool {
+        self.max_connections == other.max_connections
+            && self.max_waiting == other.max_waiting
+            && self.acquire_timeout == other.acquire_timeout
+            && self.session == other.session
+    }
+
     /// The default limits with another number of connections.
     pub fn with_connections(max_connections: u32) -> Self {
         let session = SessionSettings {
@@ -132,6 +143,7 @@ impl LaneLimits {
             max_connections,
             max_waiting: 1_024,
             acquire_timeout: Duration::from_secs(1),
+            weight: 1,
             session,
         }
     }

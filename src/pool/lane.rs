@@ -1,10 +1,11 @@
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,6 +32,9 @@ pub(crate) struct Lane {
     pub(crate) killed: CancellationToken,
     /// Somebody was told that the lane is open.
     pub(super) announced: AtomicBool,
+    /// Rings when a connection was put back while somebody waits to open one.
+    pub(super) parked: Notify,
+    openers: AtomicU32,
     /// For one look after the server at a time.
     pub(crate) looking: Semaphore,
     /// Permits in use by whoever asks a server who it is; nobody's traffic.
@@ -61,6 +65,15 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Counts somebody who waits to open a connection.
+pub(super) struct Opener<'a>(&'a AtomicU32);
+
+impl Drop for Opener<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
 impl Lane {
     pub(crate) fn new(spec: LaneSpec) -> Self {
         let max = spec.limits.max_connections.max(1) as usize;
@@ -73,6 +86,8 @@ impl Lane {
             tracker: TaskTracker::new(),
             killed: CancellationToken::new(),
             announced: AtomicBool::new(false),
+            parked: Notify::new(),
+            openers: AtomicU32::new(0),
             looking: Semaphore::new(1),
             asking: AtomicU32::new(0),
             silent: AtomicBool::new(false),
@@ -96,7 +111,7 @@ impl Lane {
     /// Whether the lane serves `spec` as it stands.
     pub(crate) fn serves(&self, spec: &LaneSpec) -> bool {
         self.spec.revision == spec.revision
-            && self.spec.limits == spec.limits
+            && self.spec.limits.fit(&spec.limits)
             && self.spec.expected == spec.expected
             && self.spec.record.id == spec.record.id
     }
@@ -180,6 +195,10 @@ impl Lane {
         link.heard = link.canceller.heard();
         shelf.used = link.idle_since;
         shelf.idle.push(link);
+        drop(shelf);
+        if self.openers.load(SeqCst) > 0 {
+            self.parked.notify_one();
+        }
         None
     }
 
@@ -191,6 +210,12 @@ impl Lane {
         }
         shelf.idle.insert(0, link);
         None
+    }
+
+    /// Counts somebody who waits to open a connection, and would as soon take one that is put back.
+    pub(super) fn opener(&self) -> Opener<'_> {
+        self.openers.fetch_add(1, SeqCst);
+        Opener(&self.openers)
     }
 
     /// Notes that the lane's record was sealed anew.

@@ -260,7 +260,8 @@ impl Lease {
         let Some(Held { link, permit, writer, pass }) = self.held.take() else { return };
         drop(pass);
         let config = &self.pools.config;
-        let keep = link.opened_at.elapsed() < config.max_age && !self.pools.budget_is_wanted();
+        let wanted = self.pools.budget.should_yield(self.lane.spec.tenant);
+        let keep = link.opened_at.elapsed() < config.max_age && !wanted;
         let refused = if keep { self.lane.park(link) } else { Some(link) };
         if let Some(link) = refused {
             let limit = config.close_timeout;

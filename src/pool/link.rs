@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::Connection as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Cancel;
 use super::dial::{ServerFacts, TenantConnection};
+use super::fair::Place;
 use crate::base::{Deadline, ServerIdentity};
 
 /// What a lane counts. Apart from the lane, so that its idle connections do not keep it alive.
@@ -28,16 +28,12 @@ pub(crate) struct Counters {
 /// a retired lane waits for.
 pub(crate) struct Tally {
     counters: Arc<Counters>,
-    _budget: OwnedSemaphorePermit,
+    _budget: Place,
     _alive: TaskTrackerToken,
 }
 
 impl Tally {
-    pub(crate) fn new(
-        counters: Arc<Counters>,
-        budget: OwnedSemaphorePermit,
-        alive: TaskTrackerToken,
-    ) -> Self {
+    pub(crate) fn new(counters: Arc<Counters>, budget: Place, alive: TaskTrackerToken) -> Self {
         counters.open.fetch_add(1, Relaxed);
         counters.created.fetch_add(1, Relaxed);
         Self { counters, _budget: budget, _alive: alive }

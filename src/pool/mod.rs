@@ -16,6 +16,7 @@ pub mod verdict;
 mod admission;
 mod breaker;
 mod budget;
+mod fair;
 mod config;
 mod fault;
 mod lane;

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::breaker::Pass;
+use super::budget::Room;
 use super::dial::{DialClass, DialFault, SessionSettings};
 use super::fault::dial_code;
 use super::lane::Lane;
@@ -29,22 +30,30 @@ fn verdict(fault: &DialFault) -> Verdict {
     }
 }
 
-/// Opens a connection, with the record `source` gives, in a task of its own: a caller who goes away neither
-/// aborts it nor makes anybody start again. What it opens then goes to the shelf. `patience` is how long it
-/// may wait for a place in the gateway's budget.
+/// What the caller says of the connection to be opened; the lane may be older than that.
+pub(crate) struct Wanted {
+    /// Gives the record.
+    pub(crate) source: Arc<dyn RecordSource>,
+    /// The tenant's weight among those who wait for a place in the gateway's budget.
+    pub(crate) weight: u32,
+    /// How long to wait for one.
+    pub(crate) patience: Deadline,
+}
+
+/// Opens a connection in a task of its own: a caller who goes away neither aborts it nor makes anybody start
+/// again. What it opens then goes to the shelf.
 pub(crate) fn spawn(
     pools: Arc<Inner>,
     lane: Arc<Lane>,
-    source: Arc<dyn RecordSource>,
+    wanted: Wanted,
     permits: Permits,
     mut pass: Pass,
-    patience: Deadline,
 ) -> oneshot::Receiver<Result<Lease, PoolFault>> {
     let (sender, receiver) = oneshot::channel();
     let alive = lane.tracker.token();
     tokio::spawn(async move {
         let writes = permits.1.is_some();
-        let outcome = connect(&pools, &lane, &*source, writes, &mut pass, patience).await;
+        let outcome = connect(&pools, &lane, &wanted, writes, &mut pass).await;
         let answer = match outcome {
             Ok(link) if lane.is_retired() => {
                 link.close(pools.config.close_timeout).await;
@@ -67,18 +76,20 @@ pub(crate) fn spawn(
 async fn connect(
     pools: &Inner,
     lane: &Lane,
-    source: &dyn RecordSource,
+    wanted: &Wanted,
     writes: bool,
     pass: &mut Pass,
-    patience: Deadline,
 ) -> Result<Link, PoolFault> {
     if lane.refuses() {
         return Err(PoolFault::WrongServer);
     }
     let tenant = lane.spec.tenant;
-    let budget = pools.budget_permit(patience).await?;
+    let budget = match pools.room(lane, wanted.weight, writes, wanted.patience).await? {
+        Room::New(place) => place,
+        Room::Parked(link) => return Ok(*link),
+    };
     let deadline = Deadline::after(pools.config.connect_timeout);
-    match dial(pools, lane, source, writes, deadline).await {
+    match dial(pools, lane, &*wanted.source, writes, deadline).await {
         Ok(dialled) => {
             let alive = lane.tracker.token();
             let tally = Tally::new(Arc::clone(&lane.counters), budget, alive);

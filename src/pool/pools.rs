@@ -1,16 +1,17 @@
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use metrics::counter;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::admission::Gate;
 use super::breaker::Breaker;
+use super::fair::Fair;
 use super::lane::Lane;
 use super::lease::{Lease, background};
 use super::open;
@@ -37,8 +38,7 @@ pub(crate) struct Inner {
     /// Lanes on their way out.
     pub(super) retiring: Mutex<Vec<Weak<Lane>>>,
     pub(super) tenants: RwLock<HashMap<TenantId, Arc<TenantState>>>,
-    budget: Arc<Semaphore>,
-    pub(super) budget_wanted: AtomicU32,
+    pub(super) budget: Fair,
     closed: AtomicBool,
     began: Instant,
 }
@@ -55,15 +55,6 @@ pub(super) struct TenantState {
 /// How much longer than her patience a caller waits for an attempt's own word of why it failed.
 const WORD: Duration = Duration::from_millis(20);
 
-/// Counts a caller who wants a connection of the budget.
-struct Wanted<'a>(&'a AtomicU32);
-
-impl Drop for Wanted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Pools {
     /// Pools that open connections with `dialer`.
     pub fn new(config: PoolConfig, dialer: Arc<dyn Dial>, clock: Arc<dyn Clock>) -> Self {
@@ -75,7 +66,7 @@ impl Pools {
             .eviction_policy(EvictionPolicy::lru())
             .eviction_listener(move |_tenant, lane, _cause| drop(sender.send(lane)))
             .build();
-        let budget = Arc::new(Semaphore::new(config.total_connections as usize));
+        let budget = Fair::new(config.total_connections);
         Self {
             inner: Arc::new(Inner {
                 config,
@@ -86,7 +77,6 @@ impl Pools {
                 retiring: Mutex::default(),
                 tenants: RwLock::default(),
                 budget,
-                budget_wanted: AtomicU32::new(0),
                 closed: AtomicBool::new(false),
                 began: Instant::now(),
             }),
@@ -188,9 +178,9 @@ impl Pools {
             drop(lane.clear());
         }
         // The caller's own source: the lane may be older than a reseal of its record.
-        let source = Arc::clone(&spec.source);
-        let opened =
-            open::spawn(Arc::clone(inner), Arc::clone(lane), source, permits, pass, patience);
+        let wanted =
+            open::Wanted { source: Arc::clone(&spec.source), weight: spec.limits.weight, patience };
+        let opened = open::spawn(Arc::clone(inner), Arc::clone(lane), wanted, permits, pass);
         // The attempt knows better than the clock what it waited for.
         let until = patience.at() + WORD;
         tokio::select! {
@@ -308,7 +298,7 @@ impl Inner {
             let breaker =
                 Breaker::new(tenant, self.config.breaker.clone(), Arc::clone(&self.clock));
             Arc::new(TenantState {
-                gate: Gate::new(TenantLimits::default()),
+                gate: Gate::new(&TenantLimits::default()),
                 breaker: Arc::new(breaker),
                 revision: AtomicU64::new(0),
                 used: AtomicU64::new(now),
@@ -369,22 +359,5 @@ impl Inner {
     pub(super) fn retiring_lanes(&self) -> Vec<Arc<Lane>> {
         let retiring = self.retiring.lock().unwrap_or_else(PoisonError::into_inner);
         retiring.iter().filter_map(Weak::upgrade).collect()
-    }
-
-    /// One connection of the gateway's budget, taken from the lane that was unused longest if need be.
-    pub(crate) async fn budget_permit(
-        &self,
-        patience: Deadline,
-    ) -> Result<OwnedSemaphorePermit, PoolFault> {
-        if let Ok(permit) = Arc::clone(&self.budget).try_acquire_owned() {
-            return Ok(permit);
-        }
-        self.budget_wanted.fetch_add(1, Ordering::Relaxed);
-        let _wanted = Wanted(&self.budget_wanted);
-        self.press();
-        match timeout_at(patience.at(), Arc::clone(&self.budget).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(PoolFault::BudgetSpent),
-        }
     }
 }

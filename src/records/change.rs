@@ -13,7 +13,7 @@ use super::page;
 use super::step::{Act, Done, Job, Order};
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, FhirWrite, Interaction, Permit};
-use crate::base::{Fault as _, FaultKind};
+use crate::base::{Fault as _, FaultKind, Flag};
 use crate::fhir::elements::Elements;
 use crate::store::{Apart, Ending, Halt, Transaction, transact};
 use crate::tenant::Session;
@@ -96,6 +96,9 @@ impl Session<FhirWrite> {
             write_down(self, access(order, order.id.clone()), Outcome::Denied, 403).await?;
             return Err(RecordsFault::Scope);
         }
+        if order.act != Act::Read {
+            self.offered(Flag::Write)?;
+        }
         let mapping = self.mapping()?;
         if !mapping.compiled.maps(ty) {
             return Err(RecordsFault::NoSuchType);
@@ -142,6 +145,7 @@ impl Session<FhirWrite> {
             base: with.base.clone(),
             now: self.now().as_millis(),
             reader: with.reader.clone(),
+            chains: self.offers(Flag::Chain),
         })
     }
 

@@ -13,6 +13,7 @@ use super::page::{self, shown};
 use super::search::{Written, link, write};
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
+use crate::base::Flag;
 use crate::fhir::bundle::SearchSet;
 use crate::fhir::primitive::is_id;
 use crate::fhir::query::EverythingQuery;
@@ -32,6 +33,7 @@ impl Session<FhirRead> {
         if !self.permit().allows(PATIENT, Interaction::Read) {
             return self.denied(PATIENT).await;
         }
+        self.offered(Flag::Everything)?;
         let mapping = self.mapping()?;
         if !mapping.compiled.maps(PATIENT) {
             return Err(RecordsFault::NoSuchType);

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use crate::base::{Fault, FaultKind};
+use crate::base::{Fault, FaultKind, Flag};
 use crate::fhir::{Issue, QueryFault};
 use crate::mapping::PlanFault;
 use crate::pool::PoolFault;
@@ -49,6 +49,9 @@ pub enum RecordsFault {
     /// The mapping does not let such resources be written in that way.
     #[error("the mapping does not let it be written")]
     NotWritable(&'static str),
+    /// The tenant does not offer it to this user.
+    #[error("{} is switched off for this user", .0.as_str())]
+    SwitchedOff(Flag),
     /// An update of what is not there; ids are the hospital's to give.
     #[error("an update of what is not there")]
     NothingToUpdate,
@@ -115,7 +118,10 @@ impl RecordsFault {
 impl Fault for RecordsFault {
     fn kind(&self) -> FaultKind {
         match self {
-            Self::NotFound | Self::NoSuchType => FaultKind::NotFound,
+            Self::NotWritable(_) | Self::NothingToUpdate | Self::SwitchedOff(Flag::Write) => {
+                FaultKind::NotAllowed
+            }
+            Self::NotFound | Self::NoSuchType | Self::SwitchedOff(_) => FaultKind::NotFound,
             Self::NotByPatient(_) => FaultKind::Invalid,
             Self::Exporting => FaultKind::Throttled,
             Self::Scope => FaultKind::Forbidden,
@@ -124,7 +130,6 @@ impl Fault for RecordsFault {
             }
             Self::Refused(_) => FaultKind::Unprocessable,
             Self::Collides(_) => FaultKind::Conflict,
-            Self::NotWritable(_) | Self::NothingToUpdate => FaultKind::NotAllowed,
             Self::Stale | Self::Several => FaultKind::Stale,
             Self::Unknown | Self::Internal => FaultKind::Internal,
             Self::Unrenderable | Self::NoKey | Self::Drifted(_) => FaultKind::Mapping,
@@ -152,6 +157,9 @@ impl Fault for RecordsFault {
             Self::NotWritable(what) => {
                 format!("This organisation does not take {what} of this type.").into()
             }
+            Self::SwitchedOff(flag) => {
+                format!("This organisation does not offer you this ({}).", flag.as_str()).into()
+            }
             Self::NothingToUpdate => {
                 "There is no such resource, and ids are given by the organisation's database.".into()
             }
@@ -177,7 +185,8 @@ impl Fault for RecordsFault {
     }
 
     fn unsupported(&self) -> bool {
-        matches!(self, Self::NotByPatient(_)) || self.inner().is_some_and(Fault::unsupported)
+        matches!(self, Self::NotByPatient(_) | Self::SwitchedOff(_))
+            || self.inner().is_some_and(Fault::unsupported)
     }
 
     fn retry_after_secs(&self) -> Option<u64> {

@@ -20,6 +20,7 @@ mod fault;
 mod drifted;
 mod gather;
 mod named;
+mod offered;
 mod page;
 mod patch;
 mod prepare;

@@ -57,7 +57,8 @@ impl Session<FhirRead> {
             return Err(RecordsFault::NoSuchType);
         }
         let handling = if lenient { Handling::Lenient } else { Handling::Strict };
-        let parsed = SearchQuery::parse_parts(&[query], handling)?;
+        let mut parsed = SearchQuery::parse_parts(&[query], handling)?;
+        self.narrow(&mut parsed)?;
         let shown = shown(&parsed)?;
         let narrative = parsed.summary == Summary::Text;
         if narrative && !(parsed.include.is_empty() && parsed.revinclude.is_empty()) {
@@ -166,10 +167,11 @@ impl Session<FhirRead> {
         Ok((bundle.finish(), written))
     }
 
-    /// The tenant's own CapabilityStatement.
+    /// The tenant's own CapabilityStatement, of what it offers this user.
     pub fn capability(&self, server: &ServerDescription) -> Result<String, RecordsFault> {
         let mapping = self.mapping()?;
-        Ok(capability::statement(server, &mapping.compiled.capability()))
+        let (types, offered) = self.left_of(mapping.compiled.capability());
+        Ok(capability::statement(server, &types, offered))
     }
 }
 
@@ -230,7 +232,8 @@ pub(super) fn write(
 
 /// The CapabilityStatement for callers who have not signed in.
 pub fn generic_capability(server: &ServerDescription) -> String {
-    capability::statement(server, &[])
+    let offered = capability::Offered { export: false, transaction: false };
+    capability::statement(server, &[], offered)
 }
 
 /// The query as it was understood, for links and cursors: address and parameters, without the page's size.

@@ -9,7 +9,7 @@ use super::fault::RecordsFault;
 use super::{patch, prepare};
 use crate::auth::{FhirRead, Interaction, Permit};
 use crate::fhir::elements::Elements;
-use crate::fhir::{Issue, Json, SearchQuery};
+use crate::fhir::{Issue, Json, QueryFault, SearchQuery};
 use crate::mapping::{Change, Compiled, Confirmed, Fresh, MAX_CHILD_ROWS, PageRequest, Target};
 use crate::store::run::FetchedPage;
 use crate::store::{Halt, StoreFault, Transaction};
@@ -85,6 +85,8 @@ pub(super) struct Job {
     pub now: i64,
     /// The writer's right to read: what she may not search for, no condition of hers looks at.
     pub reader: Option<Permit<FhirRead>>,
+    /// Whether conditions may be on other resources.
+    pub chains: bool,
 }
 
 type Stepped<T> = Result<T, Halt<RecordsFault>>;
@@ -155,6 +157,10 @@ impl Job {
         if query.criteria.is_empty() || query.counts_only() || query.cursor.is_some() {
             let message = "A condition must say what is looked for.";
             return halt(RecordsFault::Request(message));
+        }
+        if let Some(chained) = query.criteria.iter().find(|c| !self.chains && c.reaches()) {
+            let parameter = chained.full_name();
+            return halt(QueryFault::Unsupported { parameter }.into());
         }
         let page = PageRequest { count: 2, after: None, base: &self.base };
         let plan = self.compiled.plan_search(ty, &query, &page);

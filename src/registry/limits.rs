@@ -25,19 +25,22 @@ pub struct StoredLimits {
     /// Resources on a page at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size_max: Option<u32>,
-    /// Milliseconds a request may take.
+    /// Milliseconds a request may take; never longer than the gateway's setting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_timeout_ms: Option<u32>,
     /// Milliseconds a statement may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement_timeout_ms: Option<u32>,
-    /// Bytes of a request body at most.
+    /// Files of exports fetched at once, on each gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body_bytes: Option<u32>,
+    pub export_jobs: Option<u32>,
+    /// Weight against other tenants where all share the gateway's connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
 }
 
 /// The most each limit may be, in the order of the fields. The least is 1.
-const MOST: [u32; 8] = [
+const MOST: [u32; 9] = [
     1_000_000,
     100_000,
     1000,
@@ -45,14 +48,15 @@ const MOST: [u32; 8] = [
     StoredLimits::PAGE_SIZE_MOST,
     3_600_000,
     3_600_000,
-    1 << 30,
+    100,
+    100,
 ];
 
 impl StoredLimits {
     /// The most resources on a page anybody may ask for.
     pub const PAGE_SIZE_MOST: u32 = 10_000;
 
-    fn fields(&mut self) -> [&mut Option<u32>; 8] {
+    fn fields(&mut self) -> [&mut Option<u32>; 9] {
         [
             &mut self.requests_per_second,
             &mut self.concurrent_requests,
@@ -61,7 +65,8 @@ impl StoredLimits {
             &mut self.page_size_max,
             &mut self.request_timeout_ms,
             &mut self.statement_timeout_ms,
-            &mut self.body_bytes,
+            &mut self.export_jobs,
+            &mut self.weight,
         ]
     }
 
@@ -70,7 +75,7 @@ impl StoredLimits {
         if self.clone().bounded() != *self {
             return Err(RegistryFault::Invalid(
                 "a limit is at least 1; at most 1000000 requests a second, 100000 at a time, 1000 \
-                 connections, 10000 resources on a page, an hour, a gibibyte",
+                 connections, 10000 resources on a page, an hour, 100 export files, a weight of 100",
             ));
         }
         let sizes = self.page_size.zip(self.page_size_max);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::bindings::TenantBinding;
 use super::tenants::{TENANT_COLUMNS, Tenant, TenantState, tenant_columns};
 use super::value::{Row, binds};
-use super::{Registry, RegistryFault, StoredLimits};
+use super::{Registry, RegistryFault, StoredLimits, flags};
 use crate::base::{Engine, ServerIdentity, TenantId};
 
 /// A tenant as lists show it.
@@ -49,7 +49,7 @@ pub struct TenantFilter {
 const LIST: &str = concat!(
     "SELECT ",
     tenant_columns!(),
-    ", c.engine, p.version, c.record_id, c.data_key_id, c.server_identity, l.document \
+    ", c.engine, p.version, c.record_id, c.data_key_id, c.server_identity, l.document, t.flags \
      FROM tenants t LEFT JOIN connections c ON c.tenant = t.id \
      LEFT JOIN publications p ON p.tenant = t.id \
      AND p.seq = (SELECT max(q.seq) FROM publications q WHERE q.tenant = t.id) \
@@ -128,6 +128,7 @@ impl TenantSummary {
             row.opt_json::<ServerIdentity>(at + 4, "server identity")?;
         }
         row.opt_json::<StoredLimits>(at + 5, "limits document")?;
+        flags::read(row, at + 6)?;
         if unbound {
             return Err(RegistryFault::Damaged("list of clients"));
         }

@@ -205,19 +205,7 @@ impl Registry {
         version: u64,
         origin: &Origin,
     ) -> Result<Generation, RegistryFault> {
-        let mut change = self.change(tenant, expected, origin).await?;
-        let sql = "SELECT version FROM mappings WHERE tenant = $1 AND version = $2";
-        if change.tx.fetch_one(sql, binds![tenant, version]).await?.is_none() {
-            return Err(RegistryFault::NotFound("mapping version"));
-        }
-        let active = change.active().await?;
-        if active.as_ref().is_some_and(|active| active.version == version) {
-            return Err(RegistryFault::Conflict("that mapping version is in force already"));
-        }
-        let seq = active.as_ref().map_or(0, |active| active.seq);
-        change.put_in_force(seq + 1, version, active.as_ref().map(|active| active.seq)).await?;
-        let from = active.map(|active| active.version);
-        change.finish("mapping.publish", json!({"version": version, "from": from})).await
+        self.change(tenant, expected, origin).await?.publish(version).await
     }
 
     /// Puts back in force what was before the present version; again and again leads further back.
@@ -257,6 +245,22 @@ impl Registry {
 }
 
 impl TenantChange<'_> {
+    /// Puts a version in force and commits.
+    pub(super) async fn publish(mut self, version: u64) -> Result<Generation, RegistryFault> {
+        let sql = "SELECT version FROM mappings WHERE tenant = $1 AND version = $2";
+        if self.tx.fetch_one(sql, binds![self.tenant, version]).await?.is_none() {
+            return Err(RegistryFault::NotFound("mapping version"));
+        }
+        let active = self.active().await?;
+        if active.as_ref().is_some_and(|active| active.version == version) {
+            return Err(RegistryFault::Conflict("that mapping version is in force already"));
+        }
+        let seq = active.as_ref().map_or(0, |active| active.seq);
+        self.put_in_force(seq + 1, version, active.as_ref().map(|active| active.seq)).await?;
+        let from = active.map(|active| active.version);
+        self.finish("mapping.publish", json!({"version": version, "from": from})).await
+    }
+
     async fn active(&mut self) -> Result<Option<Publication>, RegistryFault> {
         let row = self.tx.fetch_one(ACTIVE, binds![self.tenant]).await?;
         row.as_ref().map(Publication::read).transpose()

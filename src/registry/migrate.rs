@@ -92,6 +92,7 @@ pub(super) const REGISTRY: Schema = Schema {
         4 "0004_operations",
         5 "0005_schema_checks",
         6 "0006_usage",
+        7 "0007_flags_and_approvals",
     ),
     postgres: embedded!(
         "postgres",
@@ -101,6 +102,7 @@ pub(super) const REGISTRY: Schema = Schema {
         4 "0004_operations",
         5 "0005_schema_checks",
         6 "0006_usage",
+        7 "0007_flags_and_approvals",
     ),
     lock: 0x5741_5244_0001,
     ledger: ledger!("wardgate_registry_migrations"),

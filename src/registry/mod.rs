@@ -6,6 +6,7 @@
 //! migrations count generations and write the feed of changes, so that they hold for plain SQL too.
 //! `docs/REGISTRY.md` describes the tables.
 
+mod approvals;
 mod bindings;
 mod breaker;
 mod change;
@@ -13,6 +14,7 @@ mod connections;
 mod db;
 mod events;
 mod fault;
+mod flags;
 mod idempotency;
 mod keystore;
 mod limits;
@@ -32,6 +34,7 @@ mod whole;
 
 use std::sync::Arc;
 
+pub use approvals::{Approval, ApprovalKind, ApprovalState};
 pub use bindings::{BoundTenant, TenantBinding};
 pub use change::{Actor, ActorKind, Origin};
 pub use connections::{Connection, NewConnection, Reseal, SealedPage};

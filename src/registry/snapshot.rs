@@ -1,9 +1,9 @@
 use super::value::binds;
 use super::{
     ActiveMapping, Connection, Registry, RegistryFault, StoredLimits, Tenant, TenantBinding,
-    bindings, connections, tenants,
+    bindings, connections, flags, tenants,
 };
-use crate::base::TenantId;
+use crate::base::{Flags, TenantId};
 
 /// A tenant's whole configuration as of one moment; `tenant.generation` is its generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +18,14 @@ pub struct TenantConfig {
     pub mapping: Option<ActiveMapping>,
     /// Its own limits.
     pub limits: StoredLimits,
+    /// What its users are offered.
+    pub flags: Flags,
 }
 
 const REST: &str = concat!(
     "SELECT ",
     tenants::tenant_columns!(),
-    ", p.version, m.document, m.catalog, l.document FROM tenants t \
+    ", p.version, m.document, m.catalog, l.document, t.flags FROM tenants t \
      LEFT JOIN publications p ON p.tenant = t.id \
      AND p.seq = (SELECT max(q.seq) FROM publications q WHERE q.tenant = t.id) \
      LEFT JOIN mappings m ON m.tenant = t.id AND m.version = p.version \
@@ -57,6 +59,7 @@ impl Registry {
             connection: connection.as_ref().map(Connection::read).transpose()?,
             mapping,
             limits,
+            flags: flags::read(&row, at + 4)?,
         }))
     }
 }

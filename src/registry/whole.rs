@@ -7,8 +7,10 @@ use super::change::{TenantChange, check_origin};
 use super::db::Tx;
 use super::tenants::{BY_ID, NewTenant, Tenant, TenantState, check_display_name, name_taken};
 use super::value::binds;
-use super::{NewConnection, Origin, Registry, RegistryFault, StoredLimits, connections, limits};
-use crate::base::{Generation, TenantId, TenantName};
+use super::{
+    NewConnection, Origin, Registry, RegistryFault, StoredLimits, connections, flags, limits,
+};
+use crate::base::{Flags, Generation, TenantId, TenantName};
 
 /// What a new tenant begins with beside its own row.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,8 @@ pub struct Amendment {
     pub display_name: Option<String>,
     /// All its own limits.
     pub limits: Option<StoredLimits>,
+    /// What its users are offered.
+    pub flags: Option<Flags>,
     /// All its bindings; others are removed.
     pub bindings: Option<Vec<TenantBinding>>,
 }
@@ -120,6 +124,10 @@ impl Registry {
         if let Some(limits) = &amendment.limits {
             limits::write(&mut change.tx, id, limits).await?;
             change.note("limits.set", json!(limits)).await?;
+        }
+        if let Some(wanted) = &amendment.flags {
+            flags::write(&mut change.tx, id, wanted).await?;
+            change.note("flags.set", json!(wanted.named(true))).await?;
         }
         if let Some(wanted) = &amendment.bindings {
             replace_bindings(&mut change, wanted).await?;

@@ -1,16 +1,16 @@
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use super::cache::Versioned;
 use crate::base::{
-    ConnectionRecord, ConnectionRevision, Fault, FaultKind, Generation, TenantId, TenantName,
+    ConnectionRecord, ConnectionRevision, Fault, FaultKind, Flags, Generation, TenantId, TenantName,
 };
 use crate::keyring::{Keyring, SealPlace, Sealed};
-use crate::mapping::catalog::Catalog;
-use crate::mapping::{self, Compiled, Document};
+use crate::mapping::{self, Compiled};
 use crate::pool::{LaneLimits, LaneSpec, RecordFault, RecordMark, RecordSource, TenantLimits};
 use crate::registry::{TenantConfig as Snapshot, TenantState};
 use crate::telemetry::traffic::Traffic;
@@ -27,6 +27,8 @@ pub struct TenantDefaults {
     pub page_size: u32,
     /// The most `_count` gives.
     pub page_size_max: u32,
+    /// Files of exports fetched at once, on each gateway.
+    pub export_jobs: u32,
 }
 
 /// A tenant's configuration as one consistent reading of the registry gave it, compiled.
@@ -45,6 +47,12 @@ pub struct TenantConfig {
     pub page_size: u32,
     /// The most `_count` gives.
     pub page_size_max: u32,
+    /// The longest a request may take, where that is less than the gateway's setting.
+    pub request_timeout: Option<Duration>,
+    /// Files of exports fetched at once, on this gateway.
+    pub export_jobs: u32,
+    /// What its users are offered.
+    pub flags: Flags,
     /// How its database is reached, when a connection is registered.
     pub lane: Option<LaneSpec>,
     /// The mapping in force.
@@ -130,8 +138,9 @@ pub(super) fn build(
         None => defaults.lane.clone(),
     };
     if let Some(millis) = own.statement_timeout_ms {
-        lane_limits.session.statement_timeout = std::time::Duration::from_millis(millis.into());
+        lane_limits.session.statement_timeout = Duration::from_millis(millis.into());
     }
+    lane_limits.weight = own.weight.unwrap_or(lane_limits.weight);
     let rate = own.requests_per_second;
     let limits = TenantLimits {
         requests_per_second: rate.unwrap_or(defaults.limits.requests_per_second),
@@ -169,6 +178,9 @@ pub(super) fn build(
         limits,
         page_size: own.page_size.unwrap_or(defaults.page_size).min(page_size_max),
         page_size_max,
+        request_timeout: own.request_timeout_ms.map(|ms| Duration::from_millis(ms.into())),
+        export_jobs: own.export_jobs.unwrap_or(defaults.export_jobs),
+        flags: snapshot.flags,
         lane,
         mapping,
         beside: Beside::default(),
@@ -177,11 +189,7 @@ pub(super) fn build(
 }
 
 fn compile(version: u64, document: &str, catalog: &str) -> MappingState {
-    let compiled = serde_json::from_str::<Catalog>(catalog)
-        .ok()
-        .zip(Document::parse(document).ok())
-        .and_then(|(catalog, document)| mapping::compile(&document, &catalog).ok());
-    if let Some(compiled) = compiled {
+    if let Some(compiled) = mapping::of_texts(document, catalog) {
         MappingState::Active(Arc::new(ActiveMapping {
             version,
             compiled,

@@ -137,6 +137,7 @@ impl Tenants {
             return Err(TenantFault::NotServed(config.state.as_str()));
         }
         let admission = self.shared.pools.admit(config.id, &config.limits)?;
+        let deadline = config.request_timeout.map_or(deadline, |own| deadline.within(own));
         let shared = Arc::clone(&self.shared);
         let opened = Opened { config, history, admission };
         Ok(Session::new(permit, opened, shared, request, deadline))

@@ -7,7 +7,7 @@ use super::config::{ActiveMapping, MappingState, TenantConfig};
 use super::fault::TenantFault;
 use crate::audit::{AccessEvent, AuditLog, Expected, Receipt};
 use crate::auth::{FhirWrite, Permit, Right};
-use crate::base::{Deadline, Timestamp};
+use crate::base::{Deadline, Flag, Timestamp};
 use crate::keyring::{MacKey, Purpose};
 use crate::pool::{Admission, Lease};
 
@@ -54,6 +54,12 @@ impl<R: Right> Session<R> {
     /// The tenant's configuration.
     pub fn config(&self) -> &TenantConfig {
         &self.config
+    }
+
+    /// Whether the tenant offers that to this user.
+    pub fn offers(&self, flag: Flag) -> bool {
+        let (principal, tenant) = (self.permit.principal(), self.config.id);
+        self.config.flags.offers(flag, tenant, principal.issuer(), principal.subject())
     }
 
     /// When the answer is due.

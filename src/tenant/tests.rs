@@ -94,6 +94,7 @@ impl Rig {
             lane: LaneLimits { session, ..LaneLimits::default() },
             page_size: 50,
             page_size_max: 100,
+            export_jobs: 2,
         };
         let fresh = Duration::from_mins(5);
         let tenants = Tenants::new(registry, ring, pools, audit, defaults, fresh);

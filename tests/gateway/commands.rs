@@ -74,6 +74,20 @@ async fn every_command_answers_with_one_document_also_when_it_fails() {
         assert!(used[1].is_null());
     }
     assert_eq!(good(&["tenant", "usage", "--month", "1999-12"]), json!([]));
+    let set = ["--set", "page_size=2", "--set", "page_size_max=20", "--set", "export_jobs=1"];
+    let limits = good(&[&["tenant", "limits", "north"][..], &set].concat());
+    assert_eq!(limits, json!({ "page_size": 2, "page_size_max": 20, "export_jobs": 1 }));
+    let rest =
+        good(&["tenant", "limits", "north", "--unset", "page_size_max", "--unset", "export_jobs"]);
+    assert_eq!(
+        (&rest, good(&["tenant", "limits", "north"])),
+        (&json!({ "page_size": 2 }), rest.clone())
+    );
+    let flags =
+        good(&["tenant", "flags", "north", "--set", "fhir.export=25%", "--set", "fhir.write=off"]);
+    assert_eq!((&flags["fhir.export"], &flags["fhir.write"]), (&json!("25%"), &json!("off")));
+    let flags = good(&["tenant", "flags", "north", "--unset", "fhir.write"]);
+    assert_eq!((&flags["fhir.export"], &flags["fhir.write"]), (&json!("25%"), &json!("on")));
     assert_eq!(good(&["mapping", "list", "north"])[0]["active"], true);
     assert!(good(&["audit", "verify", "north"])["chains"].is_array());
 
@@ -89,6 +103,11 @@ async fn every_command_answers_with_one_document_also_when_it_fails() {
     for words in [
         &["tenant", "check", "nobody"][..],
         &["keys", "rotate", "--drop", "nothing"],
+        &["tenant", "limits", "north", "--set", "page_size"],
+        &["tenant", "limits", "north", "--set", "page_size=0"],
+        &["tenant", "limits", "north", "--set", "body_bytes=1"],
+        &["tenant", "flags", "north", "--set", "fhir.read=off"],
+        &["tenant", "flags", "north", "--set", "fhir.write=half"],
         &["mapping", "check", "north", "/nowhere.yaml"],
         &["mapping", "rollback", "nobody"],
         &["audit", "verify", "nobody"],

@@ -2,6 +2,8 @@
 //! program runs as a process of its own and is talked to over HTTP only.
 
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod authoring;
 #[cfg(test)]
 mod browser;

@@ -44,7 +44,8 @@ async fn every_caller_gets_what_the_table_says() {
     let users = vec![user("fhir-read"), user("fhir-write"), user("fhir-admin")];
     let issuer = TestIssuer::start(users).await;
     let strangers = TestIssuer::for_tenants(&["north"]).await;
-    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let options = Options { two_persons: true, ..Options::default() };
+    let gateway = world::hospitals(&issuer, &["north"], options).await;
     let write = "    write: {create: {key: auto_increment}, update: {touch: mrn}, delete: hard}\n";
     let writable = mapping("1").replace("version: \"$id\"", "version: \"$mrn\"") + write;
     gateway.publish("north", &writable).await;
@@ -67,6 +68,7 @@ async fn every_caller_gets_what_the_table_says() {
     let made = serde_json::json!({"name": "made", "server": "folder", "identities": [identity]});
     let ordered = order("tenants/provision", made).await;
     let operation = ordered["id"].as_str().unwrap();
+    let asked = gateway.change(Method::DELETE, "north", "", serde_json::json!({})).await;
     let rows: Vec<Vec<&str>> = PAGE
         .lines()
         .filter(|line| line.starts_with("| fhir |") || line.starts_with("| admin |"))
@@ -88,6 +90,7 @@ async fn every_caller_gets_what_the_table_says() {
             path if path.starts_with("/admin/v1/tenants/") => "north",
             path if path.starts_with("/admin/v1/servers/") => "folder",
             path if path.starts_with("/admin/v1/operations/") => operation,
+            path if path.starts_with("/admin/v1/approvals/") => asked["id"].as_str().unwrap(),
             // What is deleted is not read afterwards.
             _ if *method == "DELETE" => "1002",
             _ => "1001",

@@ -3,11 +3,11 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::mapping;
-use crate::visitor::{Visitor, gateway};
+use crate::support::{Options, mapping};
+use crate::visitor::{Visitor, gateway, gateway_with};
 
 /// Every form of the panel but signing out.
-const FORMS: [&str; 16] = [
+const FORMS: [&str; 18] = [
     "/panel/tenants/north/suspend",
     "/panel/tenants/north/resume",
     "/panel/tenants/north/invalidate",
@@ -15,10 +15,12 @@ const FORMS: [&str; 16] = [
     "/panel/tenants/north/reset-breaker",
     "/panel/tenants/north/check",
     "/panel/tenants/north/limits",
+    "/panel/tenants/north/flags",
     "/panel/tenants/north/connection",
     "/panel/tenants/north/mappings",
     "/panel/tenants/north/mappings/rollback",
     "/panel/keys",
+    "/panel/approvals/123e4567-e89b-42d3-a456-426614174000",
     "/panel/tenants/north/life",
     "/panel/servers",
     "/panel/provision",
@@ -119,7 +121,20 @@ async fn orders_count_at_once() {
     act("reset-breaker", &[]).await;
     act("limits", &[("page_size", "3"), ("requests_per_second", "")]).await;
     assert_eq!(gateway.get(&north, "/Patient").await.resources().len(), 3);
-    let events = gateway.view("events?limit=6").await;
+    let page = visitor.get("/panel/tenants/north").await.body;
+    assert!(page.contains(r#"name="page_size" value="3""#), "{page}");
+    assert!(page.contains(r#"name="fhir.everything" value="100""#), "{page}");
+    let all =
+        ["fhir.write", "fhir.export", "fhir.include", "search.chain"].map(|flag| (flag, "100"));
+    act("flags", &[&all[..], &[("fhir.everything", "0")]].concat()).await;
+    assert_eq!(gateway.get(&north, "/Patient/1001/$everything").await.status, 404);
+    let page = visitor.get("/panel/tenants/north").await.body;
+    assert!(page.contains(r#"name="fhir.everything" value="0""#), "{page}");
+    let generation = visitor.generation("north").await;
+    let half = [("generation", generation.as_str()), ("fhir.everything", "101")];
+    let refused = visitor.post("/panel/tenants/north/flags", &csrf, &half).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    let events = gateway.view("events?limit=7").await;
     let actions: Vec<_> = events["events"]
         .as_array()
         .unwrap()
@@ -127,6 +142,7 @@ async fn orders_count_at_once() {
         .map(|e| e["action"].as_str().unwrap())
         .collect();
     let expected = [
+        "flags.set",
         "limits.set",
         "breaker.reset",
         "lane.drain",
@@ -136,7 +152,34 @@ async fn orders_count_at_once() {
     ];
     assert_eq!(actions, expected);
     let fleet = visitor.get("/panel/").await.body;
-    assert!(fleet.contains("3 requests and 0 errors in the last 15 minutes"), "{fleet}");
+    assert!(fleet.contains("4 requests and 0 errors in the last 15 minutes"), "{fleet}");
+}
+
+#[tokio::test]
+async fn an_end_waits_for_another_person_who_approves_it_here() {
+    let (_issuer, gateway) =
+        gateway_with(Options { two_persons: true, ..Options::default() }).await;
+    let (ada, ben) = (Visitor::of(&gateway), Visitor::of(&gateway));
+    ada.sign_in("operator").await;
+    ben.sign_in("approver").await;
+    let (csrf, generation) = (ada.csrf().await, ada.generation("north").await);
+    let fields = [("generation", generation.as_str()), ("verb", "offboard"), ("confirm", "north")];
+    let asked = ada.post("/panel/tenants/north/life", &csrf, &fields).await;
+    assert_eq!((asked.status, asked.header("location")), (303, "/panel/approvals?done=asked"));
+    let seen = ada.get("/panel/approvals?done=asked").await.body;
+    assert!(seen.contains("offboard north") && seen.contains("Take back"), "{seen}");
+    assert!(!seen.contains(r#"value="approve""#), "{seen}");
+    assert_eq!(gateway.view("tenants/north").await["state"], "active");
+    let id = gateway.view("approvals").await[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/panel/approvals/{id}");
+    assert_eq!(ada.post(&path, &csrf, &[("verb", "approve")]).await.status, 403);
+    let seen = ben.get("/panel/approvals").await.body;
+    assert!(seen.contains(r#"value="approve""#), "{seen}");
+    let approved = ben.post(&path, &ben.csrf().await, &[("verb", "approve")]).await;
+    assert_eq!(approved.status, 303, "{approved:?}");
+    assert!(approved.header("location").starts_with("/panel/operations/"), "{approved:?}");
+    let seen = ben.get("/panel/approvals").await.body;
+    assert!(seen.contains("Nothing waits") && seen.contains("approved: offboard north"), "{seen}");
 }
 
 #[tokio::test]

@@ -16,8 +16,13 @@ pub struct Visitor {
 
 /// A gateway with a panel and the hospitals `north` and `south`.
 pub async fn gateway() -> (TestIssuer, Gateway) {
+    gateway_with(Options::default()).await
+}
+
+/// The same with other settings.
+pub async fn gateway_with(options: Options) -> (TestIssuer, Gateway) {
     let issuer = TestIssuer::for_tenants(&["north", "south"]).await;
-    let gateway = Gateway::start(&issuer, Options { panel: true, ..Options::default() }).await;
+    let gateway = Gateway::start(&issuer, Options { panel: true, ..options }).await;
     for (at, name) in ["north", "south"].iter().enumerate() {
         let first = 1000 * (at as u64 + 1) + 1;
         let file = gateway.folder().join(format!("sqlite/{name}.db"));

@@ -80,6 +80,7 @@ impl Bed {
             dialer: Dialer::new(dial, clock.clone()),
             clock,
             issuers: Vec::new(),
+            two_persons: false,
             serving: None,
             work: Work {
                 lease: LEASE,

@@ -291,5 +291,8 @@ async fn a_database_that_somebody_migrates_is_waited_for() {
     assert_eq!(done.state, "succeeded", "{done:#?}");
     for view in &made {
         assert!(applied_once(&bed, view).await, "{}", view.subject);
+        // The mapping knows the columns that came.
+        let shown = control.show(&caller(), &view.subject).await.unwrap();
+        assert_eq!(shown.mapping.active, Some(2), "{}", view.subject);
     }
 }

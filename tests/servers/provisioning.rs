@@ -4,7 +4,7 @@
 use sqlx::{Connection as _, Row as _};
 use tokio::time::sleep;
 use wardgate::base::Engine;
-use wardgate::control::NewServer;
+use wardgate::control::{NewServer, Ordered};
 use wardgate::registry::TenantState;
 
 use crate::control_bed::{Bed, LEASE, admin, caller, finish, hospital, provision};
@@ -61,6 +61,7 @@ async fn a_tenant_is_made_on_every_engine_and_taken_away_again() {
         assert!(control.offboard(&caller(), &name, None, None).await.is_err());
         assert!(control.offboard(&caller(), &name, None, Some("other")).await.is_err());
         let ordered = control.offboard(&caller(), &name, None, Some(&name)).await.unwrap();
+        let Ordered::Done(ordered) = ordered else { panic!("nobody else is asked") };
         let ended = finish(&control, ordered.id).await;
         assert_eq!(ended.state, "succeeded", "{server}: {ended:#?}");
         assert_eq!(traces(&bed, &short(ended.tenant)).await, (0, 0, 0), "{server}");
@@ -270,6 +271,7 @@ async fn an_administrator_who_is_no_superuser_suffices() {
         let done = finish(&control, ordered.id).await;
         assert_eq!(done.state, "succeeded", "{done:#?}");
         let ordered = control.offboard(&caller(), server, None, Some(server)).await.unwrap();
+        let Ordered::Done(ordered) = ordered else { panic!("nobody else is asked") };
         let done = finish(&control, ordered.id).await;
         assert_eq!(done.state, "succeeded", "{done:#?}");
         assert_eq!(traces(&bed, &short(made.tenant)).await, (0, 0, 0), "{server}");

@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
+use serde_json::json;
+
 use crate::harness::{Database, Postgres};
 use crate::support::gateway::Stores;
 use crate::support::hospital::patients_sql;
@@ -31,35 +34,116 @@ async fn until(gateway: &Gateway, token: &str, status: u16, what: &str) {
     }
 }
 
+/// Two gateways over one registry, with two hospitals of one database.
+struct Pair {
+    registry: Database,
+    _keys: Database,
+    _hospital: Database,
+    issuer: TestIssuer,
+    _folder: tempfile::TempDir,
+    one: Gateway,
+    two: Gateway,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let (registry, keys, hospital) =
+            (Postgres::database().await, Postgres::database().await, Postgres::database().await);
+        hospital.execute(&patients_sql("mark", 1..4)).await;
+        let issuer = TestIssuer::for_tenants(&["shared", "other"]).await;
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Stores {
+            registry: setting(&registry),
+            keys: setting(&keys),
+            kek: folder.path().join("kek"),
+        };
+        let options = |fresh| Options {
+            egress: vec![format!("127.0.0.1/32:{}", hospital.server.port)],
+            stores: Some(stores.clone()),
+            fresh,
+            ..Options::default()
+        };
+        let one = Gateway::start(&issuer, options(true)).await;
+        let two = Gateway::start(&issuer, options(false)).await;
+        for name in ["shared", "other"] {
+            one.register(name, hospital.connection(hospital.server.port)).await;
+            one.publish(name, &mapping("1")).await;
+        }
+        let (token, other) = (issuer.token("shared"), issuer.token("other"));
+        for gateway in [&one, &two] {
+            until(gateway, &token, 200, "warming up").await;
+            until(gateway, &other, 200, "warming up").await;
+        }
+        Self { registry, _keys: keys, _hospital: hospital, issuer, _folder: folder, one, two }
+    }
+}
+
+/// Waits until `seen` says so.
+async fn comes_true(what: &str, seen: impl AsyncFn() -> bool) {
+    let begun = Instant::now();
+    while !seen().await {
+        assert!(begun.elapsed() < WITHIN, "{what}: not after {WITHIN:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_and_flags_count_at_once_where_they_are_set_and_soon_on_the_other() {
+    let pair = Pair::start().await;
+    let (token, other) = (pair.issuer.token("shared"), pair.issuer.token("other"));
+    let entries = async |gateway: &Gateway, path: &str| {
+        let reply = gateway.get(&token, path).await;
+        if reply.status == 200 { Some(reply.resources().len()) } else { None }
+    };
+    let lane = async |gateway: &Gateway| gateway.view("tenants/shared/pool").await["max"].as_u64();
+    let throttled = async |gateway: &Gateway| {
+        gateway.get(&token, "/Patient/1").await.status == 429
+            || gateway.get(&token, "/Patient/1").await.status == 429
+    };
+    for (teller, follower) in [(&pair.one, &pair.two), (&pair.two, &pair.one)] {
+        let set = async |body| teller.change(Method::PATCH, "shared", "", body).await;
+        let limits = json!({ "page_size": 1, "page_size_max": 2, "max_connections": 2 });
+        set(json!({ "limits": limits, "flags": { "fhir.everything": "off" } })).await;
+        for (gateway, at_once) in [(teller, true), (follower, false)] {
+            let all = async || {
+                entries(gateway, "/Patient").await == Some(1)
+                    && entries(gateway, "/Patient?_count=9").await == Some(2)
+                    && lane(gateway).await == Some(2)
+                    && gateway.get(&token, "/Patient/1/$everything").await.status == 404
+            };
+            if at_once {
+                assert!(all().await, "not at once where it was set");
+            } else {
+                comes_true("limits and flags set by the other gateway", all).await;
+            }
+        }
+        set(json!({ "limits": { "requests_per_second": 1 }, "flags": {} })).await;
+        assert!(throttled(teller).await, "not at once where it was set");
+        comes_true("a rate set by the other gateway", async || throttled(follower).await).await;
+        assert_eq!(follower.get(&other, "/Patient/1").await.status, 200, "only its own tenant");
+        set(json!({ "limits": {} })).await;
+        assert_eq!(entries(teller, "/Patient").await, Some(3), "not at once where it was set");
+        let whole = async || entries(follower, "/Patient").await == Some(3);
+        comes_true("limits taken back by the other gateway", whole).await;
+        let offered = gateway_offers(follower, &token).await;
+        assert!(offered, "what is on again is served again");
+    }
+    let sql = "UPDATE limits SET document = '{\"page_size\":2}'";
+    pair.registry.execute(sql).await;
+    for gateway in [&pair.one, &pair.two] {
+        let two = async || entries(gateway, "/Patient").await == Some(2);
+        comes_true("a limit set by plain SQL", two).await;
+    }
+}
+
+async fn gateway_offers(gateway: &Gateway, token: &str) -> bool {
+    gateway.get(token, "/Patient/1/$everything").await.status == 200
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_follow_a_change_however_it_was_made() {
-    let (registry, keys, hospital) =
-        (Postgres::database().await, Postgres::database().await, Postgres::database().await);
-    hospital.execute(&patients_sql("mark", 1..4)).await;
-    let issuer = TestIssuer::for_tenants(&["shared", "other"]).await;
-    let folder = tempfile::tempdir().unwrap();
-    let stores = Stores {
-        registry: setting(&registry),
-        keys: setting(&keys),
-        kek: folder.path().join("kek"),
-    };
-    let options = |fresh| Options {
-        egress: vec![format!("127.0.0.1/32:{}", hospital.server.port)],
-        stores: Some(stores.clone()),
-        fresh,
-        ..Options::default()
-    };
-    let one = Gateway::start(&issuer, options(true)).await;
-    let two = Gateway::start(&issuer, options(false)).await;
-    for name in ["shared", "other"] {
-        one.register(name, hospital.connection(hospital.server.port)).await;
-        one.publish(name, &mapping("1")).await;
-    }
+    let Pair { registry, issuer, one, two, _keys, _hospital, _folder } = Pair::start().await;
     let (token, other) = (issuer.token("shared"), issuer.token("other"));
-    for gateway in [&one, &two] {
-        until(gateway, &token, 200, "warming up").await;
-        until(gateway, &other, 200, "warming up").await;
-    }
 
     for (teller, follower) in [(&one, &two), (&two, &one)] {
         teller.suspend("shared").await;

@@ -90,7 +90,8 @@ impl Gateway {
         let generation = self.view(&format!("tenants/{tenant}")).await["generation"].as_u64();
         let body = Some(("application/json", body.to_string()));
         let path = format!("tenants/{tenant}/{what}");
-        let reply = self.operate(method, &path, generation, body).await;
+        let path = path.trim_end_matches('/');
+        let reply = self.operate(method, path, generation, body).await;
         assert!((200..300).contains(&reply.status), "{path}: {reply:?}");
         if reply.body.is_empty() { Value::Null } else { reply.json() }
     }

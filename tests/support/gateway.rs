@@ -40,6 +40,8 @@ pub struct Options {
     pub panel: bool,
     /// `[operators]` in full, when it is another issuer than the test's.
     pub operators: Option<String>,
+    /// `[admin] two_persons`.
+    pub two_persons: bool,
     /// Whether those stores are to be migrated and given keys first. Its own always are.
     pub fresh: bool,
     /// The program and its first arguments that start the gateway, where it is not started directly.
@@ -190,12 +192,14 @@ level = "{level}"
 
 /// The panel must know its own address before it listens there.
 fn admin_settings(options: &Options) -> String {
+    let two = options.two_persons;
     if !options.panel {
-        return "listen = \"127.0.0.1:0\"\npublic_url = \"http://ops.test\"".to_owned();
+        let listen = "listen = \"127.0.0.1:0\"\npublic_url = \"http://ops.test\"";
+        return format!("{listen}\ntwo_persons = {two}");
     }
     let probe = std::net::TcpListener::bind("127.0.0.1:0").expect("find a port");
     let address = probe.local_addr().expect("its address");
-    format!("listen = \"{address}\"\npublic_url = \"http://{address}\"")
+    format!("listen = \"{address}\"\npublic_url = \"http://{address}\"\ntwo_persons = {two}")
 }
 
 fn operators_settings(issuer: &TestIssuer, options: &Options) -> String {

@@ -34,6 +34,7 @@ impl TestIssuer {
     /// Starts one with these users and an operator.
     pub async fn start(mut users: Vec<DemoUser>) -> Self {
         users.push(user(OPERATOR, None, &["wardgate-operator"]));
+        users.push(user("approver", None, &["wardgate-approver"]));
         users.push(user("viewer", None, &["wardgate-viewer"]));
         users.push(user("stranger", None, &["offline_access"]));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind the issuer");

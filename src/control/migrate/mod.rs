@@ -1,6 +1,7 @@
 //! Bringing provisioned databases to a release of their schema: one tenant, or the fleet.
 
 pub(super) mod fleet;
+mod renew;
 mod report;
 mod verbs;
 
@@ -11,12 +12,12 @@ pub use report::{MigrationPlan, PlannedMigration, SchemaReport, SchemaView};
 pub use verbs::NewMigration;
 
 use super::operations::{Ended, Maintenance, Running, Step, StepFault};
-use crate::mapping::{self, Document, catalog::Catalog};
+use crate::mapping::{self, Document};
 use crate::registry::{TenantSchema, TenantState};
-use crate::store;
-use crate::store::admin::{Admin, AdminFault, Names, Schema, Standing};
+use crate::store::admin::{Admin, Names, Schema, Standing};
 
-pub(super) const STEPS: &[&str] = &["preflight", "migrate", "grant rights", "verify"];
+pub(super) const STEPS: &[&str] =
+    &["preflight", "migrate", "grant rights", "verify", "renew mapping"];
 
 /// What was ordered of one tenant.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,9 +47,17 @@ pub(super) async fn carry_out(step: &'static str, at: &mut Running<'_>) -> Step 
                 let text = "the published mapping no longer fits the migrated schema";
                 return Err(StepFault::lasting("mapping", text));
             }
-            at.result = json!({"from": at.noted::<u64>("from"), "to": order.release,
-                "applied": at.noted::<Vec<String>>("applied").unwrap_or_default()});
             Ok(Ended::with("the published mapping fits"))
+        }
+        "renew mapping" => {
+            let mut own = place.open(&record).await?;
+            let renewed = renew::renew(at, &place, &mut own).await;
+            own.close().await;
+            let renewed = renewed?;
+            at.result = json!({"from": at.noted::<u64>("from"), "to": order.release,
+                "applied": at.noted::<Vec<String>>("applied").unwrap_or_default(),
+                "mapping": renewed});
+            Ok(Ended::Done(None))
         }
         _ => Err(StepFault::defect("there is no such step")),
     }
@@ -156,10 +165,9 @@ async fn sound(
         return Ok(true);
     };
     let Some(active) = config.mapping else { return Ok(true) };
-    let read = store::introspect_on(&mut own.connection().into()).await;
-    let catalog: Catalog = read.map_err(|_| AdminFault::Lost)??;
-    let document = Document::parse(&active.document);
-    Ok(document.is_ok_and(|document| mapping::compile(&document, &catalog).is_ok()))
+    let Ok(document) = Document::parse(&active.document) else { return Ok(false) };
+    let catalog = renew::catalog(own, &document).await?;
+    Ok(mapping::compile(&document, &catalog).is_ok())
 }
 
 /// Marks a tenant whose migration failed. It keeps serving as long as its schema is sound; one that cannot

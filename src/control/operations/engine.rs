@@ -1,18 +1,18 @@
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Ended, Kind, Running, StepFault, WorkOrder, tally};
+use super::{Ended, Kind, Running, Step, StepFault, WorkOrder, tally};
 use crate::control::{Control, ControlFault};
 use crate::registry::{Claim, Operation, OperationState, RegistryFault, Settled};
 
 /// How long between two looks for work that another gateway, or the command line, ordered.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often a step is begun again after failures that may pass: over about two minutes.
-const TRIES: u64 = 8;
 
 /// Why the work on an operation ended without its being over.
 enum Left {
@@ -26,6 +26,12 @@ impl From<RegistryFault> for Left {
     fn from(fault: RegistryFault) -> Self {
         Self::Registry(fault)
     }
+}
+
+/// A step that panics has failed: whoever carries it out goes on with other work.
+async fn whole(name: &str, step: impl Future<Output = Step>) -> Step {
+    let ended = AssertUnwindSafe(step).catch_unwind().await;
+    ended.unwrap_or_else(|_panic| Err(StepFault::panicked(name)))
 }
 
 impl Control {
@@ -65,7 +71,7 @@ impl Control {
     }
 
     /// Takes up one operation and carries it out as far as it goes. `false`: there was none.
-    async fn work_once(&self, claim: Claim) -> Result<bool, RegistryFault> {
+    pub(super) async fn work_once(&self, claim: Claim) -> Result<bool, RegistryFault> {
         let work = &self.0.work;
         let claimed = self.0.registry.claim_operation(&work.holder, claim, work.lease).await;
         let operation = match claimed {
@@ -194,7 +200,7 @@ impl Control {
         let mut at =
             Running { control: self, order: &order, progress, result: serde_json::json!({}) };
         let ended = tokio::select! {
-            ended = kind.carry_out(name, &mut at) => ended,
+            ended = whole(name, kind.carry_out(name, &mut at)) => ended,
             () = self.hold(operation) => return Err(Left::Away),
         };
         let undo = operation.state == OperationState::Undoing;
@@ -205,13 +211,14 @@ impl Control {
             Ok(Ended::Wait(after)) => {
                 Settled::Later { after, error: None, progress: at.progress.into() }
             }
-            Err(fault) if fault.is_passing() && operation.attempts + 1 < TRIES => {
+            Err(fault) if operation.attempts + 1 < fault.tries() => {
                 let after = Duration::from_secs(1 << operation.attempts.min(5));
                 let (error, progress) = (Some(fault.to_json()), at.progress.into());
                 Settled::Later { after, error, progress }
             }
             Err(fault) => {
-                kind.failed(&mut at, &fault).await;
+                let _written_or_not =
+                    AssertUnwindSafe(kind.failed(&mut at, &fault)).catch_unwind().await;
                 Settled::Failed { error: fault.to_json() }
             }
         })

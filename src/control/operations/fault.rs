@@ -8,6 +8,8 @@ use crate::registry::RegistryFault;
 use crate::store::StoreFault;
 use crate::store::admin::AdminFault;
 
+const PANICKED: &str = "panicked";
+
 /// Why a step could not be carried out: words for an operator, without values, secrets or a server's text.
 #[derive(Debug)]
 pub(in crate::control) struct StepFault {
@@ -34,6 +36,22 @@ impl StepFault {
         Self::lasting("internal", message)
     }
 
+    /// The step broke off in the middle: a defect of this program.
+    pub(super) fn panicked(step: &str) -> Self {
+        let message = format!("the step '{step}' broke off: a defect of the gateway");
+        let hint = "its log says where; retry after an update, or cancel";
+        Self::passing(PANICKED, message).hint(hint)
+    }
+
+    /// How often the step is begun in all before the operation is left as failed.
+    pub(super) fn tries(&self) -> u64 {
+        match (self.passing, self.code.as_str()) {
+            (false, _) => 1,
+            (true, PANICKED) => 3,
+            (true, _) => 8,
+        }
+    }
+
     #[must_use]
     pub(in crate::control) const fn hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);
@@ -52,10 +70,6 @@ impl StepFault {
     pub(in crate::control) fn with(mut self, more: Json) -> Self {
         self.more = Some(Box::new(more));
         self
-    }
-
-    pub(in crate::control) const fn is_passing(&self) -> bool {
-        self.passing
     }
 
     pub(in crate::control) fn message(&self) -> &str {

@@ -9,6 +9,9 @@ pub(in crate::control) enum Kind {
     MigrateFleet,
     Rotate,
     Offboard,
+    /// Panics at its second step.
+    #[cfg(test)]
+    Broken,
 }
 
 impl Kind {
@@ -22,10 +25,16 @@ impl Kind {
             Self::MigrateFleet => "fleet.migrate",
             Self::Rotate => "tenant.rotate-password",
             Self::Offboard => "tenant.offboard",
+            #[cfg(test)]
+            Self::Broken => "test.broken",
         }
     }
 
     pub(in crate::control) fn parse(text: &str) -> Option<Self> {
+        #[cfg(test)]
+        if text == Self::Broken.as_str() {
+            return Some(Self::Broken);
+        }
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
@@ -36,6 +45,8 @@ impl Kind {
             Self::MigrateFleet => migrate::fleet::STEPS,
             Self::Rotate => rotate::STEPS,
             Self::Offboard => offboard::STEPS,
+            #[cfg(test)]
+            Self::Broken => &["begin", "break"],
         }
     }
 
@@ -46,6 +57,8 @@ impl Kind {
             Self::Rotate => rotate::UNDO,
             Self::MigrateFleet => migrate::fleet::UNDO,
             Self::Migrate | Self::Offboard => &[],
+            #[cfg(test)]
+            Self::Broken => &[],
         }
     }
 
@@ -57,6 +70,8 @@ impl Kind {
             Self::MigrateFleet => migrate::fleet::STEPS.len() as u64,
             Self::Rotate => rotate::WAY_BACK_BEFORE,
             Self::Offboard => 0,
+            #[cfg(test)]
+            Self::Broken => 2,
         }
     }
 
@@ -67,6 +82,8 @@ impl Kind {
             Self::MigrateFleet => migrate::fleet::carry_out(step, at).await,
             Self::Rotate => rotate::carry_out(step, at).await,
             Self::Offboard => offboard::carry_out(step, at).await,
+            #[cfg(test)]
+            Self::Broken => Ok(super::tests::carry_out(step, at)),
         }
     }
 
@@ -75,5 +92,7 @@ impl Kind {
         if self == Self::Migrate {
             migrate::failed(at, fault).await;
         }
+        #[cfg(test)]
+        assert!(self != Self::Broken, "writing it down breaks off, too");
     }
 }

@@ -10,6 +10,8 @@ mod fault;
 mod kind;
 mod maintenance;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod verbs;
 mod view;
 

@@ -5,8 +5,9 @@ use serde_json::json;
 use super::Order;
 use crate::base::{ConnectionRecord, ConnectionRevision, SecretText, ServerRecord, SqliteRecord};
 use crate::control::connections::Prepared;
+use crate::control::limits::stored;
 use crate::control::operations::{Ended, Maintenance, Running, Step, StepFault};
-use crate::control::{servers, tenants};
+use crate::control::servers;
 use crate::keyring::random_password;
 use crate::registry::{self, Beginnings, Ownership, Placement, TenantSchema, TenantState};
 use crate::store::admin::{self, Names, Schema};
@@ -50,7 +51,7 @@ pub(super) async fn register(at: &Running<'_>, place: &Maintenance<'_>, order: &
         placement: Placement::Database,
         bindings: at.control.bindings(place.tenant, &order.identities)?,
     };
-    let limits = order.limits.as_ref().map(tenants::stored);
+    let limits = order.limits.as_ref().map(stored);
     let with = Beginnings { limits, connection: Some(connection), active: false };
     let tenant = registry.create_tenant_with(&row, &with, &at.order.origin()).await?;
     at.control.announce(tenant.id, tenant.generation).await;

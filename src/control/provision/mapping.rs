@@ -10,7 +10,7 @@ const POSTGRES: &str = include_str!("../../../tenant-migrations/mappings/postgre
 const MYSQL: &str = include_str!("../../../tenant-migrations/mappings/mysql.yaml");
 const SQLITE: &str = include_str!("../../../tenant-migrations/mappings/sqlite.yaml");
 
-pub(super) const fn shipped(engine: Engine) -> &'static str {
+pub(in crate::control) const fn shipped(engine: Engine) -> &'static str {
     match engine {
         Engine::Postgres => POSTGRES,
         Engine::MySql => MYSQL,

@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 pub use verbs::NewProvision;
 
 pub(super) use database::{record_on, remove};
+pub(super) use mapping::shipped;
 
+use super::limits::LimitsView;
 use super::operations::{Ended, Maintenance, Running, Step, StepFault};
-use super::view::{IdentityView, LimitsView};
+use super::view::IdentityView;
 use crate::registry::TenantState;
 use crate::store::admin::Names;
 

@@ -3,9 +3,10 @@ use utoipa::ToSchema;
 
 use super::Order;
 use crate::base::{TenantId, TenantName};
+use crate::control::limits::{LimitsView, stored};
 use crate::control::operations::{Kind, OperationView};
-use crate::control::view::{IdentityView, LimitsView};
-use crate::control::{Caller, Control, ControlFault, tenants};
+use crate::control::view::IdentityView;
+use crate::control::{Caller, Control, ControlFault};
 use crate::registry::{NewOperation, RegistryFault, StoredLimits};
 use crate::store::admin::Schema;
 
@@ -45,7 +46,7 @@ impl Control {
         for identity in &new.identities {
             self.binding(identity)?;
         }
-        new.limits.as_ref().map(tenants::stored).as_ref().map_or(Ok(()), StoredLimits::check)?;
+        new.limits.as_ref().map(stored).as_ref().map_or(Ok(()), StoredLimits::check)?;
         let display_name = new.display_name.unwrap_or_else(|| new.name.clone());
         if display_name.trim().is_empty() || display_name.chars().count() > 200 {
             return Err(invalid("a display name has 1 to 200 characters".to_owned()));

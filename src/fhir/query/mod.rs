@@ -79,6 +79,11 @@ pub struct Criterion {
 }
 
 impl Criterion {
+    /// Whether it is a condition on other resources: a chain, or `_has`.
+    pub fn reaches(&self) -> bool {
+        self.chain.is_some() || self.name == "_has"
+    }
+
     /// The name with everything behind it.
     pub fn full_name(&self) -> String {
         let mut name = self.name.clone();

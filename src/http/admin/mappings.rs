@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::ControlPlane;
 use super::extract::{Operator, if_match, problem, tagged};
-use crate::control::{MappingReport, MappingView, TenantView};
+use crate::control::{ApprovalView, MappingReport, MappingView, Ordered, TenantView};
 use crate::http::problem::{Problem, ProblemBody};
 
 /// List a tenant's mapping versions, newest first.
@@ -55,10 +55,12 @@ pub(super) async fn show(
     plane.0.control.mapping_text(&caller, &id, version).await.map_err(problem)
 }
 
-/// Make a version the active one.
+/// Make a version the active one. One that brings SQL of its own waits for a second person, where one is asked
+/// for: 202 with the request.
 #[utoipa::path(post, path = "/admin/v1/tenants/{id}/mappings/{version}/publish", tag = "mappings",
     params(("id" = String, Path,), ("version" = u32, Path,), ("If-Match" = String, Header,)), responses(
-    (status = 200, body = TenantView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+    (status = 200, body = TenantView), (status = 202, body = ApprovalView),
+    (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub(super) async fn publish(
     State(plane): State<ControlPlane>,
     Operator(caller): Operator,
@@ -67,8 +69,10 @@ pub(super) async fn publish(
 ) -> Result<Response, Problem> {
     let (version, expected) = (number(&version)?, if_match(&headers)?);
     let changed = plane.0.control.publish_mapping(&caller, &id, version, Some(expected)).await;
-    let tenant = changed.map_err(problem)?;
-    Ok(tagged(StatusCode::OK, tenant.generation, &tenant))
+    Ok(match changed.map_err(problem)? {
+        Ordered::Done(tenant) => tagged(StatusCode::OK, tenant.generation, &tenant),
+        Ordered::Waits(view) => (StatusCode::ACCEPTED, Json(view)).into_response(),
+    })
 }
 
 /// Make the version that was active before active again.

@@ -3,6 +3,7 @@
 //! Routes are registered together with their OpenAPI description, so the served document cannot name a
 //! route that is not there or miss one that is.
 
+mod approvals;
 pub(super) mod authoring;
 pub(super) mod extract;
 mod keys;
@@ -114,6 +115,10 @@ fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
         .routes(routes!(provisioning::rotate_password))
         .routes(routes!(provisioning::schemas, provisioning::migrate))
         .routes(routes!(provisioning::plan))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::show))
+        .routes(routes!(approvals::approve))
+        .routes(routes!(approvals::refuse))
         .routes(routes!(operations::list))
         .routes(routes!(operations::show))
         .routes(routes!(operations::retry))
@@ -148,7 +153,9 @@ pub(super) fn routes() -> Vec<Route> {
         ];
         for (method, _) in methods.into_iter().filter(|(_, operation)| operation.is_some()) {
             let (method, path) = (method.to_owned(), path.clone());
-            rows.push(Route { listener: "admin", method, path, access: Access::Operator });
+            let access =
+                if path.ends_with("/approve") { Access::Approver } else { Access::Operator };
+            rows.push(Route { listener: "admin", method, path, access });
         }
     }
     rows.extend(open_routes(Arc::new(document)).rows);

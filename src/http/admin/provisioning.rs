@@ -4,17 +4,28 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::ControlPlane;
 use super::extract::{Body, Operator, if_match, problem};
 use crate::control::{
-    MigrationPlan, NewMigration, NewProvision, NewServer, OperationView, SchemaReport, ServerView,
+    self, ApprovalView, MigrationPlan, NewMigration, NewProvision, NewServer, OperationView,
+    SchemaReport, ServerView,
 };
 use crate::http::problem::{Problem, ProblemBody};
 
 type Ordered = (StatusCode, Json<OperationView>);
+
+/// The operation that ends a tenant, or the request to a second person that it needs first.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Ending {
+    /// It was ordered.
+    Ordered(Box<OperationView>),
+    /// It waits for a second person.
+    Waits(Box<ApprovalView>),
+}
 
 fn ordered(view: OperationView) -> Ordered {
     (StatusCode::ACCEPTED, Json(view))
@@ -73,24 +84,29 @@ pub(super) async fn provision(
     plane.0.control.provision(&caller, new).await.map(ordered).map_err(problem)
 }
 
-/// Offboard a tenant. An attached hospital's database is never touched; a provisioned one is destroyed.
+/// Offboard a tenant. An attached hospital's database is never touched; a provisioned one is destroyed. Answers
+/// with the operation that does it, or with the request to a second person where one is asked for.
 #[utoipa::path(delete, path = "/admin/v1/tenants/{id}", tag = "tenants",
     params(("id" = String, Path,), ("If-Match" = String, Header,), ConfirmQuery), responses(
-    (status = 202, body = OperationView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+    (status = 202, body = Ending), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub(super) async fn offboard(
     State(plane): State<ControlPlane>,
     Operator(caller): Operator,
     Path(id): Path<String>,
     headers: HeaderMap,
     query: Result<Query<ConfirmQuery>, QueryRejection>,
-) -> Result<Ordered, Problem> {
+) -> Result<(StatusCode, Json<Ending>), Problem> {
     let Query(query) = query.map_err(|_| {
         Problem::new(StatusCode::BAD_REQUEST, "invalid", "The query takes confirm.")
     })?;
     let expected = Some(if_match(&headers)?);
     let confirm = query.confirm.as_deref();
-    let view = plane.0.control.offboard(&caller, &id, expected, confirm).await;
-    view.map(ordered).map_err(problem)
+    let ending = match plane.0.control.offboard(&caller, &id, expected, confirm).await {
+        Ok(control::Ordered::Done(view)) => Ending::Ordered(Box::new(view)),
+        Ok(control::Ordered::Waits(view)) => Ending::Waits(view),
+        Err(fault) => return Err(problem(fault)),
+    };
+    Ok((StatusCode::ACCEPTED, Json(ending)))
 }
 
 /// Give a provisioned tenant a new password. Answers with the operation that does it.

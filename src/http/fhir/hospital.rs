@@ -13,7 +13,7 @@ use serde_json::json;
 use super::DataPlane;
 use super::extract::Clinician;
 use crate::auth::FhirAdmin;
-use crate::control::TenantView;
+use crate::control::{Ordered, TenantView};
 use crate::http::admin::extract::{if_match, problem, tagged};
 use crate::http::admin::mappings::number;
 use crate::http::problem::Problem;
@@ -101,7 +101,11 @@ pub(super) async fn publish(
     let (version, expected) = (number(&version)?, Some(if_match(&headers)?));
     let (control, own) = (&plane.0.control, admin.own());
     let tenant = control.publish_mapping(&admin.0, &own, version, expected).await;
-    Ok(changed(&tenant.map_err(problem)?))
+    Ok(match tenant.map_err(problem)? {
+        Ordered::Done(tenant) => changed(&tenant),
+        // Only SQL that is not in force waits for anybody, and a hospital's own administrator brings none.
+        Ordered::Waits(view) => (StatusCode::ACCEPTED, Json(view)).into_response(),
+    })
 }
 
 /// `POST /tenant/v1/mappings/rollback`.

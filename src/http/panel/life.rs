@@ -10,6 +10,7 @@ use super::refusal::{Answer, Refusal, told};
 use super::session::{Order, Seen};
 use super::tenant::hidden;
 use super::{Panel, sign_in};
+use crate::control::Ordered;
 
 /// `GET /panel/tenants/{name}/life`.
 pub(super) async fn show(
@@ -91,7 +92,7 @@ pub(super) async fn act(
     }
     let (control, caller) = (&panel.0.control, &seen.caller);
     let done = match order.fields.text("verb") {
-        "rotate" => control.rotate_password(caller, &name).await,
+        "rotate" => control.rotate_password(caller, &name).await.map(Ordered::Done),
         "offboard" => {
             let confirm = Some(order.fields.text("confirm"));
             control.offboard(caller, &name, order.fields.generation(), confirm).await
@@ -102,7 +103,10 @@ pub(super) async fn act(
         }
     };
     match done {
-        Ok(view) => Ok(Redirect::to(&format!("/panel/operations/{}", view.id)).into_response()),
+        Ok(Ordered::Done(view)) => {
+            Ok(Redirect::to(&format!("/panel/operations/{}", view.id)).into_response())
+        }
+        Ok(Ordered::Waits(_)) => Ok(Redirect::to("/panel/approvals?done=asked").into_response()),
         Err(fault) => {
             let (status, why) = told(&fault);
             let notice = html! { div class="notice bad" role="alert" { p { (why) } } };

@@ -13,7 +13,9 @@ use super::refusal::{Answer, Refusal, told};
 use super::session::{Order, Seen};
 use super::tenant::hidden;
 use super::{Panel, events, words};
-use crate::control::{ControlFault, DraftView, MappingReport, MappingView, Side, TenantView};
+use crate::control::{
+    ControlFault, DraftView, MappingReport, MappingView, Ordered, Side, TenantView,
+};
 
 /// Which version's text to begin with, and what was done just before.
 #[derive(Debug, Deserialize)]
@@ -133,8 +135,11 @@ pub(super) async fn publish(
     let version = version.parse().map_err(|_| unknown())?;
     let expected = order.fields.generation();
     let control = &panel.0.control;
-    let outcome = control.publish_mapping(&seen.caller, &name, version, expected).await;
-    after(&panel, seen, &name, outcome, "publish").await
+    match control.publish_mapping(&seen.caller, &name, version, expected).await {
+        Ok(Ordered::Waits(_)) => Ok(Redirect::to("/panel/approvals?done=asked").into_response()),
+        Ok(Ordered::Done(tenant)) => after(&panel, seen, &name, Ok(tenant), "publish").await,
+        Err(fault) => after(&panel, seen, &name, Err(fault), "publish").await,
+    }
 }
 
 /// `POST /panel/tenants/{name}/mappings/rollback`.

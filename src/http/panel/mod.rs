@@ -3,6 +3,7 @@
 //! Every page is whole without a script; the one script there is refreshes what a page shows. Nothing is
 //! loaded from elsewhere, and nothing of a secret is ever written into a page.
 
+mod approvals;
 mod assets;
 mod attach;
 mod connection;
@@ -88,6 +89,7 @@ pub fn router(panel: Panel) -> Router {
         .get("/panel/tenants/{name}", operator, tenant::show)
         .post("/panel/tenants/{name}/check", operator, tenant::check)
         .post("/panel/tenants/{name}/limits", operator, tenant::limits)
+        .post("/panel/tenants/{name}/flags", operator, tenant::flags)
         .get("/panel/tenants/{name}/life", operator, life::show)
         .post("/panel/tenants/{name}/life", operator, life::act)
         .post("/panel/tenants/{name}/{verb}", operator, tenant::act)
@@ -97,6 +99,8 @@ pub fn router(panel: Panel) -> Router {
         .post("/panel/tenants/{name}/mappings", operator, mappings::write)
         .post("/panel/tenants/{name}/mappings/rollback", operator, mappings::roll_back)
         .post("/panel/tenants/{name}/mappings/{version}/publish", operator, mappings::publish)
+        .get("/panel/approvals", operator, approvals::list)
+        .post("/panel/approvals/{id}", operator, approvals::act)
         .get("/panel/operations", operator, operations::list)
         .get("/panel/operations/{id}", operator, operations::show)
         .post("/panel/operations/{id}/{verb}", operator, operations::act)

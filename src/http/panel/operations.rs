@@ -62,6 +62,7 @@ pub(super) async fn list(
     };
     let body = html! {
         h1 { "Operations" }
+        p { a href="/panel/approvals" { "Waiting for a second person" } }
         form method="get" action="/panel/operations" class="search" role="search" {
             label { "State"
                 select name="state" {

@@ -15,8 +15,8 @@ use super::session::{Order, Seen};
 use super::{Panel, connection, events, mappings, words};
 use crate::base::{Fault as _, FaultKind};
 use crate::control::{
-    CheckReport, ControlFault, EventView, FleetRow, LimitsView, QueriesView, TenantPatch,
-    TenantUsage, TenantView,
+    CheckReport, ControlFault, EventView, FlagsView, FleetRow, LimitsView, QueriesView,
+    TenantPatch, TenantUsage, TenantView, flag_entries,
 };
 
 /// Entries of the timeline.
@@ -105,7 +105,6 @@ pub(super) async fn limits(
     Path(name): Path<String>,
     order: Order,
 ) -> Answer {
-    let seen = &order.seen;
     let number = |field: &str| match order.fields.text(field) {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| {
@@ -115,25 +114,47 @@ pub(super) async fn limits(
         }),
     };
     let read = || {
-        Ok::<_, ControlFault>(LimitsView {
-            requests_per_second: number("requests_per_second")?,
-            concurrent_requests: number("concurrent_requests")?,
-            max_connections: number("max_connections")?,
-            page_size: number("page_size")?,
-            page_size_max: number("page_size_max")?,
-        })
+        let mut limits = LimitsView::default();
+        for entry in limits.entries() {
+            limits.set(entry.name, number(entry.name)?);
+        }
+        Ok::<_, ControlFault>(limits)
     };
-    let changed = match (read(), order.fields.generation()) {
-        (Ok(limits), Some(expected)) => {
-            let patch = TenantPatch { limits: Some(limits), ..TenantPatch::default() };
-            panel.0.control.change(&seen.caller, &name, expected, patch).await.map(drop)
+    let patch = read().map(|limits| TenantPatch { limits: Some(limits), ..TenantPatch::default() });
+    changed(&panel, &name, &order, patch, "limits").await
+}
+
+/// `POST /panel/tenants/{name}/flags`.
+pub(super) async fn flags(
+    State(panel): State<Panel>,
+    Path(name): Path<String>,
+    order: Order,
+) -> Answer {
+    let all = flag_entries(&FlagsView::new()).into_iter();
+    let share = |name: &str| format!("{}%", order.fields.text(name));
+    let flags = all.map(|flag| (flag.name.to_owned(), share(flag.name))).collect();
+    let patch = TenantPatch { flags: Some(flags), ..TenantPatch::default() };
+    changed(&panel, &name, &order, Ok(patch), "flags").await
+}
+
+async fn changed(
+    panel: &Panel,
+    name: &str,
+    order: &Order,
+    patch: Result<TenantPatch, ControlFault>,
+    done: &str,
+) -> Answer {
+    let seen = &order.seen;
+    let changed = match (patch, order.fields.generation()) {
+        (Ok(patch), Some(expected)) => {
+            panel.0.control.change(&seen.caller, name, expected, patch).await.map(drop)
         }
         (Ok(_), None) => Err(ControlFault::Invalid("the form is not complete".into())),
         (Err(fault), _) => Err(fault),
     };
     match changed {
-        Ok(()) => Ok(Redirect::to(&format!("/panel/tenants/{name}?done=limits")).into_response()),
-        Err(fault) => failed(&panel, seen, &name, &fault).await,
+        Ok(()) => Ok(Redirect::to(&format!("/panel/tenants/{name}?done={done}")).into_response()),
+        Err(fault) => failed(panel, seen, name, &fault).await,
     }
 }
 
@@ -208,6 +229,7 @@ fn body(panel: &Panel, seen: &Seen, shown: &Shown, notice: &Markup) -> Markup {
             (cards::identities(tenant))
             (seen::usage(used))
             (cards::limits_form(seen, tenant))
+            (cards::flags_form(seen, tenant))
         }
         (seen::queries(queries))
         (timeline(panel, seen, events))

@@ -88,6 +88,13 @@ impl Builder {
     }
 }
 
+/// Compiles a document and the catalogue it was published with, as the registry keeps them; `None` when this
+/// program cannot.
+pub fn of_texts(document: &str, catalog: &str) -> Option<Compiled> {
+    let catalog = serde_json::from_str::<Catalog>(catalog).ok()?;
+    compile(&Document::parse(document).ok()?, &catalog).ok()
+}
+
 /// Compiles a document against what the database holds. All problems come at once; warnings alone do
 /// not fail it and are kept in the result.
 pub fn compile(document: &Document, catalog: &Catalog) -> Result<Compiled, Vec<MappingProblem>> {

@@ -164,12 +164,66 @@ async fn the_budget_is_shared_and_taken_from_the_lane_unused_longest() {
         let (pools, a) = (bench.pools.clone(), a.clone());
         async move { pools.lease(&a, soon()).await.is_ok() }
     });
-    while bench.pools.inner.budget_is_wanted().eq(&false) {
+    while bench.pools.inner.budget.waiting() == 0 {
         tokio::task::yield_now().await;
     }
     drop(of_b);
     assert!(waiting.await.unwrap());
     drop(of_c);
+}
+
+#[tokio::test]
+async fn a_spent_budget_goes_round_by_weight_whoever_asks_most() {
+    let bench = Bench::new(PoolConfig { total_connections: 1, ..quick() });
+    let weighing = |weight| {
+        let acquire_timeout = Duration::from_mins(5);
+        let limits = LaneLimits { acquire_timeout, weight, ..LaneLimits::with_connections(100) };
+        LaneSpec { limits, ..Bench::tenant() }
+    };
+    let (loud, quiet, heavy) = (weighing(1), weighing(1), weighing(2));
+    let held = bench.pools.lease(&Bench::tenant(), soon()).await.unwrap();
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let mut callers = tokio::task::JoinSet::new();
+    for (spec, count) in [(&loud, 60), (&quiet, 3), (&heavy, 6)] {
+        for _ in 0..count {
+            let (pools, spec, order) = (bench.pools.clone(), spec.clone(), Arc::clone(&order));
+            callers.spawn(async move {
+                let deadline = Deadline::after(Duration::from_mins(5));
+                let lease = pools.lease(&spec, deadline).await.unwrap();
+                order.lock().unwrap().push(spec.tenant);
+                drop(lease);
+            });
+        }
+    }
+    while bench.pools.inner.budget.waiting() < 69 {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    callers.join_all().await;
+    let order = order.lock().unwrap();
+    let turns = |spec: &LaneSpec| order[..12].iter().filter(|t| **t == spec.tenant).count();
+    assert_eq!([turns(&loud), turns(&quiet), turns(&heavy)], [3, 3, 6], "{order:?}");
+    assert_eq!(order.len(), 69);
+    let status = bench.pools.status(loud.tenant).unwrap();
+    assert_eq!(status.open, 1, "alone, it goes on with the connection it has");
+    assert!(status.created_total < 10, "{status:?}");
+}
+
+#[tokio::test]
+async fn one_waiting_to_open_takes_what_is_put_back_in_its_own_lane() {
+    let bench = Bench::new(PoolConfig { total_connections: 1, ..quick() });
+    let first = bench.lease().await.unwrap();
+    let second = tokio::spawn({
+        let (pools, spec) = (bench.pools.clone(), bench.spec.clone());
+        async move { pools.lease(&spec, soon()).await.map(drop) }
+    });
+    while bench.pools.inner.budget.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(first);
+    second.await.unwrap().unwrap();
+    assert_eq!(bench.opens(), 1, "no connection was closed to open another");
+    assert_eq!(bench.pools.inner.budget.waiting(), 0);
 }
 
 #[tokio::test]

@@ -19,8 +19,6 @@ use crate::records::gather::{Fetched, fetch};
 use crate::records::page;
 use crate::tenant::Session;
 
-/// Files of one tenant being fetched at once, on this gateway.
-const AT_ONCE: u32 = 2;
 /// Resources fetched at a time.
 const PAGE: u32 = 1000;
 /// How long a reader may leave a page untouched before the export ends.
@@ -62,6 +60,7 @@ impl Session<FhirRead> {
         let file = files.into_iter().find(|file| file.ty == ty);
         let file = file.ok_or(RecordsFault::NotFound)?;
         let compiled = &self.mapping()?.compiled;
+        self.narrow(&mut file.search_of(&["0".to_owned()])?)?;
         // The token may be another one than it was ordered with, and the mapping too.
         if !self.permit().allows(ty, Interaction::Search)
             || !self.may_look(&file.planned(compiled)?)
@@ -76,7 +75,8 @@ impl Session<FhirRead> {
                 Some(After { id: id.to_owned(), position })
             }
         };
-        let place = exports.place(tenant, AT_ONCE).ok_or(RecordsFault::Exporting)?;
+        let place =
+            exports.place(tenant, self.config().export_jobs).ok_or(RecordsFault::Exporting)?;
         let group = match (&level, &file.patient) {
             (ExportLevel::Group(id), Some(patient)) => {
                 let group = self.read("Group", id, "").await?;

@@ -19,7 +19,7 @@ use super::answer::{Access, http_date, write_down};
 use super::fault::RecordsFault;
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
-use crate::base::Timestamp;
+use crate::base::{Flag, Timestamp};
 use crate::fhir::bulk::BulkQuery;
 use crate::fhir::compartment::Compartment;
 use crate::fhir::query::{Handling, Summary, Total, pair};
@@ -116,6 +116,7 @@ impl Session<FhirRead> {
         request: String,
         now: Timestamp,
     ) -> Result<String, RecordsFault> {
+        self.offered(Flag::Export)?;
         let asked = BulkQuery::parse(query, handling)?;
         let mut parts = 0;
         if let ExportLevel::Group(id) = &level {
@@ -138,6 +139,7 @@ impl Session<FhirRead> {
         order: &str,
         now: Timestamp,
     ) -> Result<Export, RecordsFault> {
+        self.offered(Flag::Export)?;
         let bytes = URL_SAFE_NO_PAD.decode(order).map_err(|_| RecordsFault::NotFound)?;
         let (tag, payload) = bytes.split_first_chunk::<32>().ok_or(RecordsFault::NotFound)?;
         if !self.verify_export(&self.signed(payload), tag) {
@@ -199,6 +201,7 @@ impl Session<FhirRead> {
                 continue;
             };
             let file = File::of(ty, level, patient, asked);
+            self.narrow(&mut file.search_of(&["0".to_owned()])?)?;
             let plan = file.planned(compiled).map_err(|fault| of_since(fault, ty, asked))?;
             if !self.may_look(&plan) {
                 return self.no_export(ty).await;

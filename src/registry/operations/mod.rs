@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 pub use lease::{Claim, Settled};
+pub(super) use orders::order_in;
 pub use orders::{NewOperation, OperationFilter};
 pub use tally::OpenOperations;
 

@@ -64,11 +64,8 @@ impl Registry {
                 "what an operation is about has 1 to 200 characters",
             ));
         }
-        let mut tx = self.write().await?;
-        let made = insert(&mut tx, new, origin, self.inner.clock.now()).await?;
-        let detail = json!({"operation": made.id, "kind": made.kind, "subject": made.subject});
-        let now = self.inner.clock.now();
-        note(&mut tx, &made, origin, "operation.order", &detail, now).await?;
+        let (mut tx, now) = (self.write().await?, self.inner.clock.now());
+        let made = order_in(&mut tx, new, origin, now).await?;
         tx.commit().await?;
         Ok(made)
     }
@@ -214,6 +211,19 @@ impl Order<'_> {
         self.tx.commit().await?;
         Ok(after)
     }
+}
+
+/// Makes an operation as part of a larger order, with its operators' event.
+pub(in crate::registry) async fn order_in(
+    tx: &mut Tx,
+    new: &NewOperation,
+    origin: &Origin,
+    now: crate::base::Timestamp,
+) -> Result<Operation, RegistryFault> {
+    let made = insert(tx, new, origin, now).await?;
+    let detail = json!({"operation": made.id, "kind": made.kind, "subject": made.subject});
+    note(tx, &made, origin, "operation.order", &detail, now).await?;
+    Ok(made)
 }
 
 async fn insert(

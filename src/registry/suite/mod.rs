@@ -1,6 +1,7 @@
 //! What holds for a registry on either engine. The unit tests run it on SQLite, the tests with servers on
 //! PostgreSQL; each gives a [`Place`] with an empty database.
 
+mod approvals;
 mod nouns;
 mod order;
 mod restored;
@@ -9,6 +10,7 @@ mod whole;
 
 use std::sync::Arc;
 
+pub use approvals::*;
 pub use nouns::*;
 pub use order::*;
 use prelude::*;

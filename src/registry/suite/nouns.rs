@@ -256,7 +256,7 @@ pub async fn limits_are_kept(place: &impl Place) {
         assert!(registry.set_limits(id, None, &new, &by).await.unwrap() > before);
         assert_eq!(limits().await, new);
     }
-    let zero = StoredLimits { body_bytes: Some(0), ..StoredLimits::default() };
+    let zero = StoredLimits { export_jobs: Some(0), ..StoredLimits::default() };
     assert!(registry.set_limits(id, None, &zero, &by).await.is_err());
 }
 

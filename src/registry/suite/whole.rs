@@ -21,6 +21,12 @@ async fn cut_off<T>(polls: u32, work: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
+fn no_writing() -> Flags {
+    let mut flags = Flags::default();
+    flags.set(Flag::Write, Offer::OFF);
+    flags
+}
+
 fn limits(page_size: u32) -> StoredLimits {
     StoredLimits { page_size: Some(page_size), ..StoredLimits::default() }
 }
@@ -55,6 +61,7 @@ pub async fn orders_cut_off_anywhere_leave_nothing_or_everything(place: &impl Pl
         let amendment = Amendment {
             display_name: Some("Another".to_owned()),
             limits: Some(limits(9)),
+            flags: Some(no_writing()),
             bindings: Some(vec![binding("one"), binding("two")]),
         };
         let done = cut_off(cuts, registry.amend_tenant(made.id, None, &amendment, &by)).await;
@@ -64,7 +71,7 @@ pub async fn orders_cut_off_anywhere_leave_nothing_or_everything(place: &impl Pl
             assert!(done.is_none(), "{cuts}: {done:?}");
         } else {
             assert_eq!((now.limits.clone(), now.bindings.len()), (limits(9), 2), "{cuts}");
-            assert_eq!(now.tenant.display_name, "Another");
+            assert_eq!((now.tenant.display_name.as_str(), now.flags), ("Another", no_writing()));
             break;
         }
     }
@@ -77,6 +84,7 @@ pub async fn one_bad_part_spoils_the_whole(place: &impl Place) {
     let sound = Amendment {
         display_name: Some("Another".to_owned()),
         limits: Some(limits(9)),
+        flags: Some(no_writing()),
         bindings: Some(vec![binding("one")]),
     };
     let before = registry.tenant_config(b.id).await.unwrap();
@@ -108,16 +116,45 @@ pub async fn one_bad_part_spoils_the_whole(place: &impl Place) {
     assert!(
         registry.find_binding("https://idp.example", "a").await.unwrap().unwrap().tenant == a.id
     );
-    let events = registry.list_events(&EventFilter::default(), 4).await.unwrap();
+    let events = registry.list_events(&EventFilter::default(), 5).await.unwrap();
     let actions: Vec<_> = events.iter().rev().map(|event| event.action.as_str()).collect();
-    assert_eq!(actions, ["tenant.update", "limits.set", "binding.remove", "binding.add"]);
+    let parts = ["tenant.update", "limits.set", "flags.set", "binding.remove", "binding.add"];
+    assert_eq!(actions, parts);
+}
+
+pub async fn flags_are_kept(place: &impl Place) {
+    let registry = migrated(place).await;
+    let (by, id) = (origin(), new_tenant(&registry, "a").await.id);
+    let read = async || registry.tenant_config(id).await.map(|found| found.unwrap());
+    assert_eq!(read().await.unwrap().flags, Flags::default());
+    for flags in [no_writing(), Flags::default()] {
+        let before = read().await.unwrap().tenant.generation;
+        let amendment = Amendment { flags: Some(flags), ..Amendment::default() };
+        let after = registry.amend_tenant(id, Some(before), &amendment, &by).await.unwrap();
+        let now = read().await.unwrap();
+        assert_eq!((now.flags, now.tenant.generation), (flags, after));
+        assert!(after > before);
+    }
+    let before = read().await.unwrap().tenant.generation;
+    let sql = |document: &str| format!("UPDATE tenants SET flags = '{document}' WHERE id = '{id}'");
+    place.plain(&sql(r#"{"fhir.write":"25%"}"#)).await.unwrap();
+    let now = read().await.unwrap();
+    assert_eq!(now.flags.get(Flag::Write).percent(), 25);
+    assert!(now.tenant.generation > before, "plain SQL bumps the generation, too");
+    for bad in [r#"{"fhir.write":"no"}"#, r#"{"fhir.other":"off"}"#, "[]"] {
+        place.plain(&sql(bad)).await.unwrap();
+        assert_eq!(read().await, Err(RegistryFault::Damaged("flags document")), "{bad}");
+        let listed = registry.list_tenants(&TenantFilter::default(), None, 9).await.unwrap();
+        assert_eq!(listed[0].summary, Err("flags document"));
+    }
+    assert!(place.plain(&sql("off")).await.is_err());
 }
 
 pub async fn limits_out_of_bounds_are_read_within_them(place: &impl Place) {
     let registry = migrated(place).await;
     let id = new_tenant(&registry, "a").await.id;
     let document = format!(
-        r#"{{"page_size":0,"page_size_max":{max},"max_connections":{max},"body_bytes":{max}}}"#,
+        r#"{{"page_size":0,"page_size_max":{max},"max_connections":{max},"export_jobs":{max}}}"#,
         max = u32::MAX
     );
     place.plain(&format!("INSERT INTO limits VALUES ('{id}', '{document}')")).await.unwrap();
@@ -126,7 +163,7 @@ pub async fn limits_out_of_bounds_are_read_within_them(place: &impl Place) {
         page_size: Some(1),
         page_size_max: Some(10_000),
         max_connections: Some(1000),
-        body_bytes: Some(1 << 30),
+        export_jobs: Some(100),
         ..StoredLimits::default()
     };
     assert_eq!(read, bounded);

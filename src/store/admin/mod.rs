@@ -21,7 +21,7 @@ use tokio::time::timeout;
 pub use isolation::{Sees, readable_tables, seen_by_others, seen_by_role};
 pub use migrate::{Applied, Migration, Schema, Standing};
 pub use names::Names;
-pub use preflight::{Finding, preflight};
+pub use preflight::{Finding, WritesBack, preflight};
 pub use reference::load_reference;
 
 use super::Flavour;

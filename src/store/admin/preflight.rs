@@ -36,8 +36,19 @@ const MY: &str = "SELECT VERSION(), @@character_set_database, @@system_time_zone
       ('information_schema', 'performance_schema', 'sys') AND schema_name <> DATABASE())";
 const LITE: &str = "SELECT sqlite_version(), (SELECT encoding FROM pragma_encoding)";
 
+/// Whether what is served from a database is meant to be written, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WritesBack {
+    /// The gateway made the database, or the mapping in force writes back.
+    Yes,
+    /// The mapping in force only reads.
+    No,
+    /// There is no mapping yet.
+    Unknown,
+}
+
 /// Asks. Nothing is written, whatever the role may do.
-pub async fn preflight(conn: &mut Admin) -> Result<Vec<Finding>, AdminFault> {
+pub async fn preflight(conn: &mut Admin, meant: WritesBack) -> Result<Vec<Finding>, AdminFault> {
     let flavour = conn.opened().facts.flavour;
     let sql = match flavour {
         ServerFlavour::Postgres => PG,
@@ -64,23 +75,38 @@ pub async fn preflight(conn: &mut Admin) -> Result<Vec<Finding>, AdminFault> {
     let all = flavour == ServerFlavour::Postgres && cell(3) != "false"
         || flavour != ServerFlavour::Postgres && cell(3) != "0";
     let writes = cell(4) != "0";
-    let rights = match (all, writes) {
-        (true, _) => (
-            "superuser",
-            Some("the role may do anything on the server: use one that may only read"),
-        ),
-        (_, true) => (
-            "reads and writes",
-            Some("the role may write; unless writing back is wanted, use one that may only read"),
-        ),
-        _ => ("reads", None),
-    };
-    found.push(Finding { what: "rights", found: rights.0.to_owned(), warning: rights.1 });
+    found.push(rights(all, writes, meant));
     let others = cell(5);
     let seen = "the role sees other databases of the server: use one that sees its own only";
     let warning = (others != "0").then_some(seen);
     found.push(Finding { what: "other databases", found: short(others), warning });
     Ok(found)
+}
+
+fn rights(all: bool, writes: bool, meant: WritesBack) -> Finding {
+    let (found, warning) = match (all, writes, meant) {
+        (true, ..) => (
+            "superuser",
+            Some("the role may do anything on the server: use one of the hospital's data alone"),
+        ),
+        (_, true, WritesBack::Yes) => ("reads and writes, as is meant", None),
+        (_, true, WritesBack::No) => (
+            "reads and writes",
+            Some(
+                "the role may write and the mapping in force only reads: use one that may only read",
+            ),
+        ),
+        (_, true, WritesBack::Unknown) => (
+            "reads and writes",
+            Some("the role may write; unless writing back is wanted, use one that may only read"),
+        ),
+        (_, false, WritesBack::Yes) => (
+            "reads",
+            Some("the mapping in force writes back and the role may only read: changes will fail"),
+        ),
+        _ => ("reads", None),
+    };
+    Finding { what: "rights", found: found.to_owned(), warning }
 }
 
 fn too_old(flavour: ServerFlavour, version: &str) -> Option<&'static str> {
@@ -110,6 +136,24 @@ fn characters(set: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_right_is_warned_of_where_it_is_not_what_is_meant() {
+        use WritesBack::{No, Unknown, Yes};
+        for (all, writes, meant, warned) in [
+            (false, true, Yes, false),
+            (false, true, No, true),
+            (false, true, Unknown, true),
+            (false, false, Yes, true),
+            (false, false, No, false),
+            (false, false, Unknown, false),
+            (true, true, Yes, true),
+            (true, false, No, true),
+        ] {
+            let found = rights(all, writes, meant);
+            assert_eq!(found.warning.is_some(), warned, "{all} {writes} {meant:?}");
+        }
+    }
 
     #[test]
     fn old_servers_are_named() {

@@ -2,6 +2,7 @@
 //! stored by halves.
 
 mod bundles;
+mod offered;
 mod refused;
 mod shapes;
 mod validated;

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{base, hidden};
-use crate::control::{FleetRow, TenantView};
+use crate::control::{FleetRow, TenantView, flag_entries};
 use crate::http::panel::session::Seen;
 use crate::http::panel::{Panel, layout, spark, words};
 
@@ -108,35 +108,58 @@ pub(super) fn identities(tenant: &TenantView) -> Markup {
 }
 
 pub(super) fn limits_form(seen: &Seen, tenant: &TenantView) -> Markup {
-    let limits = &tenant.limits;
-    let fields = [
-        ("requests_per_second", "Requests a second", limits.requests_per_second),
-        ("concurrent_requests", "Requests at once", limits.concurrent_requests),
-        ("max_connections", "Connections", limits.max_connections),
-        ("page_size", "Page size", limits.page_size),
-        ("page_size_max", "Largest page", limits.page_size_max),
-    ];
+    let fields = tenant.limits.entries();
     html! {
         section class="card" {
             h2 { "Limits" }
             @if seen.may_change() {
                 form method="post" action={ (base(tenant)) "/limits" } class="limits" {
                     (hidden(seen, tenant))
-                    @for (name, text, value) in fields {
-                        label { (text)
-                            input type="number" min="1" name=(name) value=[value] placeholder="gateway's";
+                    @for entry in fields {
+                        label { (entry.title)
+                            input type="number" min="1" name=(entry.name) value=[entry.value] placeholder="gateway's";
                         }
                     }
                     button type="submit" { "Set limits" }
                 }
             } @else {
                 dl {
-                    @for (_, text, value) in fields {
-                        dt { (text) }
-                        dd { @match value { Some(value) => (value), None => "the gateway's" } }
+                    @for entry in fields {
+                        dt { (entry.title) }
+                        dd { @match entry.value { Some(value) => (value), None => "the gateway's" } }
                     }
                 }
             }
+        }
+    }
+}
+
+/// Features as the share of users who get them: 100 is on, 0 is off.
+pub(super) fn flags_form(seen: &Seen, tenant: &TenantView) -> Markup {
+    let percent = |offer: &str| match offer {
+        "on" => "100".to_owned(),
+        "off" => "0".to_owned(),
+        share => share.trim_end_matches('%').to_owned(),
+    };
+    let fields = flag_entries(&tenant.flags);
+    html! {
+        section class="card" {
+            h2 { "Features" }
+            @if seen.may_change() {
+                form method="post" action={ (base(tenant)) "/flags" } class="limits" {
+                    (hidden(seen, tenant))
+                    @for entry in &fields {
+                        label { (entry.title)
+                            input type="number" min="0" max="100" required name=(entry.name)
+                                value=(percent(&entry.offer)) aria-describedby="flags-how";
+                        }
+                    }
+                    button type="submit" { "Switch features" }
+                }
+            } @else {
+                dl { @for entry in &fields { dt { (entry.title) } dd { (entry.offer) } } }
+            }
+            p class="soft" id="flags-how" { "Percent of users: 100 is on, 0 is off. The same users keep a feature when its share grows." }
         }
     }
 }
