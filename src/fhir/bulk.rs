@@ -18,6 +18,8 @@ pub struct BulkQuery {
     pub since: Option<String>,
     /// `_typeFilter`: a type and a search of it, at most one a type.
     pub filters: Vec<(String, String)>,
+    /// `_elements`: names of elements, each of one type or of all.
+    pub elements: Vec<(Option<String>, String)>,
     /// Parameters left out because the caller asked for lenient handling.
     pub ignored: Vec<String>,
 }
@@ -46,6 +48,7 @@ impl BulkQuery {
                     order.since = Some(value);
                 }
                 "_typeFilter" => order.filter(&value)?,
+                "_elements" => order.elements(&value)?,
                 "_outputFormat" => ndjson(name, &value)?,
                 "_format" | "_pretty" => {}
                 _ if handling == Handling::Lenient => order.ignored.push(name),
@@ -53,6 +56,15 @@ impl BulkQuery {
             }
         }
         Ok(order)
+    }
+
+    fn elements(&mut self, value: &str) -> Result<(), QueryFault> {
+        for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let expected = "elements such as id or Patient.birthDate";
+            let bad = || QueryFault::BadValue { parameter: "_elements".to_owned(), expected };
+            self.elements.push(element(name).ok_or_else(bad)?);
+        }
+        Ok(())
     }
 
     fn filter(&mut self, value: &str) -> Result<(), QueryFault> {
@@ -71,6 +83,21 @@ impl BulkQuery {
         }
         Ok(())
     }
+}
+
+/// The type, where one is named, and the element; `None` for what is neither.
+fn element(name: &str) -> Option<(Option<String>, String)> {
+    let (ty, element) = match name.split_once('.') {
+        Some((ty, element)) => (Some(ty), element),
+        None => (None, name),
+    };
+    let word = |text: &str, begins: fn(&char) -> bool| {
+        text.chars().next().is_some_and(|first| begins(&first))
+            && text.bytes().all(|b| b.is_ascii_alphanumeric())
+    };
+    let good = ty.is_none_or(|ty| word(ty, char::is_ascii_uppercase));
+    (good && word(element, char::is_ascii_lowercase))
+        .then(|| (ty.map(str::to_owned), element.to_owned()))
 }
 
 fn repeated(parameter: String) -> QueryFault {
@@ -120,12 +147,18 @@ mod tests {
             ("_typeFilter=Observation", "_typeFilter"),
             ("_typeFilter=A%3Fb%3D1%2CA%3Fb%3D2", "_typeFilter"),
             ("includeAssociatedData=x", "includeAssociatedData"),
+            ("patient=Patient/1", "patient"),
+            ("_elements=name.family", "_elements"),
+            ("_elements=Patient.name.family", "_elements"),
         ] {
             let fault = BulkQuery::parse(query, Handling::Strict).unwrap_err();
             assert!(fault.to_string().contains(named), "{query}: {fault}");
         }
-        let order = BulkQuery::parse("_elements=id", Handling::Lenient).unwrap();
-        assert_eq!(order.ignored, ["_elements"]);
+        let order =
+            BulkQuery::parse("_elements=id,Patient.birthDate&x=1", Handling::Lenient).unwrap();
+        let birth = (Some("Patient".to_owned()), "birthDate".to_owned());
+        assert_eq!(order.elements, [(None, "id".to_owned()), birth]);
+        assert_eq!(order.ignored, ["x"]);
     }
 
     #[test]

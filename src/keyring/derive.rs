@@ -30,6 +30,8 @@ pub enum Purpose {
     Binding,
     /// Digests of repeated requests' bodies, which may hold passwords.
     RequestDigest,
+    /// Marks of the answers that are kept for repeated requests.
+    KeptAnswer,
 }
 
 impl Purpose {
@@ -41,6 +43,7 @@ impl Purpose {
             Self::AuditCheckpoint => "audit-checkpoint",
             Self::Binding => "binding",
             Self::RequestDigest => "request-digest",
+            Self::KeptAnswer => "kept-answer",
         }
     }
 }

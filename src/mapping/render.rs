@@ -77,12 +77,6 @@ impl<'p> Page<'p> {
         self.id(index, &mut id) && id == wanted
     }
 
-    /// The first row whose id is this one, in the same sense.
-    pub fn find_id(&self, wanted: &str) -> Option<usize> {
-        let mut id = String::with_capacity(64);
-        (0..self.len()).find(|row| self.id(*row, &mut id) && id == wanted)
-    }
-
     /// The version a row's resource shows.
     pub fn version(&self, index: usize) -> Option<String> {
         self.lens(self.source.version.as_ref(), index)

@@ -40,8 +40,9 @@ impl Beside<'_> {
         MAX_INCLUDED.saturating_sub(self.added)
     }
 
-    fn allowed(&mut self, ty: &str) -> bool {
-        let allowed = self.session.permit().allows(ty, Interaction::Read);
+    /// What is referred to is read; what refers to something is searched for.
+    fn allowed(&mut self, ty: &str, by: Interaction) -> bool {
+        let allowed = self.session.permit().allows(ty, by);
         if !allowed && self.mapping.maps(ty) {
             self.denied.insert(ty.to_owned());
         }
@@ -59,7 +60,7 @@ impl Beside<'_> {
             by_type.entry(ty).or_default().insert(id);
         }
         for (ty, mut ids) in by_type {
-            if !self.allowed(&ty) {
+            if !self.allowed(&ty, Interaction::Read) {
                 continue;
             }
             while ids.len() > self.left() {
@@ -83,7 +84,7 @@ impl Beside<'_> {
         (ty, param): (&str, &str),
         matches: &[String],
     ) -> Result<(), RecordsFault> {
-        if !self.allowed(ty) {
+        if !self.allowed(ty, Interaction::Search) {
             return Ok(());
         }
         let limit = u32::try_from(MAX_INCLUDED + 1).unwrap_or(u32::MAX);

@@ -144,6 +144,7 @@ impl Session<FhirWrite> {
             base: with.base.clone(),
             now: self.now().as_millis(),
             chains: self.offers(Flag::Chain),
+            reader: with.reader.clone(),
         })
     }
 
@@ -195,7 +196,11 @@ impl Session<FhirWrite> {
             Err(fault) => {
                 let fault = if unknown { RecordsFault::Unknown } else { fault };
                 let status = status(fault.kind());
-                let word = if status < 500 { Outcome::Rejected } else { Outcome::Failed };
+                let word = match status {
+                    403 => Outcome::Denied,
+                    ..500 => Outcome::Rejected,
+                    _ => Outcome::Failed,
+                };
                 for order in orders {
                     write_down(self, access(order, order.id.clone()), word, status).await?;
                 }

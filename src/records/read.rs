@@ -78,7 +78,7 @@ impl Session<FhirRead> {
         } else {
             shown(&SearchQuery::parse(query)?)?
         };
-        let mut found = None;
+        let mut unreleased = None;
         let reads = mapping.compiled.plan_read(resource, id);
         if !reads.is_empty() {
             let mut lease = None;
@@ -93,7 +93,9 @@ impl Session<FhirRead> {
                 };
                 let rows = read.page(&fetched.page, &fetched.children);
                 // What the database calls equal may still be another id (case, padding).
-                let Some(row) = rows.find_id(id) else { continue };
+                let mut own = String::with_capacity(64);
+                let found = (0..rows.len()).find(|row| rows.id(*row, &mut own) && own == id);
+                let Some(row) = found else { continue };
                 if version.is_some_and(|wanted| rows.version(row).as_deref() != Some(wanted)) {
                     break;
                 }
@@ -104,7 +106,7 @@ impl Session<FhirRead> {
                     write_down(self, access(), Outcome::Failed, 500).await?;
                     return Err(RecordsFault::Unrenderable);
                 }
-                found = Some(Unreleased {
+                unreleased = Some(Unreleased {
                     body,
                     version: rows.version(row),
                     last_modified: rows.modified(row),
@@ -112,7 +114,7 @@ impl Session<FhirRead> {
                 break;
             }
         }
-        let Some(found) = found else {
+        let Some(found) = unreleased else {
             write_down(self, access(), Outcome::Rejected, 404).await?;
             return Err(RecordsFault::NotFound);
         };

@@ -80,8 +80,7 @@ impl Session<FhirRead> {
             }
             Some(_) => return Err(RecordsFault::NotFound),
         };
-        // A condition on other resources tells something of them.
-        if plan.reached.iter().any(|ty| !self.permit().allows(ty, Interaction::Search)) {
+        if !self.may_look(&plan) {
             return self.denied(resource).await;
         }
         let asked = canonical(&what, &plan.query);
@@ -104,6 +103,12 @@ impl Session<FhirRead> {
         };
         let found = Unreleased { body, version: None, last_modified: None };
         Ok(release(self, access, found).await?)
+    }
+
+    /// Whether the token's scopes leave room for what the conditions of a search look at: a condition on
+    /// other resources tells something of them.
+    pub(super) fn may_look(&self, plan: &SearchPlan) -> bool {
+        plan.reached.iter().all(|ty| self.permit().allows(ty, Interaction::Search))
     }
 
     /// Writes down that the token's scopes leave no room for a search.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::broken::broken;
 use super::fault::RecordsFault;
 use super::patch;
-use crate::auth::Interaction;
+use crate::auth::{FhirRead, Interaction, Permit};
 use crate::fhir::elements::Elements;
 use crate::fhir::judge::judge;
 use crate::fhir::{Issue, Json, QueryFault, SearchQuery};
@@ -86,6 +86,8 @@ pub(super) struct Job {
     pub now: i64,
     /// Whether conditions may be on other resources.
     pub chains: bool,
+    /// The writer's right to read: what she may not search for, no condition of hers looks at.
+    pub reader: Option<Permit<FhirRead>>,
 }
 
 type Stepped<T> = Result<T, Halt<RecordsFault>>;
@@ -164,6 +166,13 @@ impl Job {
         let page = PageRequest { count: 2, after: None, base: &self.base };
         let plan = self.compiled.plan_search(ty, &query, &page);
         let plan = plan.map_err(|fault| Halt::Work(fault.into()))?;
+        // A condition tells something of what it looks at, by a chain of other types too.
+        let mut looked_at = plan.reached.iter().map(String::as_str).chain([ty]);
+        let may =
+            |permit: &Permit<FhirRead>| looked_at.all(|ty| permit.allows(ty, Interaction::Search));
+        if !self.reader.as_ref().is_some_and(may) {
+            return halt(RecordsFault::Scope);
+        }
         let (mut ids, mut id) = (Vec::new(), String::new());
         for mut planned in plan.sources {
             Arc::make_mut(&mut planned.plan).page.limit = Some(2);

@@ -54,7 +54,6 @@ impl Session<FhirWrite> {
         let places: Vec<usize> = numbered.iter().map(|one| one.at).collect();
         let orders: Vec<Order> = numbered.iter().map(|one| one.order.clone()).collect();
         let (ending, session, job) = (Ending::default(), Arc::clone(&self), self.job(&with)?);
-        let searches = with.reader.is_some();
         let (ours, watched) = (orders.clone(), ending.clone());
         let outcome = self
             .in_transaction(&orders, ending, move |tx| {
@@ -67,7 +66,7 @@ impl Session<FhirWrite> {
                             Halt::Work(fault) => Halt::Work(at_entry(fault, at)),
                             other @ Halt::Driver(_) => other,
                         };
-                        resolve(&job, tx, &mut order, &names, searches).await.map_err(inside)?;
+                        resolve(&job, tx, &mut order, &names).await.map_err(inside)?;
                         let done = job.step(tx, &order).await.map_err(inside)?;
                         if let (Some(name), Some(id)) = (name, &done.id) {
                             names.insert(name, format!("{}/{id}", order.resource));
@@ -181,7 +180,6 @@ async fn resolve(
     tx: &mut Transaction<'_>,
     order: &mut Order,
     names: &HashMap<String, String>,
-    searches: bool,
 ) -> Result<(), Halt<RecordsFault>> {
     let body = match &mut order.act {
         Act::Create { body, .. } | Act::Update(body) | Act::Patch(body) => body,
@@ -189,12 +187,6 @@ async fn resolve(
     };
     let mut asked = Vec::new();
     rename(body, names, false, &mut asked);
-    if asked.is_empty() {
-        return Ok(());
-    }
-    if !searches {
-        return Err(Halt::Work(RecordsFault::Scope));
-    }
     let mut found = HashMap::new();
     for text in asked {
         let Some((ty, query)) = text.split_once('?') else { continue };

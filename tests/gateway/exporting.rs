@@ -67,7 +67,7 @@ async fn hospital(gateway: &Gateway, name: &str, long: usize) {
     gateway.publish(name, MAPPING).await;
 }
 
-async fn world(long: usize) -> (TestIssuer, Gateway) {
+pub async fn world(long: usize) -> (TestIssuer, Gateway) {
     let reader = |name: &str, claim| clinician(name, claim, &["fhir-read"]);
     let users = vec![reader("ana", "north"), reader("eva", "north"), reader("uli", "south")];
     let issuer = TestIssuer::start(users).await;
@@ -77,30 +77,31 @@ async fn world(long: usize) -> (TestIssuer, Gateway) {
     (issuer, gateway)
 }
 
-async fn order(gateway: &Gateway, token: &str, path: &str) -> Reply {
+pub async fn order(gateway: &Gateway, token: &str, path: &str) -> Reply {
     let request = gateway.http.get(format!("{}{path}", gateway.fhir)).bearer_auth(token);
     Reply::of(request.header("prefer", "respond-async")).await.unwrap()
 }
 
 /// The manifest of an order, with its address.
-async fn manifest(gateway: &Gateway, token: &str, path: &str) -> (String, Value) {
+pub async fn manifest(gateway: &Gateway, token: &str, path: &str) -> (String, Value) {
     let ordered = order(gateway, token, path).await;
     assert_eq!(ordered.status, 202, "{path}: {ordered:?}");
     let place = ordered.header("content-location").strip_prefix(BASE).unwrap().to_owned();
     let status = gateway.get(token, &place).await;
     assert_eq!(status.status, 200, "{status:?}");
+    assert!(status.header("expires").ends_with(" GMT"), "{status:?}");
     let manifest = status.json();
     assert_eq!(manifest["requiresAccessToken"], true);
     assert_eq!(manifest["request"], format!("{BASE}{path}"));
     (place, manifest)
 }
 
-fn file(manifest: &Value, ty: &str) -> Option<String> {
+pub fn file(manifest: &Value, ty: &str) -> Option<String> {
     let output = manifest["output"].as_array().unwrap().iter().find(|file| file["type"] == ty)?;
     Some(output["url"].as_str().unwrap().strip_prefix(BASE).unwrap().to_owned())
 }
 
-async fn resources(gateway: &Gateway, token: &str, path: &str) -> Vec<Value> {
+pub async fn resources(gateway: &Gateway, token: &str, path: &str) -> Vec<Value> {
     let reply = gateway.get(token, path).await;
     assert_eq!(reply.status, 200, "{path}: {reply:?}");
     assert_eq!(reply.header("content-type"), "application/fhir+ndjson");
@@ -169,7 +170,18 @@ async fn an_order_is_its_givers_and_is_refused_at_once_when_it_cannot_be_filled(
     for (path, status, named) in [
         ("/$export?_tpye=Patient", 400, "_tpye"),
         ("/$export?_type=Patient,Encounter", 404, ""),
-        ("/$export?_type=Patient&_since=2024-01-01T00:00:00Z", 400, "_lastUpdated"),
+        ("/$export?_type=Patient&_since=2024-01-01T00:00:00Z", 400, "_since, of Patient"),
+        ("/$export?_type=Patient&_elements=name.family", 400, "_elements"),
+        ("/$export?includeAssociatedData=LatestProvenanceResources", 400, "includeAssociatedData"),
+        (
+            "/$export?_type=Patient&_typeFilter=Patient%3F_sort%3Dfamily",
+            400,
+            "_sort in _typeFilter",
+        ),
+        ("/$export?_typeFilter=Patient%3F_summary%3Dcount", 400, "_summary in _typeFilter"),
+        ("/$export?_typeFilter=Observation%3F_include%3DObservation:patient", 400, "_include"),
+        ("/$export?_typeFilter=Patient%3Ffamily%3Da,Patient%3Ffamily%3Db", 400, "_typeFilter"),
+        ("/$export?_outputFormat=text/csv", 400, "_outputFormat"),
         ("/$export?_type=Patient&_typeFilter=Observation%3Fcode%3D1", 400, "Observation"),
         ("/$export?_type=Observation&_typeFilter=Observation%3Fcolour%3D1", 400, "colour"),
         ("/Patient/$export?_type=Organization", 400, "Organization"),
@@ -194,8 +206,14 @@ async fn an_order_is_its_givers_and_is_refused_at_once_when_it_cannot_be_filled(
     assert_eq!(gateway.get(&token, &String::from_utf8(broken).unwrap()).await.status, 404);
     assert_eq!(gateway.get(&token, &path.replace("Patient.", "Encounter.")).await.status, 404);
     let url = format!("{}{place}", gateway.fhir);
-    let cancelled = Reply::of(gateway.http.delete(url).bearer_auth(&token)).await.unwrap();
-    assert_eq!(cancelled.status, 202);
+    let cancel = |user: &str| gateway.http.delete(&url).bearer_auth(issuer.token(user));
+    assert_eq!(Reply::of(cancel("eva")).await.unwrap().status, 404, "another's");
+    assert_eq!(gateway.get(&token, &place).await.status, 200);
+    assert_eq!(Reply::of(cancel("ana")).await.unwrap().status, 202);
+    for path in [&place, &path] {
+        assert_eq!(gateway.get(&token, path).await.status, 404, "{path} after it was cancelled");
+    }
+    assert_eq!(Reply::of(cancel("ana")).await.unwrap().status, 404, "again");
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ mod further;
 #[cfg(test)]
 mod exporting;
 #[cfg(test)]
+mod exporting_again;
+#[cfg(test)]
 mod damaged;
 #[cfg(test)]
 mod hospital;
@@ -39,6 +41,8 @@ mod ready;
 mod repeated;
 #[cfg(test)]
 mod routes;
+#[cfg(test)]
+mod scopes;
 #[cfg(test)]
 mod seeing;
 #[cfg(test)]

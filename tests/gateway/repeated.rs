@@ -2,6 +2,8 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::support::{Gateway, Options, Reply, TestIssuer};
 use crate::world;
@@ -97,4 +99,42 @@ async fn one_of_several_at_once_is_carried_out() {
         let parameters = post["parameters"].as_array().unwrap();
         assert!(parameters.iter().any(|p| p["name"] == "Idempotency-Key"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_another_hand_wrote_is_not_given() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let suspend = "tenants/north/suspend";
+    let body = json!({ "reason": "test" });
+    let order = async |key: &str| post(&gateway, key, suspend, &body).await;
+    assert_eq!(order("key-1").await.status, 200);
+    gateway.resume("north").await;
+    assert_eq!(order("key-2").await.status, 200);
+    let again = order("key-1").await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (200, "true"), "{again:?}");
+    let file = gateway.folder().join("registry.db");
+    let mut registry = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    for (what, sql) in [
+        (
+            "edited",
+            "UPDATE idempotency_keys SET response = replace(response, 'suspended', 'active')",
+        ),
+        (
+            "another order's",
+            "UPDATE idempotency_keys SET response =
+               (SELECT response FROM idempotency_keys WHERE key = 'key-2') WHERE key = 'key-1'",
+        ),
+        ("without a mark", "UPDATE idempotency_keys SET response = '{\"status\":200}'"),
+    ] {
+        let keep = "CREATE TABLE kept AS SELECT * FROM idempotency_keys";
+        sqlx::raw_sql(keep).execute(&mut registry).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut registry).await.unwrap();
+        let forged = order("key-1").await;
+        assert_eq!(forged.status, 409, "{what}: {forged:?}");
+        assert!(forged.header("idempotency-replayed").is_empty(), "{what}: {forged:?}");
+        let back = "DELETE FROM idempotency_keys; INSERT INTO idempotency_keys SELECT * FROM kept; DROP TABLE kept";
+        sqlx::raw_sql(back).execute(&mut registry).await.unwrap();
+    }
+    assert_eq!(order("key-1").await.status, 200);
 }

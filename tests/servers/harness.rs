@@ -71,6 +71,11 @@ impl Keycloak {
     /// An access token of a sample user, through a client that takes passwords (`ward-cli`). The shipped
     /// realms know no passwords, so this sets one first; the realm `hostile` knows `hostile` for all.
     pub async fn user_token(&self, realm: &str, client: &str, user: &str) -> String {
+        self.scoped_token(realm, client, user, "openid").await
+    }
+
+    /// The same with a `scope`.
+    pub async fn scoped_token(&self, realm: &str, client: &str, user: &str, scope: &str) -> String {
         // While a password is set, its user cannot sign in, and tests run side by side.
         static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let _alone = ONE.lock().await;
@@ -92,12 +97,9 @@ impl Keycloak {
                 .body(credential.to_string());
             set.send().await.and_then(reqwest::Response::error_for_status).expect("set a password");
         }
-        let grant = "grant_type=password";
-        self.token(
-            realm,
-            &format!("{grant}&client_id={client}&username={user}&password={password}"),
-        )
-        .await
+        let who = format!("client_id={client}&username={user}&password={password}");
+        let scope = scope.replace(' ', "+");
+        self.token(realm, &format!("grant_type=password&{who}&scope={scope}")).await
     }
 
     /// The token endpoint's access token for a form, which the caller has encoded.

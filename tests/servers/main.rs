@@ -30,6 +30,8 @@ mod isolation;
 #[cfg(test)]
 mod isolation_model;
 #[cfg(test)]
+mod keycloak_gateway;
+#[cfg(test)]
 mod keycloak_tokens;
 #[cfg(test)]
 mod lanes;

@@ -73,6 +73,25 @@ pub(super) async fn metadata(
     Ok(fhir_response(body))
 }
 
+/// Scopes that count here: of these forms, with a type instead of `*` as well. What an issuer gives is its
+/// own affair.
+const SCOPES: [&str; 14] = [
+    "openid",
+    "profile",
+    "user/*.read",
+    "user/*.write",
+    "user/*.*",
+    "user/*.rs",
+    "user/*.cud",
+    "user/*.cruds",
+    "system/*.read",
+    "system/*.write",
+    "system/*.*",
+    "system/*.rs",
+    "system/*.cud",
+    "system/*.cruds",
+];
+
 /// `GET /fhir/.well-known/smart-configuration` (SMART App Launch 2.0, "Conformance").
 pub(super) async fn smart_configuration(State(plane): State<DataPlane>) -> Response {
     let document = match &plane.0.server.authorization {
@@ -85,7 +104,7 @@ pub(super) async fn smart_configuration(State(plane): State<DataPlane>) -> Respo
             "grant_types_supported": ["authorization_code", "client_credentials"],
             "response_types_supported": ["code"],
             "code_challenge_methods_supported": ["S256"],
-            "scopes_supported": ["openid", "profile", "user/*.read", "user/*.rs"],
+            "scopes_supported": SCOPES,
             "capabilities": ["launch-standalone", "client-public", "permission-user", "permission-v1", "permission-v2"],
         }),
     };

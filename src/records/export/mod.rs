@@ -3,41 +3,35 @@
 //! is fetched, a page at a time by keyset. So an export survives a restart, any gateway can serve it, and
 //! no patient's data lies on the gateway's disk.
 
+mod file;
+mod group;
 mod places;
 
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
 
+pub use self::file::ExportPart;
 pub use self::places::Exports;
-use super::answer::{Access, Answer, Unreleased, release, write_down};
+use super::answer::{Access, http_date, write_down};
 use super::fault::RecordsFault;
-use super::gather::fetch;
-use super::page;
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
-use crate::base::{Deadline, Flag, Timestamp};
+use crate::base::{Flag, Timestamp};
 use crate::fhir::bulk::BulkQuery;
 use crate::fhir::compartment::Compartment;
-use crate::fhir::query::{Handling, pair};
-use crate::fhir::{QueryFault, SearchQuery, primitive};
-use crate::mapping::{Compiled, PageRequest, Position, RenderReport, RowOutcome, Shown};
+use crate::fhir::query::{Handling, Summary, Total, pair};
+use crate::fhir::{QueryFault, SearchQuery};
+use crate::mapping::{Compiled, PageRequest, PlanFault, Shown};
 use crate::tenant::Session;
 
 /// How long an order's files may be fetched.
 const VALID: Duration = Duration::from_hours(24);
-/// Resources fetched at a time.
-const PAGE: u32 = 1000;
-/// Patients of a group asked about in one search.
-const PATIENTS: usize = 50;
-/// Patients a group may have.
-const GROUP: usize = 100_000;
-/// How long a reader may leave a page untouched before the export ends.
-const UNTOUCHED: Duration = Duration::from_mins(1);
+
+/// What an order is known by: its signature.
+type Tag = [u8; 32];
 
 /// Of what an export is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,19 +54,10 @@ struct File {
     /// The parameter that leads to the patient, for groups.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     patient: Option<String>,
+    /// The elements wanted, empty for all.
+    #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
+    elements: Vec<String>,
 }
-
-/// A part of a file: some resources, a line each, or that the file is whole. A channel that closes
-/// without the latter has not given all there is.
-#[derive(Debug)]
-pub enum ExportPart {
-    /// Lines.
-    Lines(Bytes),
-    /// There are no more.
-    Whole,
-}
-
-type Part = Result<ExportPart, RecordsFault>;
 
 /// An order of an export, as the addresses of its files carry it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,12 +67,22 @@ pub struct Export {
     at: i64,
     request: String,
     files: Vec<File>,
+    /// In how many parts a group's patients are asked about.
+    #[serde(rename = "n", default)]
+    parts: u32,
+    #[serde(skip)]
+    tag: Tag,
 }
 
 impl Export {
     /// When it was ordered, as a FHIR instant.
     pub fn transaction_time(&self) -> String {
         jiff::Timestamp::from_second(self.at).unwrap_or_default().to_string()
+    }
+
+    /// When its files can be fetched no more, as an HTTP date.
+    pub fn expires(&self) -> Option<String> {
+        http_date(&self.until().to_string())
     }
 
     /// The address it was ordered at.
@@ -98,6 +93,15 @@ impl Export {
     /// The types it has a file of.
     pub fn types(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|file| file.ty.as_str())
+    }
+
+    fn until(&self) -> Timestamp {
+        Timestamp::from_secs(self.at).plus(VALID)
+    }
+
+    /// Whether it counts at that time.
+    fn counts_at(&self, now: Timestamp) -> bool {
+        now <= self.until()
     }
 }
 
@@ -114,35 +118,52 @@ impl Session<FhirRead> {
     ) -> Result<String, RecordsFault> {
         self.offered(Flag::Export)?;
         let asked = BulkQuery::parse(query, handling)?;
+        let mut parts = 0;
         if let ExportLevel::Group(id) = &level {
-            self.read("Group", id, "").await?;
+            let group = self.read("Group", id, "").await?;
+            parts = group::parts_of(&group).ok_or(file::TOO_LARGE)?;
         }
         let compiled = &self.mapping()?.compiled;
         let files = self.files(compiled, &level, &asked).await?;
-        let order = Export { level, at: now.as_secs(), request, files };
+        let order = Export { level, at: now.as_secs(), request, files, parts, tag: Tag::default() };
         let payload = serde_json::to_vec(&order).map_err(|_| RecordsFault::NoKey)?;
         let tag = self.sign_export(&self.signed(&payload));
         Ok(URL_SAFE_NO_PAD.encode([tag.as_slice(), &payload].concat()))
     }
 
-    /// The order a text stands for, if this user gave it lately at this hospital.
-    pub fn export(&self, order: &str, now: Timestamp) -> Result<Export, RecordsFault> {
+    /// The order a text stands for, if this user gave it lately at this hospital with this application, and
+    /// has not cancelled it here.
+    pub fn export(
+        &self,
+        exports: &Exports,
+        order: &str,
+        now: Timestamp,
+    ) -> Result<Export, RecordsFault> {
         self.offered(Flag::Export)?;
         let bytes = URL_SAFE_NO_PAD.decode(order).map_err(|_| RecordsFault::NotFound)?;
-        let (tag, payload) = bytes.split_at_checked(32).ok_or(RecordsFault::NotFound)?;
+        let (tag, payload) = bytes.split_first_chunk::<32>().ok_or(RecordsFault::NotFound)?;
         if !self.verify_export(&self.signed(payload), tag) {
             return Err(RecordsFault::NotFound);
         }
         let order: Export = serde_json::from_slice(payload).map_err(|_| RecordsFault::NotFound)?;
-        let begun = Timestamp::from_secs(order.at);
-        if now.since(begun) > VALID { Err(RecordsFault::NotFound) } else { Ok(order) }
+        let cancelled = exports.is_cancelled(self.permit().tenant(), tag);
+        if cancelled || !order.counts_at(now) {
+            return Err(RecordsFault::NotFound);
+        }
+        Ok(Export { tag: *tag, ..order })
     }
 
-    /// An order belongs to whom it was given.
+    /// Ends an order: none of its files can be fetched on this gateway any more, and those being fetched
+    /// break off.
+    pub fn cancel_export(&self, exports: &Exports, order: &Export, now: Timestamp) {
+        exports.cancel(self.permit().tenant(), order.tag, order.until(), now);
+    }
+
+    /// An order belongs to whom it was given, and to the application she gave it with.
     fn signed(&self, payload: &[u8]) -> Vec<u8> {
         let principal = self.permit().principal();
-        let mut message = Vec::with_capacity(payload.len() + 128);
-        for part in [principal.issuer(), principal.subject()] {
+        let mut message = Vec::with_capacity(payload.len() + 192);
+        for part in [principal.issuer(), principal.subject(), principal.azp()] {
             message.extend_from_slice(&(part.len() as u64).to_be_bytes());
             message.extend_from_slice(part.as_bytes());
         }
@@ -162,7 +183,6 @@ impl Session<FhirRead> {
         } else {
             compiled.resource_types()
         };
-        let compartment = Compartment::patient();
         let mut files = Vec::new();
         for ty in types {
             if !compiled.maps(ty) {
@@ -172,41 +192,20 @@ impl Session<FhirRead> {
                 if !named {
                     continue;
                 }
-                let target = Target::None;
-                let denied = Access { action: Action::Export, resource_type: ty, target };
-                write_down(self, denied, Outcome::Denied, 403).await?;
-                return Err(RecordsFault::Scope);
+                return self.no_export(ty).await;
             }
-            let mut search = String::new();
-            if let Some(since) = &asked.since {
-                pair(&mut search, "_lastUpdated", &format!("ge{since}"));
-            }
-            if let Some((_, filter)) = asked.filters.iter().find(|(of, _)| of == ty) {
-                search =
-                    if search.is_empty() { filter.clone() } else { format!("{search}&{filter}") };
-            }
-            let patient = match (level, ty) {
-                (ExportLevel::System, _) | (ExportLevel::Patient, "Patient") => None,
-                (ExportLevel::Group(_), "Patient") => Some("_id"),
-                _ => {
-                    let params = compartment.params(ty).iter();
-                    let served = params.copied().find(|name| compiled.can_search(ty, name));
-                    match served {
-                        Some(name) => Some(name),
-                        None if named => return Err(RecordsFault::NotByPatient(ty.to_owned())),
-                        None => continue,
-                    }
+            let Some(patient) = by_patient(compiled, level, ty) else {
+                if named {
+                    return Err(RecordsFault::NotByPatient(ty.to_owned()));
                 }
+                continue;
             };
-            if let (ExportLevel::Patient, Some(name)) = (level, patient) {
-                pair(&mut search, &format!("{name}:missing"), "false");
+            let file = File::of(ty, level, patient, asked);
+            let plan = file.planned(compiled).map_err(|fault| of_since(fault, ty, asked))?;
+            if !self.may_look(&plan) {
+                return self.no_export(ty).await;
             }
-            let patient = patient.filter(|_| matches!(level, ExportLevel::Group(_)));
-            let file = File { ty: ty.to_owned(), search, patient: patient.map(str::to_owned) };
-            let mut trial = file.search_of(&["0".to_owned()])?;
-            self.narrow(&mut trial)?;
-            let request = PageRequest { count: 1, after: None, base: "" };
-            compiled.plan_search(ty, &trial, &request)?;
+            self.narrow(&mut SearchQuery::parse(&file.search)?)?;
             files.push(file);
         }
         for (ty, _) in &asked.filters {
@@ -218,61 +217,76 @@ impl Session<FhirRead> {
         Ok(files)
     }
 
-    /// Reads a file of an order, page by page as the receiver takes them. `after` is the id of the last
-    /// resource that was received whole, to go on where a connection broke off. Each page is written down
-    /// before it is sent.
-    pub async fn export_file(
-        self,
-        exports: &Exports,
-        order: Export,
-        ty: &str,
-        after: Option<&str>,
-        patience: Duration,
-    ) -> Result<mpsc::Receiver<Part>, RecordsFault> {
-        let tenant = self.permit().tenant();
-        let file = order.files.into_iter().find(|file| file.ty == ty);
-        let file = file.ok_or(RecordsFault::NotFound)?;
-        if !self.permit().allows(ty, Interaction::Search) {
-            let denied = Access { action: Action::Export, resource_type: ty, target: Target::None };
-            write_down(&self, denied, Outcome::Denied, 403).await?;
-            return Err(RecordsFault::Scope);
+    /// Writes down that the token's scopes leave no room for an export.
+    async fn no_export<T>(&self, ty: &str) -> Result<T, RecordsFault> {
+        let denied = Access { action: Action::Export, resource_type: ty, target: Target::None };
+        write_down(self, denied, Outcome::Denied, 403).await?;
+        Err(RecordsFault::Scope)
+    }
+}
+
+/// The parameter that leads from a type's resources to their patient, where the level wants one. `None`
+/// when there is none that can be searched.
+#[expect(clippy::option_option, reason = "cannot be told, need not be told, this one")]
+fn by_patient(compiled: &Compiled, level: &ExportLevel, ty: &str) -> Option<Option<&'static str>> {
+    match (level, ty) {
+        (ExportLevel::System, _) | (ExportLevel::Patient, "Patient") => Some(None),
+        (ExportLevel::Group(_), "Patient") => Some(Some("_id")),
+        _ => {
+            let compartment = Compartment::patient();
+            let params = compartment.params(ty).iter();
+            params.copied().find(|name| compiled.can_search(ty, name)).map(Some)
         }
-        let after = match after {
-            None => None,
-            // A group's patients are asked for by and by; no id says how far that had come.
-            Some(_) if file.patient.is_some() => return Err(RecordsFault::Cursor),
-            Some(id) if !primitive::is_id(id) => return Err(RecordsFault::Cursor),
-            Some(id) => {
-                let compiled = &self.mapping()?.compiled;
-                Some(compiled.position_after(ty, id).ok_or(RecordsFault::Cursor)?)
-            }
-        };
-        let place =
-            exports.place(tenant, self.config().export_jobs).ok_or(RecordsFault::Exporting)?;
-        let patients = match (&order.level, &file.patient) {
-            (ExportLevel::Group(id), Some(_)) => members(&self.read("Group", id, "").await?),
-            _ => Vec::new(),
-        };
-        let (pages, receiver) = mpsc::channel(1);
-        let mut running = Running { session: self, file, pages, patience };
-        tokio::spawn(async move {
-            let _place = place;
-            let end = match running.run(&patients, after).await {
-                Ok(true) => Ok(ExportPart::Whole),
-                // Whoever asked has gone, or has not taken a page for too long.
-                Ok(false) => return,
-                Err(fault) => {
-                    tracing::warn!(target: "wardgate::records", %tenant, reason = %fault, "an export broke off");
-                    Err(fault)
-                }
-            };
-            let _gone = tokio::time::timeout(UNTOUCHED, running.pages.send(end)).await;
-        });
-        Ok(receiver)
+    }
+}
+
+/// A refusal in the words of whoever ordered.
+fn of_since(fault: RecordsFault, ty: &str, asked: &BulkQuery) -> RecordsFault {
+    match fault {
+        RecordsFault::Plan(PlanFault::Unsupported { parameter })
+            if asked.since.is_some() && parameter == "_lastUpdated" =>
+        {
+            PlanFault::Unsupported { parameter: format!("_since, of {ty}") }.into()
+        }
+        fault => fault,
     }
 }
 
 impl File {
+    fn of(ty: &str, level: &ExportLevel, patient: Option<&str>, asked: &BulkQuery) -> Self {
+        let mut search = String::new();
+        if let Some(since) = &asked.since {
+            pair(&mut search, "_lastUpdated", &format!("ge{since}"));
+        }
+        if let Some((_, filter)) = asked.filters.iter().find(|(of, _)| of == ty) {
+            search = if search.is_empty() { filter.clone() } else { format!("{search}&{filter}") };
+        }
+        if let (ExportLevel::Patient, Some(name)) = (level, patient) {
+            pair(&mut search, &format!("{name}:missing"), "false");
+        }
+        let patient = patient.filter(|_| matches!(level, ExportLevel::Group(_)));
+        let elements =
+            asked.elements.iter().filter(|(of, _)| of.as_ref().is_none_or(|of| of == ty));
+        Self {
+            ty: ty.to_owned(),
+            search,
+            patient: patient.map(str::to_owned),
+            elements: elements.map(|(_, name)| name.clone()).collect(),
+        }
+    }
+
+    /// A trial of the file's search, to know that it can be run and what it looks at.
+    fn planned(&self, compiled: &Compiled) -> Result<crate::mapping::SearchPlan, RecordsFault> {
+        let trial = self.search_of(&["0".to_owned()])?;
+        if let Some(name) = about_the_answer(&trial) {
+            // HL7 FHIR Bulk Data Access 2.0, "_typeFilter": no search result parameters.
+            let parameter = format!("{name} in _typeFilter");
+            return Err(QueryFault::Unsupported { parameter }.into());
+        }
+        let request = PageRequest { count: 1, after: None, base: "" };
+        Ok(compiled.plan_search(&self.ty, &trial, &request)?)
+    }
+
     /// The search of its resources, of these patients where it is a group's.
     fn search_of(&self, patients: &[String]) -> Result<SearchQuery, QueryFault> {
         let mut search = self.search.clone();
@@ -281,101 +295,54 @@ impl File {
         }
         SearchQuery::parse(&search)
     }
+
+    fn shown(&self) -> Shown {
+        if self.elements.is_empty() { Shown::All } else { Shown::Only(self.elements.clone()) }
+    }
 }
 
-/// The ids of the patients who are active members of a group.
-fn members(group: &Answer) -> Vec<String> {
-    let group: serde_json::Value = serde_json::from_slice(group.body()).unwrap_or_default();
-    let members = group["member"].as_array().into_iter().flatten();
-    let active = members.filter(|member| member["inactive"] != true);
-    let ids = active.filter_map(|member| {
-        let reference = member["entity"]["reference"].as_str()?;
-        let id = reference.strip_prefix("Patient/")?;
-        primitive::is_id(id).then(|| id.to_owned())
-    });
-    let mut ids: Vec<String> = ids.take(GROUP).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
+/// A parameter of a search that is about its answer and not about what is found.
+fn about_the_answer(search: &SearchQuery) -> Option<&'static str> {
+    let there = [
+        ("_count", search.count.is_some()),
+        ("_sort", !search.sort.is_empty()),
+        ("_summary", search.summary != Summary::False),
+        ("_total", search.total != Total::None),
+        ("_elements", !search.elements.is_empty()),
+        ("_include", !search.include.is_empty()),
+        ("_revinclude", !search.revinclude.is_empty()),
+        ("_cursor", search.cursor.is_some()),
+    ];
+    there.into_iter().find_map(|(name, there)| there.then_some(name))
 }
 
-/// A file being read.
-struct Running {
-    session: Session<FhirRead>,
-    file: File,
-    pages: mpsc::Sender<Part>,
-    patience: Duration,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Running {
-    async fn run(
-        &mut self,
-        patients: &[String],
-        after: Option<Position>,
-    ) -> Result<bool, RecordsFault> {
-        if self.file.patient.is_none() {
-            let mut search = self.file.search_of(&[])?;
-            self.session.narrow(&mut search)?;
-            return self.search(&search, after).await;
-        }
-        for some in patients.chunks(PATIENTS) {
-            let mut search = self.file.search_of(some)?;
-            self.session.narrow(&mut search)?;
-            if !self.search(&search, None).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    #[test]
+    fn an_order_ends_after_a_day() {
+        let (level, request) = (ExportLevel::System, String::new());
+        let tag = Tag::default();
+        let order = Export { level, at: 1_000_000, request, files: Vec::new(), parts: 0, tag };
+        let at = |after: i64| Timestamp::from_secs(1_000_000 + after);
+        assert!(order.counts_at(at(0)) && order.counts_at(at(86_400)));
+        assert!(!order.counts_at(at(86_401)));
+        assert_eq!(order.expires().unwrap(), "Tue, 13 Jan 1970 13:46:40 GMT");
     }
 
-    /// All pages of one search. Whether the receiver is still there.
-    async fn search(
-        &mut self,
-        search: &SearchQuery,
-        mut after: Option<Position>,
-    ) -> Result<bool, RecordsFault> {
-        let mapping = self.session.mapping()?;
-        loop {
-            self.session.renew(Deadline::after(self.patience));
-            let request = PageRequest { count: PAGE, after: after.as_ref(), base: "" };
-            let mut plan = mapping.compiled.plan_search(&self.file.ty, search, &request)?;
-            // Given back after each page, for the receiver may be slow.
-            let mut lease = None;
-            let fetched = fetch(&self.session, &mut lease, &mut plan, PAGE as usize).await;
-            let fetched = self.session.explained(&mapping, &mut lease, fetched).await?;
-            drop(lease);
-            let (mut body, mut count) = (Vec::with_capacity(256 * 1024), 0);
-            let mut report = RenderReport::default();
-            let parts = fetched.parts.iter();
-            let parts: Vec<_> =
-                parts.map(|(planned, rows)| planned.page(&rows.page, &rows.children)).collect();
-            for (part, row) in &fetched.order {
-                let (Some(part), begun) = (parts.get(*part), body.len()) else { continue };
-                match part.write(*row, &Shown::All, &mut body, &mut report) {
-                    Some(RowOutcome::Written { .. }) => {
-                        body.push(b'\n');
-                        count += 1;
-                    }
-                    _ => body.truncate(begun),
-                }
-            }
-            drop(parts);
-            page::count(&self.session, &report);
-            after = fetched.next;
-            let target = Target::Count(count);
-            let access = Access { action: Action::Export, resource_type: &self.file.ty, target };
-            let found = Unreleased { body, version: None, last_modified: None };
-            let answer = release(&self.session, access, found).await?;
-            if !answer.body().is_empty() {
-                let sent = self.pages.send(Ok(ExportPart::Lines(answer.body().clone())));
-                match tokio::time::timeout(UNTOUCHED, sent).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) | Err(_) => return Ok(false),
-                }
-            }
-            if after.is_none() {
-                return Ok(true);
-            }
+    #[test]
+    fn what_is_about_the_answer_is_told_by_name() {
+        for (search, name) in [
+            ("code=1&_sort=date", Some("_sort")),
+            ("_summary=count", Some("_summary")),
+            ("_elements=id", Some("_elements")),
+            ("_include=Observation:patient", Some("_include")),
+            ("_count=3", Some("_count")),
+            ("code=1&subject:Patient.family=x", None),
+        ] {
+            let parsed = SearchQuery::parse(search).unwrap();
+            assert_eq!(about_the_answer(&parsed), name, "{search}");
         }
     }
 }
