@@ -91,7 +91,7 @@ async fn usage_outlives_the_gateway_and_is_added_up_over_several() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told to end");
     let begun = Instant::now();
     while first.runs() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it does not end");
+        assert!(begun.elapsed() < Duration::from_mins(1), "it does not end");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let (second, third) = (

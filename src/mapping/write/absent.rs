@@ -73,7 +73,7 @@ impl<'w> Walk<'w> {
     /// Takes away what was hidden and would be seen after the changes.
     pub fn uncover(&mut self, promises: &mut Promises) {
         // A changed row of a list is made anew.
-        if !std::ptr::eq(self.columns, &self.rules.columns) {
+        if !std::ptr::eq(self.columns, &raw const self.rules.columns) {
             return;
         }
         while !self.sets.is_empty() && !self.hidden.is_empty() {
@@ -112,7 +112,7 @@ impl<'w> Walk<'w> {
         let listed = self.source.paths.get(leaf.path).is_some_and(|p| self.rules.is_read_only(p));
         let Some(row) = self.row else {
             return if !listed && powerless(lens).is_none() {
-                self.nothing(lens, &path)
+                self.nothing(lens, &path);
             };
         };
         let Ok(Some(shown)) = lens.read(row) else { return };
@@ -143,7 +143,7 @@ impl<'w> Walk<'w> {
     /// On a new row: what stands for nothing, where the database gives the column nothing itself.
     fn nothing(&mut self, lens: &Lens, path: &str) {
         // Of lists, the columns that are fixed are known later only.
-        if !std::ptr::eq(self.columns, &self.rules.columns) {
+        if !std::ptr::eq(self.columns, &raw const self.rules.columns) {
             return;
         }
         let Some((column, value)) = empty(lens, self.columns) else { return };

@@ -47,6 +47,7 @@ impl Walk<'_> {
     }
 
     /// What a lens will show; `None` where only the database can tell.
+    #[expect(clippy::option_option, reason = "cannot be told, shows nothing, shows this")]
     fn after(&self, lens: &Lens) -> Option<Option<String>> {
         let bases = bases(lens, self.joins);
         if bases.iter().any(|column| self.moves(column)) {

@@ -217,7 +217,7 @@ async fn who_may_ask_and_that_it_is_written_down() {
     let events = loop {
         let log = world.gateway.http.get(&url).bearer_auth(world.issuer.token("chief"));
         let log = Reply::of(log).await.unwrap().json();
-        let events: Vec<Value> = log["events"].as_array().unwrap().to_vec();
+        let events: Vec<Value> = log["events"].as_array().unwrap().clone();
         let events: Vec<Value> =
             events.into_iter().filter(|event| event["action"] == "validate").collect();
         if events.len() >= 7 {
