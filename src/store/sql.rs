@@ -245,17 +245,16 @@ fn is_usual(limit: u32) -> bool {
 /// A column in the select list, as text or as what the driver gives without loss.
 fn fetched(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
     let (before, after) = match (w.flavour, column.ty) {
-        // SQLite's cells say themselves what they hold. CAST prints six digits of a MySQL FLOAT; the
-        // driver has them all.
-        (Flavour::Sqlite, _) | (Flavour::MySql | Flavour::MariaDb, SqlType::Float) => ("", ""),
         (Flavour::Postgres, SqlType::Binary) => ("encode(", ", 'hex')"),
         (Flavour::Postgres, SqlType::Instant) => ("(", " AT TIME ZONE 'UTC')"),
         // Its own text is not the text of what it holds: `t`, blanks at the end, or who knows.
         (Flavour::Postgres, SqlType::Boolean | SqlType::Char | SqlType::Any | SqlType::Other) => {
             ("", "::text")
         }
-        // Rows come as text in any case.
-        (Flavour::Postgres, _) => ("", ""),
+        // PostgreSQL's rows come as text in any case, and SQLite's cells say themselves what they hold. CAST
+        // prints six digits of a MySQL FLOAT; the driver has them all.
+        (Flavour::Postgres | Flavour::Sqlite, _)
+        | (Flavour::MySql | Flavour::MariaDb, SqlType::Float) => ("", ""),
         (_, SqlType::Binary) => ("LOWER(HEX(", "))"),
         // Adding nothing makes a number of BIT and YEAR and drops ZEROFILL.
         (_, SqlType::Integer { .. }) => ("CAST(", " + 0 AS CHAR CHARACTER SET utf8mb4)"),
