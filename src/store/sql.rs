@@ -251,9 +251,9 @@ fn fetched(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), Write
         (Flavour::Postgres, SqlType::Boolean | SqlType::Char | SqlType::Any | SqlType::Other) => {
             ("", "::text")
         }
-        // SQLite's cells say themselves what they hold, PostgreSQL's rows come as text in any case. CAST
+        // PostgreSQL's rows come as text in any case, and SQLite's cells say themselves what they hold. CAST
         // prints six digits of a MySQL FLOAT; the driver has them all.
-        (Flavour::Sqlite | Flavour::Postgres, _)
+        (Flavour::Postgres | Flavour::Sqlite, _)
         | (Flavour::MySql | Flavour::MariaDb, SqlType::Float) => ("", ""),
         (_, SqlType::Binary) => ("LOWER(HEX(", "))"),
         // Adding nothing makes a number of BIT and YEAR and drops ZEROFILL.

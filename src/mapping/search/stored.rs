@@ -196,10 +196,15 @@ fn one_column<'l>(
                 Predicate::Compare { left: left.clone(), op, right: Value { ty: column.ty, text } }
             };
             // Zero dates, infinity and years of five digits are none that can be shown.
-            let shape = all([
-                end(CompareOp::Ge, "0001-01-01T00:00:00"),
-                end(CompareOp::Le, "9999-12-31T23:59:59"),
-            ]);
+            let (least, most) = ("0001-01-01T00:00:00", "9999-12-31T23:59:59");
+            let shape = if reading.engine == Engine::Postgres {
+                // Beside what is asked PostgreSQL would take these for a narrow range, and plan for few rows.
+                let outside = [end(CompareOp::Lt, least), end(CompareOp::Gt, most)];
+                let there = not(Predicate::IsNull(left.clone()));
+                all(std::iter::once(there).chain(outside.map(not)))
+            } else {
+                all([end(CompareOp::Ge, least), end(CompareOp::Le, most)])
+            };
             let form = Form::Typed(column.ty);
             Ok(vec![Stored { left: left.clone(), form, grain, shape, zone }])
         }
