@@ -91,6 +91,26 @@ pub struct SearchParamCapability {
     pub kind: ParamKind,
 }
 
+/// What else a type can be asked for.
+fn operations(ty: &TypeCapability, offered: Offered) -> Vec<Value> {
+    let mut operations = Vec::new();
+    if ty.everything {
+        let definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
+        operations.push(json!({ "name": "everything", "definition": definition }));
+    }
+    match ty.resource_type.as_str() {
+        "Patient" if offered.export => operations.push(export("patient-export")),
+        "Group" if offered.export => operations.push(export("group-export")),
+        _ => {}
+    }
+    // It is about writing, and goes with it.
+    if offered.transaction {
+        let definition = "http://hl7.org/fhir/OperationDefinition/Resource-validate";
+        operations.push(json!({ "name": "validate", "definition": definition }));
+    }
+    operations
+}
+
 /// Writes the statement.
 pub fn statement(server: &ServerDescription, types: &[TypeCapability], offered: Offered) -> String {
     let resource = |ty: &TypeCapability| {
@@ -121,19 +141,10 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability], offered: 
                 resource[name] = json!(all);
             }
         }
-        let mut operations = Vec::new();
-        if ty.everything {
-            let definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
-            operations.push(json!({ "name": "everything", "definition": definition }));
+        let operations = operations(ty, offered);
+        if !operations.is_empty() {
+            resource["operation"] = json!(operations);
         }
-        match ty.resource_type.as_str() {
-            "Patient" if offered.export => operations.push(export("patient-export")),
-            "Group" if offered.export => operations.push(export("group-export")),
-            _ => {}
-        }
-        let definition = "http://hl7.org/fhir/OperationDefinition/Resource-validate";
-        operations.push(json!({ "name": "validate", "definition": definition }));
-        resource["operation"] = json!(operations);
         resource
     };
     let mut security = json!({

@@ -12,6 +12,7 @@ use super::prepare;
 use super::step::Job;
 use crate::audit::{Action, Outcome, Target as AuditTarget};
 use crate::auth::{FhirWrite, Interaction};
+use crate::base::Flag;
 use crate::fhir::issue::MAX_ISSUES;
 use crate::fhir::{Issue, Json};
 use crate::mapping::Target;
@@ -185,6 +186,7 @@ impl Session<FhirWrite> {
             write_down(self, asked.access(), Outcome::Denied, 403).await?;
             return Err(RecordsFault::Scope);
         }
+        self.offered(Flag::Write)?;
         let mapping = self.mapping()?;
         if !mapping.compiled.maps(ty) {
             return Err(RecordsFault::NoSuchType);

@@ -58,7 +58,7 @@ async fn what_is_switched_off_is_not_served_and_not_promised() {
     assert!(codes(&told).contains("create") && told["conditionalCreate"] == true);
     let operations: Vec<_> =
         told["operation"].as_array().unwrap().iter().map(|o| &o["name"]).collect();
-    assert_eq!(operations, ["everything", "export"]);
+    assert_eq!(operations, ["everything", "export", "validate"]);
     assert_eq!(codes(&whole), BTreeSet::from(["batch".to_owned(), "transaction".to_owned()]));
     assert!(world.said_of("both", "Observation").await.0["searchInclude"].is_array());
     let chained = "/Observation?subject.family=Soto";
@@ -79,6 +79,7 @@ async fn what_is_switched_off_is_not_served_and_not_promised() {
             "fhir.include": "off", "search.chain": "0%"}))
         .await;
     not_supported(&post("/Patient", patient(), &[]).await, 405);
+    not_supported(&post("/Patient/$validate", patient(), &[]).await, 405);
     let entry = json!({"resource": patient(), "request": {"method": "POST", "url": "Patient"}});
     let bundle = |kind: &str, entries: Value| json!({"resourceType": "Bundle", "type": kind, "entry": entries});
     not_supported(&post("/", bundle("transaction", json!([entry])), &[]).await, 405);
