@@ -12,6 +12,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 pub use self::file::ExportPart;
 pub use self::places::Exports;
@@ -65,6 +66,9 @@ pub struct Export {
     level: ExportLevel,
     /// When it was ordered, in seconds since 1970.
     at: i64,
+    /// The request that ordered it: the same asked for again is another order.
+    #[serde(rename = "i", default)]
+    id: Uuid,
     request: String,
     files: Vec<File>,
     /// In how many parts a group's patients are asked about.
@@ -125,7 +129,8 @@ impl Session<FhirRead> {
         }
         let compiled = &self.mapping()?.compiled;
         let files = self.files(compiled, &level, &asked).await?;
-        let order = Export { level, at: now.as_secs(), request, files, parts, tag: Tag::default() };
+        let (at, id, tag) = (now.as_secs(), self.request(), Tag::default());
+        let order = Export { level, at, id, request, files, parts, tag };
         let payload = serde_json::to_vec(&order).map_err(|_| RecordsFault::NoKey)?;
         let tag = self.sign_export(&self.signed(&payload));
         Ok(URL_SAFE_NO_PAD.encode([tag.as_slice(), &payload].concat()))
@@ -324,7 +329,8 @@ mod tests {
     fn an_order_ends_after_a_day() {
         let (level, request) = (ExportLevel::System, String::new());
         let tag = Tag::default();
-        let order = Export { level, at: 1_000_000, request, files: Vec::new(), parts: 0, tag };
+        let (id, files) = (Uuid::nil(), Vec::new());
+        let order = Export { level, at: 1_000_000, id, request, files, parts: 0, tag };
         let at = |after: i64| Timestamp::from_secs(1_000_000 + after);
         assert!(order.counts_at(at(0)) && order.counts_at(at(86_400)));
         assert!(!order.counts_at(at(86_401)));
