@@ -10,12 +10,14 @@ use super::keys::event_view;
 use super::lanes::{breaker_view, lane_view};
 use super::view::EventView;
 use super::{BreakerView, Caller, Control, LaneView};
-use crate::base::TenantId;
+use crate::base::{Generation, TenantId};
 use crate::registry::{self, EventFilter, RegistryFault, Tenant, TenantSummary};
 use crate::telemetry::traffic::Recent;
 
 /// Tenants read from the registry at a time.
 const BATCH: u32 = 1000;
+/// Changes told to somebody who has seen an older state.
+const CHANGES: u32 = 10;
 
 /// A tenant's line in the fleet.
 #[derive(Debug, Clone)]
@@ -177,6 +179,19 @@ impl Control {
         let filter = EventFilter { tenant: Some(tenant.id), before: None, after: None };
         let found = self.0.registry.list_events(&filter, limit.clamp(1, 200)).await?;
         Ok(found.into_iter().map(event_view).collect())
+    }
+
+    /// What was done to a tenant since it was as somebody has seen it, newest first; the last few where it
+    /// was much.
+    pub async fn changes_since(
+        &self,
+        caller: &Caller,
+        named: &str,
+        seen: Generation,
+    ) -> Result<Vec<EventView>, ControlFault> {
+        let mut found = self.tenant_events(caller, named, CHANGES).await?;
+        found.retain(|event| event.generation.is_some_and(|generation| generation > seen.0));
+        Ok(found)
     }
 
     /// The slugs of tenants by their ids, as far as they are known.

@@ -25,6 +25,9 @@ pub(super) struct ProblemBody {
     /// All faults of a document, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     problems: Option<serde_json::Value>,
+    /// With 412: what was done since the `ETag` that was sent, newest first, as in `/admin/v1/events`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<serde_json::Value>,
 }
 
 /// A failed request, ready to be answered.
@@ -34,6 +37,7 @@ pub(super) struct Problem {
     kind: &'static str,
     detail: Cow<'static, str>,
     problems: Option<Box<serde_json::Value>>,
+    changes: Option<Box<serde_json::Value>>,
     headers: Box<HeaderMap>,
     why: Option<Why>,
 }
@@ -44,8 +48,8 @@ impl Problem {
         kind: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        let (problems, headers, why) = (None, Box::default(), None);
-        Self { status, kind, detail: detail.into(), problems, headers, why }
+        let (problems, changes, headers, why) = (None, None, Box::default(), None);
+        Self { status, kind, detail: detail.into(), problems, changes, headers, why }
     }
 
     /// A room's failure. The reason goes to the log with the answer; the caller gets the message only.
@@ -77,6 +81,12 @@ impl Problem {
     /// Adds the list of faults of a document.
     pub(super) fn listing(mut self, problems: serde_json::Value) -> Self {
         self.problems = Some(Box::new(problems));
+        self
+    }
+
+    /// Adds what others changed meanwhile.
+    pub(super) fn changed(mut self, changes: serde_json::Value) -> Self {
+        self.changes = Some(Box::new(changes));
         self
     }
 
@@ -115,6 +125,7 @@ impl IntoResponse for Problem {
             status: self.status.as_u16(),
             detail: self.detail.into_owned(),
             problems: self.problems.map(|problems| *problems),
+            changes: self.changes.map(|changes| *changes),
         };
         let text = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (self.status, text).into_response();

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{delete, get, patch, post, put};
 
-use super::{admin, fhir};
+use super::{admin, fhir, panel};
 
 /// Who is let in at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Access {
     Operator,
     /// Operators with the approver's role; one without is the column's.
     Approver,
+    /// An operator's session in a browser, which no token stands for.
+    Session,
 }
 
 /// The tokens of the table's columns: none at all, one with each role of a clinician, an operator's, and
@@ -37,7 +39,8 @@ pub const CALLERS: [&str; 6] =
     ["none", "fhir-read", "fhir-write", "fhir-admin", "operator", "other issuer"];
 
 impl Access {
-    /// What each of [`CALLERS`] gets: `401`, `403`, or `in` for whoever is let in.
+    /// What each of [`CALLERS`] gets: `401`, `403`, `sign-in` for the way to the sign-in, or `in` for whoever
+    /// is let in.
     pub const fn answers(self) -> [&'static str; 6] {
         match self {
             Self::Public => ["in"; 6],
@@ -50,6 +53,7 @@ impl Access {
             Self::HospitalAdminWhoReads => ["401", "403", "403", "403", "401", "401"],
             Self::Operator => ["401", "401", "401", "401", "in", "401"],
             Self::Approver => ["401", "401", "401", "401", "403", "401"],
+            Self::Session => ["sign-in"; 6],
         }
     }
 }
@@ -57,7 +61,7 @@ impl Access {
 /// An address, a method, and who is let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// `fhir` or `admin`.
+    /// `fhir`, `admin`, or `panel`, which is on the admin listener.
     pub listener: &'static str,
     /// HTTP method.
     pub method: String,
@@ -67,10 +71,11 @@ pub struct Route {
     pub access: Access,
 }
 
-/// Every route of both listeners, by listener, path and method.
+/// Every route of both listeners and the panel, by listener, path and method.
 pub fn routes() -> Vec<Route> {
     let mut all = fhir::routes();
     all.extend(admin::routes());
+    all.extend(panel::routes());
     all.sort_by(|a, b| (b.listener, &a.path, &a.method).cmp(&(a.listener, &b.path, &b.method)));
     all
 }

@@ -164,7 +164,12 @@ impl Browser {
 
     /// Waits until the page says that.
     pub async fn wait_for_text(&self, wanted: &str) {
-        let until = Instant::now() + PATIENCE;
+        self.wait_long_for_text(wanted, PATIENCE).await;
+    }
+
+    /// The same where there is much to do first.
+    pub async fn wait_long_for_text(&self, wanted: &str, patience: Duration) {
+        let until = Instant::now() + patience;
         loop {
             let text = self.text().await;
             if text.contains(wanted) {
@@ -172,6 +177,15 @@ impl Browser {
             }
             assert!(Instant::now() < until, "no \"{wanted}\" at {}:\n{text}", self.address().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until that holds in the page.
+    pub async fn wait_until(&self, condition: &str) {
+        let until = Instant::now() + PATIENCE;
+        while self.run(&format!("return Boolean({condition})")).await != true {
+            assert!(Instant::now() < until, "never {condition}:\n{}", self.text().await);
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 

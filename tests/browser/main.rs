@@ -7,6 +7,8 @@ mod driver;
 #[cfg(test)]
 mod keycloak;
 #[cfg(test)]
+mod many;
+#[cfg(test)]
 mod pictures;
 #[cfg(test)]
 #[expect(dead_code, unused_imports, reason = "a browser needs little of what other tests share")]

@@ -36,6 +36,8 @@ mod loose;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod ready;

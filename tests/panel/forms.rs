@@ -7,7 +7,8 @@ use crate::support::{Options, mapping};
 use crate::visitor::{Visitor, gateway, gateway_with};
 
 /// Every form of the panel but signing out.
-const FORMS: [&str; 18] = [
+const FORMS: [&str; 19] = [
+    "/panel/add",
     "/panel/tenants/north/suspend",
     "/panel/tenants/north/resume",
     "/panel/tenants/north/invalidate",
@@ -198,6 +199,27 @@ async fn a_stale_page_says_who_was_faster() {
         "{}",
         stale.body
     );
+    assert!(stale.body.contains("first") && stale.body.contains("value=\"3\""), "{}", stale.body);
+    // Said wherever a form was made from an older state, and over the API.
+    let fields = [
+        ("generation", seen.as_str()),
+        ("engine", "sqlite"),
+        ("database", "south.db"),
+        ("verb", "replace"),
+    ];
+    for (path, fields) in [
+        ("connection", &fields[..]),
+        ("mappings/1/publish", &fields[..1]),
+        ("life", &[fields[0], ("verb", "offboard"), ("confirm", "north")][..]),
+    ] {
+        let stale = visitor.post(&format!("/panel/tenants/north/{path}"), &csrf, fields).await;
+        assert_eq!(stale.status, 412, "{path}: {stale:?}");
+        assert!(stale.body.contains("state changed"), "{path}: {}", stale.body);
+    }
+    let body = Some(("application/json", json!({ "display_name": "x" }).to_string()));
+    let stale = gateway.operate(Method::PATCH, "tenants/north", seen.parse().ok(), body).await;
+    assert_eq!(stale.status, 412, "{stale:?}");
+    assert_eq!(stale.json()["changes"][0]["action"], "tenant.state", "{stale:?}");
     let unknown = visitor
         .post("/panel/tenants/nowhere/suspend", &csrf, &[("generation", "1"), ("reason", "x")])
         .await;

@@ -21,7 +21,7 @@ async fn a_draft_is_made_read_compared_and_checked_on_one_page() {
     };
     let draft = send("draft", "what stood there").await;
     assert_eq!(draft.status, 200, "{draft:?}");
-    assert!(draft.body.contains("A draft of 1 tables"), "{}", draft.body);
+    assert!(draft.body.contains("A draft of 1 table."), "{}", draft.body);
     assert!(draft.body.contains("family: &quot;$family_name&quot;"), "{}", draft.body);
     let checked = send("check", &mapping("2")).await;
     assert_eq!(checked.status, 200, "{checked:?}");

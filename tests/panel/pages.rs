@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::visitor::{Visitor, gateway};
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
+    "/panel/add",
     "/panel/",
     "/panel/?text=nor&level=well&state=active&engine=sqlite&order=slowest&page=9",
     "/panel/tenants/north",

@@ -16,6 +16,7 @@ use crate::http::problem::{Problem, ProblemBody};
 /// Which two mappings are compared.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct DiffQuery {
     /// A version; the one in force when left out.
     from: Option<u32>,

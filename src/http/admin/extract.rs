@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::ControlPlane;
 use crate::auth::{OperatorPermit, OperatorRank};
-use crate::base::{Deadline, Generation};
+use crate::base::{Deadline, Fault as _, FaultKind, Generation};
 use crate::control::{Caller, ControlFault};
 use crate::http::problem::Problem;
 use crate::http::request_id::RequestId;
@@ -100,6 +100,26 @@ pub(in crate::http) fn if_match(headers: &HeaderMap) -> Result<Generation, Probl
         let detail = "If-Match holds no ETag of this API.";
         Problem::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
     })
+}
+
+/// A room's failure as a problem; where somebody else was faster, with what was changed and by whom.
+pub(super) async fn explained(
+    plane: &ControlPlane,
+    caller: &Caller,
+    tenant: &str,
+    seen: Generation,
+    fault: ControlFault,
+) -> Problem {
+    let stale = fault.kind() == FaultKind::Stale;
+    let problem = problem(fault);
+    if !stale {
+        return problem;
+    }
+    let changes = plane.0.control.changes_since(caller, tenant, seen).await;
+    match changes.ok().and_then(|changes| serde_json::to_value(changes).ok()) {
+        Some(changes) => problem.changed(changes),
+        None => problem,
+    }
 }
 
 /// A JSON answer with the generation as its `ETag`.

@@ -15,6 +15,7 @@ use crate::http::problem::{Problem, ProblemBody};
 /// Which events.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct EventQuery {
     /// Only events before this number (`next` of the page before).
     before: Option<i64>,

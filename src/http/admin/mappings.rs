@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::ControlPlane;
-use super::extract::{Operator, if_match, problem, tagged};
+use super::extract::{Operator, explained, if_match, problem, tagged};
 use crate::control::{ApprovalView, MappingReport, MappingView, Ordered, TenantView};
 use crate::http::problem::{Problem, ProblemBody};
 
@@ -69,10 +69,11 @@ pub(super) async fn publish(
 ) -> Result<Response, Problem> {
     let (version, expected) = (number(&version)?, if_match(&headers)?);
     let changed = plane.0.control.publish_mapping(&caller, &id, version, Some(expected)).await;
-    Ok(match changed.map_err(problem)? {
-        Ordered::Done(tenant) => tagged(StatusCode::OK, tenant.generation, &tenant),
-        Ordered::Waits(view) => (StatusCode::ACCEPTED, Json(view)).into_response(),
-    })
+    match changed {
+        Ok(Ordered::Done(tenant)) => Ok(tagged(StatusCode::OK, tenant.generation, &tenant)),
+        Ok(Ordered::Waits(view)) => Ok((StatusCode::ACCEPTED, Json(view)).into_response()),
+        Err(fault) => Err(explained(&plane, &caller, &id, expected, fault).await),
+    }
 }
 
 /// Make the version that was active before active again.
@@ -87,7 +88,10 @@ pub(super) async fn rollback(
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
     let changed = plane.0.control.rollback_mapping(&caller, &id, Some(expected)).await;
-    let tenant = changed.map_err(problem)?;
+    let tenant = match changed {
+        Ok(tenant) => tenant,
+        Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),
+    };
     Ok(tagged(StatusCode::OK, tenant.generation, &tenant))
 }
 

@@ -5,6 +5,7 @@
 
 mod approvals;
 pub(super) mod authoring;
+mod describe;
 pub(super) mod extract;
 mod keys;
 mod lanes;
@@ -127,6 +128,7 @@ fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
         .routes(routes!(operations::resume))
         .split_for_parts();
     repeat::describe(&mut document);
+    describe::whole(&mut document);
     (api, document)
 }
 

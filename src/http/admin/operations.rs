@@ -16,6 +16,7 @@ use crate::http::problem::{Problem, ProblemBody};
 /// What to list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// Only in this state.
     state: Option<String>,

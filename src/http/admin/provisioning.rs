@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ControlPlane;
-use super::extract::{Body, Operator, if_match, problem};
+use super::extract::{Body, Operator, explained, if_match, problem};
 use crate::control::{
     self, ApprovalView, MigrationPlan, NewMigration, NewProvision, NewServer, OperationView,
     SchemaReport, ServerView,
@@ -34,6 +34,7 @@ fn ordered(view: OperationView) -> Ordered {
 /// The confirmation that a tenant's end asks for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ConfirmQuery {
     /// The tenant's name; demanded where its database is destroyed with it.
     confirm: Option<String>,
@@ -99,12 +100,11 @@ pub(super) async fn offboard(
     let Query(query) = query.map_err(|_| {
         Problem::new(StatusCode::BAD_REQUEST, "invalid", "The query takes confirm.")
     })?;
-    let expected = Some(if_match(&headers)?);
-    let confirm = query.confirm.as_deref();
-    let ending = match plane.0.control.offboard(&caller, &id, expected, confirm).await {
+    let (expected, confirm) = (if_match(&headers)?, query.confirm.as_deref());
+    let ending = match plane.0.control.offboard(&caller, &id, Some(expected), confirm).await {
         Ok(control::Ordered::Done(view)) => Ending::Ordered(Box::new(view)),
         Ok(control::Ordered::Waits(view)) => Ending::Waits(view),
-        Err(fault) => return Err(problem(fault)),
+        Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),
     };
     Ok((StatusCode::ACCEPTED, Json(ending)))
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::ControlPlane;
-use super::extract::{Body, Operator, if_match, problem, tagged};
+use super::extract::{Body, Operator, explained, if_match, problem, tagged};
 use crate::control::{
     CheckReport, ConnectionInput, ConnectionView, NewTenant, TenantFilter, TenantPage, TenantPatch,
     TenantView,
@@ -18,6 +18,7 @@ use crate::http::problem::{Problem, ProblemBody};
 /// What to list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// Only tenants in this state.
     state: Option<String>,
@@ -91,7 +92,11 @@ pub(super) async fn change(
     Body(patch): Body<TenantPatch>,
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
-    let tenant = plane.0.control.change(&caller, &id, expected, patch).await.map_err(problem)?;
+    let changed = plane.0.control.change(&caller, &id, expected, patch).await;
+    let tenant = match changed {
+        Ok(tenant) => tenant,
+        Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),
+    };
     Ok(tagged(StatusCode::OK, tenant.generation, &tenant))
 }
 
@@ -125,7 +130,10 @@ pub(super) async fn set_connection(
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
     let changed = plane.0.control.set_connection(&caller, &id, Some(expected), input).await;
-    let tenant = changed.map_err(problem)?;
+    let tenant = match changed {
+        Ok(tenant) => tenant,
+        Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),
+    };
     Ok(tagged(StatusCode::OK, tenant.generation, &tenant))
 }
 
@@ -153,7 +161,10 @@ pub(super) async fn suspend(
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
     let changed = plane.0.control.suspend(&caller, &id, Some(expected), &body.reason).await;
-    let tenant = changed.map_err(problem)?;
+    let tenant = match changed {
+        Ok(tenant) => tenant,
+        Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),
+    };
     Ok(tagged(StatusCode::OK, tenant.generation, &tenant))
 }
 
@@ -169,7 +180,10 @@ pub(super) async fn resume(
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
     let changed = plane.0.control.resume(&caller, &id, Some(expected)).await;
-    let tenant = changed.map_err(problem)?;
+    let tenant = match changed {
+        Ok(tenant) => tenant,
+        Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),
+    };
     Ok(tagged(StatusCode::OK, tenant.generation, &tenant))
 }
 

@@ -15,6 +15,7 @@ use crate::http::problem::{Problem, ProblemBody};
 /// Of when.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct MonthQuery {
     /// `YYYY-MM`, UTC; without it every month of which something is known.
     month: Option<String>,
@@ -23,6 +24,7 @@ pub(super) struct MonthQuery {
 /// Of when, and which page.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
     /// `YYYY-MM`, UTC; without it the present month.
     month: Option<String>,

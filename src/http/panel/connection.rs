@@ -9,7 +9,7 @@ use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal, told};
 use super::session::{Fields, Order, Seen};
 use super::tenant::{hidden, steps};
-use super::{Panel, sign_in, words};
+use super::{Panel, events, sign_in, words};
 use crate::base::SecretText;
 use crate::control::{ConnectionInput, TenantView};
 
@@ -97,8 +97,12 @@ pub(super) async fn replace(
         }
         Err(fault) => {
             let (status, why) = told(&fault);
+            let conflict = events::conflict(&panel, &seen, &name, expected, &fault).await;
             let notice = html! {
-                div class="notice bad" role="alert" { p { (why) } p { "Nothing was changed." } }
+                div class="notice bad" role="alert" {
+                    @if let Some(conflict) = conflict { (conflict) }
+                    @else { p { (why) } p { "Nothing was changed." } }
+                }
             };
             (status, notice)
         }

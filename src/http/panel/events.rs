@@ -10,6 +10,8 @@ use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal};
 use super::session::Seen;
 use super::{Panel, words};
+use crate::base::{Fault as _, FaultKind, Generation};
+use crate::control::ControlFault;
 
 /// Lines of a page.
 const SIZE: u32 = 50;
@@ -71,6 +73,34 @@ pub(super) async fn show(
         }
     };
     Ok(layout::live_page(&seen, Tab::Events, "Events", &body).into_response())
+}
+
+/// That somebody else was faster: what was changed since the page was made, and by whom. Nothing where the
+/// failure is another.
+pub(super) async fn conflict(
+    panel: &Panel,
+    seen: &Seen,
+    tenant: &str,
+    made_from: Option<Generation>,
+    fault: &ControlFault,
+) -> Option<Markup> {
+    if fault.kind() != FaultKind::Stale {
+        return None;
+    }
+    let since = made_from.unwrap_or(Generation(0));
+    let changes = panel.0.control.changes_since(&seen.caller, tenant, since).await.ok()?;
+    Some(html! {
+        p { "Somebody else changed this hospital while your page was open:" }
+        ul {
+            @for event in &changes {
+                li {
+                    (action(&event.action)) " by " (actor(panel, seen, &event.actor)) ", "
+                    (words::moment(&event.at, &*panel.0.clock)) (detail(&event.detail))
+                }
+            }
+        }
+        p { "Nothing of yours was changed. This is how it is now; what you typed stays, to be sent again." }
+    })
 }
 
 /// Who did it: by name where she signed in here, by the issuer's id otherwise.

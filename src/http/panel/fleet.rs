@@ -189,7 +189,7 @@ fn table(panel: &Panel, fleet: &FleetPage) -> Markup {
 fn line(panel: &Panel, row: &FleetRow) -> Markup {
     let recent = &row.recent;
     html! {
-        tr {
+        tr id={ "t-" (row.name) } {
             th scope="row" {
                 a href={ "/panel/tenants/" (row.name) } { (row.display_name) }
                 span class="slug" { (row.name) }

@@ -9,7 +9,7 @@ use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal, told};
 use super::session::{Order, Seen};
 use super::tenant::hidden;
-use super::{Panel, sign_in};
+use super::{Panel, events, sign_in};
 use crate::control::Ordered;
 
 /// `GET /panel/tenants/{name}/life`.
@@ -109,7 +109,13 @@ pub(super) async fn act(
         Ok(Ordered::Waits(_)) => Ok(Redirect::to("/panel/approvals?done=asked").into_response()),
         Err(fault) => {
             let (status, why) = told(&fault);
-            let notice = html! { div class="notice bad" role="alert" { p { (why) } } };
+            let made_from = order.fields.generation();
+            let conflict = events::conflict(&panel, seen, &name, made_from, &fault).await;
+            let notice = html! {
+                div class="notice bad" role="alert" {
+                    @if let Some(conflict) = conflict { (conflict) } @else { p { (why) } }
+                }
+            };
             page(&panel, seen, &name, status, &notice).await
         }
     }

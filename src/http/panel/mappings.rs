@@ -115,7 +115,7 @@ fn drafted(draft: DraftView) -> (StatusCode, Editor) {
     let tone = if draft.mapped.is_empty() { "warn" } else { "good" };
     let notice = html! {
         div class={ "notice " (tone) } role="status" {
-            p { "A draft of " (draft.mapped.len()) " tables. Nothing is stored: read it, correct it, and check it." }
+            p { "A draft of " (draft.mapped.len()) @if draft.mapped.len() == 1 { " table" } @else { " tables" } ". Nothing is stored: read it, correct it, and check it." }
             @for off in draft.switched_off.iter().take(20) {
                 p { code { (off.table) } " is commented out: " (off.why) }
             }
@@ -137,8 +137,8 @@ pub(super) async fn publish(
     let control = &panel.0.control;
     match control.publish_mapping(&seen.caller, &name, version, expected).await {
         Ok(Ordered::Waits(_)) => Ok(Redirect::to("/panel/approvals?done=asked").into_response()),
-        Ok(Ordered::Done(tenant)) => after(&panel, seen, &name, Ok(tenant), "publish").await,
-        Err(fault) => after(&panel, seen, &name, Err(fault), "publish").await,
+        Ok(Ordered::Done(tenant)) => after(&panel, &order, &name, Ok(tenant), "publish").await,
+        Err(fault) => after(&panel, &order, &name, Err(fault), "publish").await,
     }
 }
 
@@ -151,12 +151,12 @@ pub(super) async fn roll_back(
     let seen = &order.seen;
     let expected = order.fields.generation();
     let outcome = panel.0.control.rollback_mapping(&seen.caller, &name, expected).await;
-    after(&panel, seen, &name, outcome, "rollback").await
+    after(&panel, &order, &name, outcome, "rollback").await
 }
 
 async fn after(
     panel: &Panel,
-    seen: &Seen,
+    order: &Order,
     name: &str,
     outcome: Result<TenantView, ControlFault>,
     done: &str,
@@ -165,11 +165,25 @@ async fn after(
         let target = format!("/panel/tenants/{name}/mappings?done={done}");
         return Ok(Redirect::to(&target).into_response());
     };
-    let (status, why) = told(&fault);
+    let (seen, (status, why)) = (&order.seen, told(&fault));
+    let conflict = events::conflict(panel, seen, name, order.fields.generation(), &fault).await;
     let notice = html! {
-        div class="notice bad" role="alert" { p { (why) } p { "Nothing was changed. This is how it is now." } }
+        div class="notice bad" role="alert" {
+            @if let Some(conflict) = conflict { (conflict) }
+            @else { p { (why) } p { "Nothing was changed. This is how it is now." } }
+        }
     };
-    page(panel, seen, name, status, Editor { text: String::new(), notice, report: None }).await
+    // The editor goes on with the version in force, as the page does when it is opened.
+    let control = &panel.0.control;
+    let active =
+        control.show(&seen.caller, name).await.ok().and_then(|tenant| tenant.mapping.active);
+    let text = match active {
+        Some(version) => {
+            control.mapping_text(&seen.caller, name, version).await.unwrap_or_default()
+        }
+        None => String::new(),
+    };
+    page(panel, seen, name, status, Editor { text, notice, report: None }).await
 }
 
 async fn page(

@@ -35,7 +35,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::logbook::Logbook;
 use super::request_id;
-use super::route::{Access, Routes};
+use super::route::{Access, Route, Routes};
 use crate::auth::{Authority, SignIns};
 use crate::base::Clock;
 use crate::control::Control;
@@ -73,8 +73,21 @@ impl Panel {
 /// Puts the panel together; to be merged into the control plane's router.
 pub fn router(panel: Panel) -> Router {
     let headers = panel.clone();
-    // Not in the table of routes and tokens: no token opens anything here, only a session does.
-    let (public, operator) = (Access::Public, Access::Operator);
+    all()
+        .router
+        .with_state(panel)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn_with_state(headers, protect))
+        .layer(CatchPanicLayer::custom(|_| {
+            (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here. It has been logged.\n")
+                .into_response()
+        }))
+        .layer(middleware::from_fn_with_state(Arc::new(Logbook::new("panel")), request_id::assign))
+}
+
+/// The panel's addresses. No token opens anything here, only a session does.
+fn all() -> Routes<Panel> {
+    let (public, operator) = (Access::Public, Access::Session);
     Routes::new("panel")
         .get("/panel", public, || async { Redirect::permanent("/panel/") })
         .get("/panel/", operator, fleet::show)
@@ -116,15 +129,11 @@ pub fn router(panel: Panel) -> Router {
         .get("/panel/panel.js", public, assets::script)
         .get("/panel/mark.svg", public, assets::mark)
         .get("/panel/{*rest}", operator, refusal::nothing_here)
-        .router
-        .with_state(panel)
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(middleware::from_fn_with_state(headers, protect))
-        .layer(CatchPanicLayer::custom(|_| {
-            (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here. It has been logged.\n")
-                .into_response()
-        }))
-        .layer(middleware::from_fn_with_state(Arc::new(Logbook::new("panel")), request_id::assign))
+}
+
+/// The panel's routes.
+pub(super) fn routes() -> Vec<Route> {
+    all().rows
 }
 
 /// What a browser may do with a page, and what no cache may keep.

@@ -16,15 +16,52 @@
     return href ? `a[href="${CSS.escape(href)}"]` : null;
   };
 
+  // Changes only what differs, so that a line nobody asked for anything is not drawn anew: elements with an
+  // id are found by it wherever they moved to, others by their place. What a person opened stays open.
+  const patch = (old, next) => {
+    if (old.isEqualNode(next)) return;
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      old.nodeValue = next.nodeValue;
+      return;
+    }
+    const theirs = (name) => name === "open" && old.nodeName === "DETAILS";
+    for (const { name } of [...old.attributes]) if (!next.hasAttribute(name) && !theirs(name)) old.removeAttribute(name);
+    for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    const kept = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+    const wanted = new Set([...next.children].map((child) => child.id).filter(Boolean));
+    let at = old.firstChild;
+    for (const fresh of [...next.childNodes]) {
+      // What is not wanted any more makes room, so that those after it need not move.
+      while (at && at.id && !wanted.has(at.id)) {
+        const gone = at;
+        at = at.nextSibling;
+        gone.remove();
+      }
+      const known = fresh.id ? kept.get(fresh.id) : at && !at.id && at.nodeName === fresh.nodeName ? at : null;
+      if (!known || known.nodeName !== fresh.nodeName) {
+        old.insertBefore(document.adoptNode(fresh), at);
+      } else {
+        if (known === at) at = at.nextSibling;
+        else old.insertBefore(known, at);
+        patch(known, fresh);
+      }
+    }
+    while (at) {
+      const gone = at;
+      at = at.nextSibling;
+      gone.remove();
+    }
+  };
+
   const take = (text) => {
     const fresh = new DOMParser().parseFromString(text, "text/html");
     for (const region of document.querySelectorAll("[data-live][id]")) {
       const next = fresh.getElementById(region.id);
-      if (!next || region.isEqualNode(next)) continue;
-      const inside = region.contains(document.activeElement) ? place(document.activeElement) : null;
-      region.className = next.className;
-      region.replaceChildren(...document.adoptNode(next).childNodes);
-      if (inside) region.querySelector(inside)?.focus({ preventScroll: true });
+      if (!next) continue;
+      const focused = document.activeElement;
+      const inside = region.contains(focused) ? place(focused) : null;
+      patch(region, next);
+      if (inside && document.activeElement !== focused) region.querySelector(inside)?.focus({ preventScroll: true });
     }
   };
 

@@ -128,6 +128,10 @@ fn onboard(panel: &Panel, seen: &Seen, servers: &[ServerView], typed: Option<&Fi
                     } }
                 }
                 (identity_fields(panel, typed))
+                details open[typed.is_some_and(|typed| !typed.text("release").is_empty())] {
+                    summary { "More" }
+                    (field(typed, "release", "Release of the schema", "empty for the newest"))
+                }
                 div class="row" { button type="submit" { "Make the hospital" } }
             } }
         }
@@ -192,13 +196,21 @@ pub(super) async fn register(State(panel): State<Panel>, mut order: Order) -> An
 pub(super) async fn provision(State(panel): State<Panel>, order: Order) -> Answer {
     let text = |name: &str| order.fields.text(name).to_owned();
     let display = text("display_name");
+    let release = match order.fields.text("release") {
+        "" => None,
+        text => text.parse::<u64>().ok().or(Some(0)),
+    };
+    if release == Some(0) {
+        let why = ControlFault::Invalid("a release is a whole number, from 1".into());
+        return failed(&panel, &order, &why).await;
+    }
     let new = NewProvision {
         name: text("name"),
         display_name: (!display.is_empty()).then_some(display),
         identities: vec![identity(&order.fields)],
         limits: None,
         server: text("server"),
-        release: None,
+        release,
     };
     match panel.0.control.provision(&order.seen.caller, new).await {
         Ok(view) => Ok(Redirect::to(&format!("/panel/operations/{}", view.id)).into_response()),

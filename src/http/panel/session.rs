@@ -81,6 +81,11 @@ impl Fields {
         self.0.get(name).map_or("", |text| text.trim())
     }
 
+    /// A field's text where it was sent.
+    pub(super) fn sent(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// A field's text as it was sent, taken away.
     pub(super) fn take(&mut self, name: &str) -> String {
         self.0.remove(name).unwrap_or_default()

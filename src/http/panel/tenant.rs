@@ -11,9 +11,8 @@ use serde::Deserialize;
 
 use super::layout::{self, Tab, chip};
 use super::refusal::{Answer, Refusal, told};
-use super::session::{Order, Seen};
+use super::session::{Fields, Order, Seen};
 use super::{Panel, connection, events, mappings, words};
-use crate::base::{Fault as _, FaultKind};
 use crate::control::{
     CheckReport, ControlFault, EventView, FlagsView, FleetRow, LimitsView, QueriesView,
     TenantPatch, TenantUsage, TenantView, flag_entries,
@@ -59,7 +58,7 @@ pub(super) async fn show(
     Query(done): Query<Done>,
 ) -> Answer {
     let shown = Shown::read(&panel, &seen, &name).await?;
-    let body = body(&panel, &seen, &shown, &layout::done(done.done.as_deref()));
+    let body = body(&panel, &seen, &shown, &layout::done(done.done.as_deref()), None);
     Ok(layout::live_page(&seen, Tab::Fleet, &shown.tenant.display_name, &body).into_response())
 }
 
@@ -80,7 +79,7 @@ pub(super) async fn act(
             let reason = order.fields.text("reason");
             if reason.is_empty() {
                 let why = ControlFault::Invalid("say why; operators see it, callers do not".into());
-                return failed(&panel, &order.seen, &name, &why).await;
+                return failed(&panel, &order, &name, &why).await;
             }
             control.suspend(caller, &name, expected, reason).await.map(drop)
         }
@@ -95,7 +94,7 @@ pub(super) async fn act(
     };
     match outcome {
         Ok(()) => Ok(Redirect::to(&format!("/panel/tenants/{name}?done={verb}")).into_response()),
-        Err(fault) => failed(&panel, &order.seen, &name, &fault).await,
+        Err(fault) => failed(&panel, &order, &name, &fault).await,
     }
 }
 
@@ -154,7 +153,7 @@ async fn changed(
     };
     match changed {
         Ok(()) => Ok(Redirect::to(&format!("/panel/tenants/{name}?done={done}")).into_response()),
-        Err(fault) => failed(panel, seen, name, &fault).await,
+        Err(fault) => failed(panel, order, name, &fault).await,
     }
 }
 
@@ -168,42 +167,42 @@ pub(super) async fn check(
     let checked = panel.0.control.check(&seen.caller, &name).await;
     let report = match checked {
         Ok(report) => steps(&report),
-        Err(fault) => return failed(&panel, seen, &name, &fault).await,
+        Err(fault) => return failed(&panel, &order, &name, &fault).await,
     };
     let shown = Shown::read(&panel, seen, &name).await?;
-    let body = body(&panel, seen, &shown, &report);
+    let body = body(&panel, seen, &shown, &report, None);
     Ok(layout::page(seen, Tab::Fleet, &shown.tenant.display_name, &body).into_response())
 }
 
 /// The page again, with what went wrong and, where somebody else was faster, who and what.
-async fn failed(panel: &Panel, seen: &Seen, name: &str, fault: &ControlFault) -> Answer {
+async fn failed(panel: &Panel, order: &Order, name: &str, fault: &ControlFault) -> Answer {
+    let Order { seen, fields } = order;
     let (status, why) = told(fault);
     let Ok(shown) = Shown::read(panel, seen, name).await else {
         return Err(Refusal::page(Some(seen), status, &why));
     };
-    let other = (fault.kind() == FaultKind::Stale).then(|| shown.events.first()).flatten();
+    let conflict = events::conflict(panel, seen, name, fields.generation(), fault).await;
     let notice = html! {
         div class="notice bad" role="alert" {
-            @match other {
-                Some(event) => {
-                    p { "Somebody else changed this hospital while your page was open: "
-                        (events::action(&event.action)) " by " (events::actor(panel, seen, &event.actor)) ", "
-                        (words::moment(&event.at, &*panel.0.clock)) "." }
-                    p { "Nothing of yours was changed. This is how it is now." }
-                }
-                None => {
-                    p { (why) }
-                    @if let Some(hint) = fault.hint() { p class="soft" { (hint) } }
-                }
+            @if let Some(conflict) = conflict { (conflict) }
+            @else {
+                p { (why) }
+                @if let Some(hint) = fault.hint() { p class="soft" { (hint) } }
             }
         }
     };
-    let body = body(panel, seen, &shown, &notice);
+    let body = body(panel, seen, &shown, &notice, Some(fields));
     let page = layout::page(seen, Tab::Fleet, &shown.tenant.display_name, &body);
     Ok((status, page).into_response())
 }
 
-fn body(panel: &Panel, seen: &Seen, shown: &Shown, notice: &Markup) -> Markup {
+fn body(
+    panel: &Panel,
+    seen: &Seen,
+    shown: &Shown,
+    notice: &Markup,
+    typed: Option<&Fields>,
+) -> Markup {
     let Shown { row, tenant, events, used, queries } = shown;
     html! {
         p class="crumb" { a href="/panel/" { "Fleet" } }
@@ -220,7 +219,7 @@ fn body(panel: &Panel, seen: &Seen, shown: &Shown, notice: &Markup) -> Markup {
             }
         }
         @if let Some(drift) = &tenant.mapping.drift { (mappings::report::drift(drift)) }
-        @if seen.may_change() { (actions(seen, tenant)) }
+        @if seen.may_change() { (actions(seen, tenant, typed)) }
         div class="columns" {
             (cards::traffic(row))
             (cards::lane(panel, seen, row))
@@ -228,7 +227,7 @@ fn body(panel: &Panel, seen: &Seen, shown: &Shown, notice: &Markup) -> Markup {
             (cards::mapping(tenant))
             (cards::identities(tenant))
             (seen::usage(used))
-            (cards::limits_form(seen, tenant))
+            (cards::limits_form(seen, tenant, typed))
             (cards::flags_form(seen, tenant))
         }
         (seen::queries(queries))
@@ -248,18 +247,19 @@ pub(super) fn hidden(seen: &Seen, tenant: &TenantView) -> Markup {
     }
 }
 
-fn actions(seen: &Seen, tenant: &TenantView) -> Markup {
+fn actions(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>) -> Markup {
     let base = base(tenant);
+    let reason = typed.and_then(|typed| typed.sent("reason"));
     html! {
         section class="actions" aria-label="What can be done" {
             @match tenant.state.as_str() {
                 "active" => {
-                    details {
+                    details open[reason.is_some()] {
                         summary class="button danger" { "Suspend…" }
                         form method="post" action={ (base) "/suspend" } class="inline" {
                             (hidden(seen, tenant))
                             label { "Why (operators see it)"
-                                input name="reason" required maxlength="64" autocomplete="off";
+                                input name="reason" value=[reason] required maxlength="64" autocomplete="off";
                             }
                             button class="danger" type="submit" { "Suspend " (tenant.name) }
                         }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{base, hidden};
 use crate::control::{FleetRow, TenantView, flag_entries};
-use crate::http::panel::session::Seen;
+use crate::http::panel::session::{Fields, Seen};
 use crate::http::panel::{Panel, layout, spark, words};
 
 pub(super) fn traffic(row: &FleetRow) -> Markup {
@@ -107,7 +107,12 @@ pub(super) fn identities(tenant: &TenantView) -> Markup {
     }
 }
 
-pub(super) fn limits_form(seen: &Seen, tenant: &TenantView) -> Markup {
+pub(super) fn limits_form(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>) -> Markup {
+    let typed = typed.filter(|typed| typed.sent("page_size").is_some());
+    let shown = |name: &str, value: Option<u32>| match typed {
+        Some(typed) => Some(typed.text(name).to_owned()),
+        None => value.map(|value| value.to_string()),
+    };
     let fields = tenant.limits.entries();
     html! {
         section class="card" {
@@ -117,7 +122,7 @@ pub(super) fn limits_form(seen: &Seen, tenant: &TenantView) -> Markup {
                     (hidden(seen, tenant))
                     @for entry in fields {
                         label { (entry.title)
-                            input type="number" min="1" name=(entry.name) value=[entry.value] placeholder="gateway's";
+                            input type="number" min="1" name=(entry.name) value=[shown(entry.name, entry.value)] placeholder="gateway's";
                         }
                     }
                     button type="submit" { "Set limits" }
