@@ -92,6 +92,9 @@ async fn panel(keycloak: &Keycloak) -> (TestIssuer, Gateway) {
     (issuer, gateway)
 }
 
+/// On the page of whoever is not signed in.
+const SIGNED_OUT: &str = "A session ends after 15 minutes without use.";
+
 async fn type_in(browser: &Browser, user: Option<&str>) {
     if let Some(user) = user {
         browser.fill("#username", user).await;
@@ -129,17 +132,31 @@ async fn an_operator_signs_in_confirms_is_logged_out_and_signs_out() {
     browser.wait_for_text("Every data key is under the current key-encryption key.").await;
     assert_eq!(browser.complaints(&gateway.admin).await, Vec::<String>::new());
 
-    // An administrator ends her session at Keycloak; the logout token ends it here.
+    // An administrator ends her session at Keycloak; the logout token ends it here. Of a user who has
+    // other sessions (of runs before this) Keycloak 26 was seen to end all and to tell of some; then she has one.
     let path = format!("users/{}/logout", keycloak.user(USER).await);
-    keycloak.ask(reqwest::Method::POST, &path, None).await;
-    browser.go(&start).await;
-    browser.wait_for_text("A session ends after 15 minutes without use.").await;
+    let mut ended = false;
+    for _ in 0..3 {
+        keycloak.ask(reqwest::Method::POST, &path, None).await;
+        browser.go(&start).await;
+        ended = !browser.text().await.contains(USER);
+        if ended {
+            break;
+        }
+        browser.click("form.who button").await;
+        browser.wait_for_text(SIGNED_OUT).await;
+        browser.click("a.button").await;
+        type_in(&browser, Some(USER)).await;
+        browser.wait_for_text("No hospital is registered yet.").await;
+    }
+    assert!(ended, "no logout token ended the session");
+    browser.wait_for_text(SIGNED_OUT).await;
 
     browser.click("a.button").await;
     type_in(&browser, Some(USER)).await;
     browser.wait_for_text("No hospital is registered yet.").await;
     browser.click("form.who button").await;
-    browser.wait_for_text("A session ends after 15 minutes without use.").await;
+    browser.wait_for_text(SIGNED_OUT).await;
     // Signed out there as well: the password is asked for again.
     browser.click("a.button").await;
     type_in(&browser, Some(USER)).await;
