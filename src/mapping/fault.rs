@@ -31,6 +31,25 @@ pub enum PlanFault {
         /// What it takes.
         expected: &'static str,
     },
+    /// A chain that follows more references than are followed.
+    #[error("the chain '{parameter}' is too long: at most {most} references are followed")]
+    Deep {
+        /// The chain.
+        parameter: String,
+        /// How many are followed.
+        most: u8,
+    },
+    /// A search whose chains look into too many tables, or for too many values in them.
+    #[error(
+        "the chain '{parameter}' looks into too much: at most {most} places in one search; say which type \
+         each reference is to (subject:Patient.name), or give fewer values"
+    )]
+    Wide {
+        /// The chain.
+        parameter: String,
+        /// How many there may be.
+        most: u32,
+    },
     /// Rows cannot be sorted by that parameter.
     #[error("sorting by '{parameter}' is not supported")]
     Sort {
@@ -58,6 +77,8 @@ impl Fault for PlanFault {
             self,
             Self::Unsupported { .. }
                 | Self::Modifier { .. }
+                | Self::Deep { .. }
+                | Self::Wide { .. }
                 | Self::Sort { .. }
                 | Self::Compartment
         )

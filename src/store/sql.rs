@@ -10,8 +10,8 @@ use super::keyset::Nulls;
 use super::statement::{Bind, Scope, Statement, Writer};
 use super::{Flavour, WriteFault, compare, first, keyset, predicate, prepared};
 
-/// Deepest nesting of selects.
-pub(super) const MAX_NESTING: usize = 4;
+/// Deepest nesting of selects: each step of a chain takes up to three, its condition some more.
+pub(super) const MAX_NESTING: usize = 16;
 
 /// The statement of a page.
 pub fn page_sql(select: &Select, flavour: Flavour) -> Result<Statement, WriteFault> {

@@ -2,11 +2,13 @@
 
 mod everything;
 mod include;
+mod named;
 mod result;
 mod text;
 
 pub use everything::EverythingQuery;
 pub use include::Include;
+pub use named::Named;
 pub use result::{SortKey, Summary, Total};
 pub use text::{pair, parameters, split, unescape};
 
@@ -194,10 +196,7 @@ impl SearchQuery {
     }
 
     fn criterion(&mut self, name: &str, value: &str) -> Result<(), QueryFault> {
-        let (head, behind) = match name.split_once([':', '.']) {
-            Some((head, _)) => (head, name.get(head.len()..).unwrap_or_default()),
-            None => (name, ""),
-        };
+        let Named { name: head, modifier, chain } = Named::of(name);
         let unsupported = matches!(
             head,
             "_include"
@@ -215,15 +214,6 @@ impl SearchQuery {
         if unsupported {
             return self.unsupported(name);
         }
-        let (modifier, chain) = match behind.strip_prefix(':') {
-            // The parameter is behind the second colon, and may have what any parameter has.
-            Some(rest) if head == "_has" => (Some(rest), None),
-            None => (None, behind.strip_prefix('.')),
-            Some(rest) => match rest.split_once('.') {
-                Some((modifier, chain)) => (Some(modifier), Some(chain)),
-                None => (Some(rest), None),
-            },
-        };
         let values: Vec<String> = split(value, ',')
             .into_iter()
             .filter(|v| !v.trim().is_empty())

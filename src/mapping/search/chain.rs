@@ -1,12 +1,12 @@
 //! Conditions on one source, those among them that look further: chains (`subject:Patient.family`) and
-//! reverse chains (`_has:Observation:patient:code`), one step each (R4 sections 3.1.1.4.14 and .15).
+//! reverse chains (`_has:Observation:patient:code`), and one behind the other as often as
+//! [`MAX_STEPS`] allows (R4 sections 3.1.1.4.14 and .15).
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::fhir::params::{ParamDef, ParamKind, ParamPath};
-use crate::fhir::query::Criterion;
+use crate::fhir::query::{Criterion, Named};
 use crate::mapping::compiled::Compiled;
 use crate::mapping::lens::predicate::{all, any};
 use crate::mapping::lens::{Reading, Step};
@@ -15,12 +15,10 @@ use crate::mapping::tree::{Source, Tree};
 
 use super::plan::not_there;
 use super::reach::{self, Pointer};
+use super::reached::{MAX_STEPS, Reached};
 use super::reference::is_type;
 use super::walk::{Spot, Walk};
 use super::{Asked, Refusal, Unable, composite, condition};
-
-/// The types beyond the searched one that conditions look at.
-pub(super) type Reached = RefCell<BTreeSet<String>>;
 
 /// A condition, as it was asked.
 #[derive(Clone, Copy)]
@@ -30,6 +28,8 @@ pub(super) struct Ask<'q> {
     pub chain: Option<&'q str>,
     pub values: &'q [String],
     pub base: &'q str,
+    /// How many references it may still follow.
+    left: u8,
 }
 
 impl<'q> Ask<'q> {
@@ -40,11 +40,12 @@ impl<'q> Ask<'q> {
             chain: criterion.chain.as_deref(),
             values: &criterion.values,
             base,
+            left: MAX_STEPS,
         }
     }
 
     pub fn plain(name: &'q str, values: &'q [String]) -> Self {
-        Self { name, modifier: None, chain: None, values, base: "" }
+        Self { name, modifier: None, chain: None, values, base: "", left: 0 }
     }
 
     /// Whether it looks at other resources.
@@ -52,16 +53,11 @@ impl<'q> Ask<'q> {
         self.chain.is_some() || self.name == "_has"
     }
 
-    /// The condition on the other resources: `name[:modifier]`. Another step is none.
+    /// The condition on the other resources: a parameter as any, or the next step.
     fn next(&self, rest: &'q str) -> Result<Self, Refusal> {
-        let (name, modifier) = match rest.split_once(':') {
-            Some((name, modifier)) => (name, Some(modifier)),
-            None => (rest, None),
-        };
-        if rest.contains('.') || name == "_has" {
-            return Err(Refusal::Unable);
-        }
-        Ok(Self { name, modifier, chain: None, ..*self })
+        let Named { name, modifier, chain } = Named::of(rest);
+        let left = self.left.checked_sub(1).ok_or(Refusal::Deep)?;
+        Ok(Self { name, modifier, chain, left, ..*self })
     }
 }
 
@@ -106,8 +102,9 @@ impl Compiled {
         seen: &Cell<bool>,
         reached: &Reached,
     ) -> Result<Predicate, Refusal> {
-        reached.borrow_mut().insert(source.resource_type.clone());
+        reached.at(&source.resource_type, ask.values.len())?;
         match self.on(source, ask, reached) {
+            Err(Refusal::NotMapped) if ask.looks_further() => Ok(Predicate::Never),
             Err(Refusal::NotMapped) => Ok(not_there(ask.modifier, ask.values)),
             found => {
                 seen.set(seen.get() || found.is_ok());

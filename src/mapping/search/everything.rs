@@ -6,8 +6,9 @@ use crate::mapping::compiled::{Compiled, PlannedSource, id_predicate, key_order}
 use crate::mapping::lens::predicate::all;
 use crate::mapping::plan::Predicate;
 
-use super::chain::{Ask, Reached};
+use super::chain::Ask;
 use super::plan::{PageRequest, begin, position, shown};
+use super::reached::Reached;
 
 /// The records of one patient, planned.
 #[derive(Debug, Clone)]

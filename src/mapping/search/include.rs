@@ -20,8 +20,9 @@ use crate::mapping::render::Page;
 use crate::mapping::rows::Rows;
 use crate::mapping::tree::{Source, Tree};
 
-use super::chain::{Ask, Reached};
+use super::chain::Ask;
 use super::plan::shown;
+use super::reached::Reached;
 use super::walk::Walk;
 use super::{Refusal, Unable, fault};
 

@@ -10,6 +10,7 @@ mod merge;
 mod number;
 mod plan;
 mod reach;
+mod reached;
 mod reference;
 mod report;
 mod sort;
@@ -55,6 +56,10 @@ pub(super) enum Refusal {
     Modifier,
     /// There is no such parameter.
     Unknown,
+    /// It follows more references than one condition may.
+    Deep,
+    /// It looks into more sources than one search may.
+    Wide,
     /// The value is none of the parameter's kind.
     Value(&'static str),
 }
@@ -313,6 +318,8 @@ pub(super) fn fault(parameter: &str, modifier: Option<&str>, refusal: Refusal) -
             PlanFault::Modifier { parameter, modifier: modifier.to_owned() }
         }
         (Refusal::Value(expected), _) => PlanFault::Value { parameter, expected },
+        (Refusal::Deep, _) => PlanFault::Deep { parameter, most: reached::MAX_STEPS },
+        (Refusal::Wide, _) => PlanFault::Wide { parameter, most: reached::MAX_LOOKS },
         _ => PlanFault::Unsupported { parameter },
     }
 }

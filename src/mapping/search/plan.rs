@@ -1,9 +1,9 @@
 //! Whole searches: every source's plan, its place in the paging, and counts.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::base::Fault as _;
 use crate::fhir::SearchQuery;
 use crate::fhir::query::{Criterion, Handling, Total};
 use crate::mapping::PlanFault;
@@ -14,8 +14,9 @@ use crate::mapping::plan::{Count, Order, Predicate, Value};
 use crate::mapping::rows::Rows;
 use crate::mapping::tree::Source;
 
-use super::chain::{Ask, Reached};
+use super::chain::Ask;
 use super::include::Includes;
+use super::reached::Reached;
 use super::sort::Orders;
 use super::{Refusal, fault};
 
@@ -105,7 +106,7 @@ impl Compiled {
             return Err(PlanFault::UnknownType);
         }
         let mut query = query.clone();
-        let reached = RefCell::default();
+        let reached = Reached::default();
         let mut filters = self.filters(ty, &mut query, page.base, &reached)?;
         if let Some(within) = within {
             let own = self.compartment(ty, within.patient)?;
@@ -138,7 +139,7 @@ impl Compiled {
             one.sort = merge.as_ref().and_then(|m| m.get(number)).cloned().unwrap_or_default();
             planned.push(one);
         }
-        let (merged, reached) = (merge.is_some(), reached.into_inner());
+        let (merged, reached) = (merge.is_some(), reached.into_types());
         Ok(SearchPlan { sources: planned, merged, includes, reached, counts, count_only, query })
     }
 
@@ -160,9 +161,7 @@ impl Compiled {
                     }
                     kept.push(criterion);
                 }
-                Err(PlanFault::Unsupported { .. } | PlanFault::Modifier { .. })
-                    if query.handling == Handling::Lenient =>
-                {
+                Err(fault) if query.handling == Handling::Lenient && fault.unsupported() => {
                     query.ignored.push(criterion.name.clone());
                 }
                 Err(fault) => return Err(fault),
@@ -244,7 +243,9 @@ impl Compiled {
                 Err(Refusal::NotMapped) => found.push(not_there(modifier, &criterion.values)),
                 // Switched off in this source, or no parameter at all.
                 Err(Refusal::Unknown) => unknown = true,
-                Err(refusal) if ask.looks_further() => return Err(fault(&name, None, refusal)),
+                Err(refusal) if ask.looks_further() => {
+                    return Err(fault(&shown(&name), None, refusal));
+                }
                 Err(refusal) => return Err(fault(&criterion.name, modifier, refusal)),
             }
         }

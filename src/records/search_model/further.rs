@@ -92,6 +92,65 @@ fn has<'w>(world: &'w World, road: usize, query: &(String, String, String)) -> O
     Some((ty, text, Box::new(meets)))
 }
 
+/// One step from a type to another: a road, and whether it is gone backwards.
+fn steps_from(ty: &str) -> Vec<(usize, bool)> {
+    let roads = ROADS.iter().enumerate();
+    roads
+        .flat_map(|(n, road)| [(n, false, road.0), (n, true, road.2)])
+        .filter(|(_, _, begins)| *begins == ty)
+        .map(|(road, back, _)| (road, back))
+        .collect()
+}
+
+/// Several steps, forth and back, and a condition at their end.
+fn walk<'w>(
+    world: &'w World,
+    (begin, steps): &(usize, Vec<(usize, bool)>),
+    query: &(String, String, String),
+) -> Option<Asked<'w>> {
+    let first = TYPES[*begin];
+    let (mut here, mut text, mut taken) = (first, String::new(), Vec::new());
+    for (n, (choice, typed)) in steps.iter().enumerate() {
+        let ways = steps_from(here);
+        let (road, back) = ways[choice % ways.len()];
+        let (from, param, to) = ROADS[road];
+        let dot = if n == 0 || text.ends_with(':') { "" } else { "." };
+        text += &match (back, typed) {
+            (true, _) => format!("{dot}_has:{from}:{param}:"),
+            (false, true) => format!("{dot}{param}:{to}"),
+            (false, false) => format!("{dot}{param}"),
+        };
+        here = if back { from } else { to };
+        taken.push((road, back));
+    }
+    let (name, modifier, value) = query;
+    let test = naive::test(here, name, modifier, value)?;
+    let dot = if text.ends_with(':') { "" } else { "." };
+    let colon = if modifier.is_empty() { "" } else { ":" };
+    let text = format!("{text}{dot}{name}{colon}{modifier}={}", encoded(value));
+    let meets = move |resource: &Json| leads(world, &taken, resource, &test);
+    Some((first, text, Box::new(meets)))
+}
+
+/// Whether a resource leads by these steps to one that meets a test.
+fn leads(
+    world: &World,
+    steps: &[(usize, bool)],
+    resource: &Json,
+    test: &dyn Fn(&Json) -> bool,
+) -> bool {
+    let Some(((road, back), rest)) = steps.split_first() else { return test(resource) };
+    let (from, param, to) = ROADS[*road];
+    if *back {
+        let own = format!("{to}/{}", resource["id"].as_str().unwrap());
+        let points = |r: &&Json| references(from, param, r).contains(&own);
+        return world.0[from].iter().filter(points).any(|r| leads(world, rest, r, test));
+    }
+    let found = references(from, param, resource);
+    let mut there = found.iter().filter_map(|r| world.at(r)).filter(|(ty, _)| *ty == to);
+    there.any(|(_, r)| leads(world, rest, r, test))
+}
+
 fn composite<'w>((name, code, amount): (&'static str, &'static str, &'static str)) -> Asked<'w> {
     let meets = move |resource: &Json| {
         let parts = resource["component"].as_array().into_iter().flatten();
@@ -109,11 +168,15 @@ fn composite<'w>((name, code, amount): (&'static str, &'static str, &'static str
     ("Observation", format!("{name}={code}${amount}"), Box::new(meets))
 }
 
+/// Where it begins, each step's choice and whether it names the type, and the condition.
+type Walk = ((usize, Vec<(usize, bool)>), (String, String, String));
+
 /// What is asked of one world.
 #[derive(Debug, Clone)]
 struct Questions {
     chains: Vec<(usize, (String, String, String), bool)>,
     backwards: Vec<(usize, (String, String, String))>,
+    walks: Vec<Walk>,
     composites: Vec<(&'static str, &'static str, &'static str)>,
 }
 
@@ -124,25 +187,31 @@ fn questions() -> impl Strategy<Value = Questions> {
         of(&["a", "urn:p|b", "http://loinc.org|14749-6", "GLU", "718-7"]),
         of(&["5", "5.4", "lt5.4", "ge5", "5||mg"]),
     );
+    let steps = prop::collection::vec((0..16_usize, any::<bool>()), 2..=4);
+    let walks = ((0..TYPES.len(), steps), naive::query());
     (
         prop::collection::vec((0..ROADS.len(), naive::query(), any::<bool>()), 40),
         prop::collection::vec((0..ROADS.len(), naive::query()), 40),
+        prop::collection::vec(walks, 60),
         prop::collection::vec(composite, 8),
     )
-        .prop_map(|(chains, backwards, composites)| Questions {
+        .prop_map(|(chains, backwards, walks, composites)| Questions {
             chains,
             backwards,
+            walks,
             composites,
         })
 }
 
-async fn agree(bed: &mut Bed, questions: &Questions, answered: &mut [Answered; 3]) {
+async fn agree(bed: &mut Bed, questions: &Questions, answered: &mut [Answered; 4]) {
     let world = World::of(bed).await;
     let chains =
         questions.chains.iter().filter_map(|(road, q, typed)| chain(&world, *road, q, *typed));
     let backwards = questions.backwards.iter().filter_map(|(road, q)| has(&world, *road, q));
     let composites = questions.composites.iter().map(|q| composite(*q));
-    let all = chains.map(|q| (0, q)).chain(backwards.map(|q| (1, q)));
+    let walks = questions.walks.iter().filter_map(|(steps, q)| walk(&world, steps, q));
+    let walks = walks.map(|q| (3, q));
+    let all = chains.map(|q| (0, q)).chain(backwards.map(|q| (1, q))).chain(walks);
     for (kind, (ty, query, meets)) in all.chain(composites.map(|q| (2, q))) {
         let Ok((found, _)) = bed.search(ty, &query).await else {
             answered[kind].no += 1;
@@ -187,8 +256,7 @@ fn what_looks_further_finds_what_a_naive_reading_finds() {
         max_shrink_iters: 200,
         ..ProptestConfig::default()
     });
-    let answered =
-        std::cell::RefCell::new([Answered::default(), Answered::default(), Answered::default()]);
+    let answered = std::cell::RefCell::new(<[Answered; 4]>::default());
     let checked = runner.run(&(rows(), questions()), |(rows, questions)| {
         runtime.block_on(async {
             let mut bed = Bed::new(&rows).await;
@@ -201,8 +269,9 @@ fn what_looks_further_finds_what_a_naive_reading_finds() {
     if let Err(fault) = checked {
         panic!("{fault}");
     }
-    for (kind, answered) in
-        ["chains", "reverse chains", "composites"].iter().zip(answered.into_inner())
+    for (kind, answered) in ["chains", "reverse chains", "composites", "several steps"]
+        .iter()
+        .zip(answered.into_inner())
     {
         let Answered { yes, no, some } = answered;
         assert!(yes > no * 2, "{kind}: {yes} answered, {no} refused");

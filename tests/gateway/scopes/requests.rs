@@ -152,10 +152,23 @@ fn reads() -> Vec<Named> {
         ("sort", get("/Observation?_sort=-date&_count=1")),
         ("chain", get("/Observation?subject:Patient.family=canarypatient19")),
         ("chain, counted", get("/Observation?patient.family=canarypatient1&_summary=count")),
+        ("chain of two steps", get("/Observation?encounter.patient.family=canarypatient19")),
+        (
+            "chain, then reverse",
+            get("/Observation?subject:Patient._has:Encounter:patient:_id=19&_summary=count"),
+        ),
         ("reverse chain", get("/Patient?_has:Observation:patient:identifier=O-19")),
         (
             "reverse chain, counted",
             get("/Patient?_has:Observation:patient:identifier=O-19&_summary=count"),
+        ),
+        (
+            "reverse chain in a reverse chain",
+            get("/Patient?_has:Encounter:patient:_has:Observation:encounter:identifier=O-19"),
+        ),
+        (
+            "reverse chain, then forward",
+            get("/Patient?_has:Observation:patient:encounter.patient.family=canarypatient19"),
         ),
         ("compartment", get("/Patient/19/Observation")),
         ("compartment, chain", get("/Patient/19/Observation?encounter.status=finished")),
@@ -169,10 +182,13 @@ fn reads() -> Vec<Named> {
 fn exports() -> Vec<Named> {
     let chained = "/$export?_type=Observation&_typeFilter=\
                    Observation%3Fsubject%3APatient.family%3Dcanarypatient19";
+    let twice = "/$export?_type=Observation&_typeFilter=\
+                 Observation%3Fencounter.patient.family%3Dcanarypatient19";
     vec![
         ("export of all", Doing::Export("/$export")),
         ("export of a type", Doing::Export("/$export?_type=Observation")),
         ("export, chain in a filter", Doing::Export(chained)),
+        ("export, chain of two steps in a filter", Doing::Export(twice)),
         ("export of patients", Doing::Export("/Patient/$export?_type=Observation")),
         ("export of a group", Doing::Export("/Group/1/$export?_type=Observation")),
         ("download", Doing::Fetch("/$export?_type=Observation")),
@@ -185,6 +201,7 @@ fn writes() -> Vec<Named> {
     let op = json!([{"op": "replace", "path": "/name/0/family", "value": "patched"}]);
     let own = "/Patient?identifier=urn:mrn%7CM-{n}";
     let chained = "/Observation?identifier=urn:obs%7CO-{n}&subject:Patient.family=canarypatient";
+    let twice = "/Observation?identifier=urn:obs%7CO-{n}&encounter.patient.family=canarypatient{n}";
     let ask = Doing::Ask;
     vec![
         ("create", ask(Method::POST, "/Patient", &[], patient())),
@@ -201,6 +218,7 @@ fn writes() -> Vec<Named> {
         ("delete", ask(Method::DELETE, "/Patient/{n}", &[], Value::Null)),
         ("delete by search", ask(Method::DELETE, own, &[], Value::Null)),
         ("delete by search, chain", ask(Method::DELETE, chained, &[], Value::Null)),
+        ("delete by search, chain of two steps", ask(Method::DELETE, twice, &[], Value::Null)),
     ]
 }
 
@@ -212,6 +230,15 @@ fn bundles() -> Vec<Named> {
         ("batch: read", entry("batch", "GET", "Patient/19", none.clone())),
         ("batch: search", entry("batch", "GET", "Patient?identifier=M-19", none.clone())),
         ("batch: chain", entry("batch", "GET", chain, none.clone())),
+        (
+            "batch: chain of two steps",
+            entry(
+                "batch",
+                "GET",
+                "Observation?encounter.patient.family=canarypatient19",
+                none.clone(),
+            ),
+        ),
         ("batch: create", entry("batch", "POST", "Patient", patient())),
         ("batch: update", entry("batch", "PUT", "Patient/{n}", with_id())),
         ("batch: delete", entry("batch", "DELETE", "Patient/{n}", none.clone())),
