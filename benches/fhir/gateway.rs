@@ -49,6 +49,11 @@ impl Hospitals {
         self.gateway.publish(name, MAPPING).await;
     }
 
+    /// The program itself.
+    pub const fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
     /// One hospital as a server to be asked.
     pub fn server(&self, name: &str) -> Server {
         Server {

@@ -1,7 +1,8 @@
 //! FHIR over a large PostgreSQL database: a page of 50 patients with three child tables, and searches by
 //! name, by identifier, by code and date, each by the whole gateway and by hand-written handlers (axum,
-//! sqlx, serde) over the same rows; where a page's time goes; paging far behind the beginning; and the
-//! shape that other FHIR servers were measured on (2,000 patients, 20,000 observations, 16 clients).
+//! sqlx, serde) over the same rows; where a page's time goes; paging far behind the beginning; an export of
+//! everything; and the shape that other FHIR servers were measured on (2,000 patients, 20,000 observations,
+//! 16 clients).
 //!
 //! Needs a PostgreSQL: `tests/servers.sh up postgres && eval "$(tests/servers.sh env)"`, then
 //! `cargo bench --bench fhir [-- OPTIONS]`. Each option is also read from the environment (`--rounds` from
@@ -31,6 +32,7 @@
 )]
 
 mod data;
+mod export;
 mod frames;
 mod gateway;
 mod handwritten;
@@ -127,10 +129,11 @@ async fn measure(arguments: &Arguments) {
     compared.extend(compare(&mut report, &rounds, &again, &ours, &theirs).await);
     let whole = shares(&mut report, &inside, &compared);
     let far = server::far_page(&mut report, &ours, large).await;
+    let exported = export::everything(&mut report, hospitals.gateway(), &ours).await;
     let shape = other_servers(&mut report, &rounds, &hospitals.server("small")).await;
     let figures = json!({
         "statements_a_page": statements, "inside": inside.json(), "page": whole, "compared": compared,
-        "far_page": far, "shape_of_others": shape,
+        "far_page": far, "export": exported, "shape_of_others": shape,
     });
     report.finish(&arguments.out, figures);
 }

@@ -63,7 +63,7 @@ pub fn middle(runs: &[Run]) -> Run {
 
 impl Server {
     /// CPU time of the process so far, in microseconds (`/proc/PID/stat`, 100 ticks a second on Linux).
-    fn cpu_us(&self) -> u64 {
+    pub fn cpu_us(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap();
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         let ticks: u64 = [11, 12].iter().map(|at| fields[*at].parse::<u64>().unwrap()).sum();
