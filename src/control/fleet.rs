@@ -8,6 +8,7 @@ use super::fault::ControlFault;
 use super::health::{self, Health, Level};
 use super::keys::event_view;
 use super::lanes::{breaker_view, lane_view};
+use super::skew::{SchemaFilter, SchemaStand};
 use super::view::EventView;
 use super::{BreakerView, Caller, Control, LaneView};
 use crate::base::{Generation, TenantId};
@@ -36,6 +37,8 @@ pub struct FleetRow {
     pub generation: u64,
     /// The mapping version in force.
     pub mapping: Option<u64>,
+    /// How far its database's schema is, where the gateway made it.
+    pub schema: Option<SchemaStand>,
     /// Its lane on this gateway.
     pub lane: LaneView,
     /// Its breaker on this gateway.
@@ -60,6 +63,8 @@ pub enum FleetOrder {
     Errors,
     /// The slowest first.
     Slowest,
+    /// Failed and old schemas first.
+    Schema,
 }
 
 /// Which tenants to show. `None` and empty filter nothing.
@@ -73,6 +78,8 @@ pub struct FleetFilter {
     pub state: Option<String>,
     /// Only of this engine.
     pub engine: Option<String>,
+    /// Only with their schema so far.
+    pub schema: Option<SchemaFilter>,
     /// In which order.
     pub order: FleetOrder,
     /// Which page, from 1.
@@ -115,6 +122,7 @@ impl Control {
                 break;
             }
         }
+        let stands = self.schema_stands(None).await?;
         let serving = self.serving()?;
         let mut lanes: HashMap<_, _> = serving.pools.statuses().into_iter().collect();
         let rows = all.into_iter().map(|listed| match listed.summary {
@@ -122,7 +130,8 @@ impl Control {
                 let lane = lanes.remove(&summary.tenant.id);
                 let breaker = serving.pools.breaker_status(summary.tenant.id);
                 let recent = serving.traffic.recent(summary.tenant.id);
-                self.row(summary, lane_view(lane), breaker_view(breaker), recent)
+                let schema = stands.get(&summary.tenant.id).copied();
+                self.row(summary, lane_view(lane), breaker_view(breaker), recent, schema)
             }
             Err(what) => damaged_row(listed.id, &listed.name, listed.tenant, what),
         });
@@ -137,6 +146,7 @@ impl Control {
                 && filter.level.is_none_or(|level| row.health.level == level)
                 && filter.state.as_deref().is_none_or(|state| row.state == state)
                 && filter.engine.as_deref().is_none_or(|engine| row.engine == Some(engine))
+                && filter.schema.is_none_or(|schema| schema.fits(row.schema))
         });
         order(&mut rows, filter.order);
         let size = filter.size.clamp(1, 200);
@@ -165,7 +175,8 @@ impl Control {
         let serving = self.serving()?;
         let lane = lane_view(serving.pools.status(tenant.id));
         let breaker = breaker_view(serving.pools.breaker_status(tenant.id));
-        Ok(self.row(summary, lane, breaker, serving.traffic.recent(tenant.id)))
+        let schema = self.schema_stands(Some(tenant.id)).await?.remove(&tenant.id);
+        Ok(self.row(summary, lane, breaker, serving.traffic.recent(tenant.id), schema))
     }
 
     /// What was done to a tenant, newest first.
@@ -215,6 +226,7 @@ impl Control {
         lane: LaneView,
         breaker: BreakerView,
         recent: Recent,
+        schema: Option<SchemaStand>,
     ) -> FleetRow {
         let health = health::of(&summary, &lane, &breaker, &recent, self.0.clock.now());
         let tenant = summary.tenant;
@@ -226,6 +238,7 @@ impl Control {
             engine: summary.engine.map(crate::base::Engine::as_str),
             generation: tenant.generation.0,
             mapping: summary.active_mapping,
+            schema,
             lane,
             breaker,
             recent,
@@ -249,6 +262,7 @@ fn damaged_row(
         engine: None,
         generation: tenant.map_or(0, |t| t.generation.0),
         mapping: None,
+        schema: None,
         lane: lane_view(None),
         breaker: breaker_view(None),
         recent: Recent::default(),
@@ -264,6 +278,7 @@ fn order(rows: &mut [FleetRow], by: FleetOrder) {
         FleetOrder::Health => rows.sort_by_key(|row| row.health.level),
         FleetOrder::Requests => rows.sort_by_key(|row| Reverse(row.recent.total())),
         FleetOrder::Errors => rows.sort_by_key(|row| Reverse(row.recent.failed())),
+        FleetOrder::Schema => rows.sort_by_key(|row| SchemaStand::place(row.schema)),
         FleetOrder::Slowest => rows.sort_by_key(|row| Reverse(row.recent.p99)),
     }
 }

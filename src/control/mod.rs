@@ -23,6 +23,7 @@ mod provision;
 mod repeat;
 mod rotate;
 mod servers;
+mod skew;
 mod sweep;
 mod queries;
 mod tenants;
@@ -55,6 +56,7 @@ pub use provision::NewProvision;
 pub use queries::{QueriesView, QueryView};
 pub use repeat::{Repeat, Repeatable};
 pub use servers::{NewServer, ServerView};
+pub use skew::{SchemaFilter, SchemaStand};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use usage::{Bookkeeping, TenantUsage, UsagePage, UsageView};
 pub use view::{

@@ -93,6 +93,7 @@ pub(super) const REGISTRY: Schema = Schema {
         5 "0005_schema_checks",
         6 "0006_usage",
         7 "0007_flags_and_approvals",
+        8 "0008_steps_broken_off",
     ),
     postgres: embedded!(
         "postgres",
@@ -103,6 +104,7 @@ pub(super) const REGISTRY: Schema = Schema {
         5 "0005_schema_checks",
         6 "0006_usage",
         7 "0007_flags_and_approvals",
+        8 "0008_steps_broken_off",
     ),
     lock: 0x5741_5244_0001,
     ledger: ledger!("wardgate_registry_migrations"),

@@ -51,7 +51,7 @@ pub use operations::{
     Settled,
 };
 pub use schema_checks::SchemaCheck;
-pub use servers::{Server, TenantSchema};
+pub use servers::{SchemaMark, Server, TenantSchema};
 pub use snapshot::TenantConfig;
 pub use tenants::{NewTenant, Ownership, Placement, Tenant, TenantPatch, TenantState};
 pub use usage::{Addition, Month, UsedInMonth};

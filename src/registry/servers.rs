@@ -58,6 +58,19 @@ pub struct TenantSchema {
     pub checked_at: Timestamp,
 }
 
+/// The same in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaMark {
+    /// Whose database.
+    pub tenant: TenantId,
+    /// The database's kind.
+    pub engine: Engine,
+    /// The release that is whole.
+    pub release: u64,
+    /// Whether its last migration failed, or was left in the middle.
+    pub failed: bool,
+}
+
 macro_rules! servers {
     ($rest:literal) => {
         concat!(
@@ -209,6 +222,21 @@ impl Registry {
         rows.iter().map(schema).collect()
     }
 
+    /// How far schemas are, in short: of one tenant, or of all. One whose row does not read is left out, so
+    /// that the others are still seen.
+    pub async fn schema_marks(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> Result<Vec<SchemaMark>, RegistryFault> {
+        let mut tx = self.read().await?;
+        let tenant = tenant.map(|id| id.to_string()).unwrap_or_default();
+        let sql = "SELECT s.tenant, v.engine, s.release, s.sound, s.trouble FROM tenant_schemas s \
+                   JOIN servers v ON v.id = s.server WHERE $1 = '' OR s.tenant = $1";
+        let rows = tx.fetch(sql, binds![tenant]).await?;
+        tx.commit().await?;
+        Ok(rows.iter().filter_map(|row| mark(row).ok()).collect())
+    }
+
     /// Forgets how far a tenant's schema was: its database is gone.
     pub async fn remove_schema(&self, tenant: TenantId) -> Result<(), RegistryFault> {
         let mut tx = self.write().await?;
@@ -235,6 +263,15 @@ impl Registry {
         }
         change.tx.commit().await
     }
+}
+
+fn mark(row: &Row) -> Result<SchemaMark, RegistryFault> {
+    Ok(SchemaMark {
+        tenant: row.tenant(0)?,
+        engine: row.opt_engine(1)?.ok_or(RegistryFault::Damaged("engine"))?,
+        release: row.counter(2)?,
+        failed: row.int(3)? == 0 || row.opt_text(4)?.is_some(),
+    })
 }
 
 fn schema(row: &Row) -> Result<TenantSchema, RegistryFault> {

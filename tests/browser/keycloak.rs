@@ -5,19 +5,23 @@ use serde_json::{Value, json};
 use crate::driver::{Browser, Driver, given};
 use crate::support::{Gateway, Options, TestIssuer};
 
-const USER: &str = "operator.sample";
+pub const USER: &str = "operator.sample";
 const VISITOR: &str = "visitor.sample";
 const PASSWORD: &str = "a password for tests";
 
+/// The panel's client has one address for logouts, so those who use it go one after the other.
+pub static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Keycloak's administration, as much of it as is needed.
-struct Keycloak {
+pub struct Keycloak {
     base: String,
     token: String,
     http: reqwest::Client,
 }
 
 impl Keycloak {
-    async fn open() -> Self {
+    /// Signed in as its administrator.
+    pub async fn open() -> Self {
         let known = given("WARDGATE_TEST_KEYCLOAK").expect("a Keycloak; run tests/run browser");
         let known: Value = serde_json::from_str(&known).expect("JSON");
         let part = |name: &str| known[name].as_str().expect("a text").to_owned();
@@ -78,7 +82,8 @@ impl Keycloak {
     }
 }
 
-async fn panel(keycloak: &Keycloak) -> (TestIssuer, Gateway) {
+/// A gateway whose operators are those of that Keycloak, and the issuer of its clinicians.
+pub async fn panel(keycloak: &Keycloak) -> (TestIssuer, Gateway) {
     let (client, secret) = keycloak.prepare().await;
     let operators = format!(
         "issuer = \"{}/realms/operators\"\naudience = \"wardgate-admin\"\n\
@@ -95,7 +100,8 @@ async fn panel(keycloak: &Keycloak) -> (TestIssuer, Gateway) {
 /// On the page of whoever is not signed in.
 const SIGNED_OUT: &str = "A session ends after 15 minutes without use.";
 
-async fn type_in(browser: &Browser, user: Option<&str>) {
+/// Signs in at its page.
+pub async fn type_in(browser: &Browser, user: Option<&str>) {
     if let Some(user) = user {
         browser.fill("#username", user).await;
     }
@@ -103,9 +109,9 @@ async fn type_in(browser: &Browser, user: Option<&str>) {
     browser.click("#kc-login").await;
 }
 
-/// One test, one after the other: the panel's client has one address at a time.
 #[tokio::test]
 async fn an_operator_signs_in_confirms_is_logged_out_and_signs_out() {
+    let _turn = ONE_AT_A_TIME.lock().await;
     let keycloak = Keycloak::open().await;
     let (_issuer, gateway) = panel(&keycloak).await;
     let driver = Driver::start();

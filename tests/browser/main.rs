@@ -5,6 +5,8 @@ mod demo;
 #[cfg(test)]
 mod driver;
 #[cfg(test)]
+mod first_day;
+#[cfg(test)]
 mod keycloak;
 #[cfg(test)]
 mod many;
@@ -14,6 +16,8 @@ mod pictures;
 #[expect(dead_code, unused_imports, reason = "a browser needs little of what other tests share")]
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(test)]
+mod tending;
 #[cfg(test)]
 mod visits;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The panel over HTTP, without a browser: the program as a process of its own, an issuer on loopback.
 
 #[cfg(test)]
+mod asked_again;
+#[cfg(test)]
 mod forms;
 #[cfg(test)]
 mod mapping;

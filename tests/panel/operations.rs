@@ -82,6 +82,67 @@ async fn a_hospital_is_made_and_ended() {
 }
 
 #[tokio::test]
+async fn the_fleet_says_whose_schema_lags() {
+    let (issuer, gateway) = gateway().await;
+    let visitor = Visitor::of(&gateway);
+    visitor.sign_in("operator").await;
+    let csrf = visitor.csrf().await;
+    let fields = [("server_name", "folder"), ("kind", "folder")];
+    assert_eq!(visitor.post("/panel/servers", &csrf, &fields).await.status, 303);
+    let realm = issuer.hospitals();
+    for (name, release) in [("east", ""), ("west", "1")] {
+        let hospital = [
+            ("name", name),
+            ("server", "folder"),
+            ("issuer", realm.as_str()),
+            ("claim", name),
+            ("azp", "ward-app"),
+            ("release", release),
+        ];
+        let ordered = visitor.post("/panel/provision", &csrf, &hospital).await;
+        assert_eq!(ordered.status, 303, "{ordered:?}");
+        until(&visitor, ordered.header("location"), "succeeded").await;
+    }
+    // The names on the page, in their order, each with what stands in its last column.
+    let fleet = async |query: &str| {
+        let page = visitor.get(&format!("/panel/{query}")).await.body;
+        let lines = page.split("<tr id=\"t-").skip(1).map(|line| {
+            let (name, rest) = line.split_once('"').unwrap();
+            let (_, cell) = rest.split_once("data-label=\"Schema\">").unwrap();
+            let (cell, _) = cell.split_once("</td>").unwrap();
+            let text = cell.split(['<', '>']).step_by(2).collect::<String>();
+            format!("{name} {text}")
+        });
+        lines.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(fleet("?order=name").await, "east 2, north –, south –, west 1 1 behind");
+    assert_eq!(fleet("?order=schema").await, "west 1 1 behind, east 2, north –, south –");
+    assert_eq!(fleet("?schema=behind").await, "west 1 1 behind");
+    assert_eq!(fleet("?schema=newest").await, "east 2");
+    assert_eq!(fleet("?schema=not%20ours&order=name").await, "north –, south –");
+    assert_eq!(fleet("?schema=failed").await, "");
+    // Another page keeps what was chosen.
+    let page = visitor.get("/panel/?schema=behind&level=well").await.body;
+    assert!(page.contains("schema=behind&amp;page=1"), "{page}");
+    assert!(page.contains("<option value=\"behind\" selected>"), "{page}");
+    // Its schema was left in the middle, as a migration notes it.
+    let registry = gateway.folder().join("registry.db");
+    let sql = "UPDATE tenant_schemas SET trouble = 'a column is there already' WHERE tenant = \
+               (SELECT id FROM tenants WHERE name = 'west')";
+    plain_sql(&registry, sql).await;
+    assert_eq!(fleet("?schema=failed").await, "west 1 failed");
+}
+
+/// Somebody writes to the registry by hand.
+async fn plain_sql(file: &std::path::Path, sql: &str) {
+    use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut conn = options.connect().await.unwrap();
+    conn.execute(sqlx::raw_sql(sql)).await.unwrap();
+    conn.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn who_only_looks_sees_no_form_and_an_attached_hospital_keeps_its_password() {
     let (_issuer, gateway) = gateway().await;
     let visitor = Visitor::of(&gateway);

@@ -22,7 +22,13 @@ pub async fn gateway() -> (TestIssuer, Gateway) {
 /// The same with other settings.
 pub async fn gateway_with(options: Options) -> (TestIssuer, Gateway) {
     let issuer = TestIssuer::for_tenants(&["north", "south"]).await;
-    let gateway = Gateway::start(&issuer, Options { panel: true, ..options }).await;
+    let gateway = gateway_of(&issuer, options).await;
+    (issuer, gateway)
+}
+
+/// The same with that issuer.
+pub async fn gateway_of(issuer: &TestIssuer, options: Options) -> Gateway {
+    let gateway = Gateway::start(issuer, Options { panel: true, ..options }).await;
     for (at, name) in ["north", "south"].iter().enumerate() {
         let first = 1000 * (at as u64 + 1) + 1;
         let file = gateway.folder().join(format!("sqlite/{name}.db"));
@@ -30,7 +36,7 @@ pub async fn gateway_with(options: Options) -> (TestIssuer, Gateway) {
         gateway.register(name, serde_json::json!({ "url": format!("sqlite:{name}.db") })).await;
         gateway.publish(name, &mapping("1")).await;
     }
-    (issuer, gateway)
+    gateway
 }
 
 /// Percent-encodes a form's value.

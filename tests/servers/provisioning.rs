@@ -229,6 +229,40 @@ async fn a_breach_is_found_before_anything_is_served() {
     assert_eq!(done.state, "cancelled", "{done:#?}");
 }
 
+/// The proof looks into other databases of the server, and whoever drops one meanwhile breaks nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn databases_may_come_and_go_while_isolation_is_proven() {
+    let _shared = SERVERS.read().await;
+    let bed = Bed::new().await;
+    let control = bed.with_servers().await;
+    let coming_and_going = async {
+        let mut admin = Postgres::admin().await;
+        let mut round = 0;
+        loop {
+            round += 1;
+            let name = format!("brief{}_{round}", std::process::id());
+            for sql in [
+                format!("CREATE DATABASE {name}_a"),
+                format!("CREATE DATABASE {name}_b"),
+                format!("DROP DATABASE {name}_a WITH (FORCE)"),
+                format!("DROP DATABASE {name}_b WITH (FORCE)"),
+            ] {
+                sqlx::raw_sql(&sql).execute(&mut admin).await.unwrap();
+            }
+        }
+    };
+    let made = async {
+        for number in 0..10 {
+            let made = provision(&control, hospital(&format!("brief-{number}"), "postgres")).await;
+            assert_eq!(made.state, "succeeded", "{made:#?}");
+        }
+    };
+    tokio::select! {
+        () = coming_and_going => {}
+        () = made => {}
+    }
+}
+
 /// The rights the documentation asks for are enough, for everything from making to ending.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_administrator_who_is_no_superuser_suffices() {

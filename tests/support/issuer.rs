@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use wardgate::app::demo::issuer::{DemoUser, Issuer};
-use wardgate::base::SystemClock;
+use wardgate::base::{Clock, SystemClock};
 
 /// The operators' user.
 pub const OPERATOR: &str = "operator";
@@ -32,14 +32,19 @@ fn user(name: &str, claim: Option<&str>, roles: &[&str]) -> DemoUser {
 
 impl TestIssuer {
     /// Starts one with these users and an operator.
-    pub async fn start(mut users: Vec<DemoUser>) -> Self {
+    pub async fn start(users: Vec<DemoUser>) -> Self {
+        Self::of(users, Arc::new(SystemClock)).await
+    }
+
+    /// The same by that clock.
+    pub async fn of(mut users: Vec<DemoUser>, clock: Arc<dyn Clock>) -> Self {
         users.push(user(OPERATOR, None, &["wardgate-operator"]));
         users.push(user("approver", None, &["wardgate-approver"]));
         users.push(user("viewer", None, &["wardgate-viewer"]));
         users.push(user("stranger", None, &["offline_access"]));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind the issuer");
         let base = format!("http://{}", listener.local_addr().expect("the issuer's address"));
-        let issuer = Issuer::new(base, users, Arc::new(SystemClock)).expect("make an issuer");
+        let issuer = Issuer::new(base, users, clock).expect("make an issuer");
         let router = issuer.router();
         let task = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("serve the issuer");

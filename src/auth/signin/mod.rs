@@ -5,6 +5,7 @@
 //! verifies the access token as if it had come with the request, and refreshes it when it ends, so that a
 //! withdrawn role, a logout at the issuer or a blocked account ends the session within a token's life.
 
+mod kept;
 mod provider;
 mod sessions;
 
@@ -15,6 +16,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+pub use self::kept::Typed;
 use self::provider::{Known, Provider};
 use self::sessions::Session;
 use super::{AuthFault, Authority, OperatorPermit, OperatorRank, OperatorsConfig};
@@ -54,6 +56,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     under_way: Cache<[u8; 32], Arc<UnderWay>>,
     sessions: Cache<[u8; 32], Arc<Session>>,
+    /// Forms that wait for their authors to come back.
+    kept: kept::Kept,
     /// Who is behind a subject, as far as somebody signed in here.
     names: Cache<String, String>,
 }
@@ -107,7 +111,15 @@ impl SignIns {
         let sessions = bounded(AT_MOST);
         let under_way = bounded(UNDER_WAY);
         let names = Cache::builder().max_capacity(CAPACITY).build();
-        Ok(Self(Arc::new(Inner { authority, provider, clock, under_way, sessions, names })))
+        Ok(Self(Arc::new(Inner {
+            authority,
+            provider,
+            clock,
+            under_way,
+            sessions,
+            kept: kept::nothing_yet(),
+            names,
+        })))
     }
 
     /// Begins a sign-in that is to end at `target`. With `again`, the issuer asks who she is although it

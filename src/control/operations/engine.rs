@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::fault::BREAKS;
 use super::{Ended, Kind, Running, Step, StepFault, WorkOrder, tally};
 use crate::control::{Control, ControlFault};
 use crate::registry::{Claim, Operation, OperationState, RegistryFault, Settled};
@@ -162,6 +163,9 @@ impl Control {
                 };
                 return Ok(self.settle(&operation, undo, &over).await?.state);
             };
+            if operation.broken_off >= BREAKS {
+                return self.leave_broken(kind, name, &operation).await;
+            }
             if !registry.begin_step(&operation, undo, operation.step, name).await? {
                 return Err(Left::Away);
             }
@@ -175,6 +179,32 @@ impl Control {
                 return Ok(operation.state);
             }
         }
+    }
+
+    /// Leaves a step that ends its gateway every time.
+    async fn leave_broken(
+        &self,
+        kind: Kind,
+        name: &'static str,
+        operation: &Operation,
+    ) -> Result<OperationState, Left> {
+        let fault = StepFault::broken_off(name, operation.broken_off);
+        let undo = operation.state == OperationState::Undoing;
+        let settled = Settled::Failed { error: fault.to_json() };
+        // First of all: what is written down elsewhere may be what ends the gateway.
+        let now = self.settle(operation, undo, &settled).await?;
+        let order = WorkOrder { operation: operation.clone() };
+        self.write_down(kind, &mut self.at(&order), &fault).await;
+        Ok(now.state)
+    }
+
+    fn at<'a>(&'a self, order: &'a WorkOrder) -> Running<'a> {
+        let progress = order.operation.progress.as_object().cloned().unwrap_or_default();
+        Running { control: self, order, progress, result: serde_json::json!({}) }
+    }
+
+    async fn write_down(&self, kind: Kind, at: &mut Running<'_>, fault: &StepFault) {
+        let _written_or_not = AssertUnwindSafe(kind.failed(at, fault)).catch_unwind().await;
     }
 
     async fn settle(
@@ -196,9 +226,7 @@ impl Control {
         operation: &Operation,
     ) -> Result<Settled, Left> {
         let order = WorkOrder { operation: operation.clone() };
-        let progress = operation.progress.as_object().cloned().unwrap_or_default();
-        let mut at =
-            Running { control: self, order: &order, progress, result: serde_json::json!({}) };
+        let mut at = self.at(&order);
         let ended = tokio::select! {
             ended = whole(name, kind.carry_out(name, &mut at)) => ended,
             () = self.hold(operation) => return Err(Left::Away),
@@ -211,14 +239,13 @@ impl Control {
             Ok(Ended::Wait(after)) => {
                 Settled::Later { after, error: None, progress: at.progress.into() }
             }
-            Err(fault) if operation.attempts + 1 < fault.tries() => {
+            Err(fault) if operation.attempts + 1 < fault.tries(operation.broken_off > 0) => {
                 let after = Duration::from_secs(1 << operation.attempts.min(5));
                 let (error, progress) = (Some(fault.to_json()), at.progress.into());
                 Settled::Later { after, error, progress }
             }
             Err(fault) => {
-                let _written_or_not =
-                    AssertUnwindSafe(kind.failed(&mut at, &fault)).catch_unwind().await;
+                self.write_down(kind, &mut at, &fault).await;
                 Settled::Failed { error: fault.to_json() }
             }
         })

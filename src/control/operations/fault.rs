@@ -9,6 +9,8 @@ use crate::store::StoreFault;
 use crate::store::admin::AdminFault;
 
 const PANICKED: &str = "panicked";
+/// How often a step is begun whose gateway does not live to see it end.
+pub(super) const BREAKS: u64 = 3;
 
 /// Why a step could not be carried out: words for an operator, without values, secrets or a server's text.
 #[derive(Debug)]
@@ -43,12 +45,22 @@ impl StepFault {
         Self::passing(PANICKED, message).hint(hint)
     }
 
-    /// How often the step is begun in all before the operation is left as failed.
-    pub(super) fn tries(&self) -> u64 {
+    /// Whoever carried the step out was gone before its end, again and again.
+    pub(super) fn broken_off(step: &str, times: u64) -> Self {
+        let message = format!("the gateway ended {times} times in the middle of the step '{step}'");
+        let hint = "it was killed, or lost its hold on the operation: the gateways' logs and the \
+                    system's say which; then retry, or cancel";
+        Self::lasting("broke_off", message).hint(hint)
+    }
+
+    /// How often the step is begun in all before the operation is left as failed. What is refused after an
+    /// earlier run `broke_off` may be what that run was in the middle of: looked at again, it is there.
+    pub(super) fn tries(&self, broke_off: bool) -> u64 {
         match (self.passing, self.code.as_str()) {
-            (false, _) => 1,
-            (true, PANICKED) => 3,
+            (true, PANICKED) => BREAKS,
             (true, _) => 8,
+            (false, _) if broke_off => 3,
+            (false, _) => 1,
         }
     }
 
@@ -70,6 +82,10 @@ impl StepFault {
     pub(in crate::control) fn with(mut self, more: Json) -> Self {
         self.more = Some(Box::new(more));
         self
+    }
+
+    pub(in crate::control) fn code(&self) -> &str {
+        &self.code
     }
 
     pub(in crate::control) fn message(&self) -> &str {

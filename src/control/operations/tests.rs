@@ -1,66 +1,109 @@
-//! What becomes of an operation one of whose steps panics.
+//! What becomes of an operation one of whose steps panics, or ends whoever carries it out.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use uuid::Uuid;
 
-use super::{Ended, Running, Work};
+use super::fault::BREAKS;
+use super::{Ended, Running, Step, StepFault, Work};
 use crate::base::{ManualClock, SecretText, Timestamp};
 use crate::control::{Control, Parts};
 use crate::keyring::{HeldKeys, KekLocation, Keyring, KeyringConfig, WrappedKeys};
 use crate::pool::dial::{DialConfig, Dialer};
 use crate::registry::{
-    Actor, ActorKind, Claim, KeyStore, NewOperation, OperationState, Origin, Registry,
+    Actor, ActorKind, Claim, KeyStore, NewOperation, Operation, OperationState, OperationStep,
+    Origin, Registry,
 };
 
-/// The second step of the operation that is made to break.
-pub(super) fn carry_out(step: &'static str, at: &mut Running<'_>) -> Ended {
+/// The steps of the operation that is made to break: the first is refused as often as was ordered, the
+/// second panics.
+pub(super) fn carry_out(step: &'static str, at: &mut Running<'_>) -> Step {
     assert!(step == "begin", "planted");
+    if at.operation().attempts < at.operation().input["refused"].as_u64().unwrap_or(0) {
+        return Err(StepFault::lasting("conflict", "it exists already"));
+    }
     at.note("begun", true);
-    Ended::with("begun")
+    Ok(Ended::with("begun"))
+}
+
+struct Bed {
+    control: Control,
+    registry: Registry,
+    clock: Arc<ManualClock>,
+    lease: Duration,
+    origin: Origin,
+    _folder: tempfile::TempDir,
+}
+
+impl Bed {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_763_700_000)));
+        let path =
+            |file: &str| SecretText::new(format!("sqlite:{}", dir.path().join(file).display()));
+        let registry = Registry::open(&path("registry.db"), clock.clone()).unwrap();
+        registry.migrate().await.unwrap();
+        let keys = Arc::new(KeyStore::open(&path("keys.db"), clock.clone()).unwrap());
+        keys.migrate().await.unwrap();
+        let wrapped: Arc<dyn WrappedKeys> = keys.clone();
+        let location = KekLocation::Source(Arc::new(HeldKeys::ephemeral().unwrap()));
+        let keyring = Keyring::init(KeyringConfig::new(location), wrapped, clock.clone()).await;
+        let (keyring, work) = (keyring.unwrap(), Work::new("test".to_owned()));
+        let lease = work.lease;
+        let control = Control::new(Parts {
+            registry: registry.clone(),
+            key_store: keys,
+            keyring,
+            dialer: Dialer::new(DialConfig::default(), clock.clone()),
+            clock: clock.clone(),
+            issuers: Vec::new(),
+            two_persons: false,
+            serving: None,
+            work,
+        });
+        let actor = Actor { kind: ActorKind::Console, subject: "uid-0".to_owned() };
+        let origin = Origin { actor, request_id: String::new() };
+        Self { control, registry, clock, lease, origin, _folder: dir }
+    }
+
+    /// Orders the operation that is made to break, whose first step is refused that often.
+    async fn order(&self, refused: u64) -> Uuid {
+        let (kind, subject) = ("test.broken", "north".to_owned());
+        let input = json!({ "refused": refused });
+        let new = NewOperation { kind, parent: None, tenant: None, subject, input };
+        self.registry.create_operation(&new, &self.origin).await.unwrap().id
+    }
+
+    /// Work is looked for five times, always later than any pause between two tries and than any lease.
+    async fn work(&self, id: Uuid) -> (Operation, Vec<OperationStep>) {
+        for _ in 0..5 {
+            self.clock.advance(self.lease + Duration::from_mins(1));
+            let _some_or_none = self.control.work_once(Claim::default()).await.unwrap();
+        }
+        self.look(id).await
+    }
+
+    async fn look(&self, id: Uuid) -> (Operation, Vec<OperationStep>) {
+        let found = self.registry.operation(id).await.unwrap().unwrap();
+        (found, self.registry.operation_steps(id).await.unwrap())
+    }
+
+    /// A gateway begins the step that is due and is no more.
+    async fn killed(&self, step: &str) {
+        self.clock.advance(self.lease + Duration::from_mins(1));
+        let held = self.registry.claim_operation("gone", Claim::default(), self.lease).await;
+        let held = held.unwrap().unwrap();
+        assert!(self.registry.begin_step(&held, false, held.step, step).await.unwrap());
+    }
 }
 
 #[tokio::test]
 async fn a_step_that_panics_is_begun_again_a_few_times_and_then_left_with_its_cause() {
-    let dir = tempfile::tempdir().unwrap();
-    let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_763_700_000)));
-    let path = |file: &str| SecretText::new(format!("sqlite:{}", dir.path().join(file).display()));
-    let registry = Registry::open(&path("registry.db"), clock.clone()).unwrap();
-    registry.migrate().await.unwrap();
-    let keys = Arc::new(KeyStore::open(&path("keys.db"), clock.clone()).unwrap());
-    keys.migrate().await.unwrap();
-    let wrapped: Arc<dyn WrappedKeys> = keys.clone();
-    let location = KekLocation::Source(Arc::new(HeldKeys::ephemeral().unwrap()));
-    let keyring = Keyring::init(KeyringConfig::new(location), wrapped, clock.clone()).await;
-    let (keyring, work) = (keyring.unwrap(), Work::new("test".to_owned()));
-    let lease = work.lease;
-    let control = Control::new(Parts {
-        registry: registry.clone(),
-        key_store: keys,
-        keyring,
-        dialer: Dialer::new(DialConfig::default(), clock.clone()),
-        clock: clock.clone(),
-        issuers: Vec::new(),
-        two_persons: false,
-        serving: None,
-        work,
-    });
-    let actor = Actor { kind: ActorKind::Console, subject: "uid-0".to_owned() };
-    let origin = Origin { actor, request_id: String::new() };
-    let (kind, subject, input) = ("test.broken", "north".to_owned(), json!({}));
-    let new = NewOperation { kind, parent: None, tenant: None, subject, input };
-    let id = registry.create_operation(&new, &origin).await.unwrap().id;
-    let begin_again = async || {
-        for _ in 0..5 {
-            // Later than any pause between two tries, and within no lease.
-            clock.advance(lease + Duration::from_mins(1));
-            let _some_or_none = control.work_once(Claim::default()).await.unwrap();
-        }
-        let found = registry.operation(id).await.unwrap().unwrap();
-        (found, registry.operation_steps(id).await.unwrap())
-    };
-    let (failed, steps) = begin_again().await;
+    let bed = Bed::new().await;
+    let id = bed.order(0).await;
+    let (failed, steps) = bed.work(id).await;
     assert_eq!(failed.state, OperationState::Failed);
     let error = failed.error.unwrap();
     assert_eq!(error["code"], "panicked");
@@ -69,10 +112,53 @@ async fn a_step_that_panics_is_begun_again_a_few_times_and_then_left_with_its_ca
         steps.iter().map(|s| (s.name.as_str(), s.state.as_str(), s.attempts)).collect();
     assert_eq!(times, [("begin", "done", 1), ("break", "failed", 3)]);
     assert!(
-        !control.work_once(Claim::default()).await.unwrap(),
+        !bed.control.work_once(Claim::default()).await.unwrap(),
         "nobody begins it again by himself"
     );
-    registry.retry_operation(id, &origin).await.unwrap();
-    let (failed, steps) = begin_again().await;
+    bed.registry.retry_operation(id, &bed.origin).await.unwrap();
+    let (failed, steps) = bed.work(id).await;
     assert_eq!((failed.state, steps[1].attempts), (OperationState::Failed, 6), "on order, it is");
+}
+
+#[tokio::test]
+async fn a_step_that_ends_every_gateway_is_not_begun_for_ever() {
+    let bed = Bed::new().await;
+    let id = bed.order(0).await;
+    for _ in 0..BREAKS {
+        bed.killed("begin").await;
+    }
+    let (failed, steps) = bed.work(id).await;
+    assert_eq!((failed.state, steps[0].attempts), (OperationState::Failed, BREAKS));
+    assert_eq!(steps[0].state, "failed");
+    let error = failed.error.unwrap();
+    assert_eq!(error["code"], "broke_off");
+    assert!(error["message"].as_str().unwrap().contains("3 times"), "{error}");
+    // On order it is begun again, and a step that is seen to end takes its count along.
+    bed.registry.retry_operation(id, &bed.origin).await.unwrap();
+    bed.killed("begin").await;
+    bed.killed("begin").await;
+    let (broken, steps) = bed.work(id).await;
+    assert_eq!(steps[0].state, "done");
+    assert_eq!(broken.error.unwrap()["code"], "panicked", "the next step's own end");
+}
+
+#[tokio::test]
+async fn what_a_broken_run_may_have_left_is_looked_at_again() {
+    let bed = Bed::new().await;
+    let id = bed.order(1).await;
+    let (failed, _) = bed.work(id).await;
+    assert_eq!(failed.error.unwrap()["code"], "conflict", "refused is refused");
+    bed.registry.cancel_operation(id, &bed.origin).await.unwrap();
+    bed.work(id).await;
+
+    let id = bed.order(1).await;
+    bed.killed("begin").await;
+    let (_, steps) = bed.work(id).await;
+    assert_eq!((steps[0].state.as_str(), steps[0].attempts), ("done", 3));
+    // But not for ever.
+    let id = bed.order(9).await;
+    bed.killed("begin").await;
+    let (failed, steps) = bed.work(id).await;
+    assert_eq!((failed.state, steps[0].attempts), (OperationState::Failed, 4));
+    assert_eq!(failed.error.unwrap()["code"], "conflict");
 }

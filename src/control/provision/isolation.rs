@@ -3,6 +3,7 @@
 
 use crate::base::{ConnectionRecord, Engine};
 use crate::control::operations::{Ended, Maintenance, Running, Step, StepFault};
+use crate::pool::dial::DialClass;
 use crate::store::admin::{Admin, readable_tables, seen_by_others, seen_by_role};
 use crate::tenant::seal_place;
 
@@ -38,7 +39,11 @@ pub(super) async fn prove(at: &Running<'_>, place: &Maintenance<'_>) -> Step {
     };
     for database in sees.enters.iter().take(LOOKED_AT) {
         let there = crate::base::ServerRecord { database: database.clone(), ..server.clone() };
-        let mut there = place.open(&ConnectionRecord::Server(there)).await?;
+        let mut there = match place.open(&ConnectionRecord::Server(there)).await {
+            // Somebody dropped it since it was listed: there is nothing in it to read.
+            Err(fault) if fault.code() == DialClass::NoSuchDatabase.as_str() => continue,
+            opened => opened?,
+        };
         let readable = readable_tables(&mut there).await;
         there.close().await;
         if readable? > 0 {

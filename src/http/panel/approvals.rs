@@ -87,7 +87,9 @@ pub(super) async fn act(
     let id: Uuid = id.parse().map_err(|_| unknown())?;
     let (control, caller) = (&panel.0.control, &seen.caller);
     let decided = match order.fields.text("verb") {
-        "approve" if !seen.fresh => return Err(sign_in::too_old(seen, HERE)),
+        "approve" if !seen.fresh => {
+            return Err(sign_in::too_old(&panel, seen, HERE, &order.fields, &[]));
+        }
         "approve" => control.approve(caller, id).await,
         "refuse" => control.refuse(caller, id).await,
         _ => {

@@ -1,13 +1,13 @@
 //! Where a tenant's database is, without its secrets, and another place for it.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Redirect};
 use maud::{Markup, html};
 
 use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal, told};
-use super::session::{Fields, Order, Seen};
+use super::session::{Again, Fields, Order, Seen};
 use super::tenant::{hidden, steps};
 use super::{Panel, events, sign_in, words};
 use crate::base::SecretText;
@@ -60,10 +60,17 @@ pub(super) async fn form(
     State(panel): State<Panel>,
     seen: Seen,
     Path(name): Path<String>,
+    Query(again): Query<Again>,
 ) -> Answer {
     let tenant = panel.0.control.show(&seen.caller, &name).await;
-    let tenant = tenant.map_err(Refusal::control(&seen))?;
-    Ok(page(&seen, &tenant, None, &html! {}).into_response())
+    let mut tenant = tenant.map_err(Refusal::control(&seen))?;
+    let typed = again.typed(&panel, &seen);
+    // It is still the form it was: what was changed since is told when it is sent.
+    if let Some(generation) = typed.as_ref().and_then(Fields::generation) {
+        tenant.generation = generation.0;
+    }
+    let notice = sign_in::typed_again(typed.as_ref());
+    Ok(page(&seen, &tenant, typed.as_ref(), &notice).into_response())
 }
 
 /// `POST /panel/tenants/{name}/connection`: tried first; sealed only when every step went well.
@@ -75,7 +82,8 @@ pub(super) async fn replace(
     let Order { seen, mut fields } = order;
     let address = format!("/panel/tenants/{name}/connection");
     if !seen.fresh {
-        return Err(sign_in::too_old(&seen, &address));
+        let names = [&SHOWN[..], &["generation"]].concat();
+        return Err(sign_in::too_old(&panel, &seen, &address, &fields, &names));
     }
     let trial = fields.text("verb") != "replace";
     let expected = fields.generation();

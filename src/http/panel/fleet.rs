@@ -11,19 +11,28 @@ use super::layout::{self, Tab, chip};
 use super::refusal::{Answer, Refusal};
 use super::session::Seen;
 use super::{Panel, spark, words};
-use crate::control::{FleetFilter, FleetOrder, FleetPage, FleetRow, Level};
+use crate::control::{
+    FleetFilter, FleetOrder, FleetPage, FleetRow, Level, SchemaFilter, SchemaStand,
+};
 
 /// Lines of a page.
 const SIZE: usize = 50;
-const ORDERS: [(&str, &str, FleetOrder); 5] = [
+const ORDERS: [(&str, &str, FleetOrder); 6] = [
     ("", "Sickest first", FleetOrder::Health),
     ("name", "By name", FleetOrder::Name),
     ("requests", "Busiest first", FleetOrder::Requests),
     ("errors", "Most errors first", FleetOrder::Errors),
     ("slowest", "Slowest first", FleetOrder::Slowest),
+    ("schema", "Oldest schema first", FleetOrder::Schema),
 ];
 const STATES: [&str; 5] = ["draft", "active", "suspended", "offboarding", "offboarded"];
 const ENGINES: [&str; 3] = ["postgres", "mysql", "sqlite"];
+const SCHEMAS: [(&str, SchemaFilter); 4] = [
+    ("newest", SchemaFilter::Newest),
+    ("behind", SchemaFilter::Behind),
+    ("failed", SchemaFilter::Failed),
+    ("not ours", SchemaFilter::None),
+];
 
 /// What to show, as the address says it. Anything unknown filters nothing.
 #[derive(Debug, Default, Deserialize)]
@@ -36,6 +45,8 @@ pub(super) struct Wanted {
     state: String,
     #[serde(default)]
     engine: String,
+    #[serde(default)]
+    schema: String,
     #[serde(default)]
     order: String,
     #[serde(default)]
@@ -53,6 +64,7 @@ impl Wanted {
             level: Level::ALL.into_iter().find(|level| level.as_str() == self.level),
             state: known(&self.state, &STATES),
             engine: known(&self.engine, &ENGINES),
+            schema: SCHEMAS.iter().find(|(word, _)| *word == self.schema).map(|(_, of)| *of),
             order: order.map_or(FleetOrder::Health, |(.., order)| *order),
             page: self.page.parse().unwrap_or(1),
             size: SIZE,
@@ -67,6 +79,7 @@ impl Wanted {
             ("level", level),
             ("state", &self.state),
             ("engine", &self.engine),
+            ("schema", &self.schema),
             ("order", &self.order),
         ] {
             if !value.is_empty() {
@@ -141,6 +154,7 @@ fn search(wanted: &Wanted) -> Markup {
             }
             (choice("state", "State", "any", &STATES, &wanted.state))
             (choice("engine", "Engine", "any", &ENGINES, &wanted.engine))
+            (choice("schema", "Schema", "any", &SCHEMAS.map(|(word, _)| word), &wanted.schema))
             label { "Order"
                 select name="order" {
                     @for (word, text, _) in ORDERS {
@@ -179,6 +193,7 @@ fn table(panel: &Panel, fleet: &FleetPage) -> Markup {
                     th scope="col" { "Engine" }
                     th scope="col" class="num" { "Gen." }
                     th scope="col" class="num" { "Map" }
+                    th scope="col" class="num" { "Schema" }
                 }
             }
             tbody { @for row in &fleet.rows { (line(panel, row)) } }
@@ -221,6 +236,9 @@ fn line(panel: &Panel, row: &FleetRow) -> Markup {
             td class="num" data-label="Mapping" {
                 @match row.mapping { Some(version) => (version), None => "–" }
             }
+            td class="num" data-label="Schema" {
+                @match row.schema { Some(stand) => (schema(stand)), None => "–" }
+            }
         }
     }
 }
@@ -234,6 +252,17 @@ fn lane(row: &FleetRow) -> Markup {
                 @if lane.waiting > 0 { ", " strong { (lane.waiting) " waiting" } }
             }
         } @else { span class="soft" { "not open" } }
+    }
+}
+
+/// The release, and what makes it worth a look.
+fn schema(stand: SchemaStand) -> Markup {
+    html! {
+        (stand.release)
+        @if stand.failed { " " span class="failing" { "failed" } }
+        @else if stand.behind() > 0 {
+            " " span class="soft" title={ "the newest is " (stand.newest) } { (stand.behind()) " behind" }
+        }
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn show(
 /// `POST /panel/keys`.
 pub(super) async fn rewrap(State(panel): State<Panel>, order: Order) -> Answer {
     if !order.seen.fresh {
-        return Err(sign_in::too_old(&order.seen, "/panel/keys"));
+        return Err(sign_in::too_old(&panel, &order.seen, "/panel/keys", &order.fields, &[]));
     }
     let done = panel.0.control.rewrap(&order.seen.caller).await;
     done.map_err(Refusal::control(&order.seen))?;

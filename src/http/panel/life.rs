@@ -1,13 +1,13 @@
 //! What is done to a hospital seldom: a new password, and its end.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect};
 use maud::{Markup, html};
 
 use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal, told};
-use super::session::{Order, Seen};
+use super::session::{Again, Fields, Order, Seen};
 use super::tenant::hidden;
 use super::{Panel, events, sign_in};
 use crate::control::Ordered;
@@ -17,8 +17,11 @@ pub(super) async fn show(
     State(panel): State<Panel>,
     seen: Seen,
     Path(name): Path<String>,
+    Query(again): Query<Again>,
 ) -> Answer {
-    page(&panel, &seen, &name, StatusCode::OK, &html! {}).await
+    let typed = again.typed(&panel, &seen);
+    let notice = sign_in::typed_again(typed.as_ref());
+    page(&panel, &seen, &name, StatusCode::OK, &notice, typed.as_ref()).await
 }
 
 async fn page(
@@ -27,9 +30,14 @@ async fn page(
     name: &str,
     status: StatusCode,
     notice: &Markup,
+    typed: Option<&Fields>,
 ) -> Answer {
     let shown = panel.0.control.show(&seen.caller, name).await;
-    let tenant = shown.map_err(Refusal::control(seen))?;
+    let mut tenant = shown.map_err(Refusal::control(seen))?;
+    if let Some(generation) = typed.and_then(Fields::generation) {
+        tenant.generation = generation.0;
+    }
+    let confirm = typed.map(|typed| typed.text("confirm"));
     let address = format!("/panel/tenants/{}/life", tenant.name);
     let provisioned = tenant.ownership == "provisioned";
     let body = html! {
@@ -68,7 +76,7 @@ async fn page(
                 form method="post" action=(address) class="stack" {
                     (hidden(seen, &tenant))
                     label { span { "Type " code { (tenant.name) } " to confirm" }
-                        input name="confirm" autocomplete="off";
+                        input name="confirm" value=[confirm] autocomplete="off";
                     }
                     div class="row" {
                         button class="danger" type="submit" name="verb" value="offboard" { "Offboard" }
@@ -88,7 +96,8 @@ pub(super) async fn act(
 ) -> Answer {
     let seen = &order.seen;
     if !seen.fresh {
-        return Err(sign_in::too_old(seen, &format!("/panel/tenants/{name}/life")));
+        let (back, names) = (format!("/panel/tenants/{name}/life"), ["confirm", "generation"]);
+        return Err(sign_in::too_old(&panel, seen, &back, &order.fields, &names));
     }
     let (control, caller) = (&panel.0.control, &seen.caller);
     let done = match order.fields.text("verb") {
@@ -116,7 +125,7 @@ pub(super) async fn act(
                     @if let Some(conflict) = conflict { (conflict) } @else { p { (why) } }
                 }
             };
-            page(&panel, seen, &name, status, &notice).await
+            page(&panel, seen, &name, status, &notice, None).await
         }
     }
 }

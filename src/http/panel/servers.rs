@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal, told};
-use super::session::{Fields, Order, Seen};
+use super::session::{Again, Fields, Order, Seen};
 use super::tenant::Done;
 use super::{Panel, sign_in, words};
 use crate::base::SecretText;
@@ -20,9 +20,13 @@ pub(super) async fn show(
     State(panel): State<Panel>,
     seen: Seen,
     Query(done): Query<Done>,
+    Query(again): Query<Again>,
 ) -> Answer {
-    let notice = layout::done(done.done.as_deref());
-    page(&panel, &seen, StatusCode::OK, &notice, None).await
+    let typed = again.typed(&panel, &seen);
+    let notice = html! {
+        (layout::done(done.done.as_deref())) (sign_in::typed_again(typed.as_ref()))
+    };
+    page(&panel, &seen, StatusCode::OK, &notice, typed.as_ref()).await
 }
 
 async fn page(
@@ -138,7 +142,13 @@ fn onboard(panel: &Panel, seen: &Seen, servers: &[ServerView], typed: Option<&Fi
     }
 }
 
+/// What is shown again of the form that registers a server. The URL holds a password.
+const SHOWN: [&str; 3] = ["server_name", "kind", "ca_pem"];
+const KINDS: [(&str, &str); 2] =
+    [("url", "PostgreSQL or MariaDB, by URL"), ("folder", "the gateway's folder of SQLite files")];
+
 fn add(seen: &Seen, typed: Option<&Fields>) -> Markup {
+    let text = |name: &str| typed.map_or("", |typed| typed.text(name));
     html! {
         section class="card wide" {
             h2 { "Register a server" }
@@ -151,8 +161,7 @@ fn add(seen: &Seen, typed: Option<&Fields>) -> Markup {
                     (field(typed, "server_name", "Name", "a-z, 0-9 and -"))
                     label { "Kind"
                         select name="kind" {
-                            option value="url" { "PostgreSQL or MariaDB, by URL" }
-                            option value="folder" { "the gateway's folder of SQLite files" }
+                            @for (word, label) in KINDS { option value=(word) selected[word == text("kind")] { (label) } }
                         }
                     }
                 }
@@ -160,9 +169,9 @@ fn add(seen: &Seen, typed: Option<&Fields>) -> Markup {
                     input type="password" name="url" autocomplete="off";
                     span class="soft" { "postgres://user:password@host/postgres or mysql://user:password@host/mysql" }
                 }
-                details {
+                details open[!text("ca_pem").is_empty()] {
                     summary { "Certificate of the server's own authority" }
-                    label { "PEM" textarea name="ca_pem" rows="6" spellcheck="false" {} }
+                    label { "PEM" textarea name="ca_pem" rows="6" spellcheck="false" { "\n" (text("ca_pem")) } }
                 }
                 div class="row" { button type="submit" { "Try, then register" } }
             } }
@@ -179,7 +188,8 @@ async fn failed(panel: &Panel, order: &Order, fault: &ControlFault) -> Answer {
 /// `POST /panel/servers`.
 pub(super) async fn register(State(panel): State<Panel>, mut order: Order) -> Answer {
     if !order.seen.fresh {
-        return Err(sign_in::too_old(&order.seen, "/panel/servers"));
+        let Order { seen, fields } = &order;
+        return Err(sign_in::too_old(&panel, seen, "/panel/servers", fields, &SHOWN));
     }
     let url = SecretText::new(order.fields.take("url").trim().to_owned());
     let ca = order.fields.text("ca_pem").replace("\r\n", "\n");

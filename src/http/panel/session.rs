@@ -7,12 +7,13 @@ use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::cookies::Cookie;
 use super::refusal::Refusal;
 use super::{Panel, words};
-use crate::auth::OperatorRank;
+use crate::auth::{OperatorRank, Typed};
 use crate::base::{Deadline, Generation, SecretText};
 use crate::control::Caller;
 use crate::http::request_id::RequestId;
@@ -91,9 +92,31 @@ impl Fields {
         self.0.remove(name).unwrap_or_default()
     }
 
+    /// Those of these names that were sent.
+    pub(super) fn only(&self, names: &[&str]) -> Typed {
+        let sent = names.iter().filter_map(|name| self.0.get_key_value(*name));
+        sent.map(|(name, text)| (name.clone(), text.clone())).collect()
+    }
+
     /// The generation the page was made from.
     pub(super) fn generation(&self) -> Option<Generation> {
         self.text("generation").parse().ok().map(Generation)
+    }
+}
+
+/// In the address of a page: the name under which what was typed there was kept, before its author showed once
+/// more who she is.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Again {
+    #[serde(default)]
+    kept: String,
+}
+
+impl Again {
+    /// What was typed, when it was kept for this person.
+    pub(super) fn typed(&self, panel: &Panel, seen: &Seen) -> Option<Fields> {
+        let typed = panel.0.sign_ins.kept(&seen.caller.permit, &self.kept)?;
+        Some(Fields(typed.into_iter().collect()))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::cookies::Cookie;
 use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal};
-use super::session::{PATIENCE, Seen, Sent};
+use super::session::{Fields, PATIENCE, Seen, Sent};
 use super::{Panel, words};
 use crate::auth::AuthFault;
 use crate::base::{Deadline, Fault as _, FaultKind};
@@ -169,6 +169,17 @@ pub(super) async fn back_channel_logout(
     }
 }
 
+/// What stands above a form that holds what was typed before.
+pub(super) fn typed_again(typed: Option<&Fields>) -> maud::Markup {
+    html! {
+        @if typed.is_some() {
+            div class="notice calm" role="status" {
+                p { "What you typed is here again; nothing was sent yet. Passwords are typed anew." }
+            }
+        }
+    }
+}
+
 /// What stands where something needs a fresh sign-in: the way to it and back.
 pub(super) fn ask_again(back: &str, what: &str) -> maud::Markup {
     let href = format!("/panel/confirm?to={}", words::query_value(back));
@@ -180,12 +191,26 @@ pub(super) fn ask_again(back: &str, what: &str) -> maud::Markup {
     }
 }
 
-/// The page for an order that came without a fresh sign-in. Nothing was done.
-pub(super) fn too_old(seen: &Seen, back: &str) -> Refusal {
+/// The page for an order that came without a fresh sign-in. Nothing was done; what was typed into the fields
+/// of these `names`, none of which may be a secret, is there again on the page she comes back to.
+pub(super) fn too_old(
+    panel: &Panel,
+    seen: &Seen,
+    back: &str,
+    fields: &Fields,
+    names: &[&str],
+) -> Refusal {
+    let typed = fields.only(names);
+    let kept =
+        if typed.is_empty() { None } else { panel.0.sign_ins.keep(&seen.caller.permit, typed) };
+    let back = match &kept {
+        Some(kept) => format!("{back}?kept={kept}"),
+        None => back.to_owned(),
+    };
     let body = html! {
         h1 { "Confirm it is you" }
-        (ask_again(back, "This"))
-        p { "Nothing was changed." }
+        (ask_again(&back, "This"))
+        p { "Nothing was changed." @if kept.is_some() { " What you typed is there again afterwards, without passwords." } }
     };
     let page = layout::page(seen, Tab::None, "Confirm it is you", &body);
     Refusal::from((StatusCode::FORBIDDEN, page).into_response())

@@ -77,6 +77,8 @@ const BEGIN: &str = "INSERT INTO operation_steps \
      (operation, undo, number, name, state, attempts, fence, started_at) \
      VALUES ($1, $2, $3, $4, 'running', 1, $5, $6) ON CONFLICT (operation, undo, number) \
      DO UPDATE SET state = 'running', attempts = operation_steps.attempts + 1, fence = $5, ended_at = NULL";
+// Counted before anything is done, and taken back by whoever sees the step end.
+const BEGUN: &str = "UPDATE operations SET broken_off = broken_off + 1 WHERE id = $1";
 const END: &str = "UPDATE operation_steps SET state = $4, note = coalesce($5, note), ended_at = $6 \
      WHERE operation = $1 AND undo = $2 AND number = $3";
 
@@ -137,6 +139,7 @@ impl Registry {
         let now = self.inner.clock.now();
         let values = binds![held.id, i64::from(undo), number, name, held.fence, now];
         tx.execute(BEGIN, values).await?;
+        tx.execute(BEGUN, binds![held.id]).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -206,17 +209,21 @@ impl Registry {
         let none = None::<&str>;
         match settled {
             Settled::Next { progress, .. } => {
-                let sql = "UPDATE operations SET step = step + 1, attempts = 0, progress = $2, \
-                           error = NULL, updated_at = $3 WHERE id = $1";
+                let sql = "UPDATE operations SET step = step + 1, attempts = 0, broken_off = 0, \
+                           progress = $2, error = NULL, updated_at = $3 WHERE id = $1";
                 tx.execute(sql, binds![id, progress.to_string(), now]).await?;
             }
             Settled::Later { after, error, progress } => {
                 let sql = "UPDATE operations SET attempts = attempts + $2, error = $3, due_at = $4, \
-                           progress = $5, lease_until = 0, updated_at = $6 WHERE id = $1";
+                           progress = $5, lease_until = 0, broken_off = $7, updated_at = $6 \
+                           WHERE id = $1";
                 let due = self.lease_now(tx).await?.plus(*after);
                 let failure = error.as_ref().map(Json::to_string);
                 let count = i64::from(failure.is_some());
-                tx.execute(sql, binds![id, count, failure, due, progress.to_string(), now]).await?;
+                // A step that waits is well; one that failed may fall over what a broken run left.
+                let broken = if failure.is_some() { held.broken_off } else { 0 };
+                let progress = progress.to_string();
+                tx.execute(sql, binds![id, count, failure, due, progress, now, broken]).await?;
             }
             Settled::Succeeded { result } => {
                 let values = binds![id, "succeeded", result.to_string(), none, now];
@@ -231,7 +238,7 @@ impl Registry {
             }
             Settled::Undo => {
                 let sql = "UPDATE operations SET state = 'undoing', step = 0, attempts = 0, \
-                           cancel_asked = 0, updated_at = $2 WHERE id = $1";
+                           broken_off = 0, cancel_asked = 0, updated_at = $2 WHERE id = $1";
                 tx.execute(sql, binds![id, now]).await?;
             }
             Settled::CancelRefused => {

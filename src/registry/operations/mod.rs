@@ -66,6 +66,8 @@ pub struct Operation {
     pub step: u64,
     /// How often this step was begun and put off.
     pub attempts: u64,
+    /// How often this step was begun by a gateway that did not see it end: killed, or without its lease.
+    pub broken_off: u64,
     /// What later steps need to know of earlier ones. Holds no secret.
     pub progress: Json,
     /// What came of it.
@@ -121,7 +123,7 @@ macro_rules! operation_columns {
     () => {
         "o.id, o.kind, o.parent, o.tenant, o.subject, o.input, o.state, o.step, o.attempts, \
          o.progress, o.result, o.error, o.secret, o.frozen, o.cancel_asked, o.actor_kind, o.actor, \
-         o.request_id, o.fence, o.holder, o.created_at, o.updated_at, o.ended_at"
+         o.request_id, o.fence, o.holder, o.created_at, o.updated_at, o.ended_at, o.broken_off"
     };
 }
 
@@ -159,6 +161,7 @@ impl Operation {
             state: row.parse(6, "operation's state")?,
             step: row.counter(7)?,
             attempts: row.counter(8)?,
+            broken_off: row.counter(23)?,
             progress: whole(9)?,
             result: json(row, 10)?,
             error: json(row, 11)?,

@@ -129,14 +129,14 @@ impl Registry {
         if order.operation.state != OperationState::Failed {
             return Err(RegistryFault::Conflict("only an operation that failed can be retried"));
         }
-        let parts = "UPDATE operations SET state = 'held', attempts = 0, error = NULL, \
-                     ended_at = NULL, updated_at = $2 WHERE parent = $1 AND state = 'failed'";
+        let parts = "UPDATE operations SET state = 'held', attempts = 0, broken_off = 0, \
+                     error = NULL, ended_at = NULL, updated_at = $2 WHERE parent = $1 AND state = 'failed'";
         order.tx.execute(parts, binds![id, order.now]).await?;
         // One that failed on its way back goes on with it.
         let sql = "UPDATE operations SET state = CASE WHEN EXISTS (SELECT 1 FROM operation_steps s \
                    WHERE s.operation = $1 AND s.undo = 1) THEN 'undoing' ELSE 'pending' END, \
-                   attempts = 0, error = NULL, ended_at = NULL, frozen = 0, cancel_asked = 0, \
-                   due_at = 0, lease_until = 0, updated_at = $2 WHERE id = $1";
+                   attempts = 0, broken_off = 0, error = NULL, ended_at = NULL, frozen = 0, \
+                   cancel_asked = 0, due_at = 0, lease_until = 0, updated_at = $2 WHERE id = $1";
         order.tx.execute(sql, binds![id, order.now]).await.map_err(busy)?;
         order.finish("operation.retry").await
     }
