@@ -198,7 +198,11 @@ impl Bench {
             tenant: TenantId::random(),
             revision: ConnectionRevision(1),
             engine: Engine::Sqlite,
-            limits: LaneLimits::default(),
+            // As delivered a caller gives up after a second, which a busy machine may need.
+            limits: LaneLimits {
+                acquire_timeout: Duration::from_secs(10),
+                ..LaneLimits::default()
+            },
             expected: Some(identity("a")),
             record: RecordMark::default(),
             source: Arc::new(FakeSource),

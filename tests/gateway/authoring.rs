@@ -119,7 +119,7 @@ async fn only_who_reads_and_manages_sees_resources_of_a_draft() {
         (&faulty["ok"], faulty["resources"].as_array().map(Vec::len)),
         (&Value::from(false), Some(0))
     );
-    assert!(!gateway.log().contains("mark-north"), "a value is in the log");
+    assert!(!gateway.log().await.contains("mark-north"), "a value is in the log");
 }
 
 #[tokio::test]

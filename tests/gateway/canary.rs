@@ -54,7 +54,7 @@ async fn sinks(gateway: &Gateway, more: &[&str]) -> Vec<(String, String)> {
     // A refusal is told at DEBUG: the log does show more than it would in production.
     let refused = Reply::of(gateway.http.get(format!("{}/Patient", gateway.fhir))).await.unwrap();
     assert_eq!(refused.status, 401, "{refused:?}");
-    let log = gateway.log();
+    let log = gateway.log().await;
     assert!(log.contains("\"TRACE\"") || log.contains("\"DEBUG\""), "the log is not talkative");
     let metrics = Reply::of(gateway.http.get(format!("{}/metrics", gateway.admin))).await.unwrap();
     assert!(metrics.body.contains("wardgate_"), "{metrics:?}");

@@ -9,15 +9,10 @@ use crate::world;
 /// The line at the end of a request, which is the one that has its status.
 async fn line(gateway: &Gateway, reply: &Reply) -> Value {
     let request = reply.header("x-request-id").to_owned();
-    for _ in 0..100 {
-        let log = gateway.log();
-        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        if let Some(line) = lines.find(|l| l["request"] == *request && !l["status"].is_null()) {
-            return line;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("no line names request {request}: {}", gateway.log());
+    let log = gateway.log().await;
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let line = lines.find(|l| l["request"] == *request && !l["status"].is_null());
+    line.unwrap_or_else(|| panic!("no line names request {request}: {log}"))
 }
 
 #[tokio::test]
@@ -66,7 +61,7 @@ async fn a_refused_request_is_found_by_its_id_and_a_good_one_leaves_no_line() {
     assert_eq!((&told["listener"], &told["status"]), (&"admin".into(), &401.into()), "{told}");
     assert_eq!(told["route"], "/admin/v1/tenants", "{told}");
 
-    let log = gateway.log();
+    let log = gateway.log().await;
     assert!(!log.contains(good.header("x-request-id")), "a request that went well has no line");
     assert!(!log.contains("mark-north") && !log.contains("family"), "{log}");
 }

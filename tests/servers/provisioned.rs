@@ -160,7 +160,7 @@ async fn a_hospital_made_over_the_api_is_read_rotated_and_ended() {
         assert_eq!(done["state"], "succeeded", "{done:#}");
         assert_eq!(gateway.get(&token, "/Patient").await.status, 403);
     }
-    let log = gateway.log();
+    let log = gateway.log().await;
     assert!(
         !log.contains(&Postgres::server().password) && !log.contains("SCRAM-SHA-256$"),
         "a secret in the log"

@@ -11,8 +11,9 @@ use crate::support::gateway::Stores;
 use crate::support::hospital::patients_sql;
 use crate::support::{Gateway, Options, TestIssuer, mapping};
 
-/// What the documentation promises.
-const WITHIN: Duration = Duration::from_secs(5);
+/// The documentation promises 5 s; the rest is room for a busy machine. Without being told, a gateway
+/// would look again after a minute, and believe what it keeps for five.
+const WITHIN: Duration = Duration::from_secs(20);
 
 /// The registry's own URL form for a database.
 fn setting(database: &Database) -> String {

@@ -70,7 +70,7 @@ async fn complain(database: Database, sql: &str) {
         assert!(!WORDS.iter().any(|word| shown.contains(word)), "{reply:?}");
     }
     let metrics = Reply::of(gateway.http.get(format!("{}/metrics", gateway.admin))).await.unwrap();
-    let mut places = vec![("the log", gateway.log()), ("the metrics", metrics.body)];
+    let mut places = vec![("the log", gateway.log().await), ("the metrics", metrics.body)];
     let mut audit = String::new();
     texts(&gateway.folder().join("audit"), &mut audit);
     assert!(!audit.is_empty(), "no access log");

@@ -2,14 +2,17 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 
+use super::Reply;
 use super::issuer::TestIssuer;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_wardgate");
@@ -72,7 +75,8 @@ impl Gateway {
         let folder = tempfile::tempdir().expect("make a folder");
         let fresh = options.fresh || options.stores.is_none();
         let stores = options.stores.clone().unwrap_or_else(|| Stores::beside(folder.path()));
-        write_settings(folder.path(), issuer, &options, &stores);
+        let place = options.panel.then(Place::reserve);
+        write_settings(folder.path(), issuer, &options, &stores, place.as_ref());
         if fresh {
             run(folder.path(), &["registry", "migrate"]);
             run(folder.path(), &["keys", "init"]);
@@ -99,9 +103,29 @@ impl Gateway {
         self.folder.path()
     }
 
-    /// Everything it wrote to standard error so far.
-    pub fn log(&self) -> String {
+    /// What was read so far of what it wrote to standard error.
+    fn log_read(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Everything it wrote to standard error until now, which is read a moment after it was written: a
+    /// refusal of our own, found by its id, ends it.
+    pub async fn log(&self) -> String {
+        let begun = Instant::now();
+        while begun.elapsed() < START {
+            let refused = self.http.get(format!("{}/Patient", self.fhir));
+            let Some(refused) = Reply::of(refused).await else { break };
+            let id = refused.header("x-request-id");
+            // Lines of refusals are bounded, so that it may have none.
+            for _ in 0..40 {
+                let log = self.log_read();
+                if log.contains(id) {
+                    return log;
+                }
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        }
+        panic!("the gateway's log does not go on: {}", self.log_read());
     }
 
     /// The process.
@@ -119,7 +143,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         // A test that failed needs to know why the gateway answered as it did.
         if std::thread::panicking() {
-            let log = self.log();
+            let log = self.log_read();
             let lines: Vec<&str> = log.lines().collect();
             let last = lines.len().saturating_sub(60);
             eprintln!("--- the gateway's last lines\n{}\n---", lines[last..].join("\n"));
@@ -142,7 +166,30 @@ impl Stores {
     }
 }
 
-fn write_settings(folder: &Path, issuer: &TestIssuer, options: &Options, stores: &Stores) {
+/// An address that nobody else is given while this one lives: taken, and free for whoever listens there.
+struct Place {
+    _held: TcpSocket,
+    address: SocketAddr,
+}
+
+impl Place {
+    fn reserve() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        // Both sides say so, or the gateway could not take the address too.
+        socket.set_reuseaddr(true).expect("an address for two");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = socket.local_addr().expect("its address");
+        Self { _held: socket, address }
+    }
+}
+
+fn write_settings(
+    folder: &Path,
+    issuer: &TestIssuer,
+    options: &Options,
+    stores: &Stores,
+    place: Option<&Place>,
+) {
     for inside in ["audit", "checkpoints", "sqlite"] {
         std::fs::create_dir_all(folder.join(inside)).expect("make a folder");
     }
@@ -174,7 +221,7 @@ checkpoint_dir = "{checkpoints}"
 format = "json"
 level = "{level}"
 "#,
-        admin = admin_settings(options),
+        admin = admin_settings(options, place),
         level = options.log_level.unwrap_or("trace"),
         registry = stores.registry,
         keys = stores.keys,
@@ -191,15 +238,13 @@ level = "{level}"
 }
 
 /// The panel must know its own address before it listens there.
-fn admin_settings(options: &Options) -> String {
+fn admin_settings(options: &Options, place: Option<&Place>) -> String {
     let two = options.two_persons;
-    if !options.panel {
-        let listen = "listen = \"127.0.0.1:0\"\npublic_url = \"http://ops.test\"";
-        return format!("{listen}\ntwo_persons = {two}");
-    }
-    let probe = std::net::TcpListener::bind("127.0.0.1:0").expect("find a port");
-    let address = probe.local_addr().expect("its address");
-    format!("listen = \"{address}\"\npublic_url = \"http://{address}\"\ntwo_persons = {two}")
+    let (listen, url) = place.map_or_else(
+        || ("127.0.0.1:0".to_owned(), "http://ops.test".to_owned()),
+        |place| (place.address.to_string(), format!("http://{}", place.address)),
+    );
+    format!("listen = \"{listen}\"\npublic_url = \"{url}\"\ntwo_persons = {two}")
 }
 
 fn operators_settings(issuer: &TestIssuer, options: &Options) -> String {

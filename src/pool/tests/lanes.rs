@@ -158,7 +158,9 @@ async fn the_budget_is_shared_and_taken_from_the_lane_unused_longest() {
     let open = |spec: &LaneSpec| bench.pools.status(spec.tenant).unwrap().open;
     assert_eq!((open(&a), open(&b), open(&c)), (0, 1, 1));
     let of_b = bench.pools.lease(&b, soon()).await.unwrap();
-    assert_eq!(bench.pools.lease(&a, soon()).await.unwrap_err(), PoolFault::BudgetSpent);
+    let mut hasty = a.clone();
+    hasty.limits.acquire_timeout = Duration::from_millis(100);
+    assert_eq!(bench.pools.lease(&hasty, soon()).await.unwrap_err(), PoolFault::BudgetSpent);
     // One given back while somebody waits goes to him.
     let waiting = tokio::spawn({
         let (pools, a) = (bench.pools.clone(), a.clone());

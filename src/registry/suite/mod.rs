@@ -9,6 +9,7 @@ mod usage;
 mod whole;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use approvals::*;
 pub use nouns::*;
@@ -22,6 +23,10 @@ pub use whole::*;
 pub mod prelude {
     pub use super::super::crate_words::*;
 }
+
+/// The longest the tests wait for a change to be seen. 5 s are promised, of which the poll takes 2; the rest
+/// is room for a busy machine, and far from the minute after which all is compared anyway.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An empty database and ways to it.
 pub trait Place {

@@ -1,13 +1,11 @@
 //! What keeps changes in order: generations, the feed, immutability, migrations.
 
-use std::time::Duration;
-
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-/// Waits for a change of `tenant` to at least `at_least`; 5 s is what the gateway promises.
+/// Waits for a change of `tenant` to at least `at_least`.
 async fn await_change(changes: &mut Receiver<Change>, tenant: TenantId, at_least: Generation) {
     let seen = async {
         loop {
@@ -17,7 +15,7 @@ async fn await_change(changes: &mut Receiver<Change>, tenant: TenantId, at_least
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), seen).await.expect("a change within 5 s");
+    tokio::time::timeout(PATIENCE, seen).await.expect("the change is seen");
 }
 
 pub async fn history_cannot_be_rewritten(place: &impl Place) {
@@ -111,7 +109,7 @@ pub async fn plain_sql_bumps_and_is_seen(place: &impl Place) {
     }
     stop.cancel();
     let ended = async { while changes.recv().await.is_some() {} };
-    tokio::time::timeout(Duration::from_secs(5), ended).await.expect("the watch ends");
+    tokio::time::timeout(PATIENCE, ended).await.expect("the watch ends");
 }
 
 pub async fn deletes_are_seen(place: &impl Place) {

@@ -1,7 +1,5 @@
 //! A registry that is put back to an earlier state while gateways watch it.
 
-use std::time::Duration;
-
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
@@ -17,8 +15,8 @@ async fn named(changes: &mut Receiver<Change>, generation: u64, least: u64) -> u
             }
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(5), seen).await;
-    waited.unwrap_or_else(|_| panic!("no generation {generation} of history {least} within 5 s"))
+    let waited = tokio::time::timeout(PATIENCE, seen).await;
+    waited.unwrap_or_else(|_| panic!("no generation {generation} of history {least}"))
 }
 
 pub async fn a_restored_registry_begins_another_history(place: &impl Place) {
@@ -53,7 +51,7 @@ pub async fn a_restored_registry_begins_another_history(place: &impl Place) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), told).await.expect("the operators are told");
+    tokio::time::timeout(PATIENCE, told).await.expect("the operators are told");
     // Life goes on, in the same history.
     registry.invalidate(id, None, &by).await.unwrap();
     assert_eq!(named(&mut changes, first + 1, history).await, history);

@@ -211,7 +211,8 @@ async fn a_body_of_any_shape_is_stored_as_it_was_sent_or_not_at_all() {
             }
         }
         assert!(taken > 0 && refused > 0, "{:?}: {taken} taken, {refused} refused", bed.engine());
-        assert!(!bed.gateway.log().contains("panicked"), "{}", bed.gateway.log());
+        let log = bed.gateway.log().await;
+        assert!(!log.contains("panicked"), "{log}");
         assert_eq!(bed.gateway.view("tenants/north/breaker").await["state"], "closed");
     }
 }
