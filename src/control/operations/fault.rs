@@ -120,7 +120,6 @@ impl From<DialFault> for StepFault {
                 | DialClass::Timeout
                 | DialClass::Full
                 | DialClass::NotReady
-                | DialClass::Busy
                 | DialClass::Protocol
                 | DialClass::Resolve
         );

@@ -31,8 +31,6 @@ pub enum DialClass {
     Hostile,
     /// A SQLite file that is absent, outside its folder or not a plain file.
     File,
-    /// The gateway itself has too many connections to open at present; says nothing of the database.
-    Busy,
     /// A defect or shortage on the gateway's own side; says nothing of the database.
     Internal,
 }
@@ -53,7 +51,6 @@ impl DialClass {
             Self::Protocol => "protocol",
             Self::Hostile => "hostile",
             Self::File => "file",
-            Self::Busy => "busy",
             Self::Internal => "internal",
         }
     }
@@ -145,7 +142,7 @@ impl Fault for DialFault {
 
     fn retry_after_secs(&self) -> Option<u64> {
         match self.class {
-            DialClass::Full | DialClass::NotReady | DialClass::Timeout | DialClass::Busy => Some(5),
+            DialClass::Full | DialClass::NotReady | DialClass::Timeout => Some(5),
             DialClass::Internal => None,
             _ => Some(30),
         }

@@ -18,8 +18,11 @@ pub struct DialConfig {
     pub sqlite_dir: Option<PathBuf>,
     /// Files that are never opened as a tenant's, as (device, inode): the gateway's own databases.
     pub sqlite_denied: Vec<(u64, u64)>,
-    /// Attempts in progress at once over all tenants. Default 16.
+    /// Attempts that take turns over all tenants; whoever has waited for one as long as `turn` goes on
+    /// without. Default 16.
     pub cold_starts: usize,
+    /// The longest an attempt waits for its turn. Default 100 ms.
+    pub turn: Duration,
     /// The highest SCRAM iteration count accepted (about 0.2 us of CPU each). Default 100,000.
     pub scram_iterations_max: u32,
     /// Where the short-lived folders with the driver's sockets are made; at most 80 bytes long.
@@ -35,6 +38,7 @@ impl Default for DialConfig {
             sqlite_dir: None,
             sqlite_denied: Vec::new(),
             cold_starts: 16,
+            turn: Duration::from_millis(100),
             scram_iterations_max: 100_000,
             socket_dir: std::env::temp_dir(),
         }

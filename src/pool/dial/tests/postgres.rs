@@ -180,7 +180,7 @@ async fn silence_and_dripping_end_at_the_deadline() {
     let bench = Bench::with_timeout(Duration::from_millis(300));
     assert_eq!(bench.fault(plain(&silent)).await.class(), DialClass::Timeout);
     assert_eq!(bench.fault(plain(&dripping)).await.class(), DialClass::Timeout);
-    assert_eq!(bench.fault(plain(&closing)).await.class(), DialClass::Protocol);
+    assert_eq!(Bench::new().fault(plain(&closing)).await.class(), DialClass::Protocol);
 }
 
 /// A server that logs anybody in, then answers the driver's first query with `answer`.
@@ -250,6 +250,25 @@ async fn hostile_answers_after_the_login_end_with_a_fault() {
     let silent = after_login(Vec::new()).await;
     let bench = Bench::with_timeout(Duration::from_millis(300));
     assert_eq!(bench.fault(plain(&silent)).await.class(), DialClass::Timeout);
+}
+
+#[tokio::test]
+async fn servers_that_do_not_answer_keep_nobody_else_waiting() {
+    let silent = Fake::start(|mut stream| async move { drain(&mut stream).await }).await;
+    let good = after_login(identity_answer("10000")).await;
+    let bench = Bench::with_timeout(Duration::from_secs(30));
+    let hung = futures_util::future::join_all((0..40).map(|_| bench.open(plain(&silent))));
+    let other = async {
+        while silent.accepted() < 40 {
+            tokio::task::yield_now().await;
+        }
+        bench.open(plain(&good)).await
+    };
+    tokio::select! {
+        _ = hung => panic!("a silent server answered"),
+        opened = other => assert!(opened.is_ok()),
+    }
+    bench.assert_clean().await;
 }
 
 #[tokio::test]
