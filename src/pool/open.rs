@@ -74,8 +74,8 @@ pub(crate) fn spawn(
 }
 
 async fn connect(
-    pools: &Inner,
-    lane: &Lane,
+    pools: &Arc<Inner>,
+    lane: &Arc<Lane>,
     wanted: &Wanted,
     writes: bool,
     pass: &mut Pass,
@@ -84,9 +84,16 @@ async fn connect(
         return Err(PoolFault::WrongServer);
     }
     let tenant = lane.spec.tenant;
-    let budget = match pools.room(lane, wanted.weight, writes, wanted.patience).await? {
-        Room::New(place) => place,
-        Room::Parked(link) => return Ok(*link),
+    let budget = loop {
+        match pools.room(lane, wanted.weight, writes, wanted.patience).await? {
+            Room::New(place) => break place,
+            Room::Parked(link) if !pools.is_overdue(&link) => return Ok(*link),
+            Room::Parked(link) => {
+                if let Some(link) = pools.asked(lane, *link, wanted.patience).await? {
+                    return Ok(link);
+                }
+            }
+        }
     };
     let deadline = Deadline::after(pools.config.connect_timeout);
     match dial(pools, lane, &*wanted.source, writes, deadline).await {

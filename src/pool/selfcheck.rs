@@ -59,8 +59,8 @@ impl Inner {
                 // Whoever wants a connection next finds out what is wrong with the server.
                 Answer::None => link.close_hard(pools.config.close_timeout).await,
             }
-            lane.asking.fetch_sub(1, Ordering::Relaxed);
             drop(permit);
+            lane.asking.fetch_sub(1, Ordering::Relaxed);
         });
     }
 

@@ -26,6 +26,8 @@ use super::dial::wire::Wire;
 
 /// Prepared statements a session keeps. Each also lives in the server's memory.
 const STATEMENTS: usize = 32;
+/// Most of a small answer that is kept, in bytes: the text of its cells, and what each takes beside it.
+const SMALL: usize = 4 * 1024 * 1024;
 /// Room made for reading at a time, in bytes.
 const READ: usize = 8 * 1024;
 /// Most bytes of statements sent before the answer to the first is read. They fit into any system's send
@@ -186,16 +188,26 @@ impl PostgresSession {
         self.simple(sql, &mut |_, _| ControlFlow::Continue(())).await.map(drop)
     }
 
-    /// Runs a statement without parameters and gives its rows back. For small answers.
+    /// Runs a statement without parameters and gives its rows back. For small answers; a server that goes on
+    /// and on has not given one.
     pub async fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, sqlx::Error> {
-        let mut rows = Vec::new();
+        let (mut rows, mut room) = (Vec::new(), Some(SMALL));
         let mut keep = |_, cells: Cells<'_>| {
+            let size =
+                |cell: Option<&[u8]>| size_of::<Option<String>>() + cell.map_or(0, <[u8]>::len);
+            let whole = size_of::<Vec<()>>() + cells.clone().map(size).sum::<usize>();
+            room = room.and_then(|room| room.checked_sub(whole));
+            if room.is_none() {
+                return ControlFlow::Break(());
+            }
             let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
             rows.push(cells.map(|cell| cell.map(text)).collect());
             ControlFlow::Continue(())
         };
-        self.simple(sql, &mut keep).await?;
-        Ok(rows)
+        match self.simple(sql, &mut keep).await? {
+            Ended::Complete => Ok(rows),
+            Ended::CutShort => Err(sqlx::Error::Protocol("an answer is too long".to_owned())),
+        }
     }
 
     /// Whether the server still answers.

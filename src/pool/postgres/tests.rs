@@ -10,6 +10,8 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 
+mod small;
+
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap();
     [&[kind][..], &length.to_be_bytes(), body].concat()
