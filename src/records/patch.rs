@@ -5,6 +5,8 @@ use crate::fhir::Json;
 
 /// Most operations in one patch.
 const MAX_OPERATIONS: usize = 200;
+/// Most that may be copied by one patch, in bytes of JSON: what is copied into itself doubles each time.
+const MAX_COPIED: usize = 1024 * 1024;
 
 const BROKEN: RecordsFault = RecordsFault::Request(
     "The patch is no JSON Patch: an array of operations with op, path and what goes with them.",
@@ -14,13 +16,16 @@ const NOWHERE: RecordsFault =
 const DIFFERS: RecordsFault =
     RecordsFault::Request("A test of the patch does not hold; nothing was changed.");
 
+const TOO_MUCH: RecordsFault =
+    RecordsFault::Request("The patch copies more than a megabyte; send the resource instead.");
+
 /// Carries a patch out on a resource; all of it or nothing.
 pub(super) fn apply(resource: &Json, patch: &Json) -> Result<Json, RecordsFault> {
     let Json::List(operations) = patch else { return Err(BROKEN) };
     if operations.len() > MAX_OPERATIONS {
         return Err(RecordsFault::Request("The patch has more than 200 operations."));
     }
-    let mut tree = resource.clone();
+    let (mut tree, mut room) = (resource.clone(), MAX_COPIED);
     for operation in operations {
         let text = |name: &str| operation.get(name).and_then(Json::text).ok_or(BROKEN);
         let path = steps(text("path")?)?;
@@ -34,7 +39,9 @@ pub(super) fn apply(resource: &Json, patch: &Json) -> Result<Json, RecordsFault>
             }
             "copy" => {
                 let from = steps(text("from")?)?;
-                let value = find(&mut tree, &from).ok_or(NOWHERE)?.clone();
+                let value = find(&mut tree, &from).ok_or(NOWHERE)?;
+                room = room.checked_sub(size(value)).ok_or(TOO_MUCH)?;
+                let value = value.clone();
                 add(&mut tree, &path, value)?;
             }
             "move" => {
@@ -55,6 +62,18 @@ pub(super) fn apply(resource: &Json, patch: &Json) -> Result<Json, RecordsFault>
         }
     }
     Ok(tree)
+}
+
+/// About how long a value is as JSON text.
+fn size(value: &Json) -> usize {
+    match value {
+        Json::Null | Json::Bool(_) => 5,
+        Json::Number(text) | Json::Text(text) => text.len() + 2,
+        Json::List(items) => 2 + items.iter().map(|item| 1 + size(item)).sum::<usize>(),
+        Json::Object(members) => {
+            2 + members.iter().map(|(name, value)| name.len() + 4 + size(value)).sum::<usize>()
+        }
+    }
 }
 
 /// The steps of a pointer (RFC 6901).
@@ -138,6 +157,22 @@ mod tests {
         let mut out = Vec::new();
         apply(&parse(resource), &parse(patch)).ok()?.write(&mut out);
         Some(String::from_utf8(out).unwrap())
+    }
+
+    /// Twice as much with each operation: forty of them are more than any machine has.
+    #[test]
+    fn copies_do_not_grow_without_end() {
+        let copies = |count: usize, one: &str| format!("[{}]", vec![one; count].join(","));
+        let into_itself = r#"{"op":"copy","from":"/a","path":"/a/-"}"#;
+        assert!(run(r#"{"a":["x"]}"#, &copies(5, into_itself)).is_some());
+        assert!(run(r#"{"a":["x"]}"#, &copies(18, into_itself)).is_none());
+        // The same with one long text, and not with a text that only moves.
+        let long = format!(r#"{{"a":["{}"]}}"#, "x".repeat(300_000));
+        let beside = r#"{"op":"copy","from":"/a/0","path":"/a/-"}"#;
+        assert!(run(&long, &copies(2, beside)).is_some());
+        assert!(run(&long, &copies(20, beside)).is_none());
+        let there = r#"{"op":"move","from":"/a/0","path":"/a/-"}"#;
+        assert!(run(&long, &copies(100, there)).is_some());
     }
 
     #[test]
