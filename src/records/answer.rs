@@ -91,13 +91,22 @@ pub(super) fn event<R: Right>(
         request: session.request(),
         actor: actor(session.permit().principal()),
         action: access.action,
-        resource_type: Some(access.resource_type.to_owned().into()),
+        resource_type: Some(type_word(access.resource_type).to_owned().into()),
         target: access.target,
         outcome,
         status,
         generation: session.config().generation,
         purpose: Some("TREAT".to_owned()),
     }
+}
+
+/// A resource's type as the access log has it. Where an address has another text in its place, it is the
+/// caller's own and may say anything.
+pub(super) fn type_word(text: &str) -> &str {
+    let named = text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.len() <= 64
+        && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if named { text } else { "other" }
 }
 
 pub(super) fn actor(principal: &Principal) -> Actor {
@@ -109,5 +118,22 @@ pub(super) fn actor(principal: &Principal) -> Actor {
         sid: principal.sid().map(str::to_owned),
         token_id_hash: Some(principal.token_id().to_owned()),
         roles: principal.roles().names().map(str::to_owned).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_types_are_written_down_as_types() {
+        for name in ["Patient", "MedicinalProductUndesirableEffect", "Unknown"] {
+            assert_eq!(type_word(name), name);
+        }
+        for other in
+            ["", "patient", "Doe, Jane 1950-01-02", "Patient1", "Pati\u{e9}nt", &"A".repeat(65)]
+        {
+            assert_eq!(type_word(other), "other");
+        }
     }
 }

@@ -1,6 +1,6 @@
 use uuid::Uuid;
 
-use super::answer::actor;
+use super::answer::{actor, type_word};
 use crate::audit::{AccessEvent, Action, Outcome, Target};
 use crate::auth::Principal;
 use crate::tenant::{TenantFault, Tenants};
@@ -42,7 +42,7 @@ pub async fn note_refused(
         request,
         actor: actor(principal),
         action,
-        resource_type: resource_type.map(|resource| resource.to_owned().into()),
+        resource_type: resource_type.map(|resource| type_word(resource).to_owned().into()),
         target,
         outcome: Outcome::Denied,
         status,
