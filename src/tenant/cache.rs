@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -189,10 +190,11 @@ impl<V: Versioned> GenerationCache<V> {
     {
         let cache = self.clone();
         let task = tokio::spawn(async move {
-            let loaded = load.await;
-            cache.commit(under, loaded)
+            // A load that panicked is a load that did not answer, and is over like any other.
+            let loaded = AssertUnwindSafe(load).catch_unwind().await;
+            cache.commit(under, loaded.unwrap_or(Err(LoadFault::Unavailable)))
         });
-        // A load that panicked is a load that did not answer.
+        // Only the end of the whole program keeps it from its own end.
         task.map(|ended| ended.unwrap_or(Err(LoadFault::Unavailable))).boxed().shared()
     }
 

@@ -57,8 +57,15 @@ impl Tenants {
     }
 
     /// After a change: a tenant that is no longer active, or whose connection is another one or does not
-    /// open any more, must not keep its lane.
+    /// open any more, must not keep its lane. Goes on when the caller goes away, for nobody else is told of
+    /// the same change again.
     pub async fn settle(&self, tenant: TenantId) {
+        let tenants = self.clone();
+        let settling = tokio::spawn(async move { tenants.settle_lane(tenant).await });
+        let _ended = settling.await.is_ok();
+    }
+
+    async fn settle_lane(&self, tenant: TenantId) {
         let Some(lane) = self.shared.pools.status(tenant) else { return };
         let config = self.config(tenant).await;
         let spec = config.as_ref().ok().filter(|config| config.state == TenantState::Active);

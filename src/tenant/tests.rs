@@ -200,6 +200,19 @@ async fn a_session_opened_before_a_suspension_makes_no_lane_after_it() {
 }
 
 #[tokio::test]
+async fn a_change_whose_author_went_away_is_settled_all_the_same() {
+    let rig = Rig::new().await;
+    let id = rig.tenant("north").await;
+    rig.borrow(id).await.unwrap();
+    let suspended = rig.state(id, TenantState::Suspended).await;
+    rig.tenants.changed(id, suspended);
+    let mut settling = Box::pin(rig.tenants.settle(id));
+    assert!(futures_util::poll!(&mut settling).is_pending(), "the registry is asked");
+    drop(settling);
+    until(|| rig.lane(id).is_none()).await;
+}
+
+#[tokio::test]
 async fn a_session_opened_before_another_connection_does_not_go_back_to_the_old_one() {
     let rig = Rig::new().await;
     let id = rig.tenant("north").await;

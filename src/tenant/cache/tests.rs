@@ -94,6 +94,14 @@ async fn an_outage_is_bridged_until_the_limit_and_never_past_a_seen_change() {
 }
 
 #[tokio::test]
+async fn a_load_that_broke_off_is_begun_anew() {
+    let (cache, tenant) = (cache(), TenantId::random());
+    let breaks = || async { panic!("as told") };
+    assert_eq!(cache.get(tenant, breaks).await, Err(LoadFault::Unavailable));
+    assert_eq!(*cache.get(tenant, || async { Ok(7) }).await.unwrap(), 7);
+}
+
+#[tokio::test]
 async fn an_unknown_tenant_is_forgotten() {
     let cache = cache();
     let tenant = TenantId::random();
