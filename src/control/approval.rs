@@ -5,18 +5,23 @@ use std::collections::BTreeSet;
 
 use super::Control;
 use super::fault::ControlFault;
-use crate::mapping::{Document, MappingProblem, ProblemSeverity};
-use crate::registry::Tenant;
+use crate::mapping::{DeclaredSource, Document, MappingProblem, ProblemSeverity};
+use crate::registry::{Mapping, Tenant};
+
+/// The sources of a stored version: of the document that is put in force, whatever text it was made from.
+pub(super) fn declared(stored: &Mapping) -> Result<Vec<DeclaredSource>, ControlFault> {
+    let unreadable = |_| ControlFault::Conflict("the stored mapping cannot be read any more");
+    Document::parse(&stored.document).map(|document| document.sources()).map_err(unreadable)
+}
 
 impl Control {
-    /// What is wrong with a document's sources for someone who is no operator: each text that is not in
+    /// What is wrong with declared sources for someone who is no operator: each text that is not in
     /// force. Asked before any of them comes near the database.
     pub(super) async fn unapproved_sources(
         &self,
         tenant: &Tenant,
-        document: &Document,
+        declared: Vec<DeclaredSource>,
     ) -> Result<Vec<MappingProblem>, ControlFault> {
-        let declared = document.sources();
         if declared.is_empty() {
             return Ok(Vec::new());
         }
@@ -39,8 +44,7 @@ impl Control {
             return Ok(BTreeSet::new());
         };
         let stored = self.0.registry.mapping(tenant.id, active.version).await?;
-        let document = stored.and_then(|stored| Document::parse(&stored.source).ok());
-        let sources = document.map(|document| document.sources()).unwrap_or_default();
+        let sources = stored.map(|stored| declared(&stored)).transpose()?.unwrap_or_default();
         Ok(sources.into_iter().map(|source| source.sql).collect())
     }
 }

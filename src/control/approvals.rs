@@ -8,10 +8,10 @@ use serde_json::{Value as Json, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::approval::declared;
 use super::view::TenantView;
 use super::{Caller, Control, ControlFault};
 use crate::auth::{OperatorRank, OperatorSource};
-use crate::mapping::Document;
 use crate::registry::{Actor, Approval, ApprovalKind, Origin, RegistryFault, Tenant};
 
 /// How long a request waits.
@@ -197,8 +197,8 @@ impl Control {
         version: u64,
     ) -> Result<Vec<SourceView>, ControlFault> {
         let stored = self.0.registry.mapping(tenant.id, version).await?;
-        let document = stored.and_then(|stored| Document::parse(&stored.source).ok());
-        let sources = document.map(|document| document.sources()).unwrap_or_default();
+        // One that cannot be read cannot be put in force either.
+        let sources = stored.and_then(|stored| declared(&stored).ok()).unwrap_or_default();
         let view = |s: crate::mapping::DeclaredSource| SourceView { name: s.name, sql: s.sql };
         Ok(sources.into_iter().map(view).collect())
     }
@@ -216,8 +216,7 @@ impl Control {
         let Some(stored) = self.0.registry.mapping(tenant.id, version).await? else {
             return Ok(None);
         };
-        let Ok(document) = Document::parse(&stored.source) else { return Ok(None) };
-        if self.unapproved_sources(tenant, &document).await?.is_empty() {
+        if self.unapproved_sources(tenant, declared(&stored)?).await?.is_empty() {
             return Ok(None);
         }
         let input = json!({ "version": version });

@@ -14,6 +14,7 @@ pub use drift::{DriftChange, DriftView};
 pub use import::ImportView;
 pub use trial::{ElementTrial, PathCount, SearchTrial, SourceTrial, StatementTrial, TrialView};
 
+use super::approval::declared;
 use super::fault::ControlFault;
 use super::view::{MappingProblemView, MappingReport, MappingView, TenantView};
 use super::{Control, Ordered, Orders};
@@ -84,7 +85,7 @@ impl Control {
         };
         // Only an operator has no tenant of her own.
         if caller.only().is_some() {
-            let problems = self.unapproved_sources(tenant, &document).await?;
+            let problems = self.unapproved_sources(tenant, document.sources()).await?;
             if !problems.is_empty() {
                 return Ok(Err(problems));
             }
@@ -146,8 +147,7 @@ impl Control {
         let version = version.into();
         if caller.only().is_some()
             && let Some(stored) = registry.mapping(tenant.id, version).await?
-            && let Ok(document) = Document::parse(&stored.source)
-            && !self.unapproved_sources(&tenant, &document).await?.is_empty()
+            && !self.unapproved_sources(&tenant, declared(&stored)?).await?.is_empty()
         {
             let message = "the version has a source that no operator has approved";
             return Err(ControlFault::Invalid(message.into()));

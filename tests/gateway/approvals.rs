@@ -3,6 +3,8 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::support::{Gateway, Options, Reply, TestIssuer, mapping};
 use crate::world;
@@ -106,4 +108,23 @@ async fn sql_that_a_mapping_brings_is_approved_by_another() {
     gateway.publish("north", &mapping("3")).await;
     assert_eq!(found().await, 5);
     assert!(waiting(&gateway).await.is_empty());
+
+    // What counts is what would be in force, whatever text it is said to have come from.
+    let file = gateway.folder().join("registry.db");
+    let mut registry = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    for (version, said) in [(90, mapping("4")), (91, "no: [mapping".to_owned())] {
+        let sql = format!(
+            "INSERT INTO mappings (tenant, version, document, source, catalog, report, created_by, created_at)
+               SELECT tenant, {version}, document, ?, catalog, report, created_by, created_at
+                 FROM mappings WHERE document LIKE '%1003%' LIMIT 1"
+        );
+        sqlx::query(&sql).bind(said).execute(&mut registry).await.unwrap();
+        let publish = format!("tenants/north/mappings/{version}/publish");
+        let asked = ask(&gateway, &operator, Method::POST, &publish).await;
+        assert_eq!(asked.status, 202, "{version}: {asked:?}");
+        let view = asked.json();
+        assert!(view["sources"][0]["sql"].as_str().unwrap().contains("1003"), "{view}");
+        let refuse = format!("approvals/{}/refuse", view["id"].as_str().unwrap());
+        assert_eq!(ask(&gateway, &approver, Method::POST, &refuse).await.status, 200);
+    }
 }
