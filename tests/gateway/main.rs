@@ -24,6 +24,8 @@ mod exporting_again;
 #[cfg(test)]
 mod damaged;
 #[cfg(test)]
+mod heavy;
+#[cfg(test)]
 mod hospital;
 #[cfg(test)]
 #[expect(unused, reason = "made for the tests of tokens")]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use crate::support::{Gateway, Options, Reply, TestIssuer};
+use crate::support::{Gateway, Options, Reply, TestIssuer, mapping};
 use crate::world;
 
 async fn post(gateway: &Gateway, key: &str, path: &str, body: &Value) -> Reply {
@@ -54,6 +54,24 @@ async fn the_same_order_gives_the_same_answer_and_is_done_once() {
     // Without a key it is an order of its own.
     let body = Some(("application/json", north.to_string()));
     assert_eq!(gateway.operate(Method::POST, "tenants", None, body).await.status, 409);
+}
+
+#[tokio::test]
+async fn another_query_is_another_address() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let compared = async |query: &str| {
+        let url = format!("{}/admin/v1/tenants/north/mappings/diff{query}", gateway.admin);
+        let request = gateway.http.post(url).bearer_auth(&gateway.operator);
+        let request = request.header("idempotency-key", "key-1").body(mapping("2"));
+        Reply::of(request.header("content-type", "application/yaml")).await.unwrap()
+    };
+    let first = compared("?from=1").await;
+    assert_eq!((first.status, first.header("idempotency-replayed")), (200, ""), "{first:?}");
+    let again = compared("?from=1").await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (200, "true"), "{again:?}");
+    let other = compared("?from=1&to=1").await;
+    assert_eq!(other.status, 422, "{other:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Request, State};
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -58,7 +59,8 @@ pub(super) async fn once(
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail).into_response();
     };
     let control = &plane.0.control;
-    let order = control.repeatable(&caller, key, format!("POST {}", parts.uri.path()), &body);
+    let address = parts.uri.path_and_query().map_or_else(|| parts.uri.path(), PathAndQuery::as_str);
+    let order = control.repeatable(&caller, key, format!("POST {address}"), &body);
     match control.begin_once(&order).await {
         Err(fault) => problem(fault).into_response(),
         Ok(Repeat::New) => {

@@ -19,6 +19,10 @@ use crate::auth::{Permit, Right};
 use crate::records::{Answer, Bundle, BundleKind, Entry, RecordsFault, Searched, Wanted, Written};
 use crate::tenant::FORBIDDEN_MESSAGE;
 
+/// A batch whose answers are so long together, in bytes, is answered no further: each of a hundred searches
+/// may fill a page.
+const ENOUGH: usize = 32 * 1024 * 1024;
+
 /// One entry's answer.
 struct Said {
     status: StatusCode,
@@ -41,10 +45,16 @@ pub(super) async fn bundle(
     match bundle.kind {
         BundleKind::Transaction => transaction(&plane, caller, bundle, back).await,
         BundleKind::Batch => {
-            let mut all = Vec::with_capacity(bundle.entries.len());
+            let (mut all, mut long) = (Vec::with_capacity(bundle.entries.len()), 0);
             for entry in bundle.entries {
+                if long >= ENOUGH {
+                    all.push(refused(too_long()));
+                    continue;
+                }
                 let said = one(&plane, &caller, entry, asked.lenient, back).await;
-                all.push(said.unwrap_or_else(refused));
+                let said = said.unwrap_or_else(refused);
+                long += said.resource.as_ref().map_or(0, Bytes::len);
+                all.push(said);
             }
             Ok(answer("batch-response", &all))
         }
@@ -110,6 +120,11 @@ fn clinician<R: Right>(
 ) -> Result<Clinician<R>, FhirError> {
     let permit = permit.cloned().ok_or_else(forbidden)?;
     Ok(Clinician { permit, request: caller.request, deadline: caller.deadline })
+}
+
+fn too_long() -> FhirError {
+    let message = "The answers before this one are as long as a batch's may be; send it by itself.";
+    FhirError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-costly", message)
 }
 
 fn forbidden() -> FhirError {
