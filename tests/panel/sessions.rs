@@ -113,6 +113,30 @@ async fn a_session_ends_after_fifteen_minutes_without_use() {
     assert!(!world.lives("anything", true).await);
 }
 
+/// A page that refreshes itself is left in the middle of it.
+#[tokio::test]
+async fn a_visit_cut_off_anywhere_ends_no_session() {
+    for steps in 1..60 {
+        let world = world().await;
+        let session = world.session("operator").await;
+        // The access token ends after half an hour.
+        for minutes in [14, 14] {
+            world.clock.advance(minutes * MINUTE);
+            assert!(world.lives(&session, true).await);
+        }
+        world.clock.advance(3 * MINUTE);
+        let mut visit = Box::pin(world.sign_ins.visit(&session, true, soon()));
+        for _ in 0..steps {
+            if futures_util::poll!(&mut visit).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(visit);
+        assert!(world.lives(&session, true).await, "cut off after {steps} steps");
+    }
+}
+
 #[tokio::test]
 async fn a_session_ends_after_eight_hours_whatever_happens() {
     let world = world().await;

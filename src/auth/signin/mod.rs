@@ -189,7 +189,15 @@ impl SignIns {
             inner.sessions.invalidate(&key);
             return Ok(None);
         }
-        match session.permit(&inner.authority, &inner.provider, now, deadline).await {
+        // In a task of its own: a refresh token counts once, and what is given for it must not be lost with a
+        // visitor who leaves meanwhile.
+        let (parts, kept) = (Arc::clone(inner), Arc::clone(&session));
+        let judging = tokio::spawn(async move {
+            kept.permit(&parts.authority, &parts.provider, now, deadline).await
+        });
+        let broke_off =
+            |_| Err(AuthFault::Unavailable { reason: "refresh_broke_off", retry_after_secs: 1 });
+        match judging.await.unwrap_or_else(broke_off) {
             Ok(permit) => {
                 if active {
                     session.seen(now);
