@@ -76,7 +76,14 @@ impl Exporter {
                     batch.push(more);
                 }
             }
-            self.send(&batch).await;
+            let late = async {
+                stop.cancelled().await;
+                sleep(LAST).await;
+            };
+            tokio::select! {
+                () = self.send(&batch) => {}
+                () = late => return,
+            }
             batch.clear();
         }
         while let Ok(more) = from.try_recv() {
