@@ -128,15 +128,19 @@ impl Browser {
         found.as_str().expect("a text").to_owned()
     }
 
-    /// Runs a script in the page and gives back what it returns.
-    pub async fn run(&self, script: &str) -> Value {
-        let body = json!({ "script": script, "args": [] });
-        self.post("/execute/sync", body).await.unwrap_or_else(|fault| panic!("{script}: {fault}"))
+    async fn script(&self, script: &str) -> Result<Value, Value> {
+        self.post("/execute/sync", json!({ "script": script, "args": [] })).await
     }
 
-    /// What the page says.
+    /// Runs a script in the page and gives back what it returns.
+    pub async fn run(&self, script: &str) -> Value {
+        self.script(script).await.unwrap_or_else(|fault| panic!("{script}: {fault}"))
+    }
+
+    /// What the page says; nothing between two pages.
     pub async fn text(&self) -> String {
-        self.run("return document.body.innerText").await.as_str().unwrap_or_default().to_owned()
+        let said = self.script("return document.body.innerText").await.unwrap_or_default();
+        said.as_str().unwrap_or_default().to_owned()
     }
 
     async fn element(&self, css: &str) -> Option<String> {
@@ -183,7 +187,8 @@ impl Browser {
     /// Waits until that holds in the page.
     pub async fn wait_until(&self, condition: &str) {
         let until = Instant::now() + PATIENCE;
-        while self.run(&format!("return Boolean({condition})")).await != true {
+        let script = format!("return Boolean({condition})");
+        while self.script(&script).await.unwrap_or_default() != true {
             assert!(Instant::now() < until, "never {condition}:\n{}", self.text().await);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -191,12 +196,20 @@ impl Browser {
 
     /// Clicks what is there, or will be shortly.
     pub async fn click(&self, css: &str) {
-        let element = self.wait_for(css).await;
-        // The page scrolls smoothly, and the driver does not wait for the end of that.
-        let there = "scrollIntoView({ block: 'center', behavior: 'instant' })";
-        self.run(&format!("document.querySelector({css:?}).{there}")).await;
-        let clicked = self.post(&format!("/element/{element}/click"), json!({})).await;
-        clicked.unwrap_or_else(|fault| panic!("click {css}: {fault}"));
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let element = self.wait_for(css).await;
+            // The page scrolls smoothly, and the driver does not wait for the end of that.
+            let there = "scrollIntoView({ block: 'center', behavior: 'instant' })";
+            self.run(&format!("document.querySelector({css:?})?.{there}")).await;
+            let clicked = self.post(&format!("/element/{element}/click"), json!({})).await;
+            let Err(fault) = clicked else { return };
+            // A page that refreshes itself may have another element there by now; nothing was clicked then.
+            let missed = ["stale element reference", "element click intercepted"];
+            let missed = missed.iter().any(|error| fault["error"] == *error);
+            assert!(missed && Instant::now() < until, "click {css}: {fault}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Sets a field to that text, whatever stood there.
