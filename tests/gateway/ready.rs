@@ -54,8 +54,16 @@ async fn an_access_log_that_cannot_be_written_is_named_and_sounds_an_alarm() {
     assert!(!refused.body.contains("mark-north"));
     let request = refused.header("x-request-id");
     let line = format!("\"request\":\"{request}\"");
-    let log = gateway.log();
-    assert!(log.lines().any(|l| l.contains(&line) && l.contains("request failed")), "{log}");
+    // The line may be written after the answer was sent.
+    let logged =
+        || gateway.log().lines().any(|l| l.contains(&line) && l.contains("request failed"));
+    for _ in 0..100 {
+        if logged() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(logged(), "{}", gateway.log());
     let metrics = open(&gateway, "/metrics").await.body;
     assert!(metrics.lines().any(|line| line == "wardgate_access_log_ready 0"), "{metrics}");
     let refusals = "wardgate_access_log_refused_total";
