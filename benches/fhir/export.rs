@@ -52,7 +52,7 @@ async fn fetch(gateway: &Gateway, token: &str, path: &str, pid: u32, all: &mut C
     let mut looked = Instant::now();
     while let Some(chunk) = answer.chunk().await.unwrap() {
         all.bytes += chunk.len();
-        all.resources += chunk.iter().filter(|byte| **byte == b'\n').count();
+        all.resources += chunk.split(|byte| *byte == b'\n').count() - 1;
         if looked.elapsed() > Duration::from_millis(50) {
             looked = Instant::now();
             all.peak = all.peak.max(memory(pid));

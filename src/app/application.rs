@@ -152,6 +152,7 @@ impl Application {
         let authority = self.authority.clone();
         let flush = move |tenant: TenantId| authority.flush_tenant(tenant);
         upkeep.spawn(self.tenants.clone().follow(end.clone(), flush));
+        upkeep.spawn(self.tenants.clone().follow_cancellations(end.clone()));
         upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.keyring.clone().run_maintenance(end.clone()));
         upkeep.spawn(self.audit.clone().run_watch(end.clone()));

@@ -78,7 +78,13 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
             Ok(())
         }
         MappingVerb::Rollback { tenant } => {
-            let view = control.rollback_mapping(&caller, tenant, None).await?;
+            let view = match control.rollback_mapping(&caller, tenant, None).await? {
+                Ordered::Done(view) => view,
+                Ordered::Waits(view) => {
+                    approval::waits(&view, output);
+                    return Ok(());
+                }
+            };
             output.result(&view.mapping, |m| {
                 format!(
                     "active: version {}",

@@ -145,13 +145,7 @@ impl Control {
         let tenant = self.find_for(caller, named).await?;
         let (registry, origin) = (&self.0.registry, caller.origin());
         let version = version.into();
-        if caller.only().is_some()
-            && let Some(stored) = registry.mapping(tenant.id, version).await?
-            && !self.unapproved_sources(&tenant, declared(&stored)?).await?.is_empty()
-        {
-            let message = "the version has a source that no operator has approved";
-            return Err(ControlFault::Invalid(message.into()));
-        }
+        self.may_bring(caller, &tenant, version).await?;
         self.still_sound(caller, &tenant, version).await?;
         if expected.is_some_and(|expected| expected != tenant.generation) {
             return Err(RegistryFault::Stale { current: tenant.generation }.into());
@@ -162,6 +156,23 @@ impl Control {
         let now = registry.publish_mapping(tenant.id, expected, version, &origin).await?;
         self.announce(tenant.id, now).await;
         self.view(tenant.id).await.map(Ordered::Done)
+    }
+
+    /// Refuses a version with SQL that is not in force, of a hospital's own administrator.
+    async fn may_bring(
+        &self,
+        caller: &impl Orders,
+        tenant: &Tenant,
+        version: u64,
+    ) -> Result<(), ControlFault> {
+        if caller.only().is_some()
+            && let Some(stored) = self.0.registry.mapping(tenant.id, version).await?
+            && !self.unapproved_sources(tenant, declared(&stored)?).await?.is_empty()
+        {
+            let message = "the version has a source that no operator has approved";
+            return Err(ControlFault::Invalid(message.into()));
+        }
+        Ok(())
     }
 
     /// Refuses a version that has faults against the schema as it is now: it may have been stored long ago.
@@ -184,18 +195,30 @@ impl Control {
         mapping::compile(&document, &catalog).map(drop).map_err(faulty)
     }
 
-    /// Puts the version that was in force before back in force.
+    /// Puts the version that was in force before back in force. SQL that comes back with it is brought like
+    /// any other: it may have been taken out of force for a reason.
     pub async fn rollback_mapping(
         &self,
         caller: &impl Orders,
         named: &str,
         expected: Option<Generation>,
-    ) -> Result<TenantView, ControlFault> {
+    ) -> Result<Ordered<TenantView>, ControlFault> {
         let tenant = self.find_for(caller, named).await?;
         let (registry, origin) = (&self.0.registry, caller.origin());
-        let (now, _version) = registry.rollback_mapping(tenant.id, expected, &origin).await?;
+        // What is looked at here is what comes in force below, or nothing does.
+        let expected = expected.unwrap_or(tenant.generation);
+        if expected != tenant.generation {
+            return Err(RegistryFault::Stale { current: tenant.generation }.into());
+        }
+        if let Some(version) = registry.mapping_before(tenant.id).await? {
+            self.may_bring(caller, &tenant, version).await?;
+            if let Some(waits) = self.ask_for_sources(&origin, &tenant, version).await? {
+                return Ok(waits);
+            }
+        }
+        let (now, _version) = registry.rollback_mapping(tenant.id, Some(expected), &origin).await?;
         self.announce(tenant.id, now).await;
-        self.view(tenant.id).await
+        self.view(tenant.id).await.map(Ordered::Done)
     }
 }
 

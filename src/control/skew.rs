@@ -89,10 +89,10 @@ mod tests {
 
     #[test]
     fn a_newer_programs_schema_is_not_behind() {
+        use SchemaFilter::{Behind, Failed, Newest, None};
         let stand = SchemaStand { release: 9, newest: 2, failed: false };
         assert_eq!(stand.behind(), 0);
         let fit = |filter: SchemaFilter| filter.fits(Some(stand));
-        use SchemaFilter::{Behind, Failed, Newest, None};
         assert_eq!([Newest, Behind, Failed, None].map(fit), [true, false, false, false]);
         assert!(None.fits(Option::None) && !Newest.fits(Option::None));
     }

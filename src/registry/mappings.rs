@@ -229,6 +229,17 @@ impl Registry {
         Ok((change.finish("mapping.rollback", detail).await?, target.version))
     }
 
+    /// The version to which [`rollback_mapping`](Self::rollback_mapping) would lead now.
+    pub async fn mapping_before(&self, tenant: TenantId) -> Result<Option<u64>, RegistryFault> {
+        let mut tx = self.read().await?;
+        let sql = "SELECT b.version FROM publications b JOIN publications a \
+                   ON a.tenant = b.tenant AND a.undo_to = b.seq WHERE a.tenant = $1 \
+                   AND a.seq = (SELECT max(seq) FROM publications WHERE tenant = $1)";
+        let row = tx.fetch_one(sql, binds![tenant]).await?;
+        tx.commit().await?;
+        row.map(|row| row.counter(0)).transpose()
+    }
+
     /// What was in force when, newest first, at most `limit` (capped at 1,000).
     pub async fn mapping_history(
         &self,

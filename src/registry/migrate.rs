@@ -94,6 +94,7 @@ pub(super) const REGISTRY: Schema = Schema {
         6 "0006_usage",
         7 "0007_flags_and_approvals",
         8 "0008_steps_broken_off",
+        9 "0009_cancelled_exports",
     ),
     postgres: embedded!(
         "postgres",
@@ -105,6 +106,7 @@ pub(super) const REGISTRY: Schema = Schema {
         6 "0006_usage",
         7 "0007_flags_and_approvals",
         8 "0008_steps_broken_off",
+        9 "0009_cancelled_exports",
     ),
     lock: 0x5741_5244_0001,
     ledger: ledger!("wardgate_registry_migrations"),

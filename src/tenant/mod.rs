@@ -5,6 +5,7 @@
 //! or another gateway, changes in the registry arrives through [`Tenants::follow`].
 
 mod cache;
+mod cancelled;
 mod config;
 mod directory;
 mod fault;
@@ -29,6 +30,7 @@ pub use marks::{vouched, vouches};
 pub use session::Session;
 
 use self::cache::{GenerationCache, LoadFault};
+use self::cancelled::Cancelled;
 use self::directory::DirectoryCache;
 use self::session::Opened;
 use crate::audit::AuditLog;
@@ -63,6 +65,7 @@ pub(crate) struct Shared {
     /// That configurations cannot be loaded, for the log.
     failing: Mutex<Recurring>,
     suspects: Suspects,
+    cancelled: Cancelled,
     traffic: Traffic,
     traces: Traces,
 }
@@ -104,6 +107,7 @@ impl Tenants {
             directory,
             failing,
             suspects,
+            cancelled: Cancelled::default(),
             traffic: Traffic::default(),
             traces: Traces::default(),
         };

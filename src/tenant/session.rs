@@ -161,6 +161,21 @@ impl<R: Right> Session<R> {
         self.shared.keyring.derive(Purpose::ExportOrder, self.config.id).verify(message, tag)
     }
 
+    /// From now on the tenant's order of an export that is known by `mark` is as if it had never been given:
+    /// here at once, on other gateways within seconds, also after a restart.
+    pub async fn cancel_order(
+        &self,
+        mark: [u8; 32],
+        ends_at: Timestamp,
+    ) -> Result<(), TenantFault> {
+        self.shared.cancel_order(self.config.id, mark, ends_at).await
+    }
+
+    /// Whether that order was cancelled.
+    pub fn is_cancelled(&self, mark: &[u8; 32]) -> bool {
+        self.shared.cancelled.contains(self.config.id, mark)
+    }
+
     fn cursor_key(&self) -> MacKey {
         self.shared.keyring.derive(Purpose::PageCursor, self.config.id)
     }

@@ -13,7 +13,7 @@ mod many;
 #[cfg(test)]
 mod pictures;
 #[cfg(test)]
-#[expect(dead_code, unused_imports, reason = "a browser needs little of what other tests share")]
+#[expect(dead_code, reason = "a browser needs little of what other tests share")]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]

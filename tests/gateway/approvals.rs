@@ -108,6 +108,16 @@ async fn sql_that_a_mapping_brings_is_approved_by_another() {
     gateway.publish("north", &mapping("3")).await;
     assert_eq!(found().await, 5);
     assert!(waiting(&gateway).await.is_empty());
+    // It comes back with the version before, which is asked like the first time.
+    let back = ask(&gateway, &operator, Method::POST, "tenants/north/mappings/rollback").await;
+    assert_eq!((back.status, &back.json()["version"]), (202, &json!(version)), "{back:?}");
+    assert_eq!(found().await, 5, "nothing was changed");
+    let approve = format!("approvals/{}/approve", back.json()["id"].as_str().unwrap());
+    assert_eq!(ask(&gateway, &approver, Method::POST, &approve).await.status, 200);
+    assert_eq!(found().await, 2);
+    // What was in force before that has none: nobody is asked.
+    let back = ask(&gateway, &operator, Method::POST, "tenants/north/mappings/rollback").await;
+    assert_eq!((back.status, found().await), (200, 5), "{back:?}");
 
     // What counts is what would be in force, whatever text it is said to have come from.
     let file = gateway.folder().join("registry.db");

@@ -39,7 +39,7 @@ async fn until(gateway: &Gateway, token: &str, status: u16, what: &str) {
 struct Pair {
     registry: Database,
     _keys: Database,
-    _hospital: Database,
+    hospital: Database,
     issuer: TestIssuer,
     _folder: tempfile::TempDir,
     one: Gateway,
@@ -75,7 +75,7 @@ impl Pair {
             until(gateway, &token, 200, "warming up").await;
             until(gateway, &other, 200, "warming up").await;
         }
-        Self { registry, _keys: keys, _hospital: hospital, issuer, _folder: folder, one, two }
+        Self { registry, _keys: keys, hospital, issuer, _folder: folder, one, two }
     }
 }
 
@@ -86,6 +86,46 @@ async fn comes_true(what: &str, seen: impl AsyncFn() -> bool) {
         assert!(begun.elapsed() < WITHIN, "{what}: not after {WITHIN:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_is_cancelled_on_either() {
+    let pair = Pair::start().await;
+    // Far more than sockets hold between here and there.
+    let many = "INSERT INTO patients SELECT n, 'mrn-' || n, repeat('x', 80), repeat('y', 80) \
+                FROM generate_series(1000, 60000) n";
+    pair.hospital.execute(many).await;
+    let token = pair.issuer.token("shared");
+    let ask = |gateway: &Gateway, method: Method, path: &str| {
+        gateway.http.request(method, format!("{}{path}", gateway.fhir)).bearer_auth(&token)
+    };
+    let order = ask(&pair.one, Method::GET, "/$export").header("prefer", "respond-async");
+    let ordered = order.send().await.unwrap();
+    assert_eq!(ordered.status(), 202);
+    let place = ordered.headers()["content-location"].to_str().unwrap().to_owned();
+    let place = &place[place.find("/bulk/").unwrap()..];
+    let file = format!("{place}/Patient.ndjson");
+    let mut under_way = ask(&pair.one, Method::GET, &file).send().await.unwrap();
+    assert_eq!(under_way.status(), 200);
+    assert!(!under_way.chunk().await.unwrap().expect("a first page").is_empty());
+
+    let status = async |gateway: &Gateway, method: Method| {
+        ask(gateway, method, place).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status(&pair.one, Method::GET).await, 200);
+    assert_eq!(status(&pair.two, Method::DELETE).await, 202);
+    assert_eq!(status(&pair.two, Method::GET).await, 404, "at once where it was cancelled");
+    comes_true("cancelled on the other", async || status(&pair.one, Method::GET).await == 404)
+        .await;
+    let broken = loop {
+        match under_way.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    assert!(broken, "a file of a cancelled order ended as if it were whole");
+    assert_eq!(ask(&pair.one, Method::GET, &file).send().await.unwrap().status(), 404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,7 +183,8 @@ async fn gateway_offers(gateway: &Gateway, token: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_follow_a_change_however_it_was_made() {
-    let Pair { registry, issuer, one, two, _keys, _hospital, _folder } = Pair::start().await;
+    let Pair { registry, issuer, one, two, _keys, hospital: _hospital, _folder } =
+        Pair::start().await;
     let (token, other) = (issuer.token("shared"), issuer.token("other"));
 
     for (teller, follower) in [(&one, &two), (&two, &one)] {

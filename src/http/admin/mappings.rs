@@ -7,7 +7,10 @@ use axum::response::{IntoResponse, Response};
 
 use super::ControlPlane;
 use super::extract::{Operator, explained, if_match, problem, tagged};
-use crate::control::{ApprovalView, MappingReport, MappingView, Ordered, TenantView};
+use crate::base::Generation;
+use crate::control::{
+    ApprovalView, Caller, ControlFault, MappingReport, MappingView, Ordered, TenantView,
+};
 use crate::http::problem::{Problem, ProblemBody};
 
 /// List a tenant's mapping versions, newest first.
@@ -69,17 +72,29 @@ pub(super) async fn publish(
 ) -> Result<Response, Problem> {
     let (version, expected) = (number(&version)?, if_match(&headers)?);
     let changed = plane.0.control.publish_mapping(&caller, &id, version, Some(expected)).await;
+    put_in_force(&plane, &caller, &id, expected, changed).await
+}
+
+async fn put_in_force(
+    plane: &ControlPlane,
+    caller: &Caller,
+    id: &str,
+    expected: Generation,
+    changed: Result<Ordered<TenantView>, ControlFault>,
+) -> Result<Response, Problem> {
     match changed {
         Ok(Ordered::Done(tenant)) => Ok(tagged(StatusCode::OK, tenant.generation, &tenant)),
         Ok(Ordered::Waits(view)) => Ok((StatusCode::ACCEPTED, Json(view)).into_response()),
-        Err(fault) => Err(explained(&plane, &caller, &id, expected, fault).await),
+        Err(fault) => Err(explained(plane, caller, id, expected, fault).await),
     }
 }
 
-/// Make the version that was active before active again.
+/// Make the version that was active before active again. One that brings SQL of its own back waits for a second
+/// person, where one is asked for: 202 with the request.
 #[utoipa::path(post, path = "/admin/v1/tenants/{id}/mappings/rollback", tag = "mappings",
     params(("id" = String, Path,), ("If-Match" = String, Header,)), responses(
-    (status = 200, body = TenantView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+    (status = 200, body = TenantView), (status = 202, body = ApprovalView),
+    (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub(super) async fn rollback(
     State(plane): State<ControlPlane>,
     Operator(caller): Operator,
@@ -88,11 +103,7 @@ pub(super) async fn rollback(
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
     let changed = plane.0.control.rollback_mapping(&caller, &id, Some(expected)).await;
-    let tenant = match changed {
-        Ok(tenant) => tenant,
-        Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),
-    };
-    Ok(tagged(StatusCode::OK, tenant.generation, &tenant))
+    put_in_force(&plane, &caller, &id, expected, changed).await
 }
 
 pub(in crate::http) fn number(text: &str) -> Result<u32, Problem> {

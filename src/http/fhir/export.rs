@@ -84,7 +84,7 @@ pub(super) async fn status(
     Path(order): Path<String>,
 ) -> Answered {
     let session = plane.session(caller).await?;
-    let export = session.export(&plane.0.exports, &order, plane.0.clock.now());
+    let export = session.export(&order, plane.0.clock.now());
     let export = export.map_err(|fault| FhirError::of(&fault))?;
     let base = &plane.0.settings.public_url;
     let url = |ty: &str| (ty.to_owned(), format!("{base}/bulk/{order}/{ty}.ndjson"));
@@ -98,16 +98,16 @@ pub(super) async fn status(
     Ok(response)
 }
 
-/// `DELETE /fhir/bulk/{order}`: from now on there is no such order on this gateway.
+/// `DELETE /fhir/bulk/{order}`: from now on there is no such order, on other gateways within seconds.
 pub(super) async fn cancel(
     State(plane): State<DataPlane>,
     caller: Clinician<FhirRead>,
     Path(order): Path<String>,
 ) -> Answered {
     let session = plane.session(caller).await?;
-    let (exports, now) = (&plane.0.exports, plane.0.clock.now());
-    let export = session.export(exports, &order, now).map_err(|fault| FhirError::of(&fault))?;
-    session.cancel_export(exports, &export, now);
+    let answer = |fault: RecordsFault| FhirError::of(&fault);
+    let export = session.export(&order, plane.0.clock.now()).map_err(answer)?;
+    session.cancel_export(&export).await.map_err(answer)?;
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
@@ -123,7 +123,7 @@ pub(super) async fn file(
     let query = query.map_err(|fault| FhirError::of(&fault))?;
     let after = query.into_iter().find_map(|(name, value)| (name == AFTER).then_some(value));
     let session = plane.session(caller).await?;
-    let export = session.export(&plane.0.exports, &order, plane.0.clock.now()).map_err(answer)?;
+    let export = session.export(&order, plane.0.clock.now()).map_err(answer)?;
     let ty = file.strip_suffix(".ndjson").ok_or_else(|| answer(RecordsFault::NotFound))?;
     let (exports, patience) = (&plane.0.exports, plane.0.settings.request_timeout);
     let pages = session.export_file(exports, export, ty, after.as_deref(), patience).await;

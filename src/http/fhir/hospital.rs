@@ -101,11 +101,15 @@ pub(super) async fn publish(
     let (version, expected) = (number(&version)?, Some(if_match(&headers)?));
     let (control, own) = (&plane.0.control, admin.own());
     let tenant = control.publish_mapping(&admin.0, &own, version, expected).await;
-    Ok(match tenant.map_err(problem)? {
+    Ok(in_force(tenant.map_err(problem)?))
+}
+
+fn in_force(ordered: Ordered<TenantView>) -> Response {
+    match ordered {
         Ordered::Done(tenant) => changed(&tenant),
         // Only SQL that is not in force waits for anybody, and a hospital's own administrator brings none.
         Ordered::Waits(view) => (StatusCode::ACCEPTED, Json(view)).into_response(),
-    })
+    }
 }
 
 /// `POST /tenant/v1/mappings/rollback`.
@@ -116,7 +120,7 @@ pub(super) async fn rollback(
 ) -> Result<Response, Problem> {
     let expected = Some(if_match(&headers)?);
     let tenant = plane.0.control.rollback_mapping(&admin.0, &admin.own(), expected).await;
-    Ok(changed(&tenant.map_err(problem)?))
+    Ok(in_force(tenant.map_err(problem)?))
 }
 
 /// Which page of the access log.

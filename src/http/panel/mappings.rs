@@ -134,12 +134,8 @@ pub(super) async fn publish(
     let unknown = || Refusal::page(Some(seen), StatusCode::NOT_FOUND, "There is no such version.");
     let version = version.parse().map_err(|_| unknown())?;
     let expected = order.fields.generation();
-    let control = &panel.0.control;
-    match control.publish_mapping(&seen.caller, &name, version, expected).await {
-        Ok(Ordered::Waits(_)) => Ok(Redirect::to("/panel/approvals?done=asked").into_response()),
-        Ok(Ordered::Done(tenant)) => after(&panel, &order, &name, Ok(tenant), "publish").await,
-        Err(fault) => after(&panel, &order, &name, Err(fault), "publish").await,
-    }
+    let outcome = panel.0.control.publish_mapping(&seen.caller, &name, version, expected).await;
+    ordered(&panel, &order, &name, outcome, "publish").await
 }
 
 /// `POST /panel/tenants/{name}/mappings/rollback`.
@@ -151,19 +147,25 @@ pub(super) async fn roll_back(
     let seen = &order.seen;
     let expected = order.fields.generation();
     let outcome = panel.0.control.rollback_mapping(&seen.caller, &name, expected).await;
-    after(&panel, &order, &name, outcome, "rollback").await
+    ordered(&panel, &order, &name, outcome, "rollback").await
 }
 
-async fn after(
+async fn ordered(
     panel: &Panel,
     order: &Order,
     name: &str,
-    outcome: Result<TenantView, ControlFault>,
+    outcome: Result<Ordered<TenantView>, ControlFault>,
     done: &str,
 ) -> Answer {
-    let Err(fault) = outcome else {
-        let target = format!("/panel/tenants/{name}/mappings?done={done}");
-        return Ok(Redirect::to(&target).into_response());
+    let fault = match outcome {
+        Ok(Ordered::Waits(_)) => {
+            return Ok(Redirect::to("/panel/approvals?done=asked").into_response());
+        }
+        Ok(Ordered::Done(_)) => {
+            let target = format!("/panel/tenants/{name}/mappings?done={done}");
+            return Ok(Redirect::to(&target).into_response());
+        }
+        Err(fault) => fault,
     };
     let (seen, (status, why)) = (&order.seen, told(&fault));
     let conflict = events::conflict(panel, seen, name, order.fields.generation(), &fault).await;

@@ -90,9 +90,8 @@ impl Session<FhirRead> {
         };
         let (pages, receiver) = mpsc::channel(1);
         let shown = file.shown();
-        let (exports, session) = (exports.clone(), self);
-        let mut running =
-            Running { session, file, shown, group, pages, patience, exports, order: tag };
+        let (session, order) = (self, tag);
+        let mut running = Running { session, file, shown, group, pages, patience, order };
         let begin = running.begin(after).await?;
         tokio::spawn(async move {
             let _place = place;
@@ -150,7 +149,6 @@ struct Running {
     group: Option<Group>,
     pages: mpsc::Sender<Part>,
     patience: Duration,
-    exports: Exports,
     order: Tag,
 }
 
@@ -258,8 +256,7 @@ impl Running {
         mut after: Option<Position>,
     ) -> Result<bool, RecordsFault> {
         loop {
-            let tenant = self.session.permit().tenant();
-            if self.exports.is_cancelled(tenant, &self.order) {
+            if self.session.is_cancelled(&self.order) {
                 return Ok(false);
             }
             let fetched = self.page(search, after.as_ref()).await?;

@@ -137,13 +137,8 @@ impl Session<FhirRead> {
     }
 
     /// The order a text stands for, if this user gave it lately at this hospital with this application, and
-    /// has not cancelled it here.
-    pub fn export(
-        &self,
-        exports: &Exports,
-        order: &str,
-        now: Timestamp,
-    ) -> Result<Export, RecordsFault> {
+    /// has not cancelled it.
+    pub fn export(&self, order: &str, now: Timestamp) -> Result<Export, RecordsFault> {
         self.offered(Flag::Export)?;
         let bytes = URL_SAFE_NO_PAD.decode(order).map_err(|_| RecordsFault::NotFound)?;
         let (tag, payload) = bytes.split_first_chunk::<32>().ok_or(RecordsFault::NotFound)?;
@@ -151,17 +146,16 @@ impl Session<FhirRead> {
             return Err(RecordsFault::NotFound);
         }
         let order: Export = serde_json::from_slice(payload).map_err(|_| RecordsFault::NotFound)?;
-        let cancelled = exports.is_cancelled(self.permit().tenant(), tag);
-        if cancelled || !order.counts_at(now) {
+        if self.is_cancelled(tag) || !order.counts_at(now) {
             return Err(RecordsFault::NotFound);
         }
         Ok(Export { tag: *tag, ..order })
     }
 
-    /// Ends an order: none of its files can be fetched on this gateway any more, and those being fetched
-    /// break off.
-    pub fn cancel_export(&self, exports: &Exports, order: &Export, now: Timestamp) {
-        exports.cancel(self.permit().tenant(), order.tag, order.until(), now);
+    /// Ends an order: none of its files can be fetched any more, and those being fetched break off; here at
+    /// once, on other gateways within seconds.
+    pub async fn cancel_export(&self, order: &Export) -> Result<(), RecordsFault> {
+        Ok(self.cancel_order(order.tag, order.until()).await?)
     }
 
     /// An order belongs to whom it was given, and to the application she gave it with.

@@ -115,11 +115,12 @@ fn walk<'w>(
         let (road, back) = ways[choice % ways.len()];
         let (from, param, to) = ROADS[road];
         let dot = if n == 0 || text.ends_with(':') { "" } else { "." };
-        text += &match (back, typed) {
-            (true, _) => format!("{dot}_has:{from}:{param}:"),
-            (false, true) => format!("{dot}{param}:{to}"),
-            (false, false) => format!("{dot}{param}"),
+        let step: &[&str] = match (back, typed) {
+            (true, _) => &[dot, "_has:", from, ":", param, ":"],
+            (false, true) => &[dot, param, ":", to],
+            (false, false) => &[dot, param],
         };
+        text += &step.concat();
         here = if back { from } else { to };
         taken.push((road, back));
     }
