@@ -2,6 +2,7 @@
 //! Each transform is one [`Step`]; reading is in `eval`, the way back in `invert`.
 
 pub(super) mod codes;
+pub(super) mod cut;
 pub(super) mod decimal;
 mod eval;
 pub(super) mod format;
