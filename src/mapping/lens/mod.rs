@@ -3,6 +3,7 @@
 
 pub(super) mod codes;
 pub(super) mod cut;
+pub(super) mod days;
 pub(super) mod decimal;
 mod eval;
 pub(super) mod format;
