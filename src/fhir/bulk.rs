@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::QueryFault;
-use super::query::{Handling, parameters, unescape};
+use super::query::{Handling, pair, parameters, unescape};
+use super::{Json, QueryFault};
 
 /// The media type of what is exported: one resource a line.
 pub const NDJSON: &str = "application/fhir+ndjson";
@@ -83,6 +83,40 @@ impl BulkQuery {
         }
         Ok(())
     }
+}
+
+/// The query an order's `Parameters` stand for (2.0, "Kick-off Request": the same names, each value in a
+/// parameter of its own); `None` for a body that is none.
+///
+/// # Errors
+/// [`QueryFault::BadValue`] of a parameter whose value is not written as a text. It must not count as
+/// absent: an order without `_type` is one of everything.
+pub fn query_of(body: &Json) -> Result<Option<String>, QueryFault> {
+    if body.get("resourceType").and_then(Json::text) != Some("Parameters") {
+        return Ok(None);
+    }
+    let items = match body.get("parameter") {
+        None => &[][..],
+        Some(Json::List(items)) => items.as_slice(),
+        Some(_) => return Ok(None),
+    };
+    let kinds = ["valueString", "valueInstant", "valueCode", "valueUri", "valueDateTime"];
+    let mut query = String::new();
+    for item in items {
+        let Some(name) = item.get("name").and_then(Json::text) else { return Ok(None) };
+        let value = kinds.iter().find_map(|kind| item.get(kind).and_then(Json::text));
+        let value = match value {
+            Some(value) if !value.trim().is_empty() => value,
+            // Refused by its name, if it is not one that can be left out.
+            _ if !name.starts_with('_') => "",
+            _ => {
+                let expected = "a valueString that is not empty, of _since a valueInstant";
+                return Err(QueryFault::BadValue { parameter: name.to_owned(), expected });
+            }
+        };
+        pair(&mut query, name, value);
+    }
+    Ok(Some(query))
 }
 
 /// The type, where one is named, and the element; `None` for what is neither.

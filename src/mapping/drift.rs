@@ -8,6 +8,7 @@ use super::Compiled;
 use super::catalog::{Catalog, SqlType, Table};
 use super::plan::{ColumnRef, Expr, Join, JoinOn, Order, Predicate, Relation};
 use super::tree::{Condition, EachRows, Source, Tree};
+use super::write::{ChildRules, Rules};
 
 /// One thing that changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,6 +206,10 @@ fn uses(compiled: &Compiled) -> Uses {
         base.predicate(&source.filter, &format!("{ty} (filter)"));
         source.key.iter().for_each(|slot| base.column(&slot.column, &format!("{ty}.id")));
         leaves(source, None, &mut |column, path| base.column(column, path));
+        let written = source.write.as_ref().map(Rules::own_columns).unwrap_or_default();
+        for column in written {
+            base.column(column, &format!("{ty} (write)"));
+        }
         for (number, child) in source.children.iter().enumerate() {
             let mut rows =
                 Gather { uses: &mut uses, relations: relations(&child.relation, &child.joins) };
@@ -214,6 +219,10 @@ fn uses(compiled: &Compiled) -> Uses {
             rows.order(&child.order, &path);
             child.own.iter().for_each(|slot| rows.column(&slot.column, &path));
             leaves(source, Some(number), &mut |column, path| rows.column(column, path));
+            let written = source.write.as_ref().and_then(|rules| rules.children.get(number));
+            for column in written.into_iter().flat_map(ChildRules::own_columns) {
+                rows.column(column, &format!("{ty} (write)"));
+            }
         }
     }
     uses

@@ -320,18 +320,17 @@ impl<'p> Writer<'_, 'p> {
                     written += usize::from(self.each_item(&each.item, row, alone));
                 }
             }
-            EachRows::Parts { lens, separator } => {
-                let Ok(Some(text)) = lens.read(row) else { return Wrote::Nothing };
-                for part in text.split(separator.as_str()).map(str::trim) {
-                    if part.is_empty() || written >= each.max {
-                        continue;
+            EachRows::Parts { lens, cut, path } => {
+                let read = lens.read(row);
+                let Ok(rows) = read.and_then(|text| cut.rows(text.as_deref().unwrap_or_default()))
+                else {
+                    self.bad(*path);
+                    return Wrote::Nothing;
+                };
+                for row in (0..rows.len()).filter_map(|at| rows.row(at)) {
+                    if written < each.max {
+                        written += usize::from(self.each_item(&each.item, row, alone));
                     }
-                    let mut rows = Rows::new(1);
-                    if rows.push(Some(part)).is_err() {
-                        break;
-                    }
-                    let Some(row) = rows.row(0) else { break };
-                    written += usize::from(self.each_item(&each.item, row, alone));
                 }
             }
         }

@@ -134,10 +134,11 @@ fn language() -> Map<String, Json> {
             "otherwise": { "anyOf": [coded, { "type": "null" }] }, "missing": { "anyOf": [coded, { "type": "null" }] } } },
         "each": { "type": "object", "additionalProperties": false,
             "anyOf": [{ "required": ["table", "match"] }, { "required": ["source", "match"] },
-                { "required": ["group"] }, { "required": ["split", "by"] }],
+                { "required": ["group"] }, { "required": ["split", "by"] }, { "required": ["json"] }],
             "properties": {
                 "table": { "type": "string" }, "schema": { "type": "string" }, "source": { "type": "string" },
                 "group": { "const": true }, "split": { "type": "string" }, "by": { "type": "string" },
+                "json": { "type": "string" }, "at": { "type": "string" },
                 "match": { "$ref": "#/$defs/match" }, "filter": { "$ref": "#/$defs/conditions" },
                 "order": { "$ref": "#/$defs/names" }, "join": { "$ref": "#/$defs/joins" },
                 "max": { "type": "integer", "minimum": 1 } } }

@@ -91,13 +91,12 @@ impl<'s> Walk<'s> {
                         self.tree(&each.item, rows, &vec![true; rows.len()]);
                     }
                 }
-                EachRows::Parts { lens, separator } => {
+                EachRows::Parts { lens, cut, .. } => {
                     let mut parts = Rows::new(1);
                     for (row, _) in rows.iter().zip(counted).filter(|(_, counted)| **counted) {
                         let text = lens.read(row).ok().flatten().unwrap_or_default();
-                        let own = text.split(separator.as_str()).map(str::trim);
-                        for part in own.filter(|part| !part.is_empty()) {
-                            let _full = parts.push(Some(part)).is_err();
+                        for part in cut.items(&text).unwrap_or_default() {
+                            let _full = parts.push(Some(&part)).is_err();
                         }
                     }
                     self.tree(&each.item, &parts, &vec![true; parts.len()]);

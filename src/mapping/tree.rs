@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 
 use super::catalog::SqlType;
+use super::lens::cut::Cut;
 use super::lens::decimal;
 use super::lens::id::IdTemplate;
 use super::lens::predicate::{all, column_in, not, one_of};
@@ -158,8 +159,10 @@ pub(super) enum EachRows {
     Parts {
         /// The text.
         lens: Lens,
-        /// What stands between the parts.
-        separator: String,
+        /// How it is taken apart.
+        cut: Cut,
+        /// Its place in [`Source::paths`].
+        path: usize,
     },
 }
 

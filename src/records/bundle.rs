@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::fault::RecordsFault;
 use super::step::{Act, Order};
+use super::validate::Validation;
+use crate::fhir::query::parameters;
 use crate::fhir::{Json, primitive};
 
 /// Most entries of a bundle.
@@ -60,6 +62,8 @@ pub enum Wanted {
         /// The query.
         query: String,
     },
+    /// What would be said of a change (`$validate`).
+    Validate(Box<Validation>),
 }
 
 const NO_BUNDLE: RecordsFault =
@@ -137,6 +141,16 @@ fn entry(mut entry: Json) -> Result<Entry, RecordsFault> {
             }
             _ => Err(NO_ENTRY),
         },
+        "POST" if steps.last() == Some(&"$validate") => {
+            let id = match (steps.as_slice(), &id) {
+                ([_, _], _) => None,
+                ([_, _, _], Some(id)) => Some(id.as_str()),
+                _ => return Err(NO_ENTRY),
+            };
+            let query = parameters(&query)?;
+            let asked = Validation::read(&ty, id, &query, resource.clone())?;
+            Ok(Wanted::Validate(Box::new(asked)))
+        }
         "POST" if bare && condition.is_none() => {
             order(None, None, Act::Create { body: body()?, unless })
         }

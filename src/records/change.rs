@@ -196,7 +196,7 @@ impl Session<FhirWrite> {
         let all = match outcome {
             Ok(all) => all,
             Err(fault) => {
-                let fault = if unknown { RecordsFault::Unknown } else { fault };
+                let fault = if unknown { RecordsFault::Unknown } else { self.told(fault).await };
                 let status = status(fault.kind());
                 let word = match status {
                     403 => Outcome::Denied,

@@ -24,6 +24,15 @@ impl<R: Right> Session<R> {
         }
     }
 
+    /// What a change failed of, with the reason of a refused statement found out. Its lease is given back
+    /// already.
+    pub(super) async fn told(&self, fault: RecordsFault) -> RecordsFault {
+        match (fault, self.mapping()) {
+            (RecordsFault::Store(fault), Ok(mapping)) => self.refused(&mapping, fault).await,
+            (fault, _) => fault,
+        }
+    }
+
     /// Finds out what a refused statement lacked, and has the operators told. The database answered, so its
     /// breaker hears nothing of it. What was found counts for a while: a broken mapping's requests must not
     /// each read the whole catalogue.

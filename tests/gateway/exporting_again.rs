@@ -198,3 +198,79 @@ async fn a_cancelled_order_ends_its_files_and_no_others() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+async fn post(gateway: &Gateway, token: &str, path: &str, kind: &str, body: &str) -> Reply {
+    let request = gateway.http.post(format!("{}{path}", gateway.fhir)).bearer_auth(token);
+    let request = request.header("prefer", "respond-async").header("content-type", kind);
+    Reply::of(request.body(body.to_owned())).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_order_by_body_is_the_same_as_by_address() {
+    let (issuer, gateway) = world(0).await;
+    let token = issuer.token("ana");
+    let fhir = "application/fhir+json";
+    let of = |items: Value| json!({"resourceType": "Parameters", "parameter": items}).to_string();
+    let body = of(json!([
+        {"name": "_outputFormat", "valueString": "application/fhir+ndjson"},
+        {"name": "_type", "valueString": "Observation"},
+        {"name": "_since", "valueInstant": "2024-01-01T00:00:00+00:00"},
+        {"name": "_typeFilter", "valueString": "Observation?code=8867-4"},
+    ]));
+    let path = "/$export?_type=Observation&_since=2024-01-01T00:00:00Z&_typeFilter=Observation%3Fcode%3D8867-4";
+    let (_, by_address) = manifest(&gateway, &token, path).await;
+    let ordered = post(&gateway, &token, "/$export", fhir, &body).await;
+    assert_eq!(ordered.status, 202, "{ordered:?}");
+    let place = ordered
+        .header("content-location")
+        .strip_prefix("http://gateway.test/fhir")
+        .unwrap()
+        .to_owned();
+    let by_body = gateway.get(&token, &place).await.json();
+    // The address alone: what a body said is not in it.
+    assert_eq!(by_body["request"], "http://gateway.test/fhir/$export");
+    let mut found = Vec::new();
+    for manifest in [&by_address, &by_body] {
+        let all = resources(&gateway, &token, &file(manifest, "Observation").unwrap()).await;
+        found.push(ids(&all));
+    }
+    assert!(!found[0].is_empty() && found[0] == found[1], "{found:?}");
+    assert_eq!(by_body["output"].as_array().unwrap().len(), 1);
+    for (path, types) in [("/Patient/$export", 2), ("/Group/1/$export", 2)] {
+        let body = of(json!([{"name": "_type", "valueString": "Patient,Observation"}]));
+        let ordered = post(&gateway, &token, path, fhir, &body).await;
+        assert_eq!(ordered.status, 202, "{path}: {ordered:?}");
+        let place = ordered
+            .header("content-location")
+            .strip_prefix("http://gateway.test/fhir")
+            .unwrap()
+            .to_owned();
+        let manifest = gateway.get(&token, &place).await.json();
+        assert_eq!(manifest["output"].as_array().unwrap().len(), types, "{path}: {manifest}");
+    }
+    let one = |item: Value| of(json!([item]));
+    for (path, kind, body, status, named) in [
+        ("/$export", fhir, one(json!({"name": "_type"})), 400, "_type"),
+        ("/$export", fhir, one(json!({"name": "_type", "valueString": " "})), 400, "_type"),
+        ("/$export", fhir, one(json!({"name": "_type", "valueInteger": 1})), 400, "_type"),
+        ("/$export", fhir, one(json!({"name": "_since", "valueString": "soon"})), 400, "_since"),
+        (
+            "/Patient/$export",
+            fhir,
+            one(json!({"name": "patient", "valueReference": {"reference": "Patient/1"}})),
+            400,
+            "patient",
+        ),
+        ("/$export", fhir, one(json!({"valueString": "x"})), 400, "Parameters"),
+        ("/$export", fhir, "{\"resourceType\":\"Patient\"}".to_owned(), 400, "Parameters"),
+        ("/$export?_type=Patient", fhir, of(json!([])), 400, "body"),
+        ("/$export", "text/plain", of(json!([])), 415, "application/fhir+json"),
+        ("/$export", fhir, "{".to_owned(), 400, ""),
+    ] {
+        let reply = post(&gateway, &token, path, kind, &body).await;
+        assert_eq!(reply.status, status, "{path} {body}: {reply:?}");
+        assert_eq!(reply.json()["resourceType"], "OperationOutcome", "{reply:?}");
+        let said = reply.json()["issue"][0]["diagnostics"].to_string();
+        assert!(said.contains(named), "{path} {body}: {said}");
+    }
+}

@@ -30,17 +30,18 @@ const ROWS: &[(&str, usize)] = &[
     ("Condition", 2),
     ("Device", 2),
     ("AllergyIntolerance", 2),
+    ("Immunization", 3),
 ];
-const BAD: &[(&str, u32)] = &[("Encounter.period.end", 1)];
+const BAD: &[(&str, u32)] = &[("Encounter.period.end", 1), ("Immunization.expirationDate", 1)];
 
 /// The schema as an engine takes it.
 fn schema(engine: Engine) -> String {
-    let bytes = match engine {
-        Engine::Postgres => "bytea",
-        Engine::MySql => "binary(16)",
-        Engine::Sqlite => "blob",
+    let (bytes, json) = match engine {
+        Engine::Postgres => ("bytea", "jsonb"),
+        Engine::MySql => ("binary(16)", "json"),
+        Engine::Sqlite => ("blob", "text"),
     };
-    let mut text = part("schema.sql").replace("{bytes}", bytes);
+    let mut text = part("schema.sql").replace("{bytes}", bytes).replace("{json}", json);
     if engine == Engine::MySql {
         text = text.replace("\"order\"", "`order`").replace("\"select\"", "`select`");
     }

@@ -14,6 +14,7 @@ use super::DataPlane;
 use super::error::{FHIR_JSON, FhirError};
 use super::extract::{Bundler, Clinician};
 use super::negotiate::Asked;
+use super::validate;
 use super::write::{self, Back, location, outcome, writing};
 use crate::auth::{Permit, Right};
 use crate::records::{Answer, Bundle, BundleKind, Entry, RecordsFault, Searched, Wanted, Written};
@@ -104,6 +105,13 @@ async fn one(
                 None => session.read(&resource, &id, &query).await,
             };
             found.map(|answer| given(&answer)).map_err(|fault| FhirError::of_records(&fault))
+        }
+        Wanted::Validate(asked) => {
+            let session = plane.session(clinician(caller.writer.as_ref(), caller)?).await?;
+            let found = session.validate(&asked, &writing(plane, caller.reader.clone())).await;
+            let issues = found.map_err(|fault| FhirError::of_records(&fault))?;
+            let resource = Some(validate::told(&issues).to_string().into());
+            Ok(Said { status: StatusCode::OK, resource, response: json!({}) })
         }
         Wanted::Search { resource, query } => {
             let session = plane.session(clinician(caller.reader.as_ref(), caller)?).await?;

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
@@ -12,8 +12,9 @@ use super::DataPlane;
 use super::error::FhirError;
 use super::extract::Clinician;
 use super::negotiate::Asked;
+use super::write;
 use crate::auth::FhirRead;
-use crate::fhir::bulk::{NDJSON, manifest};
+use crate::fhir::bulk::{NDJSON, manifest, query_of};
 use crate::fhir::query::{Handling, parameters};
 use crate::records::{ExportLevel, ExportPart, RecordsFault};
 
@@ -28,7 +29,7 @@ pub(super) async fn system(
     caller: Clinician<FhirRead>,
     asked: Asked,
 ) -> Answered {
-    order(&plane, caller, ExportLevel::System, "$export", &asked).await
+    order(&plane, caller, ExportLevel::System, "$export", &asked.into()).await
 }
 
 /// `GET /fhir/Patient/$export`.
@@ -37,7 +38,7 @@ pub(super) async fn patients(
     caller: Clinician<FhirRead>,
     asked: Asked,
 ) -> Answered {
-    order(&plane, caller, ExportLevel::Patient, "Patient/$export", &asked).await
+    order(&plane, caller, ExportLevel::Patient, "Patient/$export", &asked.into()).await
 }
 
 /// `GET /fhir/Group/{id}/$export`.
@@ -48,7 +49,73 @@ pub(super) async fn group(
     asked: Asked,
 ) -> Answered {
     let path = format!("Group/{id}/$export");
+    order(&plane, caller, ExportLevel::Group(id), &path, &asked.into()).await
+}
+
+/// `POST /fhir/$export`.
+pub(super) async fn system_by_body(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    asked: Asked,
+    headers: HeaderMap,
+    body: write::Body,
+) -> Answered {
+    let asked = in_body(&asked, &headers, body)?;
+    order(&plane, caller, ExportLevel::System, "$export", &asked).await
+}
+
+/// `POST /fhir/Patient/$export`.
+pub(super) async fn patients_by_body(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    asked: Asked,
+    headers: HeaderMap,
+    body: write::Body,
+) -> Answered {
+    let asked = in_body(&asked, &headers, body)?;
+    order(&plane, caller, ExportLevel::Patient, "Patient/$export", &asked).await
+}
+
+/// `POST /fhir/Group/{id}/$export`.
+pub(super) async fn group_by_body(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path(id): Path<String>,
+    asked: Asked,
+    headers: HeaderMap,
+    body: write::Body,
+) -> Answered {
+    let asked = in_body(&asked, &headers, body)?;
+    let path = format!("Group/{id}/$export");
     order(&plane, caller, ExportLevel::Group(id), &path, &asked).await
+}
+
+/// The order of a body, as a query would say it. Its parameters stand in one place.
+fn in_body(asked: &Asked, headers: &HeaderMap, body: write::Body) -> Result<Ordered, FhirError> {
+    let bad = |message| FhirError::of_records(&RecordsFault::Request(message));
+    if !asked.query.is_empty() {
+        return Err(bad("The parameters of a POST stand in its body, not in its address."));
+    }
+    let body = write::json(headers, &write::RESOURCE, body)?;
+    let query = query_of(&body).map_err(|fault| FhirError::of(&fault))?;
+    let query = query.ok_or_else(|| bad("Send Parameters, each with name and value."))?;
+    Ok(Ordered { query, shown: String::new(), lenient: asked.lenient, later: asked.later })
+}
+
+/// What is ordered, and how.
+struct Ordered {
+    query: String,
+    /// What of it belongs to the address; a body does not (2.0, "Response - Complete Status").
+    shown: String,
+    lenient: bool,
+    later: bool,
+}
+
+impl From<Asked> for Ordered {
+    fn from(asked: Asked) -> Self {
+        let Asked { query, lenient, later, .. } = asked;
+        Self { shown: query.clone(), query, lenient, later }
+    }
 }
 
 async fn order(
@@ -56,7 +123,7 @@ async fn order(
     caller: Clinician<FhirRead>,
     level: ExportLevel,
     path: &str,
-    asked: &Asked,
+    asked: &Ordered,
 ) -> Answered {
     if !asked.later {
         let message = "An export is ordered with the header Prefer: respond-async.";
@@ -64,8 +131,8 @@ async fn order(
     }
     let handling = if asked.lenient { Handling::Lenient } else { Handling::Strict };
     let base = &plane.0.settings.public_url;
-    let separator = if asked.query.is_empty() { "" } else { "?" };
-    let request = format!("{base}/{path}{separator}{}", asked.query);
+    let separator = if asked.shown.is_empty() { "" } else { "?" };
+    let request = format!("{base}/{path}{separator}{}", asked.shown);
     let session = plane.session(caller).await?;
     let now = plane.0.clock.now();
     let order = session.order_export(level, &asked.query, handling, request, now).await;

@@ -75,9 +75,13 @@ async fn validate(
     let session = plane.session(caller).await?;
     let issues = session.validate(&asked, &with).await;
     let issues = issues.map_err(|fault| FhirError::of_records(&fault))?;
-    let outcome = if issues.is_empty() { Issue::fine(FINE) } else { Issue::outcome(&issues) };
     let headers = [(header::CONTENT_TYPE, FHIR_JSON)];
-    Ok((StatusCode::OK, headers, outcome.to_string()).into_response())
+    Ok((StatusCode::OK, headers, told(&issues).to_string()).into_response())
+}
+
+/// The outcome that says what speaks against a change.
+pub(super) fn told(issues: &[Issue]) -> serde_json::Value {
+    if issues.is_empty() { Issue::fine(FINE) } else { Issue::outcome(issues) }
 }
 
 /// The operation's parameters in the query; those about the form of the answer are none.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::mapping::document::Node;
 use crate::mapping::lens::Slot;
+use crate::mapping::lens::cut::{Cut, json_pointer};
 use crate::mapping::lens::predicate::all;
 use crate::mapping::plan::{Order, Predicate};
 use crate::mapping::problem::pointer;
@@ -45,7 +46,7 @@ impl<'c> Compiler<'c> {
         };
         let item_at = pointer(place.at, "item");
         let item = (item, place.at(&item_at));
-        if each.get("split").is_some() {
+        if each.get("split").is_some() || each.get("json").is_some() {
             return self.parts(b, scope, each, &at, item, most);
         }
         let known =
@@ -130,7 +131,7 @@ impl<'c> Compiler<'c> {
         Some((own, parent, extra))
     }
 
-    /// The parts of a text, each a row with the one column `part`.
+    /// The parts of a text or the items of a JSON array, each a row with the one column `part`.
     fn parts(
         &mut self,
         b: &mut Builder,
@@ -140,28 +141,53 @@ impl<'c> Compiler<'c> {
         (item, place): (&Node, Place<'_, 'c>),
         most: usize,
     ) -> Option<Tree> {
-        self.keys(each, &["split", "by", "max"], at);
-        let at_split = pointer(at, "split");
-        let text = each.get("split").and_then(Node::text).unwrap_or_default();
+        let of_json = each.get("json").is_some();
+        let (word, hint) = if of_json {
+            ("json", "Write the column: `json: \"$phones\"`.")
+        } else {
+            ("split", "Write the column: `split: \"$codes\", by: ';'`.")
+        };
+        self.keys(each, &[word, if of_json { "at" } else { "by" }, "max"], at);
+        let at_text = pointer(at, word);
+        let text = each.get(word).and_then(Node::text).unwrap_or_default();
         let Ok(LeafText::Pipe(pipe)) = syntax::leaf(&text) else {
-            let hint = "Write the column: `split: \"$codes\", by: ';'`.";
-            self.problems.error(&at_split, "leaf", "There is no text to split.", hint);
+            let message = "There is no text to take apart.";
+            self.problems.error(&at_text, "leaf", message, hint);
             return None;
         };
+        let cut = if of_json { self.array(each, at)? } else { self.separator(each, at)? };
+        let wanted = Wanted { ty: "string", codes: None, targets: &[], path: place.path };
+        let lens = self.lens(scope, &pipe, &wanted, &at_text)?;
+        let max = self.max(each.get("max"), at, most);
+        let path = b.path(place.path);
+        let mut inner = Scope::new(self.part);
+        inner.level = scope.level;
+        inner.part = true;
+        let item = self.plain(b, &mut inner, item, place)?;
+        Some(Tree::Each(Box::new(Each { rows: EachRows::Parts { lens, cut, path }, max, item })))
+    }
+
+    /// What stands between the parts of a text.
+    fn separator(&mut self, each: &Node, at: &str) -> Option<Cut> {
         let separator = each.get("by").and_then(Node::text).unwrap_or_default().into_owned();
         if separator.is_empty() {
             let hint = "Write what stands between the parts: `by: ';'`.";
             self.problems.error(&pointer(at, "by"), "missing", "The separator is missing.", hint);
             return None;
         }
-        let wanted = Wanted { ty: "string", codes: None, targets: &[], path: place.path };
-        let lens = self.lens(scope, &pipe, &wanted, &at_split)?;
-        let max = self.max(each.get("max"), at, most);
-        let mut inner = Scope::new(self.part);
-        inner.level = scope.level;
-        inner.part = true;
-        let item = self.plain(b, &mut inner, item, place)?;
-        Some(Tree::Each(Box::new(Each { rows: EachRows::Parts { lens, separator }, max, item })))
+        Some(Cut::Separator(separator))
+    }
+
+    /// Where the array stands in its JSON.
+    fn array(&mut self, each: &Node, at: &str) -> Option<Cut> {
+        let text = each.get("at").and_then(Node::text).unwrap_or_default();
+        let Some(path) = json_pointer(&text) else {
+            let hint = "Write the array's place in the JSON: `at: '/phones'`; without, the whole is the array.";
+            let message = "That is no JSON pointer.";
+            self.problems.error(&pointer(at, "at"), "pointer", message, hint);
+            return None;
+        };
+        Some(Cut::Json(path))
     }
 
     fn order(&mut self, scope: &Scope<'c>, node: Option<&Node>, at: &str) -> Vec<Order> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::mapping::lens::cut::json_pointer;
 use crate::mapping::lens::decimal::Decimal;
 use crate::mapping::lens::format::DateIn;
 use crate::mapping::lens::moment::{Combine, Unit};
@@ -29,10 +30,10 @@ pub(super) fn step(parts: &Parts, name: &str, args: &[String]) -> Made {
                 }
             }
         }
-        ("json", [pointer]) if pointer.is_empty() || pointer.starts_with('/') => {
-            let step = |step: &str| step.replace("~1", "/").replace("~0", "~");
-            text(Rewrite::Json(pointer.split('/').skip(1).map(step).collect()))
-        }
+        ("json", [pointer]) => match json_pointer(pointer) {
+            Some(path) => text(Rewrite::Json(path)),
+            None => Ok(None),
+        },
         ("uuid", []) => text(Rewrite::Uuid),
         ("base64", []) => text(Rewrite::Base64),
         ("repair", []) => text(Rewrite::Repair),

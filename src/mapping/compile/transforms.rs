@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use crate::base::Engine;
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::codes::{CodeMap, Field};
+use crate::mapping::lens::days::Days;
 use crate::mapping::lens::format::{DateFormat, DateIn};
 use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, Target, typed};
 use crate::mapping::plan::ColumnRef;
@@ -96,6 +97,9 @@ impl<'c> Compiler<'c> {
         match calls.iter().find(formats).map(|call| call.args.as_slice()) {
             None | Some([]) => column,
             Some([epoch]) if matches!(epoch.as_str(), "epoch" | "epoch_ms") => {
+                ColumnRef { ty: SqlType::Integer { bits: 64, unsigned: false }, ..column }
+            }
+            Some([days]) if Days::named(days).is_some() => {
                 ColumnRef { ty: SqlType::Integer { bits: 64, unsigned: false }, ..column }
             }
             Some(_) => ColumnRef { ty: SqlType::Text, ..column },
@@ -322,6 +326,11 @@ pub(super) fn dates(parts: &Parts, args: &[String]) -> Result<DateIn, Wrong> {
     if typed && parts.steps.is_empty() {
         let hint = "Take the format away: `| date` or `| datetime`.";
         return wrong("type", "The column is a date already and has no format.", hint);
+    }
+    if let [one] = args
+        && let Some(days) = Days::named(one)
+    {
+        return Ok(DateIn::Days(days));
     }
     let mut formats = Vec::new();
     for text in args {

@@ -6,6 +6,8 @@ use jiff::tz::Offset;
 use crate::fhir::primitive::{Precision, partial_date};
 use crate::mapping::catalog::SqlType;
 
+use super::days::Days;
+
 /// A date as a cell gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
@@ -22,6 +24,8 @@ pub enum DateIn {
     Iso,
     /// Seconds, or thousandths, since 1970-01-01T00:00:00Z.
     Epoch { millis: bool },
+    /// Days counted from another day; local, with or without a time.
+    Days(Days),
     /// These formats, tried in order.
     Formats(Vec<DateFormat>),
 }
@@ -227,6 +231,7 @@ impl DateIn {
             Self::Iso if text.starts_with("0000-00-00") => Ok(None),
             Self::Iso => iso(text).map(Some).ok_or(()),
             Self::Epoch { millis } => epoch(text, *millis).map(Some).ok_or(()),
+            Self::Days(days) => days.read(text.trim()).map(Some).ok_or(()),
             Self::Formats(formats) => {
                 let zero = text.bytes().any(|b| b == b'0')
                     && text.bytes().all(|b| b == b'0' || b.is_ascii_punctuation() || b == b' ');
@@ -244,7 +249,7 @@ impl DateIn {
             Self::Iso => {
                 matches!(ty, SqlType::Date | SqlType::DateTime | SqlType::Instant)
             }
-            Self::Epoch { .. } => matches!(ty, SqlType::Integer { .. }),
+            Self::Epoch { .. } | Self::Days(_) => matches!(ty, SqlType::Integer { .. }),
             Self::Formats(formats) => formats.len() == 1 && formats.iter().all(DateFormat::sorts),
         }
     }

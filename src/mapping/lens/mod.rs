@@ -2,6 +2,8 @@
 //! Each transform is one [`Step`]; reading is in `eval`, the way back in `invert`.
 
 pub(super) mod codes;
+pub(super) mod cut;
+pub(super) mod days;
 pub(super) mod decimal;
 mod eval;
 pub(super) mod format;

@@ -137,6 +137,12 @@ fn uuid(text: &str) -> Option<String> {
 
 /// The scalar at a place of a JSON text, numbers with their digits as they stand.
 fn json(text: &str, path: &[String]) -> Result<Option<String>, Bad> {
+    let Some(found) = place(text, path)? else { return Ok(None) };
+    Ok(scalar(found)?.map(Cow::into_owned))
+}
+
+/// What stands at a place of a JSON text; `None` where there is no such place.
+pub(super) fn place<'t>(text: &'t str, path: &[String]) -> Result<Option<&'t RawValue>, Bad> {
     let mut here: &RawValue = serde_json::from_str(text).map_err(|_| Bad)?;
     for step in path {
         let at = here.get();
@@ -153,14 +159,19 @@ fn json(text: &str, path: &[String]) -> Result<Option<String>, Bad> {
         let Some(next) = next else { return Ok(None) };
         here = next;
     }
-    match here.get() {
+    Ok(Some(here))
+}
+
+/// A scalar's text, without quotes; nothing of `null` and of blanks.
+pub(super) fn scalar(value: &RawValue) -> Result<Option<Cow<'_, str>>, Bad> {
+    match value.get() {
         "null" => Ok(None),
         text if text.starts_with('"') => {
             let text: String = serde_json::from_str(text).map_err(|_| Bad)?;
-            Ok((!text.trim().is_empty()).then_some(text))
+            Ok((!text.trim().is_empty()).then_some(Cow::Owned(text)))
         }
         text if text.starts_with(['{', '[']) => Err(Bad),
-        text => Ok(Some(text.to_owned())),
+        text => Ok(Some(Cow::Borrowed(text))),
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use crate::base::Engine;
 use crate::fhir::primitive::Precision;
 use crate::mapping::catalog::SqlType;
+use crate::mapping::lens::days::Days;
 use crate::mapping::lens::format::{DateFormat, DateIn};
 use crate::mapping::lens::layout::{Layout, iso_layouts};
 use crate::mapping::lens::predicate::{all, column_in, not};
@@ -34,6 +35,10 @@ enum Form {
     Epoch {
         ty: SqlType,
         millis: bool,
+    },
+    Days {
+        ty: SqlType,
+        days: Days,
     },
     /// ISO text cut to the grain.
     Text {
@@ -126,6 +131,15 @@ impl<'l> Stored<'l> {
                 let number = -(-at.as_nanosecond()).div_euclid(per);
                 Value { ty, text: number.to_string() }
             }
+            Form::Days { ty, days } => {
+                let number = days.number(ceil(Precision::Day, at)?.date());
+                let Some(right) = typed::value(ty, &number.to_string()) else {
+                    // Beyond what the column can hold: all of its days lie on one side.
+                    let all = (op == CompareOp::Ge) == (number < 0);
+                    return Ok(if all { Predicate::Always } else { Predicate::Never });
+                };
+                right
+            }
             Form::Text { utc } => {
                 let at = if utc { TimeZone::UTC.to_datetime(self.instant(at)?) } else { at };
                 Value { ty: SqlType::Text, text: cut(self.grain, at)? }
@@ -182,6 +196,19 @@ fn one_column<'l>(
             let null = not(Predicate::IsNull(left.clone()));
             let shape = all(bounds.chain([null]));
             Ok(vec![Stored { left: left.clone(), form, grain, shape, zone }])
+        }
+        DateIn::Days(of) if matches!(column.ty, SqlType::Integer { .. }) => {
+            let left = Expr::Column(column.clone());
+            let (first, last) = of.range();
+            let bound = |op, n: i64| {
+                let right = typed::value(column.ty, &n.to_string())?;
+                Some(Predicate::Compare { left: left.clone(), op, right })
+            };
+            let bounds = [bound(CompareOp::Ge, first), bound(CompareOp::Le, last)];
+            let null = not(Predicate::IsNull(left.clone()));
+            let shape = all(bounds.into_iter().flatten().chain([null]));
+            let form = Form::Days { ty: column.ty, days: *of };
+            Ok(vec![Stored { left, form, grain: Precision::Day, shape, zone }])
         }
         DateIn::Iso if temporal && !sqlite => {
             let day = days || column.ty == SqlType::Date;

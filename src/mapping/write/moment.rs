@@ -27,6 +27,15 @@ pub fn touch(
             DateIn::Epoch { millis: true } => at.as_millisecond().to_string(),
             DateIn::Epoch { millis: false } => at.as_second().to_string(),
             DateIn::Iso => return plain(column, reading, at),
+            DateIn::Days(days) => {
+                let local = reading.zone.to_datetime(at);
+                days.write(&Stamp {
+                    date: local.date(),
+                    precision: Precision::Second,
+                    time: Some(local.time()),
+                    offset: None,
+                })?
+            }
             DateIn::Formats(formats) => formats.iter().find_map(|format| {
                 let utc = format.utc();
                 let local =

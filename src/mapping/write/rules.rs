@@ -79,6 +79,22 @@ pub struct ChildRules {
 }
 
 impl Rules {
+    /// Columns of the base table that are written beside those of elements.
+    pub fn own_columns(&self) -> Vec<&ColumnRef> {
+        let mut all: Vec<&ColumnRef> = self.version_column.iter().chain(&self.touch).collect();
+        if let Some(create) = &self.create {
+            all.extend(create.set.iter().map(|(column, _)| column));
+            match &create.key {
+                KeySource::Database(column) | KeySource::Uuid(column) => all.push(column),
+                KeySource::Body => {}
+            }
+        }
+        if let Some(DeleteRules::Soft(columns)) = &self.delete {
+            all.extend(columns.iter().map(|(column, _)| column));
+        }
+        all
+    }
+
     /// Whether an element is declared read-only. `path` is FHIRPath with the type in front.
     pub fn is_read_only(&self, path: &str) -> bool {
         let inner = path.split_once('.').map_or(path, |(_, inner)| inner);
@@ -87,5 +103,19 @@ impl Rules {
                 .strip_prefix(listed.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         })
+    }
+}
+
+impl ChildRules {
+    /// Columns of the table that are written beside those of elements, and its key. None where its rows are
+    /// read only.
+    pub fn own_columns(&self) -> Vec<&ColumnRef> {
+        if self.mode == ChildMode::ReadOnly {
+            return Vec::new();
+        }
+        let soft = self.soft.iter().flatten().map(|(column, _)| column);
+        let set = self.set.iter().map(|(column, _)| column);
+        let key = self.key.iter().map(|(_, column)| column);
+        soft.chain(set).chain(key).chain(&self.uuid).collect()
     }
 }

@@ -180,7 +180,10 @@ fn date(lens: &Lens, from: &DateIn, slot: &Slot, text: &str) -> Result<String, R
         DateIn::Iso if said.stamp.precision != Precision::Day => Err(whole_days()),
         DateIn::Iso if slot.column.ty == SqlType::Date => Ok(text.to_owned()),
         DateIn::Iso if slot.column.ty == SqlType::DateTime => Ok(format!("{text}T00:00:00")),
-        DateIn::Iso | DateIn::Epoch { .. } => {
+        DateIn::Days(days) if said.stamp.precision == Precision::Day => {
+            days.write(&said.stamp).ok_or_else(|| MISFIT.into())
+        }
+        DateIn::Iso | DateIn::Epoch { .. } | DateIn::Days(_) => {
             if said.stamp.precision != Precision::Day {
                 return Err(whole_days());
             }
@@ -205,6 +208,9 @@ fn moment(lens: &Lens, from: &DateIn, slot: &Slot, text: &str) -> Result<String,
         let local = lens.reading.zone.to_datetime(at);
         return Ok(civil(local));
     }
+    if let DateIn::Days(days) = from {
+        return days.write(&said.local(lens, false)).ok_or_else(inexact);
+    }
     instant(from, at, slot)
 }
 
@@ -218,8 +224,12 @@ fn instant(from: &DateIn, at: jiff::Timestamp, slot: &Slot) -> Result<String, Re
         DateIn::Iso if slot.column.ty == SqlType::Instant => {
             Ok(format!("{}Z", civil(Offset::UTC.to_datetime(at))))
         }
-        _ => Err("The hospital does not keep the time as exactly as that.".into()),
+        _ => Err(inexact()),
     }
+}
+
+fn inexact() -> Refused {
+    "The hospital does not keep the time as exactly as that.".into()
 }
 
 /// `YYYY-MM-DDTHH:MM:SS[.ffffff]`.

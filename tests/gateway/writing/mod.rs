@@ -2,6 +2,7 @@
 //! stored by halves.
 
 mod bundles;
+mod drifted;
 mod offered;
 mod refused;
 mod shapes;

@@ -231,3 +231,54 @@ async fn who_may_ask_and_that_it_is_written_down() {
     assert!(events.iter().all(|event| event["type"] == "Patient"), "{events:?}");
     assert_eq!(events.iter().filter(|event| event["id"].is_string()).count(), 4, "{events:?}");
 }
+
+#[tokio::test]
+async fn a_batch_says_of_each_what_it_would_say_alone() {
+    let world = World::start().await;
+    let before = everything(&world).await;
+    let post = |url: &str, resource: &Value| {
+        let mut entry = json!({"request": {"method": "POST", "url": url}});
+        if !resource.is_null() {
+            entry["resource"] = resource.clone();
+        }
+        entry
+    };
+    let (good, mut bad) = (patient("M-9", "Neu"), patient("M-9", "Neu"));
+    bad["gender"] = json!("f");
+    let asked = [
+        ("Patient/$validate", good.clone(), "200", "information"),
+        ("Patient/$validate", bad.clone(), "200", "code-invalid"),
+        ("Patient/1/$validate?mode=delete", Value::Null, "200", "information"),
+        ("Patient/99/$validate?mode=delete", Value::Null, "200", "not-found"),
+        ("Patient/$validate?mode=update", good.clone(), "400", "invalid"),
+        ("Patient/$validate?shoe=1", good.clone(), "400", "invalid"),
+        ("Patient/$validate/1", good.clone(), "400", "invalid"),
+        ("Patient/1/2/$validate", good.clone(), "400", "invalid"),
+        ("Group/$validate", json!({"resourceType": "Group"}), "404", "not-"),
+    ];
+    let entries: Vec<Value> = asked.iter().map(|(url, body, ..)| post(url, body)).collect();
+    let bundle = |kind: &str, entries: &[Value]| json!({"resourceType": "Bundle", "type": kind, "entry": entries});
+    let reply = world.send(Method::POST, "/", &bundle("batch", &entries)).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let answer = reply.json();
+    for ((url, body, status, code), entry) in asked.iter().zip(answer["entry"].as_array().unwrap())
+    {
+        let own = entry["response"]["status"].as_str().unwrap();
+        assert!(own.starts_with(status), "{url}: {entry}");
+        let outcome =
+            if *status == "200" { &entry["resource"] } else { &entry["response"]["outcome"] };
+        assert_eq!(outcome["resourceType"], "OperationOutcome", "{url}: {entry}");
+        assert!(outcome.to_string().contains(code), "{url}: {entry}");
+        let alone = world.send(Method::POST, &format!("/{url}"), body).await;
+        if *status == "200" {
+            assert_eq!(&alone.json(), outcome, "{url}");
+        }
+    }
+    let one = [post("Patient/$validate", &good)];
+    let whole = world.send(Method::POST, "/", &bundle("transaction", &one)).await;
+    assert_eq!(whole.status, 400, "{whole:?}");
+    let body = bundle("batch", &one);
+    let refused = world.ask("reader", Method::POST, "/", &[], &body).await.json();
+    assert!(refused["entry"][0]["response"]["status"].as_str().unwrap().starts_with("403"));
+    assert_eq!(everything(&world).await, before);
+}
