@@ -197,20 +197,26 @@ async fn certify(at: &mut Running<'_>, provisioned: bool) -> Step {
     if registry.connection(id).await?.is_some() {
         return Err(StepFault::defect("the connection record is still there"));
     }
+    if at.control.0.keyring.newest_data_key(id).await?.is_some() {
+        return Err(StepFault::defect("a data key of the tenant is still in the key store"));
+    }
+    checked.push("the key store holds no data key of the tenant".to_owned());
     if let Some(record) = &record {
         let found = at.control.0.key_store.get(DataKeyId(record.data_key)).await;
         if found.map_err(KeyFault::from)?.is_some() {
             return Err(StepFault::defect("the data key is still in the key store"));
         }
-        checked.push("the key store holds no data key of the tenant".to_owned());
         let text =
             "the data key that the sealed record names is gone, so that the record does not open";
         checked.push(text.to_owned());
     }
     if provisioned {
-        checked.push(
-            "the server was asked and holds no database and no role of the tenant".to_owned(),
-        );
+        let asked = at.noted::<String>("database").is_some();
+        checked.push(if asked {
+            "the server was asked and holds no database and no role of the tenant".to_owned()
+        } else {
+            "the registry knows of no database that was made for the tenant".to_owned()
+        });
     }
     let tenant = registry.tenant(id).await?;
     let tenant =
