@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Real servers for the tests: private instances on free loopback ports, apart from any system service.
 #
-#   tests/servers.sh up [postgres] [mariadb] [keycloak] [chromium]   install what is missing, start (default: the first three)
+#   tests/servers.sh up [postgres] [mariadb] [keycloak] [pgbouncer] [chromium] [mysql]
+#                                                                    install what is missing, start (default: the first three)
 #   tests/servers.sh env                                             print `export …` lines for what runs
 #   tests/servers.sh status                                          say what runs
 #   tests/servers.sh down                                            stop and remove everything `up` started
@@ -67,6 +68,7 @@ ensure() {
     case $wanted in
       postgres) [[ -n $(postgres_bin) ]] || missing+=(postgresql) ;;
       mariadb) have mariadbd || missing+=(mariadb-server) ;;
+      pgbouncer) have pgbouncer || missing+=(pgbouncer) ;;
       keycloak)
         java_is_recent || missing+=(default-jre-headless)
         if [[ ! -e $cache/keycloak-$keycloak_version/.built ]]; then
@@ -250,6 +252,57 @@ down_postgres() {
   end postgres
 }
 
+# ---------------------------------------------------------------------------------------------- PgBouncer
+
+# Before the PostgreSQL of the same state, every transaction on whichever of two sessions is free. It lets those in
+# whom that server knows, and logs in there as them.
+up_pgbouncer() {
+  if alive pgbouncer; then say "pgbouncer runs already"; return; fi
+  alive postgres || die "pgbouncer stands before postgres: up postgres pgbouncer"
+  local dir port owner="" json server password
+  dir=$(data_dir)/pgbouncer
+  port=$(free_port)
+  json=$(<"$state/postgres.env")
+  server=$(sed -nE 's/.*"port":([0-9]+).*/\1/p' <<<"$json")
+  password=$(sed -nE 's/.*"password":"([^"]+)".*/\1/p' <<<"$json")
+  [[ $EUID -ne 0 ]] || owner=postgres
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  give_certificate "$dir/tls" "$owner"
+  (umask 077 && echo "\"postgres\" \"$password\"" >"$dir/users")
+  cat >"$dir/pgbouncer.ini" <<CONF
+[databases]
+* = host=127.0.0.1 port=$server
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $port
+unix_socket_dir =
+pool_mode = transaction
+default_pool_size = 2
+server_idle_timeout = 5
+auth_type = scram-sha-256
+auth_file = $dir/users
+auth_user = postgres
+auth_query = SELECT usename, passwd FROM pg_catalog.pg_shadow WHERE usename = \$1
+client_tls_sslmode = require
+client_tls_cert_file = $dir/tls/server.pem
+client_tls_key_file = $dir/tls/server.key
+server_tls_sslmode = verify-ca
+server_tls_ca_file = $dir/tls/ca.pem
+ignore_startup_parameters = statement_timeout,lock_timeout,idle_in_transaction_session_timeout,default_transaction_read_only,bytea_output,extra_float_digits,IntervalStyle
+CONF
+  [[ -z $owner ]] || chown -R "$owner" "$dir"
+  chmod 711 "$dir"
+  # shellcheck disable=SC2086 # nothing or two words
+  (cd / && exec setsid ${owner:+runuser -u "$owner" --} pgbouncer --quiet "$dir/pgbouncer.ini") \
+    >"$state/pgbouncer.log" 2>&1 9>&- </dev/null &
+  remember pgbouncer $!
+  wait_for 20 pgbouncer pgbouncer bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
+  write_env WARDGATE_TEST_PGBOUNCER "{\"host\":\"127.0.0.1\",\"port\":$port,\"user\":\"postgres\",\"password\":\"$password\",\"ca_file\":\"$state/tls/ca.pem\"}" \
+    >"$state/pgbouncer.env"
+  say "pgbouncer on 127.0.0.1:$port"
+}
+
 # ---------------------------------------------------------------------------------------------- MariaDB
 
 up_mariadb() {
@@ -287,6 +340,78 @@ SQL
   write_env WARDGATE_TEST_MARIADB "{\"host\":\"127.0.0.1\",\"port\":$port,\"user\":\"root\",\"password\":\"$password\",\"ca_file\":\"$state/tls/ca.pem\"}" \
     >"$state/mariadb.env"
   say "mariadb $(mariadbd --version | sed -nE 's/.*Ver ([0-9.]+).*/\1/p') on 127.0.0.1:$port"
+}
+
+# ---------------------------------------------------------------------------------------------- MySQL
+
+# Debian's stable releases have MariaDB alone; its development suite has MySQL itself. Its packages are unpacked
+# beside each other, with the C library they were built for, and nothing of them is installed.
+mysql_distribution() {
+  local home=$cache/mysql work=$cache/mysql-new site apt
+  mkdir -p "$cache"
+  exec 8>"$cache/mysql-lock"
+  flock 8
+  if [[ ! -e $home/.complete ]]; then
+    rm -rf "$work" "$home"
+    mkdir -p "$work"/{lists/partial,cache/archives/partial,debs,root}
+    : >"$work/status"
+    site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Component: main' | head -n 1)
+    [[ -n $site ]] || return 1
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site unstable main" >"$work/sources.list"
+    apt=(apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/nonexistent
+      -o Dir::State::lists="$work/lists" -o Dir::State::status="$work/status" -o Dir::Cache="$work/cache"
+      -o Debug::NoLocking=1 -o APT::Sandbox::User= -o Acquire::Languages=none)
+    say "fetching MySQL (65 MB, once per machine)"
+    (
+      cd "$work/debs"
+      "${apt[@]}" update || exit 1
+      mapfile -t names < <("${apt[@]}" -s --no-install-recommends install mysql-server-core |
+        awk '/^Inst/ && $2 !~ /perl|-base$|^libgdbm|^libdb5/ { print $2 }')
+      ((${#names[@]} > 10)) || exit 1
+      "${apt[@]}" download "${names[@]}" || exit 1
+      for deb in ./*.deb; do dpkg-deb -x "$deb" ../root || exit 1; done
+    ) >"$state/mysql-fetch.log" 2>&1 8>&- 9>&- </dev/null || { tail -n 5 "$state/mysql-fetch.log" >&2; return 1; }
+    mv "$work/root" "$home"
+    rm -rf "$work"
+    touch "$home/.complete"
+  fi
+  exec 8>&-
+}
+
+mysql_ready() { grep -q "ready for connections.*port: $1" "$state/mysql.log"; }
+
+up_mysql() {
+  if alive mysql; then say "mysql runs already"; return; fi
+  local home=$cache/mysql dir port password libraries run
+  mysql_distribution || die "could not fetch MySQL"
+  libraries=$home/usr/lib/x86_64-linux-gnu
+  dir=$(data_dir)/mysql
+  port=$(free_port)
+  password=$(secret)
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  give_certificate "$dir/tls" ""
+  cat >"$dir/init.sql" <<SQL
+ALTER USER 'root'@'localhost' IDENTIFIED BY '$password';
+CREATE USER 'root'@'%' IDENTIFIED BY '$password';
+GRANT ALL PRIVILEGES ON *.* TO 'root'@'%' WITH GRANT OPTION;
+SQL
+  chmod 600 "$dir/init.sql"
+  run=("$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" "$home/usr/sbin/mysqld" --no-defaults
+    --user="$(id -un)" --basedir="$home/usr" --lc-messages-dir="$home/usr/share/mysql" --datadir="$dir/data"
+    --secure-file-priv= --plugin-dir="$home/usr/lib/mysql/plugin" --character-sets-dir="$home/usr/share/mysql/charsets")
+  "${run[@]}" --initialize-insecure >"$state/mysql.log" 2>&1 9>&- </dev/null ||
+    { tail -n 30 "$state/mysql.log" >&2; die "mysqld --initialize failed"; }
+  setsid "${run[@]}" --bind-address=127.0.0.1 --port="$port" --socket="$dir/socket" --pid-file="$dir/pid" \
+    --init-file="$dir/init.sql" --mysqlx=OFF --skip-name-resolve --skip-log-bin \
+    --ssl-ca="$dir/tls/ca.pem" --ssl-cert="$dir/tls/server.pem" --ssl-key="$dir/tls/server.key" \
+    --max-connections=400 --innodb-buffer-pool-size=64M --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=0 \
+    --performance-schema=OFF >>"$state/mysql.log" 2>&1 9>&- </dev/null &
+  remember mysql $!
+  wait_for 60 mysql mysql mysql_ready "$port"
+  write_env WARDGATE_TEST_MYSQL "{\"host\":\"127.0.0.1\",\"port\":$port,\"user\":\"root\",\"password\":\"$password\",\"ca_file\":\"$state/tls/ca.pem\"}" \
+    >"$state/mysql.env"
+  say "mysql $(sed -nE 's/.*mysqld ([0-9][0-9.]*).*/\1/p' "$state/mysql.log" | head -n 1) on 127.0.0.1:$port"
 }
 
 # ---------------------------------------------------------------------------------------------- Keycloak
@@ -421,7 +546,7 @@ up() {
   local wanted=("$@") server
   [[ ${#wanted[@]} -gt 0 ]] || wanted=(postgres mariadb keycloak)
   for server in "${wanted[@]}"; do
-    case $server in postgres | mariadb | keycloak | chromium) ;; *) die "no such server: $server" ;; esac
+    case $server in postgres | mariadb | mysql | keycloak | pgbouncer | chromium) ;; *) die "no such server: $server" ;; esac
   done
   lock
   ensure "${wanted[@]}"
@@ -434,6 +559,8 @@ down() {
   [[ -d $state ]] || return 0
   lock
   end keycloak
+  end mysql
+  end pgbouncer
   end mariadb
   down_postgres
   if [[ -s $state/data-dir ]]; then
@@ -447,7 +574,7 @@ down() {
 environment() {
   [[ -d $state ]] || die "nothing runs; try: tests/servers.sh up"
   local server found=no
-  for server in postgres mariadb keycloak; do
+  for server in postgres pgbouncer mariadb mysql keycloak; do
     if alive "$server" && [[ -s $state/$server.env ]]; then
       cat "$state/$server.env"
       found=yes
@@ -460,7 +587,7 @@ environment() {
 
 status() {
   local server
-  for server in postgres mariadb keycloak; do
+  for server in postgres pgbouncer mariadb mysql keycloak; do
     if alive "$server"; then echo "$server runs"; else echo "$server does not run"; fi
   done
 }

@@ -134,21 +134,43 @@ pub enum SqlType {
 }
 
 impl Catalog {
-    /// Finds a table by name: exact case first, then the only one that matches without case.
-    /// Without `schema`, the default schema is looked in.
+    /// Finds a table by name: exact case first, then the only one that matches without case. Without
+    /// `schema`, the default schema is looked in. A schema of exactly that name counts before one that
+    /// differs in case, which is another one on most servers.
     pub fn table(&self, schema: Option<&str>, name: &str) -> Option<&Table> {
         let schema = schema.or(self.default_schema.as_deref());
-        let in_schema = |t: &&Table| match (schema, t.schema.as_deref()) {
+        let same = |t: &&Table| match (schema, t.schema.as_deref()) {
+            (Some(a), Some(b)) => a == b,
+            _ => true,
+        };
+        let alike = |t: &&Table| match (schema, t.schema.as_deref()) {
             (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
             _ => true,
         };
-        let exact = self.tables.iter().filter(in_schema).find(|t| t.name == name);
-        exact.or_else(|| {
-            let mut loose =
-                self.tables.iter().filter(in_schema).filter(|t| t.name.eq_ignore_ascii_case(name));
-            loose.next().filter(|_| loose.next().is_none())
-        })
+        if self.tables.iter().any(|t| same(&t)) {
+            return named(self.tables.iter().filter(same), name);
+        }
+        let found = named(self.tables.iter().filter(alike), name)?;
+        let one = self.tables.iter().filter(alike).all(|t| t.schema == found.schema);
+        one.then_some(found)
     }
+
+    /// The schema that SQL names a table with. On PostgreSQL always its own: what a bare name means
+    /// there is up to the session's search path, where another table may stand first. MySQL's default is
+    /// the connection's own database, which nothing in a session changes, and which may be another one
+    /// when the hospital is moved.
+    pub fn written_schema(&self, table: &Table) -> Option<String> {
+        let default = self.default_schema.as_deref().filter(|_| self.engine != Engine::Postgres);
+        table.schema.clone().filter(|schema| Some(schema.as_str()) != default)
+    }
+}
+
+/// The table of exactly that name, or the only one that differs in case alone.
+fn named<'t>(tables: impl Iterator<Item = &'t Table> + Clone, name: &str) -> Option<&'t Table> {
+    tables.clone().find(|t| t.name == name).or_else(|| {
+        let mut loose = tables.filter(|t| t.name.eq_ignore_ascii_case(name));
+        loose.next().filter(|_| loose.next().is_none())
+    })
 }
 
 impl Table {

@@ -191,10 +191,8 @@ impl Compiled {
                 }
             }
         }
-        let default = catalog.default_schema.as_deref();
         let used = |table: &&Table| {
-            let schema = table.schema.clone().filter(|s| Some(s.as_str()) != default);
-            relations.contains(&(schema, table.name.clone()))
+            relations.contains(&(catalog.written_schema(table), table.name.clone()))
         };
         let tables = catalog.tables.iter().filter(used).cloned().collect();
         Catalog { tables, ..catalog.clone() }

@@ -53,7 +53,10 @@ pub(super) fn among(
     let width: usize = ways.iter().map(|way| if *way == How::Both { 2 } else { 1 }).sum();
     w.sql(if width > 1 { "(" } else { "" });
     w.list(own.iter().zip(&ways), ", ", |w, (expr, how)| value(w, scope, expr, *how))?;
-    w.sql(if width > 1 { ") IN (SELECT " } else { " IN (SELECT " });
+    w.sql(if width > 1 { ")" } else { "" });
+    // Bare columns are of built-in types here, and all else is text.
+    w.among(&[]);
+    w.sql("SELECT ");
     let inner = Scope { depth, relations: rows.joins.len() + 1 };
     w.list(theirs.iter().zip(&ways), ", ", |w, (expr, how)| value(w, inner, expr, *how))?;
     relations(w, &rows.from, &rows.joins, depth)?;
@@ -124,15 +127,16 @@ pub(super) fn is_id(
     for part in parts {
         as_text(w, scope, part)?;
         w.sql(match w.flavour {
-            Flavour::Postgres => " !~ '[^A-Za-z0-9.-]' AND ",
+            Flavour::Postgres => " OPERATOR(pg_catalog.!~) '[^A-Za-z0-9.-]' AND ",
             Flavour::MySql | Flavour::MariaDb => {
                 " COLLATE utf8mb4_bin NOT REGEXP '[^A-Za-z0-9.-]' AND "
             }
             Flavour::Sqlite => " NOT GLOB '*[^-A-Za-z0-9.]*' AND ",
         });
     }
-    w.list(parts, " + ", |w, part| {
-        w.sql(if w.flavour.is_mysql() { "CHAR_LENGTH(" } else { "length(" });
+    let plus = if w.flavour == Flavour::Postgres { " OPERATOR(pg_catalog.+) " } else { " + " };
+    w.list(parts, plus, |w, part| {
+        w.call(if w.flavour.is_mysql() { "CHAR_LENGTH" } else { "length" });
         as_text(w, scope, part)?;
         w.sql(")");
         Ok(())

@@ -9,12 +9,12 @@ use super::{Flavour, WriteFault, text};
 
 pub(super) const fn sign(op: CompareOp) -> &'static str {
     match op {
-        CompareOp::Eq => " = ",
-        CompareOp::Ne => " <> ",
-        CompareOp::Lt => " < ",
-        CompareOp::Le => " <= ",
-        CompareOp::Gt => " > ",
-        CompareOp::Ge => " >= ",
+        CompareOp::Eq => "=",
+        CompareOp::Ne => "<>",
+        CompareOp::Lt => "<",
+        CompareOp::Le => "<=",
+        CompareOp::Gt => ">",
+        CompareOp::Ge => ">=",
     }
 }
 
@@ -67,7 +67,7 @@ fn plain(
         w.sql(" >= '0001-01-01' AND ");
     }
     w.column(scope, column)?;
-    w.sql(sign(op));
+    w.operator(sign(op));
     typed(w, right)?;
     if zero_dates {
         w.sql(")");
@@ -86,7 +86,7 @@ fn text_column(
 ) -> Result<(), WriteFault> {
     let bare = |w: &mut Writer| {
         w.column(scope, column)?;
-        w.sql(sign(op));
+        w.operator(sign(op));
         Ok::<_, WriteFault>(())
     };
     match w.flavour {
@@ -103,7 +103,7 @@ fn text_column(
                 _ => {
                     bare(w)?;
                     w.bind(Bind::Text(value.to_owned()));
-                    w.sql(if column.ty == SqlType::Char { "::bpchar" } else { "::text" });
+                    w.cast(if column.ty == SqlType::Char { "bpchar" } else { "text" });
                 }
             }
             Ok(())
@@ -172,10 +172,10 @@ pub(super) fn float_column(
     let (double, single) = floats(value)?;
     let one = |w: &mut Writer, op: CompareOp, number: f64| {
         w.column(scope, column)?;
-        w.sql(sign(op));
+        w.operator(sign(op));
         if w.flavour == Flavour::Postgres {
             w.bind(Bind::Text(float_text(number)));
-            w.sql("::float8");
+            w.cast("float8");
         } else {
             w.bind(Bind::Float(number));
         }
@@ -253,7 +253,7 @@ fn sqlite_date_time(
         w.sql(" AND ");
     }
     sqlite_blank_form(w, scope, column)?;
-    w.sql(sign(op));
+    w.operator(sign(op));
     w.text_bind(&text);
     Ok(())
 }
@@ -301,7 +301,7 @@ fn any_column(
         w.sql("CAST(");
         w.column(scope, column)?;
         w.sql(" AS TEXT)");
-        w.sql(sign(op));
+        w.operator(sign(op));
         w.text_bind(&right.text);
         w.sql(" COLLATE BINARY)");
         return Ok(());
@@ -310,7 +310,7 @@ fn any_column(
     w.column(scope, column)?;
     w.sql(if number.is_some() { ") IN ('integer', 'real') AND " } else { ") = 'text' AND " });
     w.column(scope, column)?;
-    w.sql(sign(op));
+    w.operator(sign(op));
     match number {
         Some(number) => w.bind(number),
         None => w.text_bind(&right.text),

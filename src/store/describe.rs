@@ -190,13 +190,17 @@ async fn unique(
         w.ident(name)
     };
     let constant = |w: &mut Writer| {
-        w.sql(if flavour == Flavour::Postgres { "'1'::text" } else { "'1'" });
+        w.sql(if flavour == Flavour::Postgres { "'1'::pg_catalog.text" } else { "'1'" });
         Ok(())
     };
     let text = around(flavour, source, constant, |w| {
         w.sql(" GROUP BY ");
         w.list(&source.key, ", ", column)?;
-        w.sql(" HAVING count(*) > 1");
+        w.sql(" HAVING ");
+        w.call("count");
+        w.sql("*)");
+        w.operator(">");
+        w.sql("1");
         for name in &source.key {
             w.sql(" OR ");
             column(w, name)?;

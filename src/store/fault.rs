@@ -25,6 +25,10 @@ pub enum WriteFault {
     TooMany,
 }
 
+/// How long a server that takes no changes is left alone, in seconds: another becomes the one that does, and
+/// nobody can say when.
+const CLOSED: u64 = 10;
+
 /// What can go wrong between a plan and its rows.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreFault {
@@ -52,6 +56,9 @@ pub enum StoreFault {
     /// Somebody else was changing the same rows; nothing was stored.
     #[error("another transaction was in the way")]
     Contended,
+    /// The server is a standby, or closed to changes; nothing was stored.
+    #[error("the server takes no changes")]
+    ReadOnly,
     /// A table's engine cannot take a change back.
     #[error("a table of the database cannot roll back")]
     CannotUndo,
@@ -71,6 +78,7 @@ impl Fault for StoreFault {
             }
             Self::Rule(_) => FaultKind::Invalid,
             Self::Contended => FaultKind::Conflict,
+            Self::ReadOnly => FaultKind::Unavailable,
             // Values and shapes are checked before a plan is made.
             Self::Write(_) | Self::Catalogue => FaultKind::Internal,
             Self::Database(fault) => fault.kind(),
@@ -90,6 +98,9 @@ impl Fault for StoreFault {
             Self::Contended => {
                 "somebody else was changing the same records; nothing was stored, try again".into()
             }
+            Self::ReadOnly => {
+                "the organisation's database takes no changes at present; nothing was stored".into()
+            }
             Self::CannotUndo => {
                 "a table of the organisation's database cannot take changes back, so it is not written".into()
             }
@@ -101,6 +112,7 @@ impl Fault for StoreFault {
     fn retry_after_secs(&self) -> Option<u64> {
         match self {
             Self::Database(fault) => fault.retry_after_secs(),
+            Self::ReadOnly => Some(CLOSED),
             _ => None,
         }
     }

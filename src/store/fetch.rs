@@ -11,6 +11,7 @@ use crate::pool::dial::{ServerFlavour, TenantConnection};
 use crate::pool::verdict::{DbError, Family};
 use crate::pool::{DatabaseFault, Lease, PoolFault};
 
+use super::rule::outdated;
 use super::run::{
     FetchedPage, MAX_TEXT, TenantConn, fetch_counts_on, fetch_keys_on, fetch_page_on, fetch_row_on,
 };
@@ -66,6 +67,16 @@ fn counted(
     fetched
 }
 
+/// Reads, and reads once more where somebody altered a table since the statements were prepared.
+macro_rules! again {
+    ($read:expr) => {
+        match $read.await {
+            Err(error) if outdated(&error) => $read.await,
+            outcome => outcome,
+        }
+    };
+}
+
 /// Fetches one page of a source and the one-to-many rows that hang off it, as of one moment.
 ///
 /// # Errors
@@ -81,7 +92,8 @@ pub async fn fetch_page(
     let fetched = lease
         .run(deadline, move |connection| {
             Box::pin(async move {
-                fetch_page_on(&mut connection.into(), &plan, flavour, MAX_TEXT).await
+                let conn = &mut connection.into();
+                again!(fetch_page_on(conn, &plan, flavour, MAX_TEXT))
             })
         })
         .await;
@@ -103,7 +115,8 @@ pub async fn fetch_row(
     let fetched = lease
         .run(deadline, move |connection| {
             Box::pin(async move {
-                fetch_row_on(&mut connection.into(), &read, &key, flavour, MAX_TEXT).await
+                let conn = &mut connection.into();
+                again!(fetch_row_on(conn, &read, &key, flavour, MAX_TEXT))
             })
         })
         .await;
@@ -125,7 +138,8 @@ pub async fn fetch_keys(
     let fetched = lease
         .run(deadline, move |connection| {
             Box::pin(async move {
-                fetch_keys_on(&mut connection.into(), &read, &keys, flavour, MAX_TEXT).await
+                let conn = &mut connection.into();
+                again!(fetch_keys_on(conn, &read, &keys, flavour, MAX_TEXT))
             })
         })
         .await;
@@ -144,7 +158,10 @@ pub async fn fetch_counts(
     let flavour = Flavour::from(lease.facts().flavour);
     lease
         .run(deadline, move |connection| {
-            Box::pin(async move { fetch_counts_on(&mut connection.into(), &counts, flavour).await })
+            Box::pin(async move {
+                let conn = &mut connection.into();
+                again!(fetch_counts_on(conn, &counts, flavour))
+            })
         })
         .await
         .map_err(of_a_cell)?

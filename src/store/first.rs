@@ -1,5 +1,6 @@
 //! The first of several rows: the one that stands for its group, and the one that is joined.
 
+use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Join, JoinOn, Order, Predicate, Relation};
 
 use super::keyset::{self, Nulls};
@@ -17,6 +18,11 @@ fn inside(scope: Scope) -> Result<Scope, WriteFault> {
 /// The same column of the relation inside.
 fn own(column: &ColumnRef) -> ColumnRef {
     ColumnRef { relation: 0, ..column.clone() }
+}
+
+/// What each of the columns holds.
+fn types(columns: &[ColumnRef]) -> Vec<SqlType> {
+    columns.iter().map(|column| column.ty).collect()
 }
 
 /// ` FROM relation AS alias WHERE `
@@ -47,7 +53,7 @@ pub(super) fn of_group(
     from(w, inner, relation)?;
     for column in group {
         w.column(inner, &own(column))?;
-        w.sql(" = ");
+        w.between("=", &[column.ty]);
         w.column(scope, column)?;
         w.sql(" AND ");
     }
@@ -57,7 +63,9 @@ pub(super) fn of_group(
     }
     w.sql("(");
     w.list(key, ", ", |w, column| w.column(inner, &own(column)))?;
-    w.sql(") < (");
+    w.sql(")");
+    w.between("<", &types(key));
+    w.sql("(");
     w.list(key, ", ", |w, column| w.column(scope, column))?;
     w.sql("))");
     Ok(())
@@ -78,14 +86,16 @@ pub(super) fn of_join(
     let row = key.len() > 1;
     w.sql(if row { "(" } else { "" });
     w.list(key, ", ", |w, column| w.column(scope, column))?;
-    w.sql(if row { ") = (SELECT " } else { " = (SELECT " });
+    w.sql(if row { ")" } else { "" });
+    w.between("=", &types(key));
+    w.sql("(SELECT ");
     w.list(key, ", ", |w, column| w.column(inner, &own(column)))?;
     from(w, inner, &join.relation)?;
     let others = join.on.iter().filter(|on| !matches!(on, JoinOn::First { .. }));
     w.list(others, " AND ", |w, on| match on {
         JoinOn::Columns(theirs, mine) => {
             w.column(scope, theirs)?;
-            w.sql(" = ");
+            w.between("=", &[theirs.ty, mine.ty]);
             w.column(inner, &own(mine))
         }
         JoinOn::Value(column, value) => {

@@ -107,7 +107,9 @@ pub(super) fn after(
     if row_value {
         w.sql("(");
         w.list(order, ", ", |w, term| key(w, scope, &term.column))?;
-        w.sql(if order[0].descending { ") < (" } else { ") > (" });
+        w.sql(")");
+        w.operator(if order[0].descending { "<" } else { ">" });
+        w.sql("(");
         w.list(order.iter().zip(position.iter().flatten()), ", ", |w, (term, value)| {
             position_value(w, &term.column, value)
         })?;
@@ -159,12 +161,12 @@ fn compare(
     if w.flavour.is_mysql() && zero_date(column.ty, &value.text) {
         // Such a date cannot be bound as one; as text it stands where it stands as a date.
         as_text(w, scope, &Expr::Column(column.clone()))?;
-        w.sql(sign(op));
+        w.operator(sign(op));
         w.bind(Bind::Text(blank_form(&value.text)));
         return Ok(());
     }
     key(w, scope, column)?;
-    w.sql(sign(op));
+    w.operator(sign(op));
     position_value(w, column, value)
 }
 

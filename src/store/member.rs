@@ -118,9 +118,9 @@ fn text_list(
     match w.flavour {
         Flavour::Postgres => {
             as_text(w, scope, left)?;
-            w.sql(" = ANY(");
+            w.among(&[]);
             w.bind(Bind::Texts(texts(values.iter().map(|v| v.text.as_str()))));
-            w.sql("::text[])");
+            w.cast("text[])");
         }
         Flavour::MySql | Flavour::MariaDb => {
             w.sql("CAST(");
@@ -162,10 +162,9 @@ fn postgres(
     let blank = column.ty == SqlType::Char;
     let kept = values.iter().map(|v| v.text.as_str()).filter(|t| !(blank && t.ends_with(' ')));
     w.column(scope, column)?;
-    w.sql(" = ANY(");
+    w.among(&[]);
     w.bind(Bind::Texts(texts(kept)));
-    w.sql("::");
-    w.sql(if blank { "bpchar" } else { postgres_cast(ty) });
+    w.cast(if blank { "bpchar" } else { postgres_cast(ty) });
     w.sql("[])");
     Ok(())
 }
@@ -249,13 +248,15 @@ pub(super) fn keys(
         if *bytes { mysql_bytes(w, scope, column) } else { own_column(w, scope, column) }
     })?;
     if w.flavour == Flavour::Postgres {
-        w.sql(") IN (SELECT * FROM unnest(");
+        w.sql(")");
+        w.among(&[]);
+        w.sql("SELECT * FROM ROWS FROM (");
         w.list(own.iter().enumerate(), ", ", |w, (index, column)| {
             let part = |key: &Vec<Value>| key.get(index).map(|v| v.text.clone());
+            w.call("unnest");
             w.bind(Bind::Texts(fitting.iter().filter_map(part).collect()));
-            w.sql("::");
-            w.sql(postgres_cast(column.ty));
-            w.sql("[]");
+            w.cast(postgres_cast(column.ty));
+            w.sql("[])");
             Ok(())
         })?;
         w.sql("))");

@@ -76,7 +76,9 @@ pub(super) fn predicate(
             let row = columns.len() > 1;
             w.sql(if row { "(" } else { "" });
             w.list(columns, ", ", |w, column| w.column(scope, column))?;
-            w.sql(if row { ") IN (" } else { " IN (" });
+            w.sql(if row { ")" } else { "" });
+            let types = columns.iter().chain(select.columns.iter()).map(|column| column.ty);
+            w.among(&types.collect::<Vec<_>>());
             sql::sub_select(w, select, scope.depth + 1)?;
             w.sql(")");
             Ok(())

@@ -65,6 +65,32 @@ pub(super) fn contended(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
 
+/// Whether the server takes no changes: a standby, or one that its operators have closed to them.
+pub(super) fn takes_no_changes(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    if let Some(pg) = error.try_downcast_ref::<ServerError>() {
+        return pg.sqlstate() == "25006";
+    }
+    let my = error.try_downcast_ref::<MySqlDatabaseError>();
+    my.is_some_and(|my| matches!(my.number(), 1290 | 1792 | 1836))
+}
+
+/// Whether a server refuses so much as to begin a change: PostgreSQL says of a standby that it lacks the
+/// feature.
+pub(super) fn begins_no_change(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(found) = error else { return false };
+    let pg = found.try_downcast_ref::<ServerError>();
+    pg.is_some_and(|pg| pg.sqlstate() == "0A000") || takes_no_changes(error)
+}
+
+/// Whether the server has lost a prepared statement, or its plan no longer fits the tables since somebody
+/// altered one. Preparing it anew helps.
+pub(super) fn outdated(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let pg = error.try_downcast_ref::<ServerError>();
+    pg.is_some_and(|pg| matches!(pg.sqlstate(), "0A000" | "26000"))
+}
+
 /// Whether an error at COMMIT says for sure that nothing was stored.
 pub(super) fn surely_undone(error: &sqlx::Error) -> bool {
     told(error).is_some() || contended(error)

@@ -94,7 +94,7 @@ pub(super) fn child_ends(mut w: Writer, child: &Child) -> Result<(Writer, String
 pub fn count_sql(count: &Count, flavour: Flavour) -> Result<Statement, WriteFault> {
     let mut w = Writer::new(flavour);
     w.sql(match flavour {
-        Flavour::Postgres => "SELECT count(*)::text",
+        Flavour::Postgres => "SELECT pg_catalog.count(*)::pg_catalog.text",
         Flavour::MySql | Flavour::MariaDb => "SELECT CAST(count(*) AS CHAR CHARACTER SET utf8mb4)",
         Flavour::Sqlite => "SELECT count(*)",
     });
@@ -153,7 +153,7 @@ pub(super) fn relations(
         w.list(&join.on, " AND ", |w, on| match on {
             JoinOn::Columns(left, right) => {
                 w.column(scope, left)?;
-                w.sql(" = ");
+                w.between("=", &[left.ty, right.ty]);
                 w.column(scope, right)
             }
             JoinOn::Value(column, value) => {
@@ -245,11 +245,11 @@ fn is_usual(limit: u32) -> bool {
 /// A column in the select list, as text or as what the driver gives without loss.
 fn fetched(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
     let (before, after) = match (w.flavour, column.ty) {
-        (Flavour::Postgres, SqlType::Binary) => ("encode(", ", 'hex')"),
+        (Flavour::Postgres, SqlType::Binary) => ("pg_catalog.encode(", ", 'hex')"),
         (Flavour::Postgres, SqlType::Instant) => ("(", " AT TIME ZONE 'UTC')"),
         // Its own text is not the text of what it holds: `t`, blanks at the end, or who knows.
         (Flavour::Postgres, SqlType::Boolean | SqlType::Char | SqlType::Any | SqlType::Other) => {
-            ("", "::text")
+            ("", "::pg_catalog.text")
         }
         // PostgreSQL's rows come as text in any case, and SQLite's cells say themselves what they hold. CAST
         // prints six digits of a MySQL FLOAT; the driver has them all.

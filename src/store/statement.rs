@@ -104,8 +104,57 @@ impl Writer {
     pub fn text_bind(&mut self, text: &str) {
         self.bind(Bind::Text(text.to_owned()));
         if self.flavour == Flavour::Postgres {
-            self.sql("::text");
+            self.cast("text");
         }
+    }
+
+    /// PostgreSQL's cast to a type of its own.
+    pub fn cast(&mut self, ty: &str) {
+        self.sql("::pg_catalog.");
+        self.sql(ty);
+    }
+
+    /// A built-in function's name and its opening bracket.
+    pub fn call(&mut self, name: &str) {
+        self.sql(if self.flavour == Flavour::Postgres { "pg_catalog." } else { "" });
+        self.sql(name);
+        self.sql("(");
+    }
+
+    /// An operator between two values of built-in types. PostgreSQL takes a bare one from wherever on the
+    /// session's search path its operands fit best, and anybody who may create something there could have
+    /// put one that fits better.
+    pub fn operator(&mut self, sign: &str) {
+        let (before, after) = match self.flavour {
+            Flavour::Postgres => (" OPERATOR(pg_catalog.", ") "),
+            _ => (" ", " "),
+        };
+        self.sql(before);
+        self.sql(sign);
+        self.sql(after);
+    }
+
+    /// An operator between two columns. Types of the hospital's own or of an extension (`citext`) have
+    /// their operators where they themselves are.
+    pub fn between(&mut self, sign: &str, types: &[SqlType]) {
+        if types.iter().any(|ty| matches!(ty, SqlType::Enum | SqlType::Other | SqlType::Any)) {
+            self.sql(" ");
+            self.sql(sign);
+            self.sql(" ");
+        } else {
+            self.operator(sign);
+        }
+    }
+
+    /// What stands between a value, or several, and the select that it must be among.
+    pub fn among(&mut self, types: &[SqlType]) {
+        if self.flavour == Flavour::Postgres {
+            self.between("=", types);
+            self.sql("ANY");
+        } else {
+            self.sql(" IN");
+        }
+        self.sql(" (");
     }
 
     pub fn alias(&mut self, scope: Scope, relation: usize) -> Result<(), WriteFault> {
@@ -133,10 +182,16 @@ impl Writer {
     pub fn relation(&mut self, relation: &Relation) -> Result<(), WriteFault> {
         match relation {
             Relation::Table { schema, name } => {
-                if let Some(schema) = schema {
-                    self.ident(schema)?;
-                    self.text.push('.');
+                match (schema.as_deref(), self.flavour) {
+                    (Some(schema), _) => self.ident(schema)?,
+                    // A search path would say which of several of that name is meant.
+                    (None, Flavour::Postgres) => return Err(WriteFault::Plan),
+                    // Temporary tables come first otherwise.
+                    (None, Flavour::Sqlite) => self.ident("main")?,
+                    // The connection's own database: nothing in a session can put another before it.
+                    (None, Flavour::MySql | Flavour::MariaDb) => return self.ident(name),
                 }
+                self.text.push('.');
                 self.ident(name)
             }
             // Has an alias of its own inside: `sql::relation` writes it.

@@ -17,7 +17,7 @@ pub(super) fn as_text(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), W
     match expr {
         Expr::Column(column) => column_text(w, scope, column),
         Expr::Trimmed(inner) => {
-            w.sql(if w.flavour == Flavour::Postgres { "btrim(" } else { "TRIM(" });
+            w.call(if w.flavour == Flavour::Postgres { "btrim" } else { "TRIM" });
             as_text(w, scope, inner)?;
             w.sql(")");
             Ok(())
@@ -26,13 +26,17 @@ pub(super) fn as_text(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), W
             if parts.is_empty() {
                 return Err(WriteFault::Plan);
             }
-            w.sql("NULLIF(concat_ws(");
+            // Texts on both sides of NULLIF's `=`, which is PostgreSQL's own then: its catalogue comes first.
+            w.sql("NULLIF(");
+            w.call("concat_ws");
             w.text_bind(separator);
             for part in parts {
                 w.sql(", CASE WHEN ");
-                w.sql(if w.flavour == Flavour::Postgres { "btrim(" } else { "TRIM(" });
+                w.call(if w.flavour == Flavour::Postgres { "btrim" } else { "TRIM" });
                 as_text(w, scope, part)?;
-                w.sql(") <> '' THEN ");
+                w.sql(")");
+                w.operator("<>");
+                w.sql("'' THEN ");
                 as_text(w, scope, part)?;
                 w.sql(" END");
             }
@@ -45,11 +49,16 @@ pub(super) fn as_text(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), W
             }
             let concat = w.flavour.is_mysql();
             w.sql(if concat { "CONCAT(" } else { "(" });
-            w.list(pieces, if concat { ", " } else { " || " }, |w, piece| {
+            let joined = match w.flavour {
+                Flavour::Postgres => " OPERATOR(pg_catalog.||) ",
+                Flavour::Sqlite => " || ",
+                Flavour::MySql | Flavour::MariaDb => ", ",
+            };
+            w.list(pieces, joined, |w, piece| {
                 match piece {
                     Piece::Literal(text) => w.text_bind(text),
                     Piece::Slice { start, length } => {
-                        w.sql(if concat { "SUBSTRING(" } else { "substr(" });
+                        w.call(if concat { "SUBSTRING" } else { "substr" });
                         column_text(w, scope, column)?;
                         w.sql(&format!(", {start}, {length})"));
                     }
@@ -66,7 +75,7 @@ fn column_text(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), W
     match w.flavour {
         Flavour::Postgres => {
             w.column(scope, column)?;
-            w.sql("::text");
+            w.cast("text");
         }
         Flavour::MySql | Flavour::MariaDb => {
             w.sql("CONVERT(");
@@ -103,13 +112,17 @@ pub(super) fn compare(
         w.sql("CAST(");
         as_text(w, scope, left)?;
         w.sql(" AS BINARY)");
-        w.sql(sign(op));
+        w.operator(sign(op));
         w.bind(Bind::Bytes(right.as_bytes().to_vec()));
         return Ok(());
     }
     as_text(w, scope, left)?;
-    w.sql(if w.flavour == Flavour::Postgres { " COLLATE \"C\"" } else { " COLLATE BINARY" });
-    w.sql(sign(op));
+    w.sql(if w.flavour == Flavour::Postgres {
+        " COLLATE pg_catalog.\"C\""
+    } else {
+        " COLLATE BINARY"
+    });
+    w.operator(sign(op));
     w.text_bind(right);
     Ok(())
 }
@@ -207,7 +220,7 @@ fn regex(
     };
     if w.flavour == Flavour::Postgres {
         as_text(w, scope, left)?;
-        w.sql(" ~ ");
+        w.operator("~");
         w.text_bind(&pattern);
         return match how {
             TextMatch::Equals | TextMatch::StartsWith => within_index(w, scope, left, text),
@@ -244,8 +257,9 @@ fn within_index(w: &mut Writer, scope: Scope, left: &Expr, folded: &str) -> Resu
     let first = translated(folded);
     let Some(after) = successor(first) else { return Ok(()) };
     let (from, to) = translation();
-    for (sign, bound) in [(" ~>=~ ", first), (" ~<~ ", &after)] {
-        w.sql(" AND translate(");
+    for (sign, bound) in [("~>=~", first), ("~<~", &after)] {
+        w.sql(" AND ");
+        w.call("translate");
         as_text(w, scope, left)?;
         for letters in [&from, &to] {
             w.sql(", '");
@@ -253,7 +267,7 @@ fn within_index(w: &mut Writer, scope: Scope, left: &Expr, folded: &str) -> Resu
             w.sql("'");
         }
         w.sql(")");
-        w.sql(sign);
+        w.operator(sign);
         w.text_bind(bound);
     }
     Ok(())
@@ -303,9 +317,11 @@ fn like_one(w: &mut Writer, scope: Scope, left: &Expr, pattern: String) -> Resul
             Some(column) => w.column(scope, column)?,
             None => as_text(w, scope, left)?,
         }
-        w.sql(" LIKE ");
+        // What `LIKE … ESCAPE` is read as.
+        w.operator("~~");
+        w.call("like_escape");
         w.text_bind(&pattern);
-        w.sql(" ESCAPE '!'");
+        w.sql(", '!')");
         return Ok(());
     }
     w.sql("(");

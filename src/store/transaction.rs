@@ -13,7 +13,9 @@ use crate::mapping::{Change, ChangeKind};
 use crate::pool::verdict::classify;
 use crate::pool::{Lease, Measured};
 
-use super::rule::{Breach, contended, surely_undone, told};
+use super::rule::{
+    Breach, begins_no_change, contended, outdated, surely_undone, takes_no_changes, told,
+};
 use super::run::{
     FetchedPage, MAX_TEXT, Outcome, TenantConn, command, fetch_page_within, fetch_row_within,
     select,
@@ -118,6 +120,7 @@ where
 {
     let outcome = match tx.begin(apart).await {
         Ok(()) => work(&mut tx).await,
+        Err(error) if begins_no_change(&error) => Err(Halt::Work(E::from(StoreFault::ReadOnly))),
         Err(error) => Err(Halt::Driver(Failed(error))),
     };
     match outcome {
@@ -129,9 +132,16 @@ where
             tx.rollback().await?;
             Ok(Err(fault))
         }
-        Err(Halt::Driver(Failed(error))) if contended(&error) && !tx.ending.is_unknown() => {
+        // A table altered meanwhile is somebody's work in the way as well.
+        Err(Halt::Driver(Failed(error)))
+            if (contended(&error) || outdated(&error)) && !tx.ending.is_unknown() =>
+        {
             tx.rollback().await?;
             Ok(Err(E::from(StoreFault::Contended)))
+        }
+        Err(Halt::Driver(Failed(error))) if takes_no_changes(&error) && !tx.ending.is_unknown() => {
+            tx.rollback().await?;
+            Ok(Err(E::from(StoreFault::ReadOnly)))
         }
         // Drivers do not know of this transaction: a connection that serves on must not carry it along.
         Err(Halt::Driver(Failed(error))) if classify(&error).leaves_connection_usable() => {
@@ -171,9 +181,9 @@ impl Transaction<'_> {
         if !level.is_empty() {
             command(&mut self.conn, level).await?;
         }
-        command(&mut self.conn, begin).await?;
+        // What fails at its beginning has begun on PostgreSQL all the same.
         self.open = true;
-        Ok(())
+        command(&mut self.conn, begin).await
     }
 
     async fn rollback(&mut self) -> Result<(), sqlx::Error> {

@@ -188,8 +188,7 @@ fn postgres(w: &mut Writer, value: &Value) -> Result<(), WriteFault> {
         _ => Bind::Text(value.text.clone()),
     };
     w.bind(bind);
-    w.sql("::");
-    w.sql(cast);
+    w.cast(cast);
     Ok(())
 }
 

@@ -23,7 +23,9 @@ pub fn change_sql(
             if let Some(column) = returning.filter(|_| !flavour.is_mysql()) {
                 w.sql(" RETURNING ");
                 w.ident(&column.name)?;
-                w.sql(if flavour == Flavour::Postgres { "::text" } else { "" });
+                if flavour == Flavour::Postgres {
+                    w.cast("text");
+                }
                 shape.push(column.ty);
             }
         }
@@ -104,7 +106,7 @@ fn assigned(w: &mut Writer, set: &Set) -> Result<(), WriteFault> {
         (Flavour::Postgres, SqlType::Float) => {
             let number = value.text.parse().map_err(|_| WriteFault::Value)?;
             w.bind(Bind::Float(number));
-            w.sql("::float8");
+            w.cast("float8");
             Ok(())
         }
         _ => value::typed(w, value),

@@ -11,8 +11,11 @@ use sqlx::{ConnectOptions, Connection};
 use uuid::Uuid;
 use wardgate::base::{ConnectionRecord, Engine, SecretText, ServerRecord, TlsPolicy, TlsSettings};
 
+mod beside;
 #[cfg(test)]
 mod tests;
+
+pub use beside::{MySql, PgBouncer};
 
 /// A running database server and its superuser.
 #[derive(Clone, Deserialize)]
@@ -269,12 +272,14 @@ impl Database {
             return admin.close().await;
         }
         let mut admin = mariadb(&server, &server.user, &server.password, "mysql").await;
-        // The account goes first, then its sessions, whose open transactions would block the drop.
-        for statement in [
-            format!("DROP USER IF EXISTS {name}@'%'"),
-            format!("KILL HARD USER {name}"),
-            format!("DROP DATABASE IF EXISTS {name}"),
-        ] {
+        // The account goes first, then its sessions, whose open transactions would block the drop. MySQL ends
+        // sessions one by one only, and by then they have mostly ended.
+        sqlx::raw_sql(&format!("DROP USER IF EXISTS {name}@'%'")).execute(&mut admin).await?;
+        let _unknown_to_mysql =
+            sqlx::raw_sql(&format!("KILL HARD USER {name}")).execute(&mut admin).await.is_err();
+        for statement in
+            ["SET lock_wait_timeout = 10".to_owned(), format!("DROP DATABASE IF EXISTS {name}")]
+        {
             sqlx::raw_sql(&statement).execute(&mut admin).await?;
         }
         admin.close().await

@@ -1,32 +1,16 @@
 //! Lanes over real servers, and over a network that breaks.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, join_all};
-use sqlx::{Executor as _, Row as _};
-use wardgate::base::{
-    ConnectionRecord, ConnectionRevision, Deadline, Engine, Fault as _, FaultKind, SystemClock,
-    TenantId,
-};
-use wardgate::pool::dial::{DialConfig, Dialer, EgressRules, TenantConnection};
+use futures_util::future::join_all;
+use wardgate::base::{Deadline, Engine, Fault as _, FaultKind};
 use wardgate::pool::{
-    BreakerConfig, BreakerState, Dial, LaneLimits, LaneSpec, Lease, PoolConfig, PoolFault, Pools,
-    RecordFault, RecordMark, RecordSource,
+    BreakerConfig, BreakerState, LaneLimits, LaneSpec, Lease, PoolConfig, PoolFault, Pools,
 };
 
-use super::fault_proxy::{Fault, FaultProxy, Side};
+use super::fault_proxy::FaultProxy;
 use super::harness::{Database, MariaDb, Postgres};
-
-struct Source(ConnectionRecord);
-
-impl RecordSource for Source {
-    fn record(&self) -> BoxFuture<'_, Result<ConnectionRecord, RecordFault>> {
-        async { Ok(self.0.clone()) }.boxed()
-    }
-}
+use super::lane_bed::{SILENCE, lane, pools, proxied, text};
 
 struct Bench {
     pools: Pools,
@@ -66,33 +50,13 @@ fn patient() -> PoolConfig {
 impl Bench {
     /// Lanes to `database`, by way of `proxy` if there is one.
     fn new(config: PoolConfig, database: &Database, proxy: Option<&FaultProxy>) -> Self {
-        let sockets = tempfile::tempdir().unwrap();
-        let dial = DialConfig {
-            connect_timeout: config.connect_timeout,
-            egress: EgressRules::parse(&["127.0.0.1/32:*"]).unwrap(),
-            socket_dir: sockets.path().to_owned(),
-            ..DialConfig::default()
-        };
-        let clock = Arc::new(SystemClock);
-        let dialer: Arc<dyn Dial> = Arc::new(Dialer::new(dial, Arc::clone(&clock) as _));
-        let mut record = database.server_record();
-        if let Some(proxy) = proxy {
-            record.port = proxy.address().port();
-        }
+        let (pools, sockets) = pools(config);
+        let port = proxy.map_or(database.server.port, |proxy| proxy.address().port());
         let mut limits = LaneLimits::with_connections(5);
         limits.acquire_timeout = Duration::from_secs(20);
         limits.max_waiting = 1_000;
         limits.session.statement_timeout = Duration::from_mins(1);
-        let spec = LaneSpec {
-            tenant: TenantId::random(),
-            revision: ConnectionRevision(1),
-            engine: database.engine,
-            limits,
-            expected: None,
-            record: RecordMark::default(),
-            source: Arc::new(Source(ConnectionRecord::Server(record))),
-        };
-        let pools = Pools::new(config, dialer, clock);
+        let spec = lane(database, port, limits);
         let maintenance = tokio::spawn(
             pools.clone().run_maintenance(tokio_util::sync::CancellationToken::default()),
         );
@@ -131,26 +95,6 @@ impl Bench {
 
 fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(30))
-}
-
-/// The first cell of a statement's answer.
-fn text<'c>(
-    connection: &'c mut TenantConnection,
-    sql: &'static str,
-) -> BoxFuture<'c, Result<String, sqlx::Error>> {
-    async move {
-        match connection {
-            TenantConnection::Postgres(c) => {
-                let mut rows = c.rows(sql).await?;
-                rows.pop().and_then(|mut row| row.pop()).flatten().ok_or(sqlx::Error::RowNotFound)
-            }
-            TenantConnection::MySql(c) => {
-                c.fetch_one(sqlx::query(sql)).await.and_then(|row| row.try_get(0))
-            }
-            TenantConnection::Sqlite(_) => panic!("a server"),
-        }
-    }
-    .boxed()
 }
 
 /// Sessions of the database's owner that the server knows, and how many of them execute.
@@ -332,13 +276,6 @@ async fn a_wrong_server_is_closed_before_a_row_is_read() {
     assert_eq!(bench.lease().await.unwrap_err(), PoolFault::WrongServer);
     until_sessions(&other, |now| now.0 == 0).await;
 }
-
-async fn proxied(database: &Database) -> FaultProxy {
-    let address = format!("{}:{}", database.server.host, database.server.port);
-    FaultProxy::start(address.parse::<SocketAddr>().unwrap()).await
-}
-
-const SILENCE: Fault = Fault::Freeze { side: Side::Both, after: 0 };
 
 #[tokio::test]
 async fn a_hundred_silences_cost_no_permit() {

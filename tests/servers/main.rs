@@ -1,7 +1,7 @@
-//! Tests against real servers: PostgreSQL, MariaDB and Keycloak on loopback.
+//! Tests against real servers: PostgreSQL, PgBouncer, MariaDB, MySQL and Keycloak on loopback.
 //!
 //! `tests/run servers` starts the servers and runs this binary. By hand:
-//! `tests/servers.sh up && eval "$(tests/servers.sh env)" && cargo test --test servers`.
+//! `tests/servers.sh up postgres pgbouncer mariadb keycloak && eval "$(tests/servers.sh env)" && cargo test --test servers`.
 //!
 //! One module per topic. Each is marked `#[cfg(test)]`, which is always true here and tells the lints
 //! that helper functions are test code as well.
@@ -36,15 +36,21 @@ mod keycloak_gateway;
 #[cfg(test)]
 mod keycloak_tokens;
 #[cfg(test)]
+mod lane_bed;
+#[cfg(test)]
 mod lanes;
 #[cfg(test)]
 mod legacy;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod pooler;
+#[cfg(test)]
 mod provisioned;
 #[cfg(test)]
 mod provisioning;
+#[cfg(test)]
+mod real_mysql;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]
@@ -53,6 +59,8 @@ mod round_trip;
 mod sealed_record;
 #[cfg(test)]
 mod search_everywhere;
+#[cfg(test)]
+mod shadow;
 #[cfg(test)]
 mod silence;
 #[cfg(test)]
@@ -70,6 +78,8 @@ mod store_types;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(test)]
+mod tenant_faults;
 #[cfg(test)]
 mod together;
 #[cfg(test)]

@@ -1,23 +1,13 @@
 //! Servers that fall silent, and servers that only take their time, with the lanes' settings as delivered.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, join_all};
-use sqlx::{Executor as _, Row as _};
-use wardgate::base::{
-    ConnectionRecord, ConnectionRevision, Deadline, Fault as _, FaultKind, SystemClock, TenantId,
-};
-use wardgate::pool::dial::{DialConfig, Dialer, EgressRules, TenantConnection};
-use wardgate::pool::{
-    BreakerState, Dial, LaneLimits, LaneSpec, Lease, PoolConfig, PoolFault, Pools, RecordFault,
-    RecordMark, RecordSource,
-};
+use futures_util::future::join_all;
+use wardgate::base::{Deadline, Fault as _, FaultKind};
+use wardgate::pool::{BreakerState, LaneLimits, LaneSpec, Lease, PoolConfig, PoolFault, Pools};
 
-use super::fault_proxy::{Fault, FaultProxy, Side};
 use super::harness::{Database, MariaDb, Postgres};
+use super::lane_bed::{SILENCE, lane, pools, proxied, text};
 use super::stoppable::Stoppable;
 
 /// 1.5 s is promised and measured by the benches; the rest is room for a busy machine. Without looking, a
@@ -25,16 +15,6 @@ use super::stoppable::Stoppable;
 const BOUND: Duration = Duration::from_secs(4);
 /// 10 s are promised.
 const RECOVERY: Duration = Duration::from_secs(15);
-
-const SILENCE: Fault = Fault::Freeze { side: Side::Both, after: 0 };
-
-struct Source(ConnectionRecord);
-
-impl RecordSource for Source {
-    fn record(&self) -> BoxFuture<'_, Result<ConnectionRecord, RecordFault>> {
-        async { Ok(self.0.clone()) }.boxed()
-    }
-}
 
 struct Bench {
     pools: Pools,
@@ -46,48 +26,11 @@ fn patience() -> Deadline {
     Deadline::after(Duration::from_secs(30))
 }
 
-fn text<'c>(
-    connection: &'c mut TenantConnection,
-    sql: &'static str,
-) -> BoxFuture<'c, Result<String, sqlx::Error>> {
-    async move {
-        match connection {
-            TenantConnection::Postgres(c) => {
-                let mut rows = c.rows(sql).await?;
-                rows.pop().and_then(|mut row| row.pop()).flatten().ok_or(sqlx::Error::RowNotFound)
-            }
-            TenantConnection::MySql(c) => {
-                c.fetch_one(sqlx::query(sql)).await.and_then(|row| row.try_get(0))
-            }
-            TenantConnection::Sqlite(_) => panic!("a server"),
-        }
-    }
-    .boxed()
-}
-
 impl Bench {
     /// A lane to `database`, reached on `port`.
     fn new(database: &Database, port: u16) -> Self {
-        let sockets = tempfile::tempdir().unwrap();
-        let dial = DialConfig {
-            egress: EgressRules::parse(&["127.0.0.1/32:*"]).unwrap(),
-            socket_dir: sockets.path().to_owned(),
-            ..DialConfig::default()
-        };
-        let clock = Arc::new(SystemClock);
-        let dialer: Arc<dyn Dial> = Arc::new(Dialer::new(dial, Arc::clone(&clock) as _));
-        let mut record = database.server_record();
-        record.port = port;
-        let spec = LaneSpec {
-            tenant: TenantId::random(),
-            revision: ConnectionRevision(1),
-            engine: database.engine,
-            limits: LaneLimits::default(),
-            expected: None,
-            record: RecordMark::default(),
-            source: Arc::new(Source(ConnectionRecord::Server(record))),
-        };
-        Self { pools: Pools::new(PoolConfig::default(), dialer, clock), spec, _sockets: sockets }
+        let (pools, sockets) = pools(PoolConfig::default());
+        Self { pools, spec: lane(database, port, LaneLimits::default()), _sockets: sockets }
     }
 
     async fn lease(&self) -> Result<Lease, PoolFault> {
@@ -137,11 +80,6 @@ impl Bench {
 async fn both() -> [(Database, &'static str); 2] {
     let (postgres, mariadb) = tokio::join!(Postgres::database(), MariaDb::database());
     [(postgres, "SELECT pg_sleep(3)::text"), (mariadb, "SELECT CAST(sleep(3) AS CHAR)")]
-}
-
-async fn proxied(database: &Database) -> FaultProxy {
-    let address = format!("{}:{}", database.server.host, database.server.port);
-    FaultProxy::start(address.parse::<SocketAddr>().unwrap()).await
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ async fn zero_dates_are_text_and_come_before_nothing() {
     )
     .await;
     let columns = [column("d", SqlType::Date), column("t", SqlType::DateTime)];
-    let page = bed.page(&query("z", &columns, Predicate::Always)).await;
+    let page = bed.page(&query(bed.flavour, "z", &columns, Predicate::Always)).await;
     assert_eq!(page[0], [Some("0000-00-00".into()), Some("0000-00-00T00:00:00".into())]);
     assert_eq!(page[1][0].as_deref(), Some("1985-06-00"));
     let before = compare("d", SqlType::Date, CompareOp::Lt, "2000-01-01");
@@ -31,7 +31,8 @@ async fn zero_dates_are_text_and_come_before_nothing() {
 /// Walks a table page by page in the given order; every row must come exactly once.
 async fn walk(bed: &mut Bed, name: &str, by: &str, ty: SqlType, size: u32, rows: usize) {
     for descending in [false, true] {
-        let mut what = query(name, &[column("id", INT), column(by, ty)], Predicate::Always);
+        let mut what =
+            query(bed.flavour, name, &[column("id", INT), column(by, ty)], Predicate::Always);
         what.order.insert(0, Order { column: column(by, ty), descending });
         what.limit = None;
         let whole = bed.page(&what).await;
@@ -95,7 +96,7 @@ async fn a_row_value_position_walks_a_composite_key() {
             bed.execute(&format!("INSERT INTO c VALUES ({}, {n})", n % 3)).await;
         }
         let sure = not(Predicate::IsNull(Expr::Column(column("a", INT))));
-        let mut what = query("c", &[column("a", INT), column("id", INT)], sure);
+        let mut what = query(bed.flavour, "c", &[column("a", INT), column("id", INT)], sure);
         what.order.insert(0, Order { column: column("a", INT), descending: false });
         what.limit = Some(6);
         let mut walked = Vec::new();
@@ -119,8 +120,9 @@ async fn no_text_is_taken_for_a_number() {
             "CREATE TABLE j (id INT PRIMARY KEY, v VARCHAR(9)); INSERT INTO j VALUES (12, 'abc')",
         )
         .await;
-        let number =
-            |text| query("j", &[column("id", INT)], compare("id", INT, CompareOp::Eq, text));
+        let number = |text| {
+            query(bed.flavour, "j", &[column("id", INT)], compare("id", INT, CompareOp::Eq, text))
+        };
         for text in ["12abc", "12 ", "", "0x0c", "1.2e1", "12.0"] {
             assert_eq!(page_sql(&number(text), bed.flavour), Err(WriteFault::Value), "{text:?}");
         }
@@ -129,7 +131,7 @@ async fn no_text_is_taken_for_a_number() {
             op: CompareOp::Eq,
             right: value(SqlType::Text, "12abc"),
         };
-        let mixed = query("j", &[column("id", INT)], mixed);
+        let mixed = query(bed.flavour, "j", &[column("id", INT)], mixed);
         assert_eq!(page_sql(&mixed, bed.flavour), Err(WriteFault::Kinds));
         assert_eq!(bed.ids("j", compare("id", INT, CompareOp::Eq, "12")).await, [12]);
         for big in ["99999999999", "99999999999999999999", "-99999999999999999999"] {
@@ -200,18 +202,18 @@ async fn key_equality_and_keyset_use_an_index() {
         bed.execute("CREATE INDEX x_v ON x (v)").await;
         bed.execute(analyze).await;
         let columns = [column("id", INT), column("v", SqlType::Text)];
-        let mut downwards = query("x", &columns, Predicate::Always);
+        let mut downwards = query(bed.flavour, "x", &columns, Predicate::Always);
         downwards.order[0].descending = true;
         downwards.after = Some(vec![Some(value(INT, "15000"))]);
         downwards.limit = Some(51);
-        let mut keyset = query("x", &columns, Predicate::Always);
+        let mut keyset = query(bed.flavour, "x", &columns, Predicate::Always);
         keyset.after = Some(vec![Some(value(INT, "15000"))]);
         keyset.limit = Some(51);
         for what in [
-            query("x", &columns, compare("id", INT, CompareOp::Eq, "77")),
-            query("x", &columns, among("id", INT, &["77", "78", "79"])),
-            query("x", &columns, compare("v", SqlType::Text, CompareOp::Eq, "n77")),
-            query("x", &columns, among("v", SqlType::Text, &["n77", "n78"])),
+            query(bed.flavour, "x", &columns, compare("id", INT, CompareOp::Eq, "77")),
+            query(bed.flavour, "x", &columns, among("id", INT, &["77", "78", "79"])),
+            query(bed.flavour, "x", &columns, compare("v", SqlType::Text, CompareOp::Eq, "n77")),
+            query(bed.flavour, "x", &columns, among("v", SqlType::Text, &["n77", "n78"])),
             keyset,
             downwards,
         ] {
@@ -246,10 +248,11 @@ async fn a_folded_search_uses_an_index_of_folded_texts() {
     bed.execute("ANALYZE x").await;
     let columns = [column("id", INT), column("v", SqlType::Text)];
     let texts = ["muller 1000", "MUÑOZ 77", "петров 1003", "Πετρου 14", "x"];
+    let flavour = bed.flavour;
     let asked = |text: &str, how| {
         let left = Expr::Column(column("v", SqlType::Text));
         let text = text.to_owned();
-        query("x", &columns, Predicate::Text { left, how, text, folded: true })
+        query(flavour, "x", &columns, Predicate::Text { left, how, text, folded: true })
     };
     let mut found = Vec::new();
     for indexed in [false, true] {
@@ -347,11 +350,12 @@ async fn children_of_a_composite_key() {
         let own = vec![column("a", INT), column("b", SqlType::Text)];
         let mut columns = own.clone();
         columns.push(column("v", SqlType::Text));
-        let mut child = query("k", &columns, Predicate::Always);
+        let mut child = query(bed.flavour, "k", &columns, Predicate::Always);
         child.limit = None;
         child.order = vec![Order { column: column("v", SqlType::Text), descending: false }];
         let plan = SourcePlan {
             page: query(
+                bed.flavour,
                 "p",
                 &[column("id", INT), own[0].clone(), own[1].clone()],
                 Predicate::Always,

@@ -130,7 +130,7 @@ impl Bed {
 
     /// The ids that meet a condition.
     pub async fn ids(&mut self, name: &str, filter: Predicate) -> Vec<i64> {
-        let page = self.page(&query(name, &[column("id", INT)], filter)).await;
+        let page = self.page(&query(self.flavour, name, &[column("id", INT)], filter)).await;
         page.iter()
             .map(|row| row[0].as_deref().expect("an id").parse().expect("a number"))
             .collect()
@@ -158,9 +158,10 @@ pub fn column(name: &str, ty: SqlType) -> ColumnRef {
     ColumnRef { relation: 0, name: name.to_owned(), ty }
 }
 
-pub fn query(name: &str, columns: &[ColumnRef], filter: Predicate) -> Select {
+pub fn query(flavour: Flavour, name: &str, columns: &[ColumnRef], filter: Predicate) -> Select {
+    let schema = (flavour == Flavour::Postgres).then(|| "public".to_owned());
     Select {
-        from: Relation::Table { schema: None, name: name.to_owned() }.into(),
+        from: Relation::Table { schema, name: name.to_owned() }.into(),
         joins: [].into(),
         columns: columns.into(),
         filter,

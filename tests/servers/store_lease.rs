@@ -14,7 +14,7 @@ use wardgate::pool::dial::{DialConfig, Dialer, EgressRules};
 use wardgate::pool::{
     Dial, LaneLimits, LaneSpec, PoolConfig, Pools, RecordFault, RecordMark, RecordSource,
 };
-use wardgate::store::{fetch_page, introspect};
+use wardgate::store::{Flavour, fetch_page, introspect};
 
 use crate::harness::{MariaDb, Postgres};
 use crate::store_bed::{INT, column, query};
@@ -69,17 +69,19 @@ async fn a_lease_gives_pages_and_catalogues_and_survives_a_bad_plan() {
         let catalog = introspect(&mut lease, soon()).await.unwrap();
         assert_eq!(catalog.engine, database.engine);
         let at = catalog.table(None, "p").unwrap().column("at").unwrap().ty;
+        let flavour = Flavour::of(database.engine, "");
         let own = column("p_id", INT);
-        let mut select = query("k", &[own.clone(), column("v", SqlType::Text)], Predicate::Always);
+        let mut select =
+            query(flavour, "k", &[own.clone(), column("v", SqlType::Text)], Predicate::Always);
         select.limit = None;
         select.order = vec![Order { column: column("v", SqlType::Text), descending: false }];
         let (parent, own, written) = (vec![0], vec![own], Written::default());
         let mut child = Child { select, of: None, parent, own, written };
         let plan = SourcePlan {
-            page: query("p", &[column("id", INT), column("at", at)], Predicate::Always),
+            page: query(flavour, "p", &[column("id", INT), column("at", at)], Predicate::Always),
             children: [child.clone()].into(),
         };
-        child.select.from = query("absent", &[], Predicate::Always).from;
+        child.select.from = query(flavour, "absent", &[], Predicate::Always).from;
         let broken = SourcePlan { children: [child].into(), ..plan.clone() };
         let (plan, broken) = (Arc::new(plan), Arc::new(broken));
         for _ in 0..2 {

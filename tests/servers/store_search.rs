@@ -141,7 +141,7 @@ async fn computed_texts_and_negations_agree() {
         assert_eq!(bed.ids("e", not(not(ana))).await, [1]);
         let joined = Expr::Joined { parts: vec![a], separator: " ".into() };
         assert_eq!(bed.ids("e", Predicate::IsNull(joined)).await, [2, 3]);
-        let sub = query("e", &[column("a", SqlType::Text)], Predicate::Always);
+        let sub = query(bed.flavour, "e", &[column("a", SqlType::Text)], Predicate::Always);
         let inside = Predicate::InSelect {
             columns: vec![column("a", SqlType::Text)],
             select: Box::new(wardgate::mapping::plan::Select { limit: None, ..sub }),
@@ -150,7 +150,7 @@ async fn computed_texts_and_negations_agree() {
         assert_eq!(bed.ids("e", not(inside)).await, [2]);
         let source =
             Relation::Query { name: "q".into(), sql: "SELECT id, a FROM e -- all;\n;".into() };
-        let mut what = query("e", &[column("id", INT)], Predicate::Always);
+        let mut what = query(bed.flavour, "e", &[column("id", INT)], Predicate::Always);
         what.from = source.into();
         assert_eq!(bed.page(&what).await.len(), 3);
     }

@@ -16,7 +16,8 @@ async fn round_trips(bed: &mut Bed, columns: &[(&str, SqlType, &str, &str)]) {
     bed.execute(&format!("INSERT INTO types VALUES (2, {nulls})")).await;
     for (index, (sql, ty, _, want)) in columns.iter().enumerate() {
         let name = format!("c{index}");
-        let page = bed.page(&query("types", &[column(&name, *ty)], Predicate::Always)).await;
+        let page =
+            bed.page(&query(bed.flavour, "types", &[column(&name, *ty)], Predicate::Always)).await;
         assert_eq!(page, [vec![Some((*want).to_owned())], vec![None]], "{:?} {sql}", bed.flavour);
         if *ty == SqlType::Other {
             continue;

@@ -36,9 +36,15 @@ pub struct Bed {
 impl Bed {
     /// On a server's database, or on a SQLite file without one. The mapping is not published yet.
     pub async fn open(database: Option<Database>, tables: &str) -> Self {
+        let port = database.as_ref().map_or(0, |database| database.server.port);
+        Self::open_at(database, port, tables).await
+    }
+
+    /// The same with the server reached on that port of 127.0.0.1.
+    pub async fn open_at(database: Option<Database>, port: u16, tables: &str) -> Self {
         let users = vec![clinician("both", "north", &["fhir-read", "fhir-write"])];
         let issuer = TestIssuer::start(users).await;
-        let egress = database.iter().map(|d| format!("127.0.0.1/32:{}", d.server.port)).collect();
+        let egress = database.iter().map(|_| format!("127.0.0.1/32:{port}")).collect();
         let settings = "[limits]\nrequests_per_second = 100000\n".to_owned();
         let options = Options { egress, settings, log_level: Some("warn"), ..Options::default() };
         let gateway = Gateway::start(&issuer, options).await;
@@ -53,7 +59,7 @@ impl Bed {
             WORDS.iter().fold(tables.to_owned(), |text, (word, own)| text.replace(word, own[at]));
         bed.sql(&tables).await;
         let connection = match &bed.database {
-            Some(database) => database.connection(database.server.port),
+            Some(database) => database.connection(port),
             None => json!({ "url": "sqlite:north.db" }),
         };
         bed.gateway.register("north", connection).await;
@@ -71,6 +77,11 @@ impl Bed {
             bed.gateway.publish("north", mapping).await;
         }
         all
+    }
+
+    /// The server's database; a SQLite file has none.
+    pub const fn database(&self) -> &Database {
+        self.database.as_ref().expect("a server's database")
     }
 
     /// Which engine.

@@ -97,9 +97,7 @@ impl<'c> Compiler<'c> {
         if let Some(named) = named {
             return Relation::Query { name: named.name.clone(), sql: named.sql.clone() };
         }
-        let default = self.catalog.default_schema.as_deref();
-        let schema = table.schema.clone().filter(|s| Some(s.as_str()) != default);
-        Relation::Table { schema, name: table.name.clone() }
+        Relation::Table { schema: self.catalog.written_schema(table), name: table.name.clone() }
     }
 
     /// Finds the table a part names.

@@ -98,8 +98,7 @@ fn ask(catalog: &Catalog, number: usize, table: &Table) -> Ask {
         table.columns.iter().filter(|c| held(c.ty) && !secret(&c.name)).take(MOST_COLUMNS);
     let refs: Vec<ColumnRef> =
         columns.map(|c| ColumnRef { relation: 0, name: c.name.clone(), ty: c.ty }).collect();
-    let schema =
-        table.schema.clone().filter(|s| Some(s.as_str()) != catalog.default_schema.as_deref());
+    let schema = catalog.written_schema(table);
     Ask {
         table: number,
         columns: refs.iter().map(|c| c.name.clone()).collect(),

@@ -21,7 +21,7 @@ pub use self::outgoing::Parameter;
 pub use self::reply::{Cells, ServerError};
 
 use self::reply::Message;
-use self::statements::Statements;
+use self::statements::{Place, Statements};
 use super::dial::wire::Wire;
 
 /// Prepared statements a session keeps. Each also lives in the server's memory.
@@ -70,6 +70,10 @@ pub struct PostgresSession {
     done: usize,
     /// What the rows of a statement look like, where that was asked.
     fields: Option<Vec<(String, u32)>>,
+    /// The process that serves it, as the login told.
+    process: i32,
+    /// Somebody between hands every transaction to whichever session of his is free.
+    pooled: bool,
     _alive: TaskTrackerToken,
 }
 
@@ -87,8 +91,27 @@ impl PostgresSession {
             unread: false,
             done: 0,
             fields: None,
+            process: 0,
+            pooled: false,
             _alive: alive,
         }
+    }
+
+    /// The same, served by the process that the login told.
+    pub(in crate::pool) const fn of_process(mut self, process: i32) -> Self {
+        self.process = process;
+        self
+    }
+
+    /// The process that serves the session, as the login told.
+    pub(in crate::pool) const fn process(&self) -> i32 {
+        self.process
+    }
+
+    /// From now on nothing is left on the server from one statement to the next: it may reach another of a
+    /// pooler's sessions, where a statement of the same name can be somebody else's.
+    pub(in crate::pool) const fn keep_nothing(&mut self) {
+        self.pooled = true;
     }
 
     /// Runs one statement with its parameters and shows `each` of its rows, all cells as text. The
@@ -129,6 +152,11 @@ impl PostgresSession {
         Ok(Ended::Complete)
     }
 
+    /// Where a statement is, or is put.
+    fn place(&mut self, sql: &str, types: impl Iterator<Item = u32> + Clone) -> Place {
+        if self.pooled { Place::UNNAMED } else { self.statements.place(sql, types) }
+    }
+
     /// Runs statements in one round trip.
     async fn some(
         &mut self,
@@ -141,7 +169,7 @@ impl PostgresSession {
         let mut places = Vec::with_capacity(queries.len());
         for query in queries {
             let types = query.parameters.iter().map(Parameter::oid);
-            places.push(self.statements.place(query.sql, types));
+            places.push(self.place(query.sql, types));
         }
         self.statements.close_stale(&mut self.output);
         for (Query { sql, parameters }, place) in queries.iter().zip(&places) {
@@ -167,7 +195,7 @@ impl PostgresSession {
         self.settle().await?;
         self.output.clear();
         self.statements.begin();
-        let place = self.statements.place(sql, std::iter::empty());
+        let place = self.place(sql, std::iter::empty());
         self.statements.close_stale(&mut self.output);
         if place.new {
             outgoing::parse(&mut self.output, place.number, sql, &[])?;

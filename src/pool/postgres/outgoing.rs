@@ -120,11 +120,13 @@ fn measured(
     Ok(())
 }
 
-/// The name a prepared statement has on this session. Never used twice.
+/// The name a prepared statement has on this session. Never used twice, but for 0: no name.
 fn name(out: &mut Vec<u8>, number: u64) {
     use std::io::Write as _;
-    // Writing to a vector does not fail.
-    let _ = write!(out, "s{number}");
+    if number > 0 {
+        // Writing to a vector does not fail.
+        let _ = write!(out, "s{number}");
+    }
     out.push(0);
 }
 

@@ -13,6 +13,11 @@ pub(super) struct Place {
     pub(super) new: bool,
 }
 
+impl Place {
+    /// Prepared for one use, in the place of the last such.
+    pub(super) const UNNAMED: Self = Self { number: 0, new: true };
+}
+
 struct Prepared {
     number: u64,
     types: Vec<u32>,
@@ -90,13 +95,15 @@ impl Statements {
         self.by_text.extend(self.coming.pop_front());
     }
 
-    /// A statement that fails because the server's plan of it no longer fits the tables (`0A000`), or
-    /// because the server has lost it (`26000`), is prepared anew next time.
+    /// When a statement fails because the server's plan of it no longer fits the tables (`0A000`), or because
+    /// the server has lost it (`26000`), all are prepared anew: what happened to one may have to the others.
     pub(super) fn failed(&mut self, place: Place, error: &sqlx::Error) {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        if matches!(code.as_deref(), Some("0A000" | "26000")) {
-            self.by_text.retain(|_, prepared| prepared.number != place.number);
-            self.stale.push(place.number);
+        if place != Place::UNNAMED && matches!(code.as_deref(), Some("0A000" | "26000")) {
+            self.stale.extend(self.by_text.drain().map(|(_, prepared)| prepared.number));
+            if !self.stale.contains(&place.number) {
+                self.stale.push(place.number);
+            }
         }
     }
 }

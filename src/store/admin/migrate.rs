@@ -129,9 +129,12 @@ impl Migration {
         self.version / 100
     }
 
+    /// Of the text without the quotation marks of MySQL's names, which say nothing: a name may need them on one
+    /// server and not on the next.
     fn checksum(&self) -> String {
         let (version, name) = (i64::try_from(self.version).unwrap_or(0), self.name.into());
-        let hashed = Hashed::new(version, name, MigrationType::Simple, self.sql.into(), false);
+        let text = self.sql.replace('`', "").into();
+        let hashed = Hashed::new(version, name, MigrationType::Simple, text, false);
         let mut text = String::with_capacity(64);
         for byte in hashed.checksum.iter().take(32) {
             let _infallible = write!(text, "{byte:02x}");

@@ -11,14 +11,21 @@ pub async fn load_reference(admin: &mut Admin) -> Result<u64, AdminFault> {
             line.split(';').map(|cell| format!("'{}'", cell.trim().replace('\'', "''"))).collect();
         rows.push(format!("({})", cells.join(", ")));
     }
-    let update = if admin.flavour().is_mysql() {
-        "ON DUPLICATE KEY UPDATE system = VALUES(system), display = VALUES(display)"
+    // A word of MySQL's own.
+    let (system, update) = if admin.flavour().is_mysql() {
+        (
+            "`system`",
+            "ON DUPLICATE KEY UPDATE `system` = VALUES(`system`), display = VALUES(display)",
+        )
     } else {
-        "ON CONFLICT (list, code) DO UPDATE SET system = excluded.system, display = excluded.display"
+        (
+            "system",
+            "ON CONFLICT (list, code) DO UPDATE SET system = excluded.system, display = excluded.display",
+        )
     };
     let (count, values) = (rows.len(), rows.join(", "));
     let sql = format!(
-        "INSERT INTO reference_codes (list, code, system, display) VALUES {values} {update}"
+        "INSERT INTO reference_codes (list, code, {system}, display) VALUES {values} {update}"
     );
     admin.command(&sql).await?;
     Ok(count as u64)

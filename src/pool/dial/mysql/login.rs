@@ -34,6 +34,9 @@ const NEEDED: u32 = capability::PROTOCOL_41
     | capability::PLUGIN_AUTH
     | capability::TRANSACTIONS;
 
+/// A password goes under a server's own key only where nobody can be on the way.
+const UNVOUCHED: &str = "the server asks for the password under a key nobody vouches for";
+
 /// The capabilities the session will have with this server.
 pub(super) fn agreed(greeting: &Greeting) -> Result<u32, DialFault> {
     if greeting.capabilities & NEEDED == NEEDED {
@@ -103,7 +106,8 @@ pub(super) async fn login(
                     Plugin::Native => auth::native(&record.password, &nonce),
                     Plugin::CachingSha2 => auth::caching_sha2(&record.password, &nonce),
                     Plugin::Sha256 if link.encrypted => auth::clear(&record.password),
-                    Plugin::Sha256 => vec![0x01].into(),
+                    Plugin::Sha256 if link.loopback => vec![0x01].into(),
+                    Plugin::Sha256 => return Err(DialFault::new(DialClass::Auth, UNVOUCHED)),
                 };
                 packets.send(&answer).await?;
             }
@@ -130,10 +134,14 @@ async fn more(
         (Plugin::CachingSha2, [0x04]) if link.encrypted => {
             packets.send(&auth::clear(&record.password)).await
         }
+        // Nothing vouches for a key that comes in clear: whoever is on the way could send his own.
+        (Plugin::CachingSha2, [0x04]) if !link.is_private() => {
+            Err(DialFault::new(DialClass::Auth, UNVOUCHED))
+        }
         // Asks for the server's key, which comes as a continuation.
         (Plugin::CachingSha2, [0x04]) => packets.send(&[0x02]).await,
         (Plugin::CachingSha2 | Plugin::Sha256, pem)
-            if !link.encrypted && pem.starts_with(b"-----BEGIN") =>
+            if !link.encrypted && link.loopback && pem.starts_with(b"-----BEGIN") =>
         {
             let sealed = auth::under_key(&record.password, nonce, pem)?;
             packets.send(&sealed).await
@@ -256,6 +264,58 @@ mod tests {
             (b"\xfe\xff\0abcdefghijabcdefghij\0", DialClass::Hostile),
         ] {
             assert_eq!(switched(bad).unwrap_err().class(), class, "{bad:?}");
+        }
+    }
+
+    /// The fault met when a server asks for the password under a key of its own, on a link of that kind;
+    /// and what it was told after the login packet.
+    async fn asked_under_a_key(loopback: bool, first: &[u8]) -> (DialFault, Vec<u8>) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        server.write_all(&super::super::packet::framed(first, 2)).await.unwrap();
+        let mut wire = BufReader::new(crate::pool::dial::wire::Wire::plain(stream));
+        let record = match crate::base::parse_connection_url("mysql://u:p@h/d").unwrap() {
+            crate::base::ConnectionRecord::Server(record) => record,
+            crate::base::ConnectionRecord::Sqlite(_) => panic!("a server"),
+        };
+        let greeting = Greeting {
+            version: "9.7.4".to_owned(),
+            connection_id: 1,
+            capabilities: NEEDED,
+            nonce: *b"abcdefghijabcdefghij",
+            plugin: "caching_sha2_password".to_owned(),
+        };
+        let link = Link { encrypted: false, loopback };
+        let hears = async {
+            let mut heard = vec![0; 4];
+            server.read_exact(&mut heard).await.unwrap();
+            let length = usize::from(heard[0]) | usize::from(heard[1]) << 8;
+            server.read_exact(&mut vec![0; length]).await.unwrap();
+            server.shutdown().await.unwrap();
+            let mut more = Vec::new();
+            let _ended = server.read_to_end(&mut more).await;
+            more
+        };
+        let logs_in = async {
+            let mut packets = Packets::new(&mut wire, 1);
+            let fault = login(&mut packets, link, &greeting, &record).await.unwrap_err();
+            drop(wire);
+            fault
+        };
+        tokio::join!(logs_in, hears)
+    }
+
+    #[tokio::test]
+    async fn a_password_under_the_servers_own_key_is_refused_where_somebody_may_stand_between() {
+        for first in [&b"\x01\x04"[..], b"\xfesha256_password\0abcdefghijabcdefghij\0"] {
+            let (fault, told) = asked_under_a_key(false, first).await;
+            assert_eq!((fault.class(), told), (DialClass::Auth, Vec::new()));
+            // On the machine itself the key is asked for; this server hangs up then.
+            let (fault, told) = asked_under_a_key(true, first).await;
+            assert_ne!(fault.class(), DialClass::Auth);
+            assert_eq!(told.len(), 5, "a packet of one byte");
         }
     }
 }

@@ -22,21 +22,22 @@ use crate::base::{Deadline, Engine, ServerIdentity, ServerRecord};
 use crate::pool::postgres::{Cells, Parameter, PostgresSession};
 use login::LoggedIn;
 
-/// Everything about the server and the session in one round trip.
-const IDENTITY: &str = "SELECT d.datname::pg_catalog.text, d.oid::pg_catalog.text, \
+/// Everything about the server and the session in one round trip, its search path set on the way
+/// (`path.sql` says how). `$process` stands for what the login told.
+const IDENTITY: &str = concat!(
+    "SELECT d.datname::pg_catalog.text, d.oid::pg_catalog.text, \
      (EXTRACT(EPOCH FROM pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) \
-      * 1000)::pg_catalog.int8::pg_catalog.text, \
-     pg_catalog.current_setting('default_transaction_read_only'), \
-     (SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()) \
-     FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
+      OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8::pg_catalog.text, \
+     pg_catalog.current_setting('default_transaction_read_only'), ",
+    include_str!("path.sql"),
+    ", (SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()) \
+     FROM pg_catalog.pg_database d \
+     WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+);
 
-/// The same for a role that may not read the server's identity.
-const IDENTITY_WITHOUT_SYSTEM: &str = "SELECT d.datname::pg_catalog.text, \
-     d.oid::pg_catalog.text, \
-     (EXTRACT(EPOCH FROM pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) \
-      * 1000)::pg_catalog.int8::pg_catalog.text, \
-     pg_catalog.current_setting('default_transaction_read_only'), '' \
-     FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
+/// Where the server's own name is asked for; some roles may not.
+const SYSTEM: &str =
+    "(SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system())";
 
 /// The longest a question after another session may run in the server.
 const LOOK: Duration = Duration::from_secs(1);
@@ -58,7 +59,7 @@ pub(super) async fn open(
 
     let LoggedIn { version, key } = logged_in;
     let heard = wire.get_ref().heard();
-    let mut connection = session_over(inner, wire);
+    let mut connection = session_over(inner, wire, key);
     let identity = guarded(identify(&mut connection, session)).await?;
     steps.done("session");
     let canceller = Canceller::postgres(inner, record, address, key, heard);
@@ -72,9 +73,15 @@ pub(super) async fn open(
     Ok(Opened { connection, canceller, identity, facts })
 }
 
-fn session_over(inner: &Inner, wire: Buffered) -> PostgresSession {
+fn session_over(inner: &Inner, wire: Buffered, key: [u8; 8]) -> PostgresSession {
     let early = wire.buffer().to_vec();
-    PostgresSession::new(wire.into_inner(), &early, inner.sessions.token())
+    PostgresSession::new(wire.into_inner(), &early, inner.sessions.token()).of_process(process(key))
+}
+
+/// The process that a cancel key names.
+const fn process(key: [u8; 8]) -> i32 {
+    let [a, b, c, d, ..] = key;
+    i32::from_be_bytes([a, b, c, d])
 }
 
 /// TLS as the record demands it, on a fresh stream.
@@ -119,22 +126,33 @@ pub(super) async fn identify(
     connection: &mut PostgresSession,
     session: &SessionSettings,
 ) -> Result<ServerIdentity, DialFault> {
-    let mut rows = connection.rows(IDENTITY).await;
+    let sql = IDENTITY.replace("$process", &connection.process().to_string());
+    let mut rows = connection.rows(&sql).await;
     if let Err(sqlx::Error::Database(error)) = &rows
         && error.code().as_deref() == Some("42501")
     {
-        rows = connection.rows(IDENTITY_WITHOUT_SYSTEM).await;
+        rows = connection.rows(&sql.replace(SYSTEM, "''")).await;
     }
     let rows = rows.map_err(|error| query_fault(&error))?;
     let malformed = || DialFault::protocol("the server's identity is malformed");
     let row: Option<Vec<String>> =
         rows.into_iter().next().and_then(|row| row.into_iter().collect());
-    let row = <[String; 5]>::try_from(row.ok_or_else(malformed)?).map_err(|_| malformed())?;
-    let [database, oid, limit, mode, system] = row;
-    let millis = session.statement_timeout.as_millis().min(i32::MAX as u128).to_string();
-    let read_only = if session.read_only { "on" } else { "off" };
-    if limit != millis || mode != read_only {
+    let row = <[String; 6]>::try_from(row.ok_or_else(malformed)?).map_err(|_| malformed())?;
+    let [database, oid, limit, mode, path, system] = row;
+    let millis = session.statement_timeout.as_millis().min(i32::MAX as u128);
+    // Behind a pooler the role's own limit may be stricter; what changes rows says so in every transaction.
+    let limited = limit.parse().is_ok_and(|limit| millis == 0 || (1..=millis).contains(&limit));
+    if !limited || session.read_only && mode != "on" {
         return Err(DialFault::protocol("the server or a pooler ignores session settings"));
+    }
+    match path.as_str() {
+        "own" => {}
+        "pooled" => connection.keep_nothing(),
+        _ => {
+            return Err(DialFault::protocol(
+                "behind a pooler the role's search_path must end with pg_temp",
+            ));
+        }
     }
     let database = format!("{database}:{oid}");
     Ok(ServerIdentity { engine: Engine::Postgres, system, database })
@@ -172,9 +190,10 @@ pub(super) async fn cancel(
 
 /// Whether a session has long been waiting for a statement. A session of the same role sees it; without a
 /// row, behind a pooler say, nothing is known.
-const WAITING: &str = "SELECT (state LIKE 'idle%' AND pg_catalog.clock_timestamp() - state_change \
-     > '200 ms'::pg_catalog.interval)::pg_catalog.text FROM pg_catalog.pg_stat_activity \
-     WHERE pid = $1";
+const WAITING: &str = "SELECT (state OPERATOR(pg_catalog.~~) 'idle%' \
+     AND pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) state_change \
+     OPERATOR(pg_catalog.>) '200 ms'::pg_catalog.interval)::pg_catalog.text \
+     FROM pg_catalog.pg_stat_activity WHERE pid OPERATOR(pg_catalog.=) $1";
 
 /// Logs in on a connection of its own and asks after the session with `key`.
 pub(super) async fn look(
@@ -189,9 +208,8 @@ pub(super) async fn look(
     let session = SessionSettings { statement_timeout: LOOK, ..SessionSettings::default() };
     let iterations = inner.config.scram_iterations_max;
     login::login(&mut wire, link, record, &session, iterations).await?;
-    let mut beside = session_over(inner, wire);
-    let [a, b, c, d, ..] = key;
-    let pid = Parameter::Int(i64::from(i32::from_be_bytes([a, b, c, d])));
+    let mut beside = session_over(inner, wire, key);
+    let pid = Parameter::Int(i64::from(process(key)));
     let mut waiting = false;
     let each = |mut cells: Cells<'_>| {
         waiting = cells.next() == Some(Some(b"true"));

@@ -208,9 +208,13 @@ async fn after_login(answer: Vec<u8>) -> Fake {
 }
 
 fn identity_answer(timeout: &str) -> Vec<u8> {
-    let mut description = 5_u16.to_be_bytes().to_vec();
-    let mut row = 5_u16.to_be_bytes().to_vec();
-    for cell in ["emr", "16384", timeout, "on", "7001"] {
+    identity_on(timeout, "own")
+}
+
+fn identity_on(timeout: &str, path: &str) -> Vec<u8> {
+    let mut description = 6_u16.to_be_bytes().to_vec();
+    let mut row = 6_u16.to_be_bytes().to_vec();
+    for cell in ["emr", "16384", timeout, "on", path, "7001"] {
         description.extend_from_slice(b"c\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0");
         row.extend_from_slice(&u32::try_from(cell.len()).unwrap().to_be_bytes());
         row.extend_from_slice(cell.as_bytes());
@@ -238,6 +242,8 @@ async fn a_good_answer_opens_and_closing_leaves_nothing() {
 async fn hostile_answers_after_the_login_end_with_a_fault() {
     for (what, answer) in [
         ("settings ignored", identity_answer("0")),
+        ("a pooler whose sessions are open to shadows", identity_on("10000", "exposed")),
+        ("a path that nothing is said of", identity_on("10000", "")),
         ("a row that is cut short", [message(b'D', b""), message(b'Z', b"I")].concat()),
         ("a type that does not exist", vec![0xff; 64]),
         ("an error without fields", [message(b'E', b""), message(b'Z', b"I")].concat()),

@@ -1,0 +1,123 @@
+//! A hospital that lets nobody but its PgBouncer to its PostgreSQL, with a session for each transaction only:
+//! two sessions of the server serve all of the gateway's. What a session would keep is never relied on.
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+use wardgate::base::Engine;
+
+use crate::harness::{Database, PgBouncer, Postgres};
+use crate::write_bed::Bed;
+
+const TABLES: &str = "
+CREATE TABLE people (id INT PRIMARY KEY, family VARCHAR(40) NOT NULL, born DATE, rev INT NOT NULL DEFAULT 1);
+CREATE TABLE contact (person INT NOT NULL, kind CHAR(1) NOT NULL, value VARCHAR(40) NOT NULL, PRIMARY KEY (person, kind));
+CREATE TABLE visit (id INT PRIMARY KEY, person INT NOT NULL, began DATE NOT NULL);
+INSERT INTO people (id, family, born) SELECT n, 'Family' || n, '1980-01-01'::date + n FROM generate_series(1, 40) n;
+INSERT INTO contact SELECT n, 'T', '555-' || n FROM generate_series(1, 40) n;
+INSERT INTO visit SELECT n, n, '2020-01-02' FROM generate_series(1, 40) n;";
+
+const MAPPING: &str = r#"
+mapping: 1
+resources:
+  - type: Patient
+    from: {table: people}
+    key: id
+    id: "$id"
+    version: "$rev"
+    map:
+      name: [{family: "$family"}]
+      birthDate: "$born"
+      telecom:
+        - each: {table: contact, match: {person: id}, order: [kind]}
+          item: {system: phone, value: "$value"}
+    write: {update: {version_column: rev}}
+  - type: Encounter
+    from: {table: visit}
+    key: id
+    id: "$id"
+    map:
+      status: finished
+      class: {system: "http://terminology.hl7.org/CodeSystem/v3-ActCode", code: AMB}
+      subject: "$person | ref(Patient)"
+"#;
+
+/// What the role must say itself, because the pooler does not pass it on.
+async fn say(database: &Database, path: &str) {
+    let role = &database.user;
+    database
+        .execute(&format!(
+            "ALTER ROLE {role} SET statement_timeout = '5s';
+             ALTER ROLE {role} SET default_transaction_read_only = on;
+             ALTER ROLE {role} SET search_path = {path}"
+        ))
+        .await;
+}
+
+#[tokio::test]
+async fn each_transaction_on_whichever_session_is_free() {
+    let database = Postgres::database().await;
+    database.execute(TABLES).await;
+    say(&database, "public, pg_temp").await;
+    let bed = Bed::open_at(Some(database), PgBouncer::port(), "SELECT 1").await;
+    assert_eq!(bed.engine(), Engine::Postgres);
+    bed.gateway.publish("north", MAPPING).await;
+    // Statements of every shape, side by side, again and again: each is answered with its own rows.
+    for round in 0..4 {
+        join_all((1..=24).map(|id| {
+            let bed = &bed;
+            async move {
+                match (id + round) % 4 {
+                    0 => {
+                        let read = bed.read(&format!("/Patient/{id}")).await;
+                        assert_eq!(read["name"][0]["family"], format!("Family{id}"));
+                        assert_eq!(read["telecom"][0]["value"], format!("555-{id}"));
+                    }
+                    1 => {
+                        let read = bed.read(&format!("/Encounter/{id}")).await;
+                        assert_eq!(read["subject"]["reference"], format!("Patient/{id}"));
+                    }
+                    2 => {
+                        let found = bed.read(&format!("/Patient?phone=555-{id}")).await;
+                        assert_eq!(found["entry"][0]["resource"]["id"], id.to_string());
+                        assert_eq!(found["entry"].as_array().unwrap().len(), 1);
+                    }
+                    _ => {
+                        let path = format!("/Encounter?patient={id}&_include=Encounter:patient");
+                        let found = bed.read(&path).await;
+                        assert_eq!(found["entry"].as_array().unwrap().len(), 2, "{found}");
+                    }
+                }
+            }
+        }))
+        .await;
+    }
+    for rev in 1..=3 {
+        let mut patient = bed.read("/Patient/7").await;
+        assert_eq!(patient["meta"]["versionId"], rev.to_string());
+        patient["name"][0]["family"] = json!(format!("New{rev}"));
+        let reply = bed.send(Method::PUT, "/Patient/7", patient.to_string()).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(bed.read("/Patient/7").await["name"][0]["family"], format!("New{rev}"));
+    }
+    assert_eq!(bed.rows("SELECT rev::text FROM people WHERE id = 7").await, ["4"]);
+}
+
+#[tokio::test]
+async fn a_role_that_does_not_say_what_the_pooler_keeps_back_is_refused() {
+    let database = Postgres::database().await;
+    let bed = Bed::open(Some(database), TABLES).await;
+    bed.gateway.publish("north", MAPPING).await;
+    let port = PgBouncer::port();
+    let connection = bed.database().connection(port);
+    let generation = bed.gateway.view("tenants/north").await["generation"].as_u64();
+    let body = Some(("application/json", connection.to_string()));
+    let put = |body| bed.gateway.operate(Method::PUT, "tenants/north/connection", generation, body);
+    let refused = put(body.clone()).await;
+    assert!(refused.status >= 400, "{refused:?}");
+    // The settings alone are not enough: another's temporary table would come first.
+    say(bed.database(), "public").await;
+    let refused = put(body).await;
+    assert!(refused.status >= 400, "{refused:?}");
+    assert_eq!(bed.read("/Patient/7").await["name"][0]["family"], "Family7");
+}
