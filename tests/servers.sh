@@ -350,7 +350,7 @@ mysql_distribution() {
   local home=$cache/mysql work=$cache/mysql-new site apt
   mkdir -p "$cache"
   exec 8>"$cache/mysql-lock"
-  flock 8
+  flock -w 600 8 || return 1
   if [[ ! -e $home/.complete ]]; then
     rm -rf "$work" "$home"
     mkdir -p "$work"/{lists/partial,cache/archives/partial,debs,root}
@@ -364,11 +364,11 @@ mysql_distribution() {
     say "fetching MySQL (65 MB, once per machine)"
     (
       cd "$work/debs"
-      "${apt[@]}" update || exit 1
+      timeout 300 "${apt[@]}" update || exit 1
       mapfile -t names < <("${apt[@]}" -s --no-install-recommends install mysql-server-core |
         awk '/^Inst/ && $2 !~ /perl|-base$|^libgdbm|^libdb5/ { print $2 }')
       ((${#names[@]} > 10)) || exit 1
-      "${apt[@]}" download "${names[@]}" || exit 1
+      timeout 600 "${apt[@]}" download "${names[@]}" || exit 1
       for deb in ./*.deb; do dpkg-deb -x "$deb" ../root || exit 1; done
     ) >"$state/mysql-fetch.log" 2>&1 8>&- 9>&- </dev/null || { tail -n 5 "$state/mysql-fetch.log" >&2; return 1; }
     mv "$work/root" "$home"

@@ -36,6 +36,11 @@ impl BulkQuery {
                             order.types.push(ty.to_owned());
                         }
                     }
+                    // None at all would mean every one.
+                    if order.types.is_empty() {
+                        let expected = "types such as Patient,Observation";
+                        return Err(QueryFault::BadValue { parameter: name, expected });
+                    }
                 }
                 "_since" if order.since.is_some() => return Err(repeated(name)),
                 "_since" => {
@@ -51,7 +56,8 @@ impl BulkQuery {
                 "_elements" => order.elements(&value)?,
                 "_outputFormat" => ndjson(name, &value)?,
                 "_format" | "_pretty" => {}
-                _ if handling == Handling::Lenient => order.ignored.push(name),
+                // What narrows an export is not left out for anybody: more would be given than was asked.
+                _ if handling == Handling::Lenient && !narrows(&name) => order.ignored.push(name),
                 _ => return Err(QueryFault::Unsupported { parameter: name }),
             }
         }
@@ -59,12 +65,12 @@ impl BulkQuery {
     }
 
     fn elements(&mut self, value: &str) -> Result<(), QueryFault> {
+        let expected = "elements such as id or Patient.birthDate";
+        let bad = || QueryFault::BadValue { parameter: "_elements".to_owned(), expected };
         for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            let expected = "elements such as id or Patient.birthDate";
-            let bad = || QueryFault::BadValue { parameter: "_elements".to_owned(), expected };
             self.elements.push(element(name).ok_or_else(bad)?);
         }
-        Ok(())
+        if self.elements.is_empty() { Err(bad()) } else { Ok(()) }
     }
 
     fn filter(&mut self, value: &str) -> Result<(), QueryFault> {
@@ -95,6 +101,11 @@ pub fn query_of(body: &Json) -> Result<Option<String>, QueryFault> {
     if body.get("resourceType").and_then(Json::text) != Some("Parameters") {
         return Ok(None);
     }
+    let Json::Object(members) = body else { return Ok(None) };
+    let known = ["resourceType", "id", "meta", "parameter"];
+    if members.iter().any(|(name, _)| !known.contains(&name.as_str())) {
+        return Ok(None);
+    }
     let items = match body.get("parameter") {
         None => &[][..],
         Some(Json::List(items)) => items.as_slice(),
@@ -104,8 +115,10 @@ pub fn query_of(body: &Json) -> Result<Option<String>, QueryFault> {
     let mut query = String::new();
     for item in items {
         let Some(name) = item.get("name").and_then(Json::text) else { return Ok(None) };
+        let Json::Object(members) = item else { return Ok(None) };
+        let values = members.iter().filter(|(name, _)| name.starts_with("value")).count();
         let value = kinds.iter().find_map(|kind| item.get(kind).and_then(Json::text));
-        let value = match value {
+        let value = match value.filter(|_| values == 1) {
             Some(value) if !value.trim().is_empty() => value,
             // Refused by its name, if it is not one that can be left out.
             _ if !name.starts_with('_') => "",
@@ -132,6 +145,11 @@ fn element(name: &str) -> Option<(Option<String>, String)> {
     let good = ty.is_none_or(|ty| word(ty, char::is_ascii_uppercase));
     (good && word(element, char::is_ascii_lowercase))
         .then(|| (ty.map(str::to_owned), element.to_owned()))
+}
+
+/// Whether a parameter means less than everything, for all that is known of it.
+fn narrows(name: &str) -> bool {
+    name.starts_with('_') || name == "patient"
 }
 
 fn repeated(parameter: String) -> QueryFault {
@@ -193,6 +211,22 @@ mod tests {
         let birth = (Some("Patient".to_owned()), "birthDate".to_owned());
         assert_eq!(order.elements, [(None, "id".to_owned()), birth]);
         assert_eq!(order.ignored, ["x"]);
+        for query in ["patient=Patient/1", "_until=2024", "_typefilter=x", "_type=,", "_elements=,"] {
+            let fault = BulkQuery::parse(query, Handling::Lenient).unwrap_err();
+            assert!(fault.to_string().contains(query.split('=').next().unwrap()), "{query}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_not_quite_an_order_is_none_of_everything() {
+        let query = |body: &str| query_of(&Json::parse(body.as_bytes()).unwrap());
+        let of = |inner: &str| format!(r#"{{"resourceType": "Parameters", {inner}}}"#);
+        let ty = r#"{"name": "_type", "valueString": "Patient"}"#;
+        let good = of(&format!(r#""parameter": [{ty}]"#));
+        assert_eq!(query(&good).unwrap().as_deref(), Some("_type=Patient"));
+        assert_eq!(query(&of(&format!(r#""parameters": [{ty}]"#))).unwrap(), None);
+        let two = r#"{"name": "_type", "valueString": "Patient", "valueCode": "Group"}"#;
+        assert!(query(&of(&format!(r#""parameter": [{two}]"#))).is_err());
     }
 
     #[test]

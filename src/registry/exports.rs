@@ -2,8 +2,8 @@ use super::value::{Row, binds};
 use super::{Registry, RegistryFault};
 use crate::base::{TenantId, Timestamp};
 
-/// Cancelled orders of one tenant that are kept; of more, those that end soonest are forgotten.
-const KEPT: u32 = 1000;
+/// Cancelled orders of one tenant that are kept until they would have ended; more cannot be cancelled.
+const KEPT: u64 = 10_000;
 
 /// An order of a bulk export that counts no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,14 +47,20 @@ impl Registry {
     pub async fn cancel_export(&self, cancelled: &CancelledExport) -> Result<(), RegistryFault> {
         let (mut tx, now) = (self.write().await?, self.inner.clock.now());
         tx.execute("DELETE FROM cancelled_exports WHERE ends_at <= $1", binds![now]).await?;
+        let sql = "SELECT COUNT(*) FROM cancelled_exports WHERE tenant = $1 AND mark <> $2";
+        let values = binds![cancelled.tenant, hex(&cancelled.mark)];
+        let kept = match tx.fetch_one(sql, values).await? {
+            Some(row) => row.counter(0)?,
+            None => 0,
+        };
+        // Forgetting another one would bring it back to life.
+        if kept >= KEPT {
+            return Err(RegistryFault::Conflict("too many cancelled exports of one tenant are kept"));
+        }
         let sql = "INSERT INTO cancelled_exports (tenant, mark, ends_at) VALUES ($1, $2, $3) \
                    ON CONFLICT (tenant, mark) DO NOTHING";
         let (tenant, mark) = (cancelled.tenant, hex(&cancelled.mark));
         tx.execute(sql, binds![tenant, mark, cancelled.ends_at]).await?;
-        let sql = "DELETE FROM cancelled_exports WHERE tenant = $1 AND mark NOT IN \
-                   (SELECT mark FROM cancelled_exports WHERE tenant = $1 \
-                   ORDER BY ends_at DESC, mark LIMIT $2)";
-        tx.execute(sql, binds![tenant, KEPT]).await?;
         tx.commit().await
     }
 

@@ -181,9 +181,11 @@ impl Transaction<'_> {
         if !level.is_empty() {
             command(&mut self.conn, level).await?;
         }
-        // What fails at its beginning has begun on PostgreSQL all the same.
+        // What fails at its beginning has begun on PostgreSQL all the same, and nowhere else.
+        self.open = self.flavour == Flavour::Postgres;
+        command(&mut self.conn, begin).await?;
         self.open = true;
-        command(&mut self.conn, begin).await
+        Ok(())
     }
 
     async fn rollback(&mut self) -> Result<(), sqlx::Error> {

@@ -2,7 +2,7 @@ CREATE TABLE patient_identifiers (
     patient_id   char(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     position     smallint     NOT NULL,
     use_code     varchar(9)   CHECK (use_code IN ('usual', 'official', 'temp', 'secondary', 'old')),
-    `system`     varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    `system`       varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     value        varchar(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     PRIMARY KEY (patient_id, position),
     UNIQUE (`system`, value),

@@ -1,7 +1,7 @@
 CREATE TABLE patient_contacts (
     patient_id   char(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     position     smallint     NOT NULL,
-    `system`     varchar(5)   NOT NULL
+    `system`       varchar(5)   NOT NULL
                  CHECK (`system` IN ('phone', 'fax', 'email', 'pager', 'url', 'sms', 'other')),
     use_code     varchar(6)   CHECK (use_code IN ('home', 'work', 'temp', 'old', 'mobile')),
     value        varchar(200) NOT NULL,

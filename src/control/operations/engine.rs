@@ -13,6 +13,8 @@ use crate::control::{Control, ControlFault};
 use crate::registry::{Claim, Operation, OperationState, RegistryFault, Settled};
 
 /// How long between two looks for work that another gateway, or the command line, ordered.
+/// How long a stop waits to note that what it leaves is left on purpose.
+const SPARE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Why the work on an operation ended without its being over.
@@ -60,6 +62,11 @@ impl Control {
                     }
                 });
             }
+        }
+        let work = &self.0.work;
+        let spared = self.0.registry.spare_operations(&work.holder);
+        if !matches!(timeout(SPARE, spared).await, Ok(Ok(()))) {
+            tracing::info!(target: "wardgate::control", "what is left in mid-step counts as broken off");
         }
     }
 

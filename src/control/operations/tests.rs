@@ -162,3 +162,20 @@ async fn what_a_broken_run_may_have_left_is_looked_at_again() {
     assert_eq!((failed.state, steps[0].attempts), (OperationState::Failed, 4));
     assert_eq!(failed.error.unwrap()["code"], "conflict");
 }
+
+#[tokio::test]
+async fn a_gateway_that_is_told_to_stop_has_not_died_of_its_step() {
+    let bed = Bed::new().await;
+    let id = bed.order(0).await;
+    for _ in 0..=BREAKS {
+        bed.killed("begin").await;
+        bed.registry.spare_operations("somebody else").await.unwrap();
+        assert_eq!(bed.look(id).await.0.broken_off, 1);
+        for _ in 0..2 {
+            bed.registry.spare_operations("gone").await.unwrap();
+        }
+        assert_eq!(bed.look(id).await.0.broken_off, 0);
+    }
+    let (_, steps) = bed.work(id).await;
+    assert_eq!(steps[0].state, "done");
+}

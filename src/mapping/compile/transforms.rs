@@ -94,12 +94,16 @@ impl<'c> Compiler<'c> {
             return column;
         }
         let formats = |call: &&Call| matches!(call.name.as_str(), "date" | "datetime");
-        match calls.iter().find(formats).map(|call| call.args.as_slice()) {
+        let called = calls.iter().find(formats);
+        match called.map(|call| call.args.as_slice()) {
             None | Some([]) => column,
             Some([epoch]) if matches!(epoch.as_str(), "epoch" | "epoch_ms") => {
                 ColumnRef { ty: SqlType::Integer { bits: 64, unsigned: false }, ..column }
             }
-            Some([days]) if Days::named(days).is_some() => {
+            // With a time of the day they are no whole numbers.
+            Some([days])
+                if Days::named(days).is_some() && called.is_some_and(|c| c.name == "date") =>
+            {
                 ColumnRef { ty: SqlType::Integer { bits: 64, unsigned: false }, ..column }
             }
             Some(_) => ColumnRef { ty: SqlType::Text, ..column },

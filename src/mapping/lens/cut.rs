@@ -8,6 +8,11 @@ use super::eval::Bad;
 use super::rewrite::{place, scalar};
 use crate::mapping::rows::Rows;
 
+/// Longest JSON that is taken apart, in bytes, and most parts of a text: what they take while a row is written
+/// is many times their own length.
+const JSON_MAX: usize = 1 << 20;
+const PARTS_MAX: usize = 100_000;
+
 /// What makes the items of one text.
 #[derive(Debug, Clone)]
 pub enum Cut {
@@ -22,18 +27,23 @@ impl Cut {
     /// blank texts are none.
     ///
     /// # Errors
-    /// [`Bad`] when the text is no JSON, or what stands at the place is there and no array.
+    /// [`Bad`] when the text is no JSON, or what stands at the place is there and no array, or longer than
+    /// 1 MiB.
     pub fn items<'t>(&self, text: &'t str) -> Result<Vec<Cow<'t, str>>, Bad> {
         match self {
             _ if text.trim().is_empty() => Ok(Vec::new()),
             Self::Separator(separator) => {
                 let parts = text.split(separator.as_str()).map(str::trim);
-                Ok(parts.filter(|part| !part.is_empty()).map(Cow::Borrowed).collect())
+                let parts = parts.filter(|part| !part.is_empty()).take(PARTS_MAX);
+                Ok(parts.map(Cow::Borrowed).collect())
             }
             Self::Json(path) => {
                 let Some(found) = place(text, path)?.filter(|found| found.get() != "null") else {
                     return Ok(Vec::new());
                 };
+                if found.get().len() > JSON_MAX {
+                    return Err(Bad);
+                }
                 let all: Vec<&RawValue> = serde_json::from_str(found.get()).map_err(|_| Bad)?;
                 let item = |item: &'t RawValue| match item.get() {
                     whole if whole.starts_with(['{', '[']) => Ok(Some(Cow::Borrowed(whole))),
@@ -80,7 +90,10 @@ mod tests {
         for (path, text) in [("", text), ("/s", text), ("", "[1"), ("", "x"), ("", "[1] 2")] {
             assert!(at(path).items(text).is_err(), "{path} of {text}");
         }
+        let long = format!("[{}0]", "0,".repeat(JSON_MAX / 2));
+        assert!(at("").items(&long).is_err());
         let parts = Cut::Separator(";".to_owned());
+        assert_eq!(parts.items(&"a;".repeat(PARTS_MAX + 1)).unwrap().len(), PARTS_MAX);
         assert_eq!(parts.items(" a ; ;b").unwrap(), ["a", "b"]);
     }
 }

@@ -74,7 +74,7 @@ impl Days {
             (_, mark) => match of_a_day(mark.strip_prefix('.')?)? {
                 0 => None,
                 DAY => {
-                    day += 1;
+                    day = day.checked_add(1)?;
                     None
                 }
                 seconds => Some(seconds),
@@ -118,6 +118,9 @@ fn number(digits: &str) -> Option<u64> {
 
 /// The digits of a fraction of a day in whole seconds, rounded.
 fn of_a_day(digits: &str) -> Option<u64> {
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
     let digits = digits.get(..digits.len().min(15))?;
     let scale = 10_u64.checked_pow(u32::try_from(digits.len()).ok()?)?;
     let seconds = u128::from(number(digits)?) * u128::from(DAY) * 2 + u128::from(scale);

@@ -197,7 +197,8 @@ fn one_column<'l>(
             let shape = all(bounds.chain([null]));
             Ok(vec![Stored { left: left.clone(), form, grain, shape, zone }])
         }
-        DateIn::Days(of) if matches!(column.ty, SqlType::Integer { .. }) => {
+        // Whatever a column is declared as, SQLite keeps a fraction that it is given.
+        DateIn::Days(of) if matches!(column.ty, SqlType::Integer { .. }) && (days || !sqlite) => {
             let left = Expr::Column(column.clone());
             let (first, last) = of.range();
             let bound = |op, n: i64| {

@@ -79,6 +79,9 @@ const BEGIN: &str = "INSERT INTO operation_steps \
      DO UPDATE SET state = 'running', attempts = operation_steps.attempts + 1, fence = $5, ended_at = NULL";
 // Counted before anything is done, and taken back by whoever sees the step end.
 const BEGUN: &str = "UPDATE operations SET broken_off = broken_off + 1 WHERE id = $1";
+// A gateway that is told to stop has not died of its step.
+const SPARE: &str = "UPDATE operations SET broken_off = broken_off - 1 WHERE holder = $1 AND broken_off > 0 \
+     AND lease_until > $2 AND state IN ('running', 'undoing')";
 const END: &str = "UPDATE operation_steps SET state = $4, note = coalesce($5, note), ended_at = $6 \
      WHERE operation = $1 AND undo = $2 AND number = $3";
 
@@ -142,6 +145,14 @@ impl Registry {
         tx.execute(BEGUN, binds![held.id]).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// Notes of all that `holder` is about to let go of in the middle of a step that it does so by itself.
+    pub async fn spare_operations(&self, holder: &str) -> Result<(), RegistryFault> {
+        let mut tx = self.write().await?;
+        let now = self.lease_now(&mut tx).await?;
+        tx.execute(SPARE, binds![holder, now]).await?;
+        tx.commit().await
     }
 
     /// Keeps a secret on its way to a later step, or forgets it. `false` as above.

@@ -19,7 +19,7 @@ const PG_ENTERS: &str = "SELECT datname FROM pg_database WHERE datallowconn \
      AND datname <> current_database() AND has_database_privilege(current_user, oid, 'CONNECT')";
 const PG_READS: &str = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
-     AND n.nspname !~ '^pg_(toast|temp)' AND has_schema_privilege(n.oid, 'USAGE') \
+     AND n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|temp)' AND has_schema_privilege(n.oid, 'USAGE') \
      AND has_table_privilege(c.oid, 'SELECT')";
 const MY_SCHEMAS: &str = "SELECT CAST(schema_name AS CHAR) FROM information_schema.schemata \
      WHERE schema_name NOT IN ('information_schema', 'performance_schema')";

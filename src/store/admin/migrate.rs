@@ -129,11 +129,11 @@ impl Migration {
         self.version / 100
     }
 
-    /// Of the text without the quotation marks of MySQL's names, which say nothing: a name may need them on one
-    /// server and not on the next.
+    /// Of the text as `tenant-migrations/CHECKSUMS` has it. A name that MySQL reserves and MariaDB does not got its
+    /// quotation marks later, and they say nothing.
     fn checksum(&self) -> String {
         let (version, name) = (i64::try_from(self.version).unwrap_or(0), self.name.into());
-        let text = self.sql.replace('`', "").into();
+        let text = self.sql.replace("`system`", "system").into();
         let hashed = Hashed::new(version, name, MigrationType::Simple, text, false);
         let mut text = String::with_capacity(64);
         for byte in hashed.checksum.iter().take(32) {
@@ -230,7 +230,7 @@ impl Admin {
     async fn ledger(&mut self) -> Result<Vec<(String, String, String)>, AdminFault> {
         let there = match self.opened().identity.engine {
             Engine::Postgres => {
-                "SELECT count(*) FROM pg_class WHERE oid = to_regclass('wardgate_migrations')"
+                "SELECT count(*) FROM pg_class WHERE oid OPERATOR(pg_catalog.=) to_regclass('wardgate_migrations')"
             }
             Engine::MySql => {
                 "SELECT count(*) FROM information_schema.tables \

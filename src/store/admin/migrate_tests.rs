@@ -26,6 +26,21 @@ fn every_file_is_a_migration_and_mysql_has_one_statement_each() {
     }
 }
 
+/// A hospital's ledger holds these; whoever changes one shuts out every hospital that has it.
+#[test]
+fn what_was_given_out_once_keeps_its_checksum() {
+    let mut all = String::new();
+    for (folder, engine) in
+        [("mysql", Engine::MySql), ("postgres", Engine::Postgres), ("sqlite", Engine::Sqlite)]
+    {
+        for migration in Schema::of(engine).all() {
+            let line = format!("{folder} {} {}\n", migration.name, migration.checksum());
+            all.push_str(&line);
+        }
+    }
+    assert_eq!(all, include_str!("../../../tenant-migrations/CHECKSUMS"));
+}
+
 #[test]
 fn a_release_is_whole_or_the_one_before_is_it() {
     let schema = Schema::of(Engine::Postgres);

@@ -20,7 +20,7 @@ const PG: &str = "SELECT current_setting('server_version_num'), current_setting(
      current_setting('TimeZone'), (SELECT rolsuper::text FROM pg_roles WHERE rolname = current_user), \
      (SELECT count(*)::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
       WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
-      AND n.nspname !~ '^pg_' AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE')), \
+      AND n.nspname OPERATOR(pg_catalog.!~) '^pg_' AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE')), \
      (SELECT count(*)::text FROM pg_database WHERE datallowconn AND datname <> current_database() \
       AND datname NOT IN ('postgres', 'template1') AND has_database_privilege(oid, 'CONNECT'))";
 const MY: &str = "SELECT VERSION(), @@character_set_database, @@system_time_zone, \

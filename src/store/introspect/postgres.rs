@@ -10,7 +10,7 @@ const TABLES: &str = "\
 SELECT n.nspname::text, c.relname::text, (c.relkind IN ('v', 'm'))::text, c.reltuples::int8::text \
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
-AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
+AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|temp)' \
 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
 AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT') \
 ORDER BY 1, 2 LIMIT $1";
@@ -29,7 +29,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
 JOIN base AS b ON b.oid = a.atttypid AND b.typtype <> 'd' \
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
 AND a.attnum > 0 AND NOT a.attisdropped \
-AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
+AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|temp)' \
 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
 AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') \
 ORDER BY 1, 2, a.attnum";
@@ -49,7 +49,7 @@ CROSS JOIN LATERAL pg_catalog.generate_series(0, i.indnkeyatts - 1) AS k (place)
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[k.place] \
 AND a.attnum > 0 \
 WHERE i.indpred IS NULL AND i.indisvalid AND NOT c.relispartition \
-AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' \
+AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|temp)' \
 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
 ORDER BY 1, 2, i.indisprimary DESC, i.indexrelid, k.place";
 

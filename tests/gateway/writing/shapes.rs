@@ -260,3 +260,16 @@ async fn what_cannot_be_written_is_refused_with_the_mapping() {
         assert!(problems.iter().any(|p| p["code"] == code), "{code}: {text} {refused:?}");
     }
 }
+
+#[tokio::test]
+async fn a_file_that_somebody_else_is_writing_is_a_conflict_and_then_takes_the_change() {
+    let world = World::start().await;
+    let body = world.read("/Patient/1").await;
+    let mut other = world.connection().await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let busy = world.send(Method::PUT, "/Patient/1", &body).await;
+    assert_eq!(busy.status, 409, "{busy:?}");
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    let done = world.send(Method::PUT, "/Patient/1", &body).await;
+    assert_eq!(done.status, 200, "{done:?}");
+}
