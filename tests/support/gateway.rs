@@ -104,7 +104,7 @@ impl Gateway {
     }
 
     /// What was read so far of what it wrote to standard error.
-    fn log_read(&self) -> String {
+    pub fn log_so_far(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
@@ -118,14 +118,14 @@ impl Gateway {
             let id = refused.header("x-request-id");
             // Lines of refusals are bounded, so that it may have none.
             for _ in 0..40 {
-                let log = self.log_read();
+                let log = self.log_so_far();
                 if log.contains(id) {
                     return log;
                 }
                 tokio::time::sleep(Duration::from_millis(25)).await;
             }
         }
-        panic!("the gateway's log does not go on: {}", self.log_read());
+        panic!("the gateway's log does not go on: {}", self.log_so_far());
     }
 
     /// The process.
@@ -143,7 +143,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         // A test that failed needs to know why the gateway answered as it did.
         if std::thread::panicking() {
-            let log = self.log_read();
+            let log = self.log_so_far();
             let lines: Vec<&str> = log.lines().collect();
             let last = lines.len().saturating_sub(60);
             eprintln!("--- the gateway's last lines\n{}\n---", lines[last..].join("\n"));
