@@ -15,6 +15,8 @@ pub enum Found {
     Answering,
     /// The server answers and says that the session waits for a statement.
     Waiting,
+    /// A pooler answers: when the server takes the statement up is the pooler's to say.
+    Pooled,
 }
 
 /// Stops what a connection is executing, from outside, and looks whether its server is there. Cheap to clone.

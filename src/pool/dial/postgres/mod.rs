@@ -231,7 +231,7 @@ pub(super) async fn look(
     beside.keep_nothing();
     if key.pooled {
         let _ = beside.close().await;
-        return Ok(Found::Answering);
+        return Ok(Found::Pooled);
     }
     let pid = Parameter::Int(i64::from(process(key.bytes)));
     let mut waiting = false;
