@@ -1,6 +1,8 @@
 //! A hospital that lets nobody but its PgBouncer to its PostgreSQL, with a session for each transaction only:
 //! two sessions of the server serve all of the gateway's. What a session would keep is never relied on.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
@@ -55,12 +57,14 @@ async fn say(database: &Database, path: &str) {
     let role = &database.user;
     database
         .execute(&format!(
-            "ALTER ROLE {role} SET statement_timeout = '5s';
+            "BEGIN READ WRITE;
+             ALTER ROLE {role} SET statement_timeout = '5s';
              ALTER ROLE {role} SET default_transaction_read_only = on;
              ALTER ROLE {role} SET search_path = {path};
              ALTER ROLE {role} SET \"IntervalStyle\" = 'iso_8601';
              ALTER ROLE {role} SET bytea_output = 'hex';
-             ALTER ROLE {role} SET extra_float_digits = 1"
+             ALTER ROLE {role} SET extra_float_digits = 1;
+             COMMIT"
         ))
         .await;
 }
@@ -128,7 +132,10 @@ async fn a_role_that_does_not_say_what_the_pooler_keeps_back_is_refused() {
     assert!(refused.status >= 400, "{refused:?}");
     // What says how values are written is missed as much as what says how long they may take.
     say(bed.database(), "public, pg_temp").await;
-    bed.sql(&format!("ALTER ROLE {} RESET \"IntervalStyle\"", bed.database().user)).await;
+    let user = &bed.database().user;
+    bed.sql(&format!("BEGIN READ WRITE; ALTER ROLE {user} RESET \"IntervalStyle\"; COMMIT")).await;
+    // The pooler lets the sessions go that had less yet.
+    tokio::time::sleep(Duration::from_secs(7)).await;
     let refused = put(body.clone()).await;
     assert!(refused.status >= 400, "{refused:?}");
     // The settings alone are not enough: another's temporary table would come first.
