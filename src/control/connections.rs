@@ -337,7 +337,9 @@ pub(super) const fn hint(class: DialClass) -> &'static str {
         DialClass::Tls => "certificate, name or authority do not fit; see --ca-file and tls-name",
         DialClass::Auth => "the role or its password was refused; set-connection with the new one",
         DialClass::NoSuchDatabase => "the database's name is wrong or it was dropped",
-        DialClass::Protocol => "name the server itself: poolers such as PgBouncer are not served",
+        DialClass::Protocol => {
+            "name the server itself, or let the role say what a pooler such as PgBouncer keeps back"
+        }
         DialClass::Full => "the server has no connection left for this role",
         DialClass::File => "the file must be a regular file below [egress] sqlite_dir",
         _ => "look at the gateway's log for this moment",

@@ -49,7 +49,7 @@ pub(crate) async fn cut(
         sleep_until(deadline.at()).await;
         return Cut::Deadline;
     };
-    let limit = lane.spec.limits.session.statement_timeout;
+    let mut limit = lane.spec.limits.session.statement_timeout;
     let (mut pause, mut since) = (config.look_after, Instant::now());
     loop {
         sleep_until(deadline.within(pause).at()).await;
@@ -67,6 +67,10 @@ pub(crate) async fn cut(
         let found = look(Arc::clone(pools), Arc::clone(lane), Arc::clone(&beside)).await;
         if found == Found::Waiting && beside.heard() == Some(heard) {
             return Cut::Lost;
+        }
+        if found == Found::Pooled {
+            // The server's limit begins when the pooler has found it a session.
+            limit = Duration::ZERO;
         }
         pause = config.look_again;
     }

@@ -88,7 +88,7 @@ pub(super) fn begins_no_change(error: &sqlx::Error) -> bool {
 pub(super) fn outdated(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
     let pg = error.try_downcast_ref::<ServerError>();
-    pg.is_some_and(|pg| matches!(pg.sqlstate(), "0A000" | "26000"))
+    pg.is_some_and(ServerError::is_outdated)
 }
 
 /// Whether an error at COMMIT says for sure that nothing was stored.

@@ -1,6 +1,8 @@
 //! A hospital that lets nobody but its PgBouncer to its PostgreSQL, with a session for each transaction only:
 //! two sessions of the server serve all of the gateway's. What a session would keep is never relied on.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
@@ -42,14 +44,27 @@ resources:
       subject: "$person | ref(Patient)"
 "#;
 
+/// A read of it takes three seconds.
+const SLOW: &str = r#"  - type: Group
+    from: {table: slow}
+    key: id
+    id: "$id"
+    map: {type: person, actual: true, name: "$family", characteristic: [{code: {text: "$slept"}, valueBoolean: true, exclude: false}]}
+"#;
+
 /// What the role must say itself, because the pooler does not pass it on.
 async fn say(database: &Database, path: &str) {
     let role = &database.user;
     database
         .execute(&format!(
-            "ALTER ROLE {role} SET statement_timeout = '5s';
+            "BEGIN READ WRITE;
+             ALTER ROLE {role} SET statement_timeout = '5s';
              ALTER ROLE {role} SET default_transaction_read_only = on;
-             ALTER ROLE {role} SET search_path = {path}"
+             ALTER ROLE {role} SET search_path = {path};
+             ALTER ROLE {role} SET \"IntervalStyle\" = 'iso_8601';
+             ALTER ROLE {role} SET bytea_output = 'hex';
+             ALTER ROLE {role} SET extra_float_digits = 1;
+             COMMIT"
         ))
         .await;
 }
@@ -115,9 +130,41 @@ async fn a_role_that_does_not_say_what_the_pooler_keeps_back_is_refused() {
     let put = |body| bed.gateway.operate(Method::PUT, "tenants/north/connection", generation, body);
     let refused = put(body.clone()).await;
     assert!(refused.status >= 400, "{refused:?}");
+    // What says how values are written is missed as much as what says how long they may take.
+    say(bed.database(), "public, pg_temp").await;
+    let user = &bed.database().user;
+    bed.sql(&format!("BEGIN READ WRITE; ALTER ROLE {user} RESET \"IntervalStyle\"; COMMIT")).await;
+    // The pooler lets the sessions go that had less yet.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let refused = put(body.clone()).await;
+    assert!(refused.status >= 400, "{refused:?}");
     // The settings alone are not enough: another's temporary table would come first.
     say(bed.database(), "public").await;
     let refused = put(body).await;
     assert!(refused.status >= 400, "{refused:?}");
     assert_eq!(bed.read("/Patient/7").await["name"][0]["family"], "Family7");
+}
+
+/// The pooler's two sessions are at work, so a third statement waits in the pooler: a look beside it must not
+/// wait there too and take the server for dead.
+#[tokio::test]
+async fn a_pooler_whose_sessions_are_all_at_work_is_not_silent() {
+    let database = Postgres::database().await;
+    database.execute(TABLES).await;
+    let slow = "CREATE VIEW slow AS SELECT id, family, pg_sleep(3)::text AS slept FROM people WHERE id < 4";
+    database.execute(slow).await;
+    say(&database, "public, pg_temp").await;
+    let bed = Bed::open_at(Some(database), PgBouncer::port(), "SELECT 1").await;
+    bed.gateway.publish("north", &format!("{MAPPING}{SLOW}")).await;
+    bed.read("/Patient/1").await;
+    join_all([1, 2, 3].map(|id| {
+        let bed = &bed;
+        async move {
+            let read = bed.read(&format!("/Group/{id}")).await;
+            assert_eq!(read["name"], format!("Family{id}"));
+        }
+    }))
+    .await;
+    let breaker = bed.gateway.view("tenants/north/breaker").await;
+    assert_eq!(breaker["state"], "closed", "{breaker}");
 }

@@ -151,7 +151,9 @@ async fn each_refusal_is_told_as_what_it_is() {
         assert_eq!(breaker(&bed).await, "closed", "{code}");
         bed.read("/Patient/1").await;
     }
-    for (code, status) in [("25006", 503), ("53100", 503), ("40001", 409), ("57014", 504)] {
+    for (code, status) in
+        [("25006", 503), ("53100", 503), ("40001", 409), ("57014", 504), ("0A000", 500)]
+    {
         bed.sql(&format!("DELETE FROM says; INSERT INTO says VALUES ('{code}', false)")).await;
         let reply = put(&bed, "Lost").await;
         assert_eq!(reply.status, status, "{code}: {reply:?}");

@@ -104,10 +104,13 @@ impl From<AdminFault> for StepFault {
             AdminFault::Lost => "connection_lost".to_owned(),
             AdminFault::Slow => "timeout".to_owned(),
             AdminFault::Held => "held".to_owned(),
+            AdminFault::Pooled => "pooled".to_owned(),
             AdminFault::Unsound(_) => "unsound".to_owned(),
         };
+        let hint = matches!(fault, AdminFault::Pooled)
+            .then_some("maintenance needs the address of the server itself");
         let passing = fault.is_passing();
-        Self { code, message: fault.to_string(), hint: None, passing, more: None }
+        Self { code, message: fault.to_string(), hint, passing, more: None }
     }
 }
 

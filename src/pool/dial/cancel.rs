@@ -15,6 +15,8 @@ pub enum Found {
     Answering,
     /// The server answers and says that the session waits for a statement.
     Waiting,
+    /// A pooler answers: when the server takes the statement up is the pooler's to say.
+    Pooled,
 }
 
 /// Stops what a connection is executing, from outside, and looks whether its server is there. Cheap to clone.
@@ -27,7 +29,7 @@ pub struct Canceller(Target);
 
 #[derive(Clone)]
 enum Target {
-    Postgres(Arc<Remote<[u8; 8]>>),
+    Postgres(Arc<Remote<postgres::Key>>),
     MySql(Arc<Remote<u32>>),
     Sqlite(Limit),
 }
@@ -67,7 +69,7 @@ impl Canceller {
         inner: &Arc<Inner>,
         record: &Arc<ServerRecord>,
         address: SocketAddr,
-        key: [u8; 8],
+        key: postgres::Key,
         heard: Heard,
     ) -> Self {
         let (inner, record) = (Arc::clone(inner), Arc::clone(record));
@@ -141,7 +143,7 @@ impl Canceller {
         let request = async {
             match &self.0 {
                 Target::Postgres(r) => {
-                    postgres::cancel(&r.inner, &r.record, r.address, r.key, deadline).await
+                    postgres::cancel(&r.inner, &r.record, r.address, r.key.bytes, deadline).await
                 }
                 Target::MySql(r) => {
                     mysql::cancel(&r.inner, &r.record, r.address, r.key, deadline).await

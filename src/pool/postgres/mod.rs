@@ -114,6 +114,11 @@ impl PostgresSession {
         self.pooled = true;
     }
 
+    /// Whether somebody between hands every transaction to whichever session of his is free.
+    pub(crate) const fn is_pooled(&self) -> bool {
+        self.pooled
+    }
+
     /// Runs one statement with its parameters and shows `each` of its rows, all cells as text. The
     /// statement is prepared once and kept.
     pub async fn select(

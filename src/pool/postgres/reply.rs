@@ -129,13 +129,14 @@ impl<'a> Iterator for Cells<'a> {
     }
 }
 
-/// An error the server reported: its SQLSTATE, and the names of the column and constraint it is about. Its
-/// words quote values and are not kept.
+/// An error the server reported: its SQLSTATE, the names of the column and constraint it is about, and whether
+/// it is about a prepared statement. Its words quote values and are not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerError {
     code: String,
     column: Option<String>,
     constraint: Option<String>,
+    outdated: bool,
 }
 
 impl ServerError {
@@ -147,7 +148,13 @@ impl ServerError {
         // A name has 63 bytes at most; this may be anybody's server.
         let name = |mark| field(mark).filter(|name| name.len() <= 63);
         let code = field(b"C").unwrap_or_default();
-        Self { code, column: name(b"c"), constraint: name(b"n") }
+        let outdated = match code.as_str() {
+            "26000" => true,
+            // Said of much else that cannot be done; of this by one routine only, whose name is never translated.
+            "0A000" => name(b"R").is_some_and(|routine| routine == "RevalidateCachedQuery"),
+            _ => false,
+        };
+        Self { code, column: name(b"c"), constraint: name(b"n"), outdated }
     }
 
     /// The column it is about, as the server says. To be compared with known names, never shown.
@@ -158,6 +165,11 @@ impl ServerError {
     /// The constraint it is about, in the same way.
     pub fn constraint(&self) -> Option<&str> {
         self.constraint.as_deref()
+    }
+
+    /// Whether the server has lost a statement that was prepared, or its plan no longer fits the tables.
+    pub const fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     /// The SQLSTATE as the server wrote it, which need not be one.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::outgoing;
+use super::{ServerError, outgoing};
 
 /// Where a statement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,11 +95,11 @@ impl Statements {
         self.by_text.extend(self.coming.pop_front());
     }
 
-    /// When a statement fails because the server's plan of it no longer fits the tables (`0A000`), or because
-    /// the server has lost it (`26000`), all are prepared anew: what happened to one may have to the others.
+    /// When a statement fails because the server's plan of it no longer fits the tables, or because the server
+    /// has lost it, all are prepared anew: what happened to one may have to the others.
     pub(super) fn failed(&mut self, place: Place, error: &sqlx::Error) {
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        if place != Place::UNNAMED && matches!(code.as_deref(), Some("0A000" | "26000")) {
+        let told = error.as_database_error().and_then(|e| e.try_downcast_ref::<ServerError>());
+        if place != Place::UNNAMED && told.is_some_and(ServerError::is_outdated) {
             self.stale.extend(self.by_text.drain().map(|(_, prepared)| prepared.number));
             if !self.stale.contains(&place.number) {
                 self.stale.push(place.number);

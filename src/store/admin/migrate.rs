@@ -9,6 +9,7 @@ use sqlx::migrate::{Migration as Hashed, MigrationType};
 
 use super::{Admin, AdminFault};
 use crate::base::Engine;
+use crate::pool::dial::TenantConnection;
 
 /// One migration of one engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,6 +254,11 @@ impl Admin {
     /// Takes the database's own lock for this connection's life, and makes the ledger. The connection is
     /// to be closed after the run, whatever came of it: a lock of a session that is kept stays for ever.
     pub async fn begin_migrating(&mut self) -> Result<(), AdminFault> {
+        if let TenantConnection::Postgres(session) = &self.opened().connection
+            && session.is_pooled()
+        {
+            return Err(AdminFault::Pooled);
+        }
         match self.opened().identity.engine {
             Engine::Postgres => {
                 // Waiting for somebody's lock holds up everybody who comes after, readers too.

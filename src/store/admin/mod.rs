@@ -48,6 +48,9 @@ pub enum AdminFault {
     /// Another run holds the database.
     #[error("another migration run holds this database")]
     Held,
+    /// A pooler hands its sessions on, and with them a lock that a session holds.
+    #[error("a pooler stands before the server, where no lock can be held")]
+    Pooled,
     /// The database is not what it should be.
     #[error("{0}")]
     Unsound(String),
@@ -63,7 +66,7 @@ impl AdminFault {
                 matches!(code.as_str(), "53300" | "57P01" | "57P03" | "55P03" | "40P01" | "40001")
                     || matches!(code.as_str(), "1040" | "1053" | "1205" | "1213" | "55006" | "5")
             }
-            Self::Unsound(_) => false,
+            Self::Pooled | Self::Unsound(_) => false,
         }
     }
 

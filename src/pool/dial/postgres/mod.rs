@@ -28,7 +28,12 @@ const IDENTITY: &str = concat!(
     "SELECT d.datname::pg_catalog.text, d.oid::pg_catalog.text, \
      (EXTRACT(EPOCH FROM pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) \
       OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8::pg_catalog.text, \
-     pg_catalog.current_setting('default_transaction_read_only'), ",
+     pg_catalog.current_setting('default_transaction_read_only'), \
+     (pg_catalog.concat_ws('|', pg_catalog.current_setting('client_encoding'), \
+      pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), \
+      pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('bytea_output'), \
+      pg_catalog.current_setting('extra_float_digits')) \
+      OPERATOR(pg_catalog.=) 'UTF8|ISO, MDY|iso_8601|UTC|hex|1')::pg_catalog.text, ",
     include_str!("path.sql"),
     ", (SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()) \
      FROM pg_catalog.pg_database d \
@@ -38,6 +43,15 @@ const IDENTITY: &str = concat!(
 /// Where the server's own name is asked for; some roles may not.
 const SYSTEM: &str =
     "(SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system())";
+
+/// What names a session to its server.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    /// As the login told.
+    pub(super) bytes: [u8; 8],
+    /// A pooler made it up: no process of the server has it.
+    pooled: bool,
+}
 
 /// The longest a question after another session may run in the server.
 const LOOK: Duration = Duration::from_secs(1);
@@ -62,6 +76,7 @@ pub(super) async fn open(
     let mut connection = session_over(inner, wire, key);
     let identity = guarded(identify(&mut connection, session)).await?;
     steps.done("session");
+    let key = Key { bytes: key, pooled: connection.is_pooled() };
     let canceller = Canceller::postgres(inner, record, address, key, heard);
     let facts = ServerFacts {
         version,
@@ -137,12 +152,13 @@ pub(super) async fn identify(
     let malformed = || DialFault::protocol("the server's identity is malformed");
     let row: Option<Vec<String>> =
         rows.into_iter().next().and_then(|row| row.into_iter().collect());
-    let row = <[String; 6]>::try_from(row.ok_or_else(malformed)?).map_err(|_| malformed())?;
-    let [database, oid, limit, mode, path, system] = row;
+    let row = <[String; 7]>::try_from(row.ok_or_else(malformed)?).map_err(|_| malformed())?;
+    let [database, oid, limit, mode, formats, path, system] = row;
     let millis = session.statement_timeout.as_millis().min(i32::MAX as u128);
     // Behind a pooler the role's own limit may be stricter; what changes rows says so in every transaction.
     let limited = limit.parse().is_ok_and(|limit| millis == 0 || (1..=millis).contains(&limit));
-    if !limited || session.read_only && mode != "on" {
+    // Written otherwise, a value would be read as another.
+    if !limited || session.read_only && mode != "on" || formats != "true" {
         return Err(DialFault::protocol("the server or a pooler ignores session settings"));
     }
     match path.as_str() {
@@ -189,18 +205,20 @@ pub(super) async fn cancel(
 }
 
 /// Whether a session has long been waiting for a statement. A session of the same role sees it; without a
-/// row, behind a pooler say, nothing is known.
+/// row nothing is known.
 const WAITING: &str = "SELECT (state OPERATOR(pg_catalog.~~) 'idle%' \
      AND pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) state_change \
      OPERATOR(pg_catalog.>) '200 ms'::pg_catalog.interval)::pg_catalog.text \
      FROM pg_catalog.pg_stat_activity WHERE pid OPERATOR(pg_catalog.=) $1";
 
-/// Logs in on a connection of its own and asks after the session with `key`.
+/// Logs in on a connection of its own and asks after the session with `key`. A pooler answers the login
+/// itself, knows nothing of the session, and may let a question wait for as long as its sessions are at work:
+/// behind one the login is all.
 pub(super) async fn look(
     inner: &Inner,
     record: &ServerRecord,
     address: SocketAddr,
-    key: [u8; 8],
+    key: Key,
     deadline: Deadline,
 ) -> Result<Found, DialFault> {
     let dialled = inner.connect(record, &[address.ip()], deadline).await?;
@@ -208,8 +226,14 @@ pub(super) async fn look(
     let session = SessionSettings { statement_timeout: LOOK, ..SessionSettings::default() };
     let iterations = inner.config.scram_iterations_max;
     login::login(&mut wire, link, record, &session, iterations).await?;
-    let mut beside = session_over(inner, wire, key);
-    let pid = Parameter::Int(i64::from(process(key)));
+    let mut beside = session_over(inner, wire, key.bytes);
+    // Asked once, so there is nothing to keep.
+    beside.keep_nothing();
+    if key.pooled {
+        let _ = beside.close().await;
+        return Ok(Found::Pooled);
+    }
+    let pid = Parameter::Int(i64::from(process(key.bytes)));
     let mut waiting = false;
     let each = |mut cells: Cells<'_>| {
         waiting = cells.next() == Some(Some(b"true"));

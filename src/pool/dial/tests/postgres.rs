@@ -212,9 +212,13 @@ fn identity_answer(timeout: &str) -> Vec<u8> {
 }
 
 fn identity_on(timeout: &str, path: &str) -> Vec<u8> {
-    let mut description = 6_u16.to_be_bytes().to_vec();
-    let mut row = 6_u16.to_be_bytes().to_vec();
-    for cell in ["emr", "16384", timeout, "on", path, "7001"] {
+    identity_in("true", timeout, path)
+}
+
+fn identity_in(formats: &str, timeout: &str, path: &str) -> Vec<u8> {
+    let mut description = 7_u16.to_be_bytes().to_vec();
+    let mut row = 7_u16.to_be_bytes().to_vec();
+    for cell in ["emr", "16384", timeout, "on", formats, path, "7001"] {
         description.extend_from_slice(b"c\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0");
         row.extend_from_slice(&u32::try_from(cell.len()).unwrap().to_be_bytes());
         row.extend_from_slice(cell.as_bytes());
@@ -242,6 +246,7 @@ async fn a_good_answer_opens_and_closing_leaves_nothing() {
 async fn hostile_answers_after_the_login_end_with_a_fault() {
     for (what, answer) in [
         ("settings ignored", identity_answer("0")),
+        ("values written otherwise", identity_in("false", "10000", "own")),
         ("a pooler whose sessions are open to shadows", identity_on("10000", "exposed")),
         ("a path that nothing is said of", identity_on("10000", "")),
         ("a row that is cut short", [message(b'D', b""), message(b'Z', b"I")].concat()),
