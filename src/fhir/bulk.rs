@@ -211,9 +211,13 @@ mod tests {
         let birth = (Some("Patient".to_owned()), "birthDate".to_owned());
         assert_eq!(order.elements, [(None, "id".to_owned()), birth]);
         assert_eq!(order.ignored, ["x"]);
-        for query in ["patient=Patient/1", "_until=2024", "_typefilter=x", "_type=,", "_elements=,"] {
+        for query in ["patient=Patient/1", "_until=2024", "_typefilter=x", "_type=,", "_elements=,"]
+        {
             let fault = BulkQuery::parse(query, Handling::Lenient).unwrap_err();
-            assert!(fault.to_string().contains(query.split('=').next().unwrap()), "{query}: {fault}");
+            assert!(
+                fault.to_string().contains(query.split('=').next().unwrap()),
+                "{query}: {fault}"
+            );
         }
     }
 

@@ -55,7 +55,9 @@ impl Registry {
         };
         // Forgetting another one would bring it back to life.
         if kept >= KEPT {
-            return Err(RegistryFault::Conflict("too many cancelled exports of one tenant are kept"));
+            return Err(RegistryFault::Conflict(
+                "too many cancelled exports of one tenant are kept",
+            ));
         }
         let sql = "INSERT INTO cancelled_exports (tenant, mark, ends_at) VALUES ($1, $2, $3) \
                    ON CONFLICT (tenant, mark) DO NOTHING";
