@@ -94,18 +94,14 @@ impl<'c> Compiler<'c> {
             return column;
         }
         let formats = |call: &&Call| matches!(call.name.as_str(), "date" | "datetime");
-        let called = calls.iter().find(formats);
-        match called.map(|call| call.args.as_slice()) {
-            None | Some([]) => column,
-            Some([epoch]) if matches!(epoch.as_str(), "epoch" | "epoch_ms") => {
-                ColumnRef { ty: SqlType::Integer { bits: 64, unsigned: false }, ..column }
-            }
-            // With a time of the day they are no whole numbers.
-            Some([days])
-                if Days::named(days).is_some() && called.is_some_and(|c| c.name == "date") =>
-            {
-                ColumnRef { ty: SqlType::Integer { bits: 64, unsigned: false }, ..column }
-            }
+        let whole = |call: &Call, form: &str| {
+            let days = call.name == "date" && Days::named(form).is_some();
+            days || matches!(form, "epoch" | "epoch_ms")
+        };
+        let ty = SqlType::Integer { bits: 64, unsigned: false };
+        match calls.iter().find(formats).map(|call| (call, call.args.as_slice())) {
+            None | Some((_, [])) => column,
+            Some((call, [form])) if whole(call, form) => ColumnRef { ty, ..column },
             Some(_) => ColumnRef { ty: SqlType::Text, ..column },
         }
     }
