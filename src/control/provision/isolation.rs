@@ -12,6 +12,9 @@ const TRIED: usize = 3;
 /// Other databases a role may enter whose tables are looked at.
 const LOOKED_AT: usize = 50;
 
+/// How a database answers that is not there, or not for this role.
+const CLOSED: [&str; 2] = [DialClass::NoSuchDatabase.as_str(), DialClass::Auth.as_str()];
+
 fn breach(what: impl Into<String>) -> StepFault {
     StepFault::lasting("isolation", what)
         .hint("the tenant stays a draft; mend the server's rights, then retry or cancel")
@@ -40,8 +43,10 @@ pub(super) async fn prove(at: &Running<'_>, place: &Maintenance<'_>) -> Step {
     for database in sees.enters.iter().take(LOOKED_AT) {
         let there = crate::base::ServerRecord { database: database.clone(), ..server.clone() };
         let mut there = match place.open(&ConnectionRecord::Server(there)).await {
-            // Somebody dropped it since it was listed: there is nothing in it to read.
-            Err(fault) if fault.code() == DialClass::NoSuchDatabase.as_str() => continue,
+            // Since it was listed somebody dropped it, or closed it: one that is just being made is open to all
+            // for a moment. Either way there is nothing in it to read. The role and its password are good: they
+            // opened its own.
+            Err(fault) if CLOSED.contains(&fault.code()) => continue,
             opened => opened?,
         };
         let readable = readable_tables(&mut there).await;
