@@ -13,9 +13,9 @@ use crate::control::{Control, ControlFault};
 use crate::registry::{Claim, Operation, OperationState, RegistryFault, Settled};
 
 /// How long between two looks for work that another gateway, or the command line, ordered.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long a stop waits to note that what it leaves is left on purpose.
 const SPARE: Duration = Duration::from_secs(1);
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Why the work on an operation ended without its being over.
 enum Left {
