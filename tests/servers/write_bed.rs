@@ -44,7 +44,7 @@ impl Bed {
     pub async fn open_at(database: Option<Database>, port: u16, tables: &str) -> Self {
         let users = vec![clinician("both", "north", &["fhir-read", "fhir-write"])];
         let issuer = TestIssuer::start(users).await;
-        let egress = database.iter().map(|_| format!("127.0.0.1/32:{port}")).collect();
+        let egress = database.iter().map(|_| "127.0.0.1/32:*".to_owned()).collect();
         let settings = "[limits]\nrequests_per_second = 100000\n".to_owned();
         let options = Options { egress, settings, log_level: Some("warn"), ..Options::default() };
         let gateway = Gateway::start(&issuer, options).await;
