@@ -138,6 +138,11 @@ impl Lease {
         &self.facts
     }
 
+    /// Whether an earlier call cost the connection: what follows needs another lease.
+    pub const fn is_lost(&self) -> bool {
+        self.held.is_none()
+    }
+
     /// Runs `work` on the connection, until `deadline` at the latest.
     ///
     /// When the deadline passes, or the caller drops the future, the server is told to stop and the

@@ -124,7 +124,10 @@ impl Session<FhirRead> {
                 };
                 let lent = lease.insert(lent);
                 lent.doing(name);
-                self.host(read, key, host, lent).await
+                let fetched = self.host(read, key, host, lent).await;
+                // What was read for all may have cost the connection; reading alone takes another.
+                lease.take_if(|lent| lent.is_lost());
+                fetched
             }
         }
     }

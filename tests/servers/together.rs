@@ -162,6 +162,29 @@ async fn a_statement_that_fails_for_all_is_tried_by_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_lost_under_all_is_no_fault_of_anybody() {
+    let mut bed = Bed::new().await;
+    let (first, host, guests) = bed.meet().await;
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 \
+               AND wait_event_type = 'Lock' AND query LIKE $2";
+    let mut admin = Postgres::admin().await;
+    // The session of the first, then that of the statement that reads for all.
+    for statement in ["%", "% ANY (%"] {
+        for attempt in 0.. {
+            let query = sqlx::query(end).bind(&bed.database.name).bind(statement);
+            if query.execute(&mut admin).await.expect("end a session").rows_affected() > 0 {
+                break;
+            }
+            assert!(attempt < 200, "{statement} does not wait for the lock");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    bed.unlock().await;
+    assert_eq!(first.await.expect("the caller lives").status, 503, "its session was ended");
+    all_have_their_own([host].into_iter().chain(guests), 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_suspension_is_for_all_who_wait() {
     let mut bed = Bed::new().await;
     let (first, host, guests) = bed.meet().await;
