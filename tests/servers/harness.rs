@@ -289,9 +289,12 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let (engine, server, name) = (self.engine, self.server.clone(), self.name.clone());
-        let dropped = on_a_thread(move || Self::drop_now(engine, server, name));
-        // The server dies with the test run, so a leftover is untidy and no reason to hide a test's own fault.
-        if !matches!(dropped, Ok(Ok(()))) {
+        let dropped = on_a_thread(move || async move {
+            let dropping = Self::drop_now(engine, server, name);
+            tokio::time::timeout(std::time::Duration::from_secs(20), dropping).await
+        });
+        // One left stopped answers nobody. It dies with the run: untidy, no reason to hide a test's own fault.
+        if !matches!(dropped, Ok(Ok(Ok(())))) {
             eprintln!("could not drop {}: {dropped:?}", self.name);
         }
     }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -47,9 +48,20 @@ impl Stoppable {
         self.server.clone()
     }
 
-    /// Stops it, and every process of it.
+    /// Stops it, and every process of it. When this returns none of them executes any more: the signal
+    /// alone lets a thread finish what it is about.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
+        let first = self.first();
+        for pid in [first].into_iter().chain(children(first)) {
+            for attempt in 0.. {
+                if is_stopped(pid) {
+                    break;
+                }
+                assert!(attempt < 10_000, "process {pid} goes on");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
     }
 
     /// Lets it go on.
@@ -57,11 +69,16 @@ impl Stoppable {
         self.signal(Signal::CONT);
     }
 
-    fn signal(&self, signal: Signal) {
+    /// The server's own process.
+    fn first(&self) -> i32 {
         let note = self.state.path().join(format!("{}.pid", self.kind));
         let note = std::fs::read_to_string(note).expect("the script noted the process");
         let first = note.split_whitespace().next().expect("a process id");
-        let first: i32 = first.parse().expect("a process id");
+        first.parse().expect("a process id")
+    }
+
+    fn signal(&self, signal: Signal) {
+        let first = self.first();
         // The first one first: a stopped PostgreSQL starts no further ones.
         for pid in [first].into_iter().chain(children(first)) {
             let pid = Pid::from_raw(pid).expect("a process id");
@@ -76,6 +93,16 @@ impl Drop for Stoppable {
         self.go_on();
         script(self.state.path(), &["down"]);
     }
+}
+
+/// Whether every thread of a process is stopped, or it is gone (`proc(5)`, the third field of `stat`).
+fn is_stopped(pid: i32) -> bool {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    let state = |stat: String| stat.rsplit(')').next().map(|rest| rest.trim().chars().next());
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok())
+        .filter_map(state)
+        .all(|state| matches!(state, None | Some('T' | 't' | 'Z' | 'X')))
 }
 
 /// The processes that process `parent` has started.
