@@ -97,7 +97,12 @@ impl<'c> Compiler<'c> {
             let hint = if out.is_none() {
                 format!("The type {ty} is not served yet.")
             } else {
-                format!("Write a {ty} as FHIR does, or a column: `$name`.")
+                // `$case.part` without more is what the case says, which often is a column's name.
+                let named = text.starts_with(|c: char| c.is_alphabetic());
+                let named = named && text.chars().all(|c| c.is_alphanumeric() || c == '_');
+                let case = " Of a case, `$case.part | first` is the column that the part names.";
+                let case = if named { case } else { "" };
+                format!("Write a {ty} as FHIR does, or a column: `$name`.{case}")
             };
             self.problems.error(at, "type", message, hint);
             return None;
@@ -152,7 +157,7 @@ impl<'c> Compiler<'c> {
             _ => None,
         };
         let Some(whole) = whole else {
-            let message = format!("{path} is a {}, which has parts.", ty.name);
+            let message = format!("{path} is of the type {}, which has parts.", ty.name);
             let hint = match ty.name {
                 "Coding" | "CodeableConcept" => {
                     "Write `$column | code(map)`, or {text: $column} for a text alone.".to_owned()

@@ -46,7 +46,8 @@ impl<'c> Compiler<'c> {
         targets: &[&'static str],
     ) -> Option<Object> {
         if !matches!(node, Node::Map(_)) {
-            let message = format!("{path} is a {}; here stands {}.", ty.name, node.kind());
+            let message =
+                format!("{path} is of the type {}; here stands {}.", ty.name, node.kind());
             let hint = format!("Write its parts: {}.", ty.member_names().join(", "));
             self.problems.error(at, "shape", message, hint);
             return None;

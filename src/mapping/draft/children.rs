@@ -8,7 +8,7 @@ use super::links::{Link, key};
 use super::maker::{Col, Maker};
 use super::people::{is_text, member};
 use super::recognise::Sure;
-use super::words::concept;
+use super::words::{Words, concept};
 use crate::mapping::catalog::{SqlType, Table};
 
 impl Maker<'_, '_> {
@@ -48,11 +48,21 @@ impl Maker<'_, '_> {
     /// Their column, our column; when a table hangs off ours or off the one we share a key with.
     fn child_match(&self, number: usize) -> Option<Vec<(String, String)>> {
         let rec = self.rec;
-        if let Some(link) = rec.graph.between(number, self.found.table).next() {
+        // Of several ways the one every row has: the others are about somebody else.
+        let first = |to: usize| {
+            let firm = |link: &&Link| {
+                let table = rec.graph.table(number);
+                let own = |name: &String| table.and_then(|t| t.column(name));
+                link.own.iter().all(|name| own(name).is_some_and(|c| !c.nullable))
+            };
+            let mut links = rec.graph.between(number, to);
+            rec.graph.between(number, to).find(firm).or_else(|| links.next())
+        };
+        if let Some(link) = first(self.found.table) {
             return Some(link.own.iter().cloned().zip(link.theirs.iter().cloned()).collect());
         }
         let parent = self.joins.iter().find(|j| j.alias == "p")?;
-        let link: &Link = rec.graph.between(number, parent.number).next()?;
+        let link: &Link = first(parent.number)?;
         let ours = |theirs: &String| {
             parent.on.iter().find(|(t, _)| t.eq_ignore_ascii_case(theirs)).map(|(_, o)| o.clone())
         };
@@ -157,7 +167,16 @@ impl Maker<'_, '_> {
                 let mut all =
                     sample.pairs(kind.name(), value.name()).filter(|(k, _)| *k == code).peekable();
                 all.peek()?;
-                let system = if all.all(|(_, v)| mail(v)) { "email" } else { "phone" };
+                let words = Words::of(code);
+                let system = if words.are("web website url www homepage site") {
+                    "url"
+                } else if words.are("fax") {
+                    "fax"
+                } else if all.all(|(_, v)| mail(v)) {
+                    "email"
+                } else {
+                    "phone"
+                };
                 entries.push((code.to_owned(), system.to_owned()));
             }
             let few = (1..=12).contains(&entries.len());

@@ -180,12 +180,11 @@ impl<'c> Maker<'_, 'c> {
         let asked = rule.contains("created");
         let mut all = self.all(rule);
         // When a row was typed in or thrown away is not when anything happened.
-        all.retain(|c| {
-            asked
-                || !c
-                    .words()
-                    .are("created creation changed voided retired modified updated deleted birth")
-        });
+        let kept = |c: &Col<'c>| {
+            let rule = "created creation create write changed voided retired modified updated deleted birth";
+            c.words().are(rule)
+        };
+        all.retain(|c| asked || !kept(c));
         // A column of times says more than one of days beside it, if it holds any.
         let exact = |c: &Col<'c>| {
             let midnight = |cell: &str| cell.contains("00:00:00");
@@ -195,7 +194,7 @@ impl<'c> Maker<'_, 'c> {
         let filled =
             |c: &Col<'c>| self.sample(c).is_none_or(|s| s.cells(c.name()).next().is_some());
         let mut order: Vec<Col<'c>> = all;
-        order.sort_by_key(|c| (!filled(c), !exact(c)));
+        order.sort_by_key(|c| (!filled(c), kept(c), !exact(c)));
         for col in order {
             if let Some(found) = self.moment(&col) {
                 self.mark(&col);

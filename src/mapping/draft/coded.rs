@@ -2,11 +2,12 @@
 
 use super::entry::{CodeLines, Part, quoted};
 use super::links::{Link, key, writable};
+use super::looks::{is_icd_10, is_loinc};
 use super::maker::{Col, Maker};
 use super::recognise::Sure;
 use super::words::{SYSTEMS, TYPES, VOCABULARIES, Words, concept};
 use crate::fhir::elements::Elements;
-use crate::mapping::catalog::SqlType;
+use crate::mapping::catalog::{Column, SqlType};
 
 /// A code with what it is called and whose it is, as leaves.
 #[derive(Debug, Default)]
@@ -17,6 +18,11 @@ pub(super) struct Coding {
     pub sure: Option<Sure>,
     pub why: String,
 }
+
+/// What the tables that lead to a code's texts are called in a mapping, one after the other.
+const ALIASES: [&str; 3] = ["c", "c2", "c3"];
+/// What a code's text may be called.
+const DISPLAYED: &str = "name+-vocabulary description desc descripcion descricao bezeichnung nombre nome libelle label display";
 
 impl<'c> Maker<'_, 'c> {
     /// A reference to an entry of a type, through the first link that leads there.
@@ -171,35 +177,31 @@ impl<'c> Maker<'_, 'c> {
                 || words.are("concept drug diagnosis test procedure vaccine")
         };
         let link = links.iter().filter(open).find(telling)?.clone();
-        let table = rec.graph.table(link.table)?;
-        let sample = self.samples.get(&link.table).filter(|s| s.rows() > 0);
-        let own_key = key(table).unwrap_or_default();
-        let filled = |name: &str| sample.is_none_or(|s| s.cells(name).next().is_some());
-        let pick = |rule: &str| {
-            let held = |t: SqlType| {
-                matches!(t, SqlType::Text | SqlType::Char | SqlType::Any | SqlType::Enum)
-            };
-            table.columns.iter().find(|c| {
-                let words = Words::of(&c.name);
-                held(c.ty)
-                    && writable(&c.name)
-                    && filled(&c.name)
-                    && words.are(rule)
-                    && !words.are("class domain standard invalid uuid")
-            })
+        // A table without texts of its own leads on to the one that has them.
+        let mut way = vec![(link.table, link.theirs.first()?.clone(), link.own.first()?.clone())];
+        let display = loop {
+            let (last, ..) = *way.last()?;
+            if let Some(display) = self.pick(last, DISPLAYED) {
+                break display;
+            }
+            let onward = rec.graph.onward(last).filter(|_| way.len() < ALIASES.len())?;
+            let from = format!("{}.{}", ALIASES.get(way.len() - 1)?, onward.own.first()?);
+            way.push((onward.table, onward.theirs.first()?.clone(), from));
         };
-        let display = pick(
-            "name+-vocabulary description desc descripcion descricao bezeichnung nombre nome libelle label display",
-        )?;
-        let code = pick("code+-system cod codigo concept+code").filter(|c| c.name != display.name);
-        let code = code.or_else(|| {
+        let (last, alias) = (way.last()?.0, *ALIASES.get(way.len() - 1)?);
+        let table = rec.graph.table(last)?;
+        let own_key = key(table).unwrap_or_default();
+        let code = self.pick(last, "code+-system cod codigo concept+code");
+        let code = code.filter(|c| c.name != display.name).or_else(|| {
             table.columns.iter().find(|c| {
                 own_key.contains(&c.name) && matches!(c.ty, SqlType::Text | SqlType::Char)
             })
         });
-        let vocabulary = pick("vocabulary terminology codesystem code+system");
-        self.join("c", link.table, vec![(link.theirs.first()?.clone(), link.own.first()?.clone())]);
-        let col = |column| Col { alias: "c", table: link.table, column };
+        let vocabulary = self.pick(last, "vocabulary terminology codesystem code+system");
+        for (alias, (number, theirs, ours)) in ALIASES.into_iter().zip(way) {
+            self.join(alias, number, vec![(theirs, ours)]);
+        }
+        let col = |column| Col { alias, table: last, column };
         if let Some(own) = rec.graph.table(self.found.table)?.column(link.own.first()?) {
             self.mark(&Col { alias: "", table: self.found.table, column: own });
         }
@@ -214,6 +216,22 @@ impl<'c> Maker<'_, 'c> {
             self.vocabulary(&col(vocabulary), &mut coding);
         }
         Some(coding)
+    }
+
+    /// The first filled column of texts in a table of codes that is called so.
+    fn pick(&self, table: usize, rule: &str) -> Option<&'c Column> {
+        let sample = self.samples.get(&table).filter(|s| s.rows() > 0);
+        let filled = |name: &str| sample.is_none_or(|s| s.cells(name).next().is_some());
+        let held =
+            |t: SqlType| matches!(t, SqlType::Text | SqlType::Char | SqlType::Any | SqlType::Enum);
+        self.rec.graph.table(table)?.columns.iter().find(|c| {
+            let words = Words::of(&c.name);
+            held(c.ty)
+                && writable(&c.name)
+                && filled(&c.name)
+                && words.are(rule)
+                && !words.are("class domain standard invalid uuid")
+        })
     }
 
     /// A column that says whose a code is.
@@ -316,74 +334,3 @@ const EMPTY: crate::mapping::catalog::Table = crate::mapping::catalog::Table {
     foreign_keys: Vec::new(),
     estimated_rows: None,
 };
-
-/// `8867-4`
-fn is_loinc(cell: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    cell.split_once('-').is_some_and(|(a, b)| {
-        digits(a) && a.len() <= 5 && a.len() >= 3 && digits(b) && b.len() == 1
-    })
-}
-
-/// `I10`, `E11.9`
-fn is_icd_10(cell: &str) -> bool {
-    let (head, tail) = cell.split_once('.').unwrap_or((cell, "0"));
-    let bytes = head.as_bytes();
-    matches!(bytes, [l, a, b] if l.is_ascii_uppercase() && a.is_ascii_digit() && b.is_ascii_alphanumeric())
-        && (1..=4).contains(&tail.len())
-        && tail.bytes().all(|b| b.is_ascii_alphanumeric())
-}
-
-/// The sex codes of a column: what its values mean, when all are known words.
-pub(super) fn sexes(values: &[&str]) -> Option<Vec<(String, String)>> {
-    let has = |wanted: &str| values.iter().any(|v| v.eq_ignore_ascii_case(wanted));
-    let mut known = Vec::new();
-    for value in values {
-        let code = match value.to_lowercase().as_str() {
-            // Spanish: `H` hombre beside `M` mujer; German: `W` weiblich beside `M` männlich.
-            "m" if has("h") || has("v") => "female",
-            "h" | "v" | "m" | "male" | "man" | "masculino" | "masc" | "hombre" | "varon"
-            | "varón" | "homem" | "mannlich" | "männlich" | "mann" | "masculin" | "homme"
-            | "8507" | "1" => "male",
-            "f" | "w" | "female" | "woman" | "femenino" | "fem" | "mujer" | "feminino"
-            | "mulher" | "weiblich" | "frau" | "feminin" | "féminin" | "femme" | "8532" | "2" => {
-                "female"
-            }
-            "x" | "o" | "d" | "other" | "otro" | "outro" | "divers" | "autre" | "3" => "other",
-            "u" | "i" | "n" | "unknown" | "desconocido" | "ignorado" | "unbekannt" | "inconnu"
-            | "0" | "9" => "unknown",
-            _ => return None,
-        };
-        known.push(((*value).to_owned(), code.to_owned()));
-    }
-    Some(known)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sexes_are_read_beside_one_another() {
-        let read = |values: &[&str]| {
-            let found = sexes(values)?;
-            Some(found.into_iter().map(|(_, code)| code).collect::<Vec<_>>())
-        };
-        assert_eq!(read(&["F", "M"]).unwrap(), ["female", "male"]);
-        assert_eq!(read(&["H", "M"]).unwrap(), ["male", "female"]);
-        assert_eq!(read(&["m", "w", "d"]).unwrap(), ["male", "female", "other"]);
-        assert_eq!(read(&["1", "2", "9"]).unwrap(), ["male", "female", "unknown"]);
-        assert_eq!(read(&["F", "zz"]), None);
-    }
-
-    #[test]
-    fn codes_are_known_by_their_looks() {
-        assert!(
-            is_loinc("8867-4")
-                && is_loinc("29463-7")
-                && !is_loinc("11111111-1")
-                && !is_loinc("8-4")
-        );
-        assert!(is_icd_10("I10") && is_icd_10("E11.9") && !is_icd_10("GLU") && !is_icd_10("I1"));
-    }
-}

@@ -221,6 +221,20 @@ impl<'c> Graph<'c> {
         self.links.get(from).into_iter().flatten().filter(move |link| link.table == to)
     }
 
+    /// The one table that every row of ours leads to, where the database says that it is one.
+    pub fn onward(&self, number: usize) -> Option<&Link> {
+        let table = self.table(number)?;
+        let firm = |link: &&Link| {
+            let own = link.own.first().and_then(|name| table.column(name));
+            link.declared
+                && link.own.len() == 1
+                && link.table != number
+                && own.is_some_and(|column| !column.nullable)
+        };
+        let mut links = self.links.get(number)?.iter().filter(firm);
+        links.next().filter(|_| links.next().is_none())
+    }
+
     /// The table whose row is the same thing as ours: our key is its key too.
     pub fn parent(&self, number: usize) -> Option<&Link> {
         let own = key(self.table(number)?)?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{CodeLines, JoinLine, Part, quoted};
 use super::links::{Link, key, writable};
-use super::recognise::{Found, Recognised, Sure};
+use super::recognise::{Found, Recognised, Sure, holder};
 use super::sample::{RARE, Sampled};
 use super::words::{Words, concept};
 use crate::mapping::catalog::{Column, SqlType, Table};
@@ -90,12 +90,18 @@ impl<'a, 'c> Maker<'a, 'c> {
         maker
     }
 
-    /// Staff whose names stand in the table of all people.
+    /// People whose names stand in a table of all people.
     fn person(&self) -> Option<&'a Link> {
-        if self.found.ty != "Practitioner" {
+        if !matches!(self.found.ty, "Patient" | "Practitioner") {
             return None;
         }
         let rec = self.rec;
+        if let Some(link) = holder(&rec.graph, self.found.table) {
+            return Some(link);
+        }
+        if self.found.ty == "Patient" {
+            return None;
+        }
         let links = rec.graph.links.get(self.found.table)?.iter();
         let mut links = links.filter(|link| link.own.len() == 1 && rec.entry(link.table).is_none());
         links.find(|l| rec.graph.words.get(l.table).is_some_and(|w| w.are(super::words::PEOPLE)))

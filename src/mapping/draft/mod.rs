@@ -12,6 +12,7 @@ mod clinical;
 mod coded;
 mod entry;
 mod links;
+mod looks;
 mod maker;
 mod observation;
 mod people;
@@ -21,6 +22,8 @@ mod settle;
 mod visits;
 mod words;
 
+#[cfg(test)]
+mod kin_tests;
 #[cfg(test)]
 mod tests;
 
@@ -75,11 +78,14 @@ pub fn asks(catalog: &Catalog) -> Vec<Ask> {
         .iter()
         .flat_map(|t| all.graph.links.get(*t).into_iter().flatten().map(|link| link.table))
         .collect();
-    let people = all
-        .patients
-        .into_iter()
-        .chain(all.patients.and_then(|p| all.graph.parent(p)).map(|l| l.table));
-    let people: Vec<usize> = people.collect();
+    // A code may stand two tables further on.
+    let onward = |from: &usize| {
+        std::iter::successors(Some(*from), |n| all.graph.onward(*n).map(|l| l.table)).take(3)
+    };
+    let near: Vec<usize> = near.iter().flat_map(onward).collect();
+    let held = |f: &Found| recognise::holder(&all.graph, f.table).map(|link| link.table);
+    let people = all.found.iter().filter(|f| matches!(f.ty, "Patient" | "Practitioner"));
+    let people: Vec<usize> = all.patients.into_iter().chain(people.filter_map(held)).collect();
     let hang = (0..catalog.tables.len())
         .filter(|n| people.iter().any(|p| all.graph.between(*n, *p).next().is_some()));
     for table in near.into_iter().chain(hang) {
@@ -278,7 +284,8 @@ fn id(
 /// A table's name as an id may begin with.
 fn fold_name(name: &str) -> String {
     let folded = super::fold::fold(name);
-    folded.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(24).collect()
+    // A dot, because what follows the name begins with a hyphen: no table's ids begin with another's.
+    folded.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '.' }).take(24).collect()
 }
 
 /// Columns nothing was made of, with what was seen of those that hold few values.

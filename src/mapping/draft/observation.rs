@@ -21,7 +21,7 @@ impl<'c> Maker<'_, 'c> {
             self.main_code("code", true);
             self.value();
         }
-        let moment = self.first_moment(concept::DATE).or_else(|| self.first_moment(concept::START));
+        let moment = self.first_moment(&format!("{} {}", concept::DATE, concept::START));
         if let Some((leaf, sure, why)) = moment {
             self.leaf("effectiveDateTime", &leaf, sure, why);
         }

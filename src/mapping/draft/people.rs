@@ -1,12 +1,15 @@
 //! Elements of people and places: names, sex, dates of birth, numbers, contacts, addresses; in the
 //! table's own columns or in tables that hang off it.
 
-use super::coded::sexes;
 use super::entry::{CodeLines, quoted};
+use super::looks::sexes;
 use super::maker::{Col, Maker};
 use super::recognise::Sure;
 use super::words::{Words, concept};
 use crate::mapping::catalog::SqlType;
+
+/// What a given name may be called where the family name has a column of its own.
+const BARE_NAME: &str = "name nombre nome nom";
 
 /// A member of an object in a list, as YAML.
 pub(super) fn member(name: &str, leaf: &str) -> String {
@@ -18,14 +21,19 @@ impl<'c> Maker<'_, 'c> {
     pub fn human_name(&mut self) -> bool {
         let mut seen = Vec::new();
         let mut take = |maker: &mut Self, rule| {
-            let col = maker.take_if(rule, |c| is_text(c.column.ty))?;
+            let whole = |c: &Col<'_>| rule != BARE_NAME || c.words().tokens.len() == 1;
+            let col = maker.take_if(rule, |c| is_text(c.column.ty) && whole(c))?;
             seen.push(col.name().to_owned());
             Some(col)
         };
         let second = take(self, concept::FAMILY_2);
         let family = take(self, concept::FAMILY);
         let middle = take(self, concept::MIDDLE);
-        let given = take(self, concept::GIVEN);
+        let mut given = take(self, concept::GIVEN);
+        if family.is_some() && given.is_none() {
+            // Beside a family name, a name alone is the other one.
+            given = take(self, BARE_NAME);
+        }
         let full =
             if family.is_none() && given.is_none() { take(self, concept::FULL_NAME) } else { None };
         if family.is_none() && given.is_none() && full.is_none() {
@@ -92,8 +100,11 @@ impl<'c> Maker<'_, 'c> {
                 (entries, sure, format!("'{}' by its name; {}", col.name(), self.values(&col)))
             }
             _ => {
+                let known: Vec<&str> =
+                    texts.iter().copied().filter(|text| sexes(&[*text]).is_some()).collect();
                 let usual = [("M", "male"), ("F", "female")];
-                let entries = usual.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
+                let usual = || usual.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
+                let entries = sexes(&known).filter(|e| !e.is_empty()).unwrap_or_else(usual);
                 let why = format!(
                     "'{}' by its name; its values are not all known: {}",
                     col.name(),
@@ -237,10 +248,14 @@ impl<'c> Maker<'_, 'c> {
         for (name, rule) in [
             ("city", concept::CITY),
             ("district", concept::DISTRICT),
-            ("state", concept::STATE),
             ("postalCode", concept::POSTAL),
+            ("state", concept::STATE),
             ("country", concept::COUNTRY),
         ] {
+            // Alone, a state is a status as likely as not, and a country is no address.
+            if members.is_empty() && matches!(name, "state" | "country") {
+                continue;
+            }
             let held = |c: &Col<'c>| {
                 is_text(c.column.ty)
                     || (name == "postalCode" && matches!(c.column.ty, SqlType::Integer { .. }))

@@ -1,6 +1,6 @@
 //! Which tables are resources, by their names and by their shape.
 
-use super::links::Graph;
+use super::links::{Graph, Link};
 use super::words::{ATTACHED, CLINICAL, PEOPLE, TYPES, VITALS, Words, concept};
 use crate::mapping::catalog::{SqlType, Table};
 
@@ -59,6 +59,10 @@ fn type_of(words: &Words) -> Option<&'static str> {
     let context = |ty: &&&str| matches!(**ty, "Patient" | "Encounter");
     let telling: Vec<&&str> = named.iter().filter(|ty| !context(ty)).collect();
     match (telling.as_slice(), named.as_slice()) {
+        // `hospital_ward`: whose it is, and what it is.
+        ([_, _, ..], _) if telling.iter().all(|ty| matches!(**ty, "Organization" | "Location")) => {
+            Some("Location")
+        }
         // `encounter_provider`, `patient_device`: a table that only links the two.
         ([one], [_, _, ..]) if matches!(**one, "Practitioner" | "Location" | "Organization") => {
             None
@@ -80,10 +84,40 @@ fn personal(table: &Table) -> usize {
         + usize::from([FAMILY, GIVEN, FULL_NAME].into_iter().any(|rule| columns(table, rule) > 0))
 }
 
+/// The table in which what is personal of a table's rows stands: one that shares its key, or the one that a
+/// foreign key of ours leads to when ours has no names and no birth dates itself.
+pub(super) fn holder<'g>(graph: &'g Graph<'_>, number: usize) -> Option<&'g Link> {
+    if let Some(link) = graph.parent(number) {
+        return Some(link);
+    }
+    let table = graph.table(number)?;
+    let rules = [concept::FAMILY, concept::GIVEN, concept::FULL_NAME, concept::BIRTH];
+    // A `family` that is another table's key is no name.
+    let links = graph.links.get(number)?;
+    let own = table.columns.iter().filter(|c| !links.iter().any(|l| l.own.contains(&c.name)));
+    let own: Vec<Words> = own.map(|c| Words::of(&c.name)).collect();
+    if rules.into_iter().any(|rule| own.iter().any(|words| words.are(rule))) {
+        return None;
+    }
+    let people = |link: &&Link| {
+        let there = graph.table(link.table).map_or(0, personal);
+        link.declared && link.own.len() == 1 && link.table != number && there >= 3
+    };
+    let found: Vec<&Link> = graph.links.get(number)?.iter().filter(people).collect();
+    let alone = |link: &&&Link| {
+        let own: Vec<&str> = link.own.iter().map(String::as_str).collect();
+        table.unique(&own)
+    };
+    match found.as_slice() {
+        [only] => Some(only),
+        several => several.iter().find(alone).copied(),
+    }
+}
+
 pub(super) fn recognise(catalog: &crate::mapping::catalog::Catalog) -> Recognised<'_> {
     let graph = Graph::new(catalog);
     let patients = patients(&graph);
-    let person = patients.as_ref().and_then(|p| graph.parent(p.table)).map(|link| link.table);
+    let person = patients.as_ref().and_then(|p| holder(&graph, p.table)).map(|link| link.table);
     let mut all = Recognised { graph, found: Vec::new(), patients: None, doubtful: Vec::new() };
     all.patients = patients.as_ref().map(|p| p.table);
     all.found.extend(patients);
@@ -93,6 +127,8 @@ pub(super) fn recognise(catalog: &crate::mapping::catalog::Catalog) -> Recognise
         }
         let named = all.graph.words.get(number).and_then(type_of);
         match named {
+            // Something of a patient; what it is, if anything, its columns tell.
+            Some("Patient") if all.of_patients(number) => by_shape(&mut all, number, table),
             Some("Patient") => {
                 let why = "it is named like patients; another table was taken for them".to_owned();
                 all.doubtful.push((number, why));
@@ -130,7 +166,7 @@ fn patients(graph: &Graph<'_>) -> Option<Found> {
         if attached(number) || others(number) || table.columns.is_empty() {
             continue;
         }
-        let (traits, via) = (personal(table), graph.parent(number).map(|l| l.table));
+        let (traits, via) = (personal(table), holder(graph, number).map(|l| l.table));
         let inherited = via.and_then(|n| graph.table(n)).map_or(0, personal);
         let (score, sure, why) = if is(number, rule) {
             (100 + 10 * (traits + inherited), Sure::Certain, "by its name")
@@ -175,7 +211,7 @@ fn by_name(all: &mut Recognised<'_>, number: usize, table: &Table, ty: &'static 
         all.doubtful.push((number, why));
         return;
     }
-    if ty == "Practitioner" && personal(table) == 0 && all.graph.parent(number).is_none() {
+    if ty == "Practitioner" && personal(table) == 0 && holder(&all.graph, number).is_none() {
         let people = all
             .graph
             .links
@@ -202,7 +238,9 @@ fn by_shape(all: &mut Recognised<'_>, number: usize, table: &Table) {
         return;
     }
     let has = |rule| columns(table, rule) > 0;
-    let (ty, why) = if vitals(table).len() >= 2 {
+    let measured = vitals(table).len();
+    let sure = if measured > 3 { Sure::Likely } else { Sure::Guess };
+    let (ty, why) = if measured >= 2 {
         ("Observation", "by its columns: one row is several measurements of a patient")
     } else if has(concept::VALUE) && (has(concept::UNIT) || has(concept::CODE)) {
         ("Observation", "by its columns: a value and what it is of a patient")
@@ -211,7 +249,7 @@ fn by_shape(all: &mut Recognised<'_>, number: usize, table: &Table) {
     } else {
         return;
     };
-    all.found.push(Found { table: number, ty, sure: Sure::Guess, why: why.to_owned() });
+    all.found.push(Found { table: number, ty, sure, why: why.to_owned() });
 }
 
 /// The columns of a wide row of measurements: the column's place and which vital sign it is.

@@ -25,9 +25,12 @@ pub(super) fn settle(catalog: &Catalog, entries: &mut [Entry], codes: &mut Vec<C
         };
         let errors: Vec<&MappingProblem> =
             problems.iter().filter(|p| p.severity == ProblemSeverity::Error).collect();
+        // The problems count the entries of the text that was compiled: one that goes moves no other.
+        let standing: Vec<usize> =
+            (0..entries.len()).filter(|n| entries[*n].off.is_none()).collect();
         let mut moved = false;
         for problem in &errors {
-            moved |= switch_off(entries, codes, problem);
+            moved |= switch_off(entries, &standing, codes, problem);
         }
         if !moved {
             // Nothing the compiler named can be found: the last entry goes, so that there is an end.
@@ -39,7 +42,12 @@ pub(super) fn settle(catalog: &Catalog, entries: &mut [Entry], codes: &mut Vec<C
     }
 }
 
-fn switch_off(entries: &mut [Entry], codes: &mut Vec<CodeLines>, problem: &MappingProblem) -> bool {
+fn switch_off(
+    entries: &mut [Entry],
+    standing: &[usize],
+    codes: &mut Vec<CodeLines>,
+    problem: &MappingProblem,
+) -> bool {
     let steps: Vec<String> = problem
         .pointer
         .split('/')
@@ -54,10 +62,11 @@ fn switch_off(entries: &mut [Entry], codes: &mut Vec<CodeLines>, problem: &Mappi
         return codes.len() < before;
     }
     let number: Option<usize> = step(1).and_then(|n| n.parse().ok());
-    let Some(entry) = number.and_then(|n| entries.iter_mut().filter(|e| e.off.is_none()).nth(n))
-    else {
-        return false;
-    };
+    let number = number.and_then(|n| standing.get(n).copied());
+    let Some(entry) = number.and_then(|n| entries.get_mut(n)) else { return false };
+    if entry.off.is_some() {
+        return true;
+    }
     let element = match step(2) {
         Some("map") => step(3),
         Some("from") if step(3) == Some("filter") && !entry.filter.is_empty() => {

@@ -8,7 +8,7 @@ use crate::mapping::tests::support::{INT, TEXT, catalog, table};
 use crate::mapping::{Document, compile};
 
 /// What the draft writes for a catalogue and the rows of some of its tables, columns in their order.
-fn drafted(catalog: &Catalog, rows: &[(&str, &[&[&str]])]) -> Draft {
+pub(super) fn drafted(catalog: &Catalog, rows: &[(&str, &[&[&str]])]) -> Draft {
     let mut samples = BTreeMap::new();
     for (name, cells) in rows {
         let at = catalog.tables.iter().position(|t| t.name == *name).unwrap();
@@ -26,7 +26,7 @@ fn drafted(catalog: &Catalog, rows: &[(&str, &[&[&str]])]) -> Draft {
     draft(catalog, &samples)
 }
 
-fn checked(catalog: &Catalog, draft: &Draft) {
+pub(super) fn checked(catalog: &Catalog, draft: &Draft) {
     let document = Document::parse(&draft.text).unwrap_or_else(|p| panic!("{p:?}\n{}", draft.text));
     compile(&document, catalog).unwrap_or_else(|p| panic!("{p:#?}\n{}", draft.text));
 }

@@ -108,7 +108,11 @@ pub(super) const TYPES: [(&str, &str); 18] = [
     ("DiagnosticReport", "report informe laudo befundbericht diagnostic+report"),
     ("CarePlan", "careplan care+plan plan+cuidado behandlungsplan"),
     ("ImagingStudy", "imaging+study imaging estudio+imagen bildgebung"),
-    ("Condition", "condition diagnosis diagnostico diagnose problem problema diagnostic dx"),
+    (
+        "Condition",
+        "condition diagnosis diagnostico diagnose problem problema diagnostic dx disease+-family enfermedad+-familia \
+         doenca maladie krankheit pathology patologia",
+    ),
     (
         "Procedure",
         "procedure procedimiento procedimento operation operacion cirugia intervencion intervention acte eingriff prozedur surgery",
@@ -124,19 +128,23 @@ pub(super) const TYPES: [(&str, &str); 18] = [
     ),
     (
         "Practitioner",
-        "practitioner provider doctor medico arzt aerzte arzte medecin physician clinician profesional profissional staff nurse enfermera soignant",
+        "practitioner provider doctor medico arzt aerzte arzte medecin physician clinician professional healthprofessional profesional profissional staff nurse enfermera soignant",
     ),
     (
         "Organization",
         "organization organisation organizacion hospital clinic clinica institution institucion instituicao krankenhaus care+site establecimiento etablissement department departamento abteilung",
     ),
-    ("Location", "location ward sala pabellon station room bett bed standort leito"),
+    (
+        "Location",
+        "location ward sala pabellon station room bett bed standort leito building edificio cama habitacion",
+    ),
     ("Device", "device+-exposure dispositivo gerat geraet dispositif"),
     ("Patient", "patient paciente malade kranker pat"),
 ];
 
 /// A table of people, who are patients when nothing else says who is.
-pub(super) const PEOPLE: &str = "person persona pessoa personne individual demographics";
+pub(super) const PEOPLE: &str =
+    "person persona pessoa personne individual demographics party people";
 
 /// Words that make a table something that hangs off what its other words say.
 pub(super) const ATTACHED: &str = "identifier name nombre address direccion attribute attr type tipo map mapping status history log hist historico audit \
@@ -199,7 +207,7 @@ concepts! {
     COUNTRY = "country pais land pays";
     ACTIVE = "active activo ativo vigente aktiv actif enabled habilitado";
     DELETED = "deleted borrado eliminado excluido geloscht geloescht supprime voided anulado retired removed baja invalid+-reason";
-    MODIFIED = "updated modified lastmodified changed last+update fec+mod fecha+mod fecha+modificacion geandert aktualisiert actualizado alterado modification ultima+actualizacion";
+    MODIFIED = "write+date updated modified lastmodified changed last+update fec+mod fecha+mod fecha+modificacion geandert aktualisiert actualizado alterado modification ultima+actualizacion";
     CODE = "code cod cd codigo cie icd cid snomed loinc atc cpt cvx rxnorm icd10 cie10";
     DISPLAY = "description desc descripcion descricao bezeichnung name nombre nome libelle label text texto title titulo term test analyse analito prueba exam";
     STATUS = "status estado situacao statut zustand state situacion";
@@ -251,7 +259,7 @@ pub(super) const VITALS: [(&str, &str, &str, &str); 11] = [
         "Respiratory rate",
     ),
     (
-        "spo+2 spo oxygen saturation saturacion sat+o+2 sato o+2+sat sattigung",
+        "spo+2 spo osat oxygen saturation saturacion sat+o+2 sato o+2+sat sattigung",
         "59408-5",
         "%",
         "Oxygen saturation",
@@ -265,7 +273,7 @@ pub(super) const VITALS: [(&str, &str, &str, &str); 11] = [
     ),
     ("bmi imc", "39156-5", "kg/m2", "Body mass index"),
     ("head+circumference perimetro+cefalico kopfumfang", "9843-4", "cm", "Head circumference"),
-    ("glucose glucosa glicemia glucemia glukose glycemie", "2339-0", "mg/dL", "Glucose"),
+    ("glucose glucosa glycemia glicemia glucemia glukose glycemie", "2339-0", "mg/dL", "Glucose"),
 ];
 
 /// Systems of codes that a column's own name tells.
