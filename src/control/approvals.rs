@@ -12,7 +12,10 @@ use super::approval::declared;
 use super::view::TenantView;
 use super::{Caller, Control, ControlFault};
 use crate::auth::{OperatorRank, OperatorSource};
-use crate::registry::{Actor, Approval, ApprovalKind, Origin, RegistryFault, Tenant};
+use crate::base::TenantId;
+use crate::registry::{
+    Actor, Approval, ApprovalKind, ApprovalState, Origin, PublicationOrder, RegistryFault, Tenant,
+};
 
 /// How long a request waits.
 const VALID: Duration = Duration::from_hours(24);
@@ -42,7 +45,7 @@ pub struct ApprovalView {
     /// The mapping version to be put in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
-    /// The SQL that is to be approved with it.
+    /// The SQL that is to be approved with it; in lists only of what waits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceView>,
     /// Who asked, as kind and subject.
@@ -86,7 +89,8 @@ impl Control {
         input: &Json,
     ) -> Result<ApprovalView, ControlFault> {
         let registry = &self.0.registry;
-        let asked = registry.request_approval(kind, tenant.id, input, VALID, origin).await?;
+        let seen = Some(tenant.generation);
+        let asked = registry.request_approval(kind, tenant.id, seen, input, VALID, origin).await?;
         self.approval_view(asked).await
     }
 
@@ -98,7 +102,12 @@ impl Control {
     ) -> Result<Vec<ApprovalView>, ControlFault> {
         let mut views = Vec::new();
         for found in self.0.registry.approvals(!all, 1000).await? {
-            views.push(self.approval_view(found).await?);
+            // A mapping's texts are large: they are read for what somebody is to decide, and that is at most
+            // one of a tenant.
+            views.push(match found.state {
+                ApprovalState::Waiting => self.approval_view(found).await?,
+                _ => told(found, Vec::new())?,
+            });
         }
         Ok(views)
     }
@@ -136,9 +145,10 @@ impl Control {
             }
             ApprovalKind::Publish => {
                 let tenant = self.find(&asked.tenant.to_string()).await?;
-                let version = version(&asked).ok_or(RegistryFault::Damaged("approval's order"))?;
-                self.still_sound(caller, &tenant, version).await?;
-                let (approved, now) = registry.approve_publication(id, version, &origin).await?;
+                let order =
+                    asked.publication()?.ok_or(RegistryFault::Damaged("approval's order"))?;
+                self.still_sound(caller, &tenant, order.version).await?;
+                let (approved, now) = registry.approve_publication(id, &origin).await?;
                 self.announce(tenant.id, now).await;
                 self.approval_view(approved).await
             }
@@ -157,58 +167,34 @@ impl Control {
     }
 
     async fn approval_view(&self, asked: Approval) -> Result<ApprovalView, ControlFault> {
-        let tenant = self.find(&asked.tenant.to_string()).await?;
-        let version = version(&asked);
-        let sources = match version {
-            Some(version) => self.brought(&tenant, version).await?,
+        let sources = match asked.publication()? {
+            Some(order) => self.brought(asked.tenant, order.version).await?,
             None => Vec::new(),
         };
-        let what = match asked.kind {
-            ApprovalKind::Offboard => format!("offboard {}", tenant.name),
-            ApprovalKind::Publish => {
-                let version = version.unwrap_or_default();
-                format!(
-                    "put version {version} of the mapping of {} in force, with SQL of its own",
-                    tenant.name
-                )
-            }
-        };
-        Ok(ApprovalView {
-            id: asked.id,
-            kind: asked.kind.as_str().to_owned(),
-            tenant: tenant.name.to_string(),
-            state: asked.state.as_str().to_owned(),
-            what,
-            version: version.and_then(|version| u32::try_from(version).ok()),
-            sources,
-            requested_by: who(&asked.actor),
-            requested_at: asked.created_at.to_string(),
-            expires_at: asked.expires_at.to_string(),
-            decided_by: asked.decided.as_ref().map(|(actor, _)| who(actor)),
-            decided_at: asked.decided.as_ref().map(|(_, at)| at.to_string()),
-            operation: None,
-        })
+        told(asked, sources)
     }
 
     /// The sources of a stored version.
     async fn brought(
         &self,
-        tenant: &Tenant,
+        tenant: TenantId,
         version: u64,
     ) -> Result<Vec<SourceView>, ControlFault> {
-        let stored = self.0.registry.mapping(tenant.id, version).await?;
+        let stored = self.0.registry.mapping(tenant, version).await?;
         // One that cannot be read cannot be put in force either.
         let sources = stored.and_then(|stored| declared(&stored).ok()).unwrap_or_default();
         let view = |s: crate::mapping::DeclaredSource| SourceView { name: s.name, sql: s.sql };
         Ok(sources.into_iter().map(view).collect())
     }
 
-    /// Asks a second person for a version of a mapping with SQL that is not in force, where one is wanted.
+    /// Asks a second person for a version of a mapping with SQL that is not in force, where one is wanted;
+    /// `back`: it was in force before.
     pub(super) async fn ask_for_sources(
         &self,
         origin: &Origin,
         tenant: &Tenant,
         version: u64,
+        back: bool,
     ) -> Result<Option<Ordered<TenantView>>, ControlFault> {
         if !self.wants_two() {
             return Ok(None);
@@ -219,15 +205,41 @@ impl Control {
         if self.unapproved_sources(tenant, declared(&stored)?).await?.is_empty() {
             return Ok(None);
         }
-        let input = json!({ "version": version });
+        let from = Some(self.0.registry.active_mapping(tenant.id).await?.unwrap_or(0));
+        let input = json!(PublicationOrder { version, from, back });
         self.ask(origin, ApprovalKind::Publish, tenant, &input)
             .await
             .map(|view| Some(Ordered::Waits(Box::new(view))))
     }
 }
 
-fn version(asked: &Approval) -> Option<u64> {
-    asked.input.get("version").and_then(Json::as_u64)
+fn told(asked: Approval, sources: Vec<SourceView>) -> Result<ApprovalView, ControlFault> {
+    let order = asked.publication()?;
+    let name = &asked.tenant_name;
+    let what = match order {
+        None => format!("offboard {name}"),
+        Some(PublicationOrder { version, back, .. }) if back => {
+            format!("roll the mapping of {name} back to version {version}, with SQL of its own")
+        }
+        Some(PublicationOrder { version, .. }) => {
+            format!("put version {version} of the mapping of {name} in force, with SQL of its own")
+        }
+    };
+    Ok(ApprovalView {
+        id: asked.id,
+        kind: asked.kind.as_str().to_owned(),
+        what,
+        state: asked.state.as_str().to_owned(),
+        version: order.and_then(|order| u32::try_from(order.version).ok()),
+        sources,
+        requested_by: who(&asked.actor),
+        requested_at: asked.created_at.to_string(),
+        expires_at: asked.expires_at.to_string(),
+        decided_by: asked.decided.as_ref().map(|(actor, _)| who(actor)),
+        decided_at: asked.decided.as_ref().map(|(_, at)| at.to_string()),
+        operation: None,
+        tenant: asked.tenant_name,
+    })
 }
 
 fn who(actor: &Actor) -> String {

@@ -150,7 +150,7 @@ impl Control {
         if expected.is_some_and(|expected| expected != tenant.generation) {
             return Err(RegistryFault::Stale { current: tenant.generation }.into());
         }
-        if let Some(waits) = self.ask_for_sources(&origin, &tenant, version).await? {
+        if let Some(waits) = self.ask_for_sources(&origin, &tenant, version, false).await? {
             return Ok(waits);
         }
         let now = registry.publish_mapping(tenant.id, expected, version, &origin).await?;
@@ -212,7 +212,7 @@ impl Control {
         }
         if let Some(version) = registry.mapping_before(tenant.id).await? {
             self.may_bring(caller, &tenant, version).await?;
-            if let Some(waits) = self.ask_for_sources(&origin, &tenant, version).await? {
+            if let Some(waits) = self.ask_for_sources(&origin, &tenant, version, true).await? {
                 return Ok(waits);
             }
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -37,6 +38,19 @@ words! {
     }
 }
 
+/// What a request to put a mapping version in force says, as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicationOrder {
+    /// The version.
+    pub version: u64,
+    /// The version that was in force when it was asked, 0 for none. Requests of older programs say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// Whether it was in force before and comes back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
+}
+
 /// A request to a second person.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Approval {
@@ -46,6 +60,8 @@ pub struct Approval {
     pub kind: ApprovalKind,
     /// To which tenant.
     pub tenant: TenantId,
+    /// That tenant's slug.
+    pub tenant_name: String,
     /// What was ordered, as whoever ordered it needs it again.
     pub input: Json,
     /// What became of it.
@@ -66,7 +82,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, kind, tenant, input, state, actor_kind, actor, request_id, created_at, \
-             expires_at, decider_kind, decider, decided_at FROM approvals ",
+             expires_at, decider_kind, decider, decided_at, \
+             (SELECT t.name FROM tenants t WHERE t.id = approvals.tenant) FROM approvals ",
             $rest
         )
     };
@@ -95,6 +112,7 @@ impl Approval {
             id: row.parse(0, "approval")?,
             kind: row.parse(1, "approval's kind")?,
             tenant: row.tenant(2)?,
+            tenant_name: row.text(13)?,
             input: row.json(3, "approval's order")?,
             state,
             actor: Actor { kind: row.parse(5, "actor")?, subject: row.text(6)? },
@@ -103,6 +121,16 @@ impl Approval {
             expires_at,
             decided,
         })
+    }
+
+    /// The mapping version it is about, where it is about one.
+    pub fn publication(&self) -> Result<Option<PublicationOrder>, RegistryFault> {
+        match self.kind {
+            ApprovalKind::Offboard => Ok(None),
+            ApprovalKind::Publish => serde_json::from_value(self.input.clone())
+                .map(Some)
+                .map_err(|_| RegistryFault::Damaged("approval's order")),
+        }
     }
 
     /// In whose name what was ordered is carried out.
@@ -117,11 +145,12 @@ impl Registry {
         &self,
         kind: ApprovalKind,
         tenant: TenantId,
+        expected: Option<Generation>,
         input: &Json,
         valid: Duration,
         origin: &Origin,
     ) -> Result<Approval, RegistryFault> {
-        let mut change = self.change(tenant, None, origin).await?;
+        let mut change = self.change(tenant, expected, origin).await?;
         let (id, now) = (Uuid::now_v7(), change.now);
         let sql = "UPDATE approvals SET state = 'expired' \
                    WHERE tenant = $1 AND kind = $2 AND state = 'waiting' AND expires_at <= $3";
@@ -215,10 +244,10 @@ impl Registry {
     }
 
     /// Approves a request and puts the mapping version it was for in force, in the name of whoever asked.
+    /// Refused when another one has come in force since it was asked.
     pub async fn approve_publication(
         &self,
         id: Uuid,
-        version: u64,
         origin: &Origin,
     ) -> Result<(Approval, Generation), RegistryFault> {
         let asked = self.approval(id).await?.ok_or(RegistryFault::NotFound("approval"))?;
@@ -226,8 +255,10 @@ impl Registry {
         let mut change: TenantChange<'_> = self.change(asked.tenant, None, &author).await?;
         let now = change.now;
         let approved = decide(&mut change.tx, id, ApprovalState::Approved, origin, now).await?;
+        let order = approved.publication()?;
+        let order = order.ok_or(RegistryFault::Invalid("the request is about something else"))?;
         note(&mut change.tx, &approved, origin, "approval.approve", now).await?;
-        Ok((approved, change.publish(version).await?))
+        Ok((approved, change.publish_as_asked(&order).await?))
     }
 }
 

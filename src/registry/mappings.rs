@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::change::TenantChange;
 use super::value::{Row, binds};
-use super::{Origin, Registry, RegistryFault};
+use super::{Origin, PublicationOrder, Registry, RegistryFault};
 use crate::base::{Generation, TenantId, Timestamp};
 
 /// The largest text of a mapping version: 8 MiB each for document, source, catalogue and report.
@@ -75,6 +75,10 @@ pub struct Publication {
     /// When.
     pub published_at: Timestamp,
 }
+
+const OVERTAKEN: RegistryFault = RegistryFault::Conflict(
+    "another mapping has come in force since it was asked; refuse it, look, and order it again",
+);
 
 const ACTIVE: &str = "SELECT seq, version, undo_to, published_by, published_at FROM publications \
                       WHERE tenant = $1 ORDER BY seq DESC LIMIT 1";
@@ -216,17 +220,7 @@ impl Registry {
         expected: Option<Generation>,
         origin: &Origin,
     ) -> Result<(Generation, u64), RegistryFault> {
-        let nothing = RegistryFault::Conflict("there is no earlier mapping to return to");
-        let mut change = self.change(tenant, expected, origin).await?;
-        let active = change.active().await?.ok_or_else(|| nothing.clone())?;
-        let undo_to = active.undo_to.ok_or(nothing)?;
-        let sql = "SELECT seq, version, undo_to, published_by, published_at FROM publications \
-                   WHERE tenant = $1 AND seq = $2";
-        let row = change.tx.fetch_one(sql, binds![tenant, undo_to]).await?;
-        let target = Publication::read(&row.ok_or(RegistryFault::Damaged("publication"))?)?;
-        change.put_in_force(active.seq + 1, target.version, target.undo_to).await?;
-        let detail = json!({"version": target.version, "from": active.version});
-        Ok((change.finish("mapping.rollback", detail).await?, target.version))
+        self.change(tenant, expected, origin).await?.roll_back(None).await
     }
 
     /// The version to which [`rollback_mapping`](Self::rollback_mapping) would lead now.
@@ -270,6 +264,40 @@ impl TenantChange<'_> {
         self.put_in_force(seq + 1, version, active.as_ref().map(|active| active.seq)).await?;
         let from = active.map(|active| active.version);
         self.finish("mapping.publish", json!({"version": version, "from": from})).await
+    }
+
+    /// Puts back in force what was before the present version, which is `meant` where that is given, and
+    /// commits.
+    async fn roll_back(mut self, meant: Option<u64>) -> Result<(Generation, u64), RegistryFault> {
+        let nothing = RegistryFault::Conflict("there is no earlier mapping to return to");
+        let active = self.active().await?.ok_or_else(|| nothing.clone())?;
+        let undo_to = active.undo_to.ok_or(nothing)?;
+        let sql = "SELECT seq, version, undo_to, published_by, published_at FROM publications \
+                   WHERE tenant = $1 AND seq = $2";
+        let row = self.tx.fetch_one(sql, binds![self.tenant, undo_to]).await?;
+        let target = Publication::read(&row.ok_or(RegistryFault::Damaged("publication"))?)?;
+        if meant.is_some_and(|meant| meant != target.version) {
+            return Err(OVERTAKEN);
+        }
+        self.put_in_force(active.seq + 1, target.version, target.undo_to).await?;
+        let detail = json!({"version": target.version, "from": active.version});
+        Ok((self.finish("mapping.rollback", detail).await?, target.version))
+    }
+
+    /// Does what was asked of a second person, if the version in force is still the one it was then.
+    pub(super) async fn publish_as_asked(
+        mut self,
+        order: &PublicationOrder,
+    ) -> Result<Generation, RegistryFault> {
+        let now = self.active().await?.map_or(0, |active| active.version);
+        if order.from.is_some_and(|from| from != now) {
+            return Err(OVERTAKEN);
+        }
+        if order.back {
+            Ok(self.roll_back(Some(order.version)).await?.0)
+        } else {
+            self.publish(order.version).await
+        }
     }
 
     async fn active(&mut self) -> Result<Option<Publication>, RegistryFault> {

@@ -35,7 +35,7 @@ mod whole;
 
 use std::sync::Arc;
 
-pub use approvals::{Approval, ApprovalKind, ApprovalState};
+pub use approvals::{Approval, ApprovalKind, ApprovalState, PublicationOrder};
 pub use bindings::{BoundTenant, TenantBinding};
 pub use change::{Actor, ActorKind, Origin};
 pub use connections::{Connection, NewConnection, Reseal, SealedPage};

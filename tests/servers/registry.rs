@@ -46,6 +46,7 @@ on_postgres!(
     mappings_publish_and_roll_back,
     a_second_person_decides_once_and_in_time,
     a_mapping_is_published_by_two,
+    an_approved_version_takes_the_place_it_was_asked_for,
     flags_are_kept,
     limits_are_kept,
     every_change_writes_its_event,
