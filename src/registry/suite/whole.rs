@@ -141,7 +141,27 @@ pub async fn flags_are_kept(place: &impl Place) {
     let now = read().await.unwrap();
     assert_eq!(now.flags.get(Flag::Write).percent(), 25);
     assert!(now.tenant.generation > before, "plain SQL bumps the generation, too");
-    for bad in [r#"{"fhir.write":"no"}"#, r#"{"fhir.other":"off"}"#, "[]"] {
+    // A newer program's flag takes no hospital from its users, and is not taken from the newer program.
+    for newer in ["\"off\"", r#"{"until":"2030"}"#] {
+        place
+            .plain(&sql(&format!(r#"{{"fhir.newer":{newer},"fhir.write":"25%"}}"#)))
+            .await
+            .unwrap();
+        let now = read().await.unwrap();
+        assert_eq!((now.flags.get(Flag::Write).percent(), now.flags.named(false).len()), (25, 1));
+        let listed = registry.list_tenants(&TenantFilter::default(), None, 9).await.unwrap();
+        assert!(listed[0].summary.is_ok());
+        for flags in [no_writing(), Flags::default()] {
+            let amendment = Amendment { flags: Some(flags), ..Amendment::default() };
+            registry.amend_tenant(id, None, &amendment, &by).await.unwrap();
+            assert_eq!(read().await.unwrap().flags, flags);
+            let kept = format!(
+                r#"UPDATE tenants SET flags = flags WHERE id = '{id}' AND flags LIKE '%"fhir.newer":{newer}%'"#
+            );
+            assert_eq!(place.plain(&kept).await, Ok(1), "{newer}");
+        }
+    }
+    for bad in [r#"{"fhir.write":"no"}"#, r#"{"fhir.write":3}"#, "[]"] {
         place.plain(&sql(bad)).await.unwrap();
         assert_eq!(read().await, Err(RegistryFault::Damaged("flags document")), "{bad}");
         let listed = registry.list_tenants(&TenantFilter::default(), None, 9).await.unwrap();
