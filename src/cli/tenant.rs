@@ -191,6 +191,13 @@ fn one(tenant: &TenantView) -> String {
         let (engine, tls) = (&connection.engine, &connection.tls);
         lines.push(format!("  connection  {engine}, tls {tls}, revision {}", connection.revision));
     }
+    if !tenant.same_database.is_empty() {
+        let others = tenant.same_database.join(", ");
+        lines.push(format!(
+            "  WARNING     {others}: served from this very database; one hospital's users are given"
+        ));
+        lines.push("              the other's records unless roles and schemas of their own keep them apart".to_owned());
+    }
     for identity in &tenant.identities {
         let azp = identity.azp.join(", ");
         let issuer = &identity.issuer;

@@ -13,7 +13,7 @@ use crate::base::{
     TenantId, TlsException, TlsPolicy, attach_ca_pem, parse_connection_url,
 };
 use crate::pool::dial::{DialClass, DialFault, Opened, Progress, SessionSettings};
-use crate::registry::{NewConnection, Ownership, Tenant};
+use crate::registry::{NewConnection, Ownership, RegistryFault, Tenant};
 use crate::store::admin::{Admin, Finding, WritesBack, preflight};
 use crate::tenant::seal_place;
 
@@ -90,17 +90,13 @@ impl Control {
         &self,
         caller: &Caller,
         input: &ConnectionInput,
-        expected: Option<&ServerIdentity>,
     ) -> Result<Prepared, ControlFault> {
         let record = input.record()?;
         if !input.check {
             return Ok(Prepared { record, identity: None });
         }
-        let opened = self.dial(caller.deadline, &record).await?;
-        if expected.is_some_and(|expected| *expected != opened.identity) {
-            return Err(ControlFault::WrongServer);
-        }
-        Ok(Prepared { record, identity: Some(opened.identity) })
+        let identity = Some(self.dial(caller.deadline, &record).await?.identity);
+        Ok(Prepared { record, identity })
     }
 
     pub(super) async fn dial(
@@ -148,7 +144,8 @@ impl Control {
     ) -> Result<TenantView, ControlFault> {
         let tenant = self.find(named).await?;
         attached(&tenant)?;
-        let prepared = self.prepare(caller, &input, None).await?;
+        as_seen(&tenant, expected)?;
+        let prepared = self.prepare(caller, &input).await?;
         self.put(caller, &tenant, expected, prepared).await
     }
 
@@ -179,7 +176,18 @@ impl Control {
         let place = seal_place(tenant.id, connection.record_id, connection.revision);
         let record = self.0.keyring.open(&place, &connection.sealed).await?;
         let meant = self.writes_back(&tenant).await;
-        Ok(self.try_record(caller, &record, connection.identity.as_ref(), meant).await.0)
+        let expected = connection.identity.as_ref();
+        let (report, reached) =
+            self.try_record(caller, (&record, Some(tenant.id)), expected, meant).await;
+        // Sealed without being connected to: from now on it is known what it leads to, and watched.
+        if let (None, Some(reached)) = (expected, &reached) {
+            let (registry, origin) = (&self.0.registry, caller.origin());
+            let known = registry.identify_connection(&connection, reached, &origin).await?;
+            if let Some(generation) = known {
+                self.announce(tenant.id, generation).await;
+            }
+        }
+        Ok(report)
     }
 
     /// Tries a connection for a tenant step by step and, when every step went well and it is not only a
@@ -194,9 +202,11 @@ impl Control {
     ) -> Result<(CheckReport, Option<TenantView>), ControlFault> {
         let tenant = self.find(named).await?;
         attached(&tenant)?;
+        as_seen(&tenant, expected)?;
         let record = input.record()?;
         let meant = self.writes_back(&tenant).await;
-        let (report, identity) = self.try_record(caller, &record, None, meant).await;
+        let of = (&record, Some(tenant.id));
+        let (report, identity) = self.try_record(caller, of, None, meant).await;
         if trial || !report.ok {
             return Ok((report, None));
         }
@@ -210,7 +220,8 @@ impl Control {
         caller: &Caller,
         input: &ConnectionInput,
     ) -> Result<CheckReport, ControlFault> {
-        Ok(self.try_record(caller, &input.record()?, None, WritesBack::Unknown).await.0)
+        let record = input.record()?;
+        Ok(self.try_record(caller, (&record, None), None, WritesBack::Unknown).await.0)
     }
 
     /// Whether a tenant's role is meant to write.
@@ -230,10 +241,11 @@ impl Control {
         }
     }
 
+    /// Connects step by step with a record, for a tenant where it is meant for one.
     async fn try_record(
         &self,
         caller: &Caller,
-        record: &ConnectionRecord,
+        (record, own): (&ConnectionRecord, Option<TenantId>),
         expected: Option<&ServerIdentity>,
         meant: WritesBack,
     ) -> (CheckReport, Option<ServerIdentity>) {
@@ -267,7 +279,9 @@ impl Control {
                     findings: Vec::new(),
                 };
                 let identity = opened.identity.clone();
-                (CheckReport { findings: look(opened, meant).await, ..report }, Some(identity))
+                let mut findings = look(opened, meant).await;
+                findings.extend(self.found_on(own, &identity).await);
+                (CheckReport { findings, ..report }, Some(identity))
             }
             Err(fault) => {
                 let before: Duration = done.iter().map(|(_, took)| *took).sum();
@@ -286,6 +300,16 @@ impl Control {
                 (report, None)
             }
         }
+    }
+}
+
+/// Whether a tenant is as whoever orders something of it has seen it: asked before anything is tried.
+fn as_seen(tenant: &Tenant, seen: Option<Generation>) -> Result<(), ControlFault> {
+    match seen {
+        Some(seen) if seen != tenant.generation => {
+            Err(RegistryFault::Stale { current: tenant.generation }.into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -23,6 +23,7 @@ mod provision;
 mod repeat;
 mod rotate;
 mod servers;
+mod sharing;
 mod skew;
 mod sweep;
 mod queries;

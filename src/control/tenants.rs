@@ -94,7 +94,7 @@ impl Control {
         let mut tenants = Vec::new();
         for listed in found.into_iter().take(limit as usize) {
             tenants.push(match (&listed.tenant, listed.id) {
-                (Some(_), Some(id)) => self.view(id).await?,
+                (Some(_), Some(id)) => self.described(id).await?,
                 _ => unreadable(&listed),
             });
         }
@@ -128,7 +128,7 @@ impl Control {
         }
         let (mut connection, mut active) = (None, false);
         if let Some(input) = &new.connection {
-            let prepared = self.prepare(caller, input, None).await?;
+            let prepared = self.prepare(caller, input).await?;
             active = prepared.checked();
             connection = Some(self.seal(id, ConnectionRevision(1), prepared).await?);
         }
@@ -227,6 +227,15 @@ impl Control {
     }
 
     pub(super) async fn view(&self, tenant: TenantId) -> Result<TenantView, ControlFault> {
+        let mut view = self.described(tenant).await?;
+        if let Ok(Some(connection)) = self.0.registry.connection(tenant).await {
+            view.same_database = self.others_on(Some(tenant), connection.identity.as_ref()).await?;
+        }
+        Ok(view)
+    }
+
+    /// A tenant by itself, without a look at the others.
+    async fn described(&self, tenant: TenantId) -> Result<TenantView, ControlFault> {
         let config = match self.0.registry.tenant_config(tenant).await {
             Err(RegistryFault::Damaged(what)) => return self.damaged_view(tenant, what).await,
             config => config?.ok_or(ControlFault::NoSuchTenant)?,
@@ -299,6 +308,7 @@ fn bare(row: registry::Tenant) -> TenantView {
         identities: Vec::new(),
         generation: row.generation.0,
         connection: None,
+        same_database: Vec::new(),
         mapping: MappingPointer::default(),
         limits: LimitsView::default(),
         flags: FlagsView::new(),
@@ -319,6 +329,7 @@ fn unreadable(listed: &registry::Listed) -> TenantView {
         identities: Vec::new(),
         generation: 0,
         connection: None,
+        same_database: Vec::new(),
         mapping: MappingPointer::default(),
         limits: LimitsView::default(),
         flags: FlagsView::new(),

@@ -36,6 +36,10 @@ pub struct TenantView {
     pub generation: u64,
     /// Its connection, when one is registered.
     pub connection: Option<ConnectionView>,
+    /// Other hospitals whose connection leads to the very same database, by slug; left out of lists. Unless roles
+    /// and schemas of their own keep them apart there, one hospital's users are given the other's records.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub same_database: Vec<String>,
     /// Its mapping.
     pub mapping: MappingPointer,
     /// Its own limits, where they differ from the gateway's.
@@ -122,7 +126,7 @@ pub struct CheckReport {
 /// Something found out about a database.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct CheckFinding {
-    /// `version`, `characters`, `time zone`, `rights` or `other databases`.
+    /// `version`, `characters`, `time zone`, `rights`, `other databases` or `other hospitals`.
     pub what: String,
     /// What was found.
     pub found: String,

@@ -202,6 +202,41 @@ impl Registry {
         change.finish("connection.reseal", detail).await.map(Some)
     }
 
+    /// Notes which server and database a connection leads to that was sealed without being tried. `None` when it
+    /// is known already, or the connection is another one by now.
+    pub async fn identify_connection(
+        &self,
+        of: &Connection,
+        identity: &ServerIdentity,
+        origin: &Origin,
+    ) -> Result<Option<Generation>, RegistryFault> {
+        let mut change = self.change(of.tenant, None, origin).await?;
+        let sql = "UPDATE connections SET server_identity = $3 \
+                   WHERE tenant = $1 AND record_id = $2 AND server_identity IS NULL";
+        let values = binds![of.tenant, of.record_id, json!(identity).to_string()];
+        if change.tx.execute(sql, values).await? == 0 {
+            return Ok(None);
+        }
+        let detail = json!({"server_identity": identity});
+        change.finish("connection.identify", detail).await.map(Some)
+    }
+
+    /// The slugs of tenants but `own` whose connection was found to lead to that very database, in their order;
+    /// at most ten.
+    pub async fn tenants_on(
+        &self,
+        identity: &ServerIdentity,
+        own: Option<TenantId>,
+    ) -> Result<Vec<String>, RegistryFault> {
+        let mut tx = self.read().await?;
+        let sql = "SELECT t.name FROM connections c JOIN tenants t ON t.id = c.tenant \
+                   WHERE c.server_identity = $1 AND c.tenant <> $2 ORDER BY t.name LIMIT 10";
+        let own = own.map(|own| own.to_string()).unwrap_or_default();
+        let rows = tx.fetch(sql, binds![json!(identity).to_string(), own]).await?;
+        tx.commit().await?;
+        rows.iter().map(|row| row.text(0)).collect()
+    }
+
     /// Removes a tenant's connection record, as offboarding does. Its revision is not used again.
     pub async fn remove_connection(
         &self,

@@ -143,6 +143,34 @@ async fn a_failed_check_shows_every_step_it_came_to() {
     }
 }
 
+#[tokio::test]
+async fn hospitals_on_one_database_are_told_of_each_other() {
+    let issuer = TestIssuer::for_tenants(&["north", "south"]).await;
+    let gateway = world::hospitals(&issuer, &["north", "south"], Options::default()).await;
+    let others = |found: &Value| found["same_database"].clone();
+    assert_eq!(others(&gateway.view("tenants/north").await), Value::Null);
+    let words = ["tenant", "set-connection", "north", "-"];
+    let (put, done) = document(&gateway, &words, "sqlite:south.db");
+    assert_eq!((done, others(&put)), (true, json!(["south"])), "{put}");
+    assert_eq!(others(&gateway.view("tenants/south").await), json!(["north"]));
+    let put = run(&gateway, &words, "sqlite:south.db");
+    let text = String::from_utf8(put.stdout).unwrap();
+    assert!(text.contains("WARNING     south: served from this very database"), "{text}");
+    let words =
+        ["tenant", "add", "third", "--issuer", "https://a.example", "--claim", "third", "--azp"];
+    let added = run(&gateway, &[&words[..], &["ward-app", "-"]].concat(), "sqlite:south.db");
+    let text = String::from_utf8(added.stdout).unwrap();
+    assert!(text.contains("WARNING     north, south: served from"), "{text}");
+    let (report, done) = document(&gateway, &["tenant", "check", "south"], "");
+    let warned = report["findings"].as_array().unwrap().iter();
+    let warned = warned.filter(|finding| finding["what"] == "other hospitals");
+    let found: Vec<_> = warned.map(|finding| finding["found"].clone()).collect();
+    assert_eq!((done, found), (true, vec![json!("north, third")]), "{report}");
+    let (put, _) =
+        document(&gateway, &["tenant", "set-connection", "north", "-"], "sqlite:north.db");
+    assert_eq!(others(&put), Value::Null, "{put}");
+}
+
 /// One realm for each hospital: the issuer alone decides, whatever its tokens claim.
 #[tokio::test]
 async fn an_issuer_without_a_tenant_claim_is_bound_to_one_tenant() {

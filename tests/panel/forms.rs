@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Options, mapping};
+use crate::support::{Options, mapping, sqlite_hospital};
 use crate::visitor::{Visitor, gateway, gateway_with};
 
 /// Every form of the panel but signing out.
@@ -289,9 +289,33 @@ async fn a_connection_is_tried_before_it_is_sealed() {
     let tried = visitor.post(path, &csrf, &fields("south.db", "try")).await;
     assert_eq!(tried.status, 200, "{tried:?}");
     assert!(tried.body.contains("The connection works."));
+    assert!(tried.body.contains("other hospitals: south."), "{}", tried.body);
     assert_eq!(visitor.generation("north").await, generation, "trying changes nothing");
+    let page = async || visitor.get("/panel/tenants/north").await.body;
+    let told = "Served from the very database of <a href=\"/panel/tenants/south\">south</a>";
+    assert!(!page().await.contains("Served from the very database"));
     let done = visitor.post(path, &csrf, &fields("south.db", "replace")).await;
     assert_eq!(done.status, 303, "{done:?}");
+    assert!(page().await.contains(told), "{}", page().await);
     let read = gateway.get(&issuer.token("north"), "/Patient/2001").await;
     assert_eq!(read.json()["name"][0]["family"], "mark-south", "{read:?}");
+
+    let generation = visitor.generation("north").await;
+    let fields = |file, verb| {
+        [
+            ("generation", generation.as_str()),
+            ("engine", "sqlite"),
+            ("database", file),
+            ("verb", verb),
+        ]
+    };
+    let file = gateway.folder().join("sqlite/spare.db");
+    sqlite_hospital(&file, "mark-spare", 2001..2006).await;
+    let tried = visitor.post(path, &csrf, &fields("spare.db", "try")).await;
+    assert!(!tried.body.contains("other hospitals"), "{}", tried.body);
+    let done = visitor.post(path, &csrf, &fields("spare.db", "replace")).await;
+    assert_eq!(done.status, 303, "{done:?}");
+    assert!(!page().await.contains("Served from the very database"));
+    let read = gateway.get(&issuer.token("north"), "/Patient/2001").await;
+    assert_eq!(read.json()["name"][0]["family"], "mark-spare", "{read:?}");
 }

@@ -18,6 +18,21 @@ const ENGINES: [(&str, &str); 3] =
 /// The form's fields that are no secret, and so are shown again.
 const SHOWN: [&str; 7] = ["engine", "host", "port", "database", "user", "ca_pem", "tls_name"];
 
+/// Said of hospitals on one database.
+pub(super) fn shared(tenant: &TenantView) -> Markup {
+    html! {
+        section class="notice warn" aria-label="Shared database" {
+            p { "Served from the very database of "
+                @for (at, other) in tenant.same_database.iter().enumerate() {
+                    @if at > 0 { ", " }
+                    a href={ "/panel/tenants/" (other) } { (other) }
+                }
+                ": unless roles and schemas of their own keep them apart there, one hospital's users are given the \
+                other's records." }
+        }
+    }
+}
+
 /// What is known of the connection.
 pub(super) fn facts(panel: &Panel, seen: &Seen, tenant: &TenantView) -> Markup {
     let base = format!("/panel/tenants/{}", tenant.name);

@@ -146,6 +146,7 @@ pub(super) fn action(code: &str) -> Markup {
         "approval.refuse" => "refused as second person",
         "flags.set" => "features switched",
         "connection.put" => "connection sealed",
+        "connection.identify" => "connection identified",
         "connection.reseal" => "connection resealed",
         "mapping.add" => "mapping stored",
         "mapping.publish" => "mapping published",

@@ -218,6 +218,7 @@ fn body(
                 }
             }
         }
+        @if !tenant.same_database.is_empty() { (connection::shared(tenant)) }
         @if let Some(drift) = &tenant.mapping.drift { (mappings::report::drift(drift)) }
         @if seen.may_change() { (actions(seen, tenant, typed)) }
         div class="columns" {
