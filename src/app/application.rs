@@ -151,6 +151,7 @@ impl Application {
         let end = CancellationToken::new();
         let authority = self.authority.clone();
         let flush = move |tenant: TenantId| authority.flush_tenant(tenant);
+        self.tenants.learn_cancellations().await;
         upkeep.spawn(self.tenants.clone().follow(end.clone(), flush));
         upkeep.spawn(self.tenants.clone().follow_cancellations(end.clone()));
         upkeep.spawn(self.pools.clone().run_maintenance(end.clone()));

@@ -15,21 +15,35 @@ use crate::telemetry::Recurring;
 /// How often the registry is asked what was cancelled elsewhere.
 const EVERY: Duration = Duration::from_secs(2);
 
+/// How long a start waits for the first answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What an order is known by: its signature.
 pub(super) type Mark = [u8; 32];
 
-/// The orders that count no more, and until when they would have.
+/// The orders that count no more, and until when they would have. Nothing until the registry was read once:
+/// what was cancelled before this gateway began is written there and nowhere else.
 #[derive(Default)]
-pub(super) struct Cancelled(Mutex<HashMap<TenantId, HashMap<Mark, Timestamp>>>);
+pub(super) struct Cancelled(Mutex<Option<Marks>>);
+
+type Marks = HashMap<TenantId, HashMap<Mark, Timestamp>>;
 
 impl Cancelled {
-    fn held(&self) -> MutexGuard<'_, HashMap<TenantId, HashMap<Mark, Timestamp>>> {
+    fn held(&self) -> MutexGuard<'_, Option<Marks>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// These are all that the registry holds.
+    fn learn_all(&self, found: &[CancelledExport], now: Timestamp) {
+        self.held().get_or_insert_default();
+        self.learn(found, now);
     }
 
     /// Those count no more; what would have ended by now is forgotten.
     fn learn(&self, found: &[CancelledExport], now: Timestamp) {
-        let mut all = self.held();
+        let mut held = self.held();
+        // What the registry took is in it when it is read.
+        let Some(all) = held.as_mut() else { return };
         all.retain(|_, marks| {
             marks.retain(|_, ends_at| *ends_at > now);
             !marks.is_empty()
@@ -40,13 +54,32 @@ impl Cancelled {
         }
     }
 
-    /// Whether the order was cancelled.
-    pub(super) fn contains(&self, tenant: TenantId, mark: &Mark) -> bool {
-        self.held().get(&tenant).is_some_and(|marks| marks.contains_key(mark))
+    /// Whether the order was cancelled; `None` while that is not known.
+    pub(super) fn contains(&self, tenant: TenantId, mark: &Mark) -> Option<bool> {
+        let held = self.held();
+        let all = held.as_ref()?;
+        Some(all.get(&tenant).is_some_and(|marks| marks.contains_key(mark)))
     }
 }
 
 impl Tenants {
+    /// Learns which exports were cancelled before this gateway began. Until it has, no order of an export
+    /// counts here. Gives up after a few seconds; [`follow_cancellations`](Self::follow_cancellations) goes on.
+    pub async fn learn_cancellations(&self) {
+        let read = tokio::time::timeout(PATIENCE, self.shared.registry.cancelled_exports()).await;
+        match read {
+            Ok(Ok(found)) => self.shared.cancelled.learn_all(&found, self.shared.pools.now()),
+            Ok(Err(fault)) => {
+                tracing::warn!(target: "wardgate::tenant", %fault,
+                    "which exports were cancelled cannot be read; none is given out until it can");
+            }
+            Err(_slow) => {
+                tracing::warn!(target: "wardgate::tenant",
+                    "which exports were cancelled is not read in time; none is given out until it is");
+            }
+        }
+    }
+
     /// Learns until `stop`, every two seconds, which exports were cancelled on other gateways.
     pub async fn follow_cancellations(self, stop: CancellationToken) {
         let mut round = interval(EVERY);
@@ -60,7 +93,7 @@ impl Tenants {
             match self.shared.registry.cancelled_exports().await {
                 Ok(found) => {
                     let _again = failing.succeeded();
-                    self.shared.cancelled.learn(&found, self.shared.pools.now());
+                    self.shared.cancelled.learn_all(&found, self.shared.pools.now());
                 }
                 Err(fault) => {
                     if let Some(times) = failing.failed() {
@@ -111,18 +144,24 @@ mod tests {
                 at(now),
             );
         };
+        let held = |number: u16| all.contains(tenant, &order(number));
+        assert_eq!(held(2), None, "nobody has read the registry");
+        cancel(2, 2002, 0);
+        assert_eq!(held(2), None, "one that is known is not all of them");
+        all.learn_all(&[], at(0));
+        let holds = |number: u16| held(number).unwrap();
+        assert!(!holds(2));
         for number in [2, 1000, 1001] {
             cancel(number, 2000 + number, 0);
         }
-        let holds = |number: u16| all.contains(tenant, &order(number));
         assert!(holds(2));
-        assert!(!all.contains(TenantId::random(), &order(2)), "of another tenant");
+        assert_eq!(all.contains(TenantId::random(), &order(2)), Some(false), "of another tenant");
         cancel(0, 9000, 3000);
         assert!(!holds(1000) && holds(1001) && holds(0));
         // What is read again, or is no longer in what is read, changes nothing.
-        all.learn(&[], at(3000));
+        all.learn_all(&[], at(3000));
         assert!(holds(0));
-        all.learn(&[], at(9000));
-        assert!(!holds(0) && all.held().is_empty());
+        all.learn_all(&[], at(9000));
+        assert!(!holds(0) && all.held().as_ref().unwrap().is_empty());
     }
 }

@@ -141,6 +141,14 @@ impl Shared {
         self.configs.standing(config.id) == Standing { floor: config.generation, history }
     }
 
+    /// A tenant's configuration as it is now.
+    pub(super) async fn present(
+        self: &Arc<Self>,
+        tenant: TenantId,
+    ) -> Result<Arc<TenantConfig>, TenantFault> {
+        Tenants { shared: Arc::clone(self) }.config(tenant).await
+    }
+
     /// Borrows a connection for a session that was opened with `config` in that history of the registry.
     pub(super) async fn lease(
         self: &Arc<Self>,

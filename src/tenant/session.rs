@@ -62,6 +62,17 @@ impl<R: Right> Session<R> {
         self.config.flags.offers(flag, tenant, principal.issuer(), principal.subject())
     }
 
+    /// Whether the tenant offers that to this user still, by what is announced of it by now: an answer that is
+    /// sent page by page may take longer than an offer stands.
+    pub async fn still_offers(&self, flag: Flag) -> Result<bool, TenantFault> {
+        if self.stands() {
+            return Ok(self.offers(flag));
+        }
+        let now = self.shared.present(self.config.id).await?;
+        let principal = self.permit.principal();
+        Ok(now.flags.offers(flag, now.id, principal.issuer(), principal.subject()))
+    }
+
     /// When the answer is due.
     pub const fn deadline(&self) -> Deadline {
         self.deadline
@@ -171,9 +182,9 @@ impl<R: Right> Session<R> {
         self.shared.cancel_order(self.config.id, mark, ends_at).await
     }
 
-    /// Whether that order was cancelled.
-    pub fn is_cancelled(&self, mark: &[u8; 32]) -> bool {
-        self.shared.cancelled.contains(self.config.id, mark)
+    /// Whether that order was cancelled. Fails until the registry was read once.
+    pub fn is_cancelled(&self, mark: &[u8; 32]) -> Result<bool, TenantFault> {
+        self.shared.cancelled.contains(self.config.id, mark).ok_or(TenantFault::Unavailable)
     }
 
     fn cursor_key(&self) -> MacKey {

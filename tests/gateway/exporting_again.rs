@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::exporting::{file, manifest, resources, world};
+use crate::support::gateway::Stores;
 use crate::support::{Gateway, Options, Reply, TestIssuer};
 
 const PEOPLE: u64 = 200;
@@ -197,6 +199,96 @@ async fn a_cancelled_order_ends_its_files_and_no_others() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Reads what is left of an answer: whether it broke off.
+async fn breaks_off(mut answer: reqwest::Response) -> bool {
+    loop {
+        match answer.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
+            Err(_) => return true,
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_switched_off_leaves_no_further_page() {
+    // Far more than sockets hold between here and there.
+    let (issuer, gateway) = world(2500).await;
+    let token = issuer.token("ana");
+    let (_, all) = manifest(&gateway, &token, "/$export").await;
+    let url = format!("{}{}", gateway.fhir, file(&all, "Patient").unwrap());
+    let begin = async || {
+        let mut one = gateway.http.get(&url).bearer_auth(&token).send().await.unwrap();
+        assert_eq!(one.status(), 200);
+        assert!(!one.chunk().await.unwrap().expect("a first page").is_empty());
+        one
+    };
+    let switch = async |flag: &str| {
+        let body = json!({ "flags": { (flag): "off" } });
+        gateway.change(Method::PATCH, "north", "", body).await
+    };
+    let whole = begin().await;
+    switch("fhir.everything").await;
+    assert!(!breaks_off(whole).await, "another change of the hospital is none of the export");
+    let cut = begin().await;
+    switch("fhir.export").await;
+    assert!(breaks_off(cut).await, "pages left after exports were switched off");
+    let refused = gateway.http.get(&url).bearer_auth(&token).send().await.unwrap();
+    assert_eq!(refused.status(), 404);
+}
+
+/// What was cancelled before the gateway began is known before anything of an order is given out.
+#[tokio::test]
+async fn what_was_cancelled_stays_so_over_a_new_beginning() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let stores = Stores {
+        registry: format!("sqlite:{}", at("registry.db").display()),
+        keys: format!("sqlite:{}", at("keys.db").display()),
+        kek: at("kek"),
+    };
+    let options = |fresh| Options { stores: Some(stores.clone()), fresh, ..Options::default() };
+    let first = Gateway::start(&issuer, options(true)).await;
+    let mut connection = database(&first).await;
+    sqlx::raw_sql(TABLES).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    first.register("north", json!({ "url": "sqlite:north.db" })).await;
+    first.publish("north", MAPPING).await;
+    let token = issuer.token("north");
+    let (cancelled, _) = manifest(&first, &token, "/$export?_type=Patient").await;
+    let (kept, _) = manifest(&first, &token, "/$export?_type=Group").await;
+    let end = first.http.delete(format!("{}{cancelled}", first.fhir)).bearer_auth(&token);
+    assert_eq!(Reply::of(end).await.unwrap().status, 202);
+    drop(first);
+
+    let rename = async |from: &str, to: &str| {
+        let file = SqliteConnectOptions::new().filename(at("registry.db"));
+        let mut registry = file.connect().await.unwrap();
+        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+        sqlx::raw_sql(&sql).execute(&mut registry).await.unwrap();
+        registry.close().await.unwrap();
+    };
+    rename("cancelled_exports", "elsewhere").await;
+    let second = Gateway::start(&issuer, options(false)).await;
+    for order in [&cancelled, &kept] {
+        let unknown = second.get(&token, order).await;
+        assert_eq!(unknown.status, 503, "{unknown:?}");
+    }
+    assert_eq!(second.get(&token, "/metadata").await.status, 200, "nothing else waits for it");
+    rename("elsewhere", "cancelled_exports").await;
+    let begun = std::time::Instant::now();
+    while second.get(&token, &kept).await.status != 200 {
+        assert!(begun.elapsed() < Duration::from_mins(1), "what can be read is not read");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(second.get(&token, &cancelled).await.status, 404);
+    drop(second);
+    let third = Gateway::start(&issuer, options(false)).await;
+    assert_eq!(third.get(&token, &cancelled).await.status, 404, "the first thing asked of it");
+    assert_eq!(third.get(&token, &kept).await.status, 200);
 }
 
 async fn post(gateway: &Gateway, token: &str, path: &str, kind: &str, body: &str) -> Reply {

@@ -9,7 +9,7 @@ use super::group::{Members, part_of};
 use super::{Export, ExportLevel, Exports, File, Tag};
 use crate::audit::{Action, Target};
 use crate::auth::{FhirRead, Interaction};
-use crate::base::Deadline;
+use crate::base::{Deadline, Flag};
 use crate::fhir::query::pair;
 use crate::fhir::{SearchQuery, primitive};
 use crate::mapping::{Includes, PageRequest, Position, RenderReport, RowOutcome, Shown};
@@ -256,8 +256,12 @@ impl Running {
         mut after: Option<Position>,
     ) -> Result<bool, RecordsFault> {
         loop {
-            if self.session.is_cancelled(&self.order) {
+            if self.session.is_cancelled(&self.order)? {
                 return Ok(false);
+            }
+            // Switched off in the middle: whoever did so wants no further page to leave.
+            if !self.session.still_offers(Flag::Export).await? {
+                return Err(RecordsFault::SwitchedOff(Flag::Export));
             }
             let fetched = self.page(search, after.as_ref()).await?;
             let (body, count) = self.lines(&fetched, part);

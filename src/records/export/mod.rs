@@ -146,7 +146,7 @@ impl Session<FhirRead> {
             return Err(RecordsFault::NotFound);
         }
         let order: Export = serde_json::from_slice(payload).map_err(|_| RecordsFault::NotFound)?;
-        if self.is_cancelled(tag) || !order.counts_at(now) {
+        if self.is_cancelled(tag)? || !order.counts_at(now) {
             return Err(RecordsFault::NotFound);
         }
         Ok(Export { tag: *tag, ..order })
