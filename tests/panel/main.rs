@@ -5,6 +5,8 @@ mod asked_again;
 #[cfg(test)]
 mod forms;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod mapping;
 #[cfg(test)]
 mod operations;

@@ -11,6 +11,7 @@ mod cookies;
 mod events;
 mod fleet;
 mod keys;
+mod late;
 mod layout;
 mod life;
 mod mappings;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -11,9 +12,10 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::cookies::Cookie;
-use super::refusal::Refusal;
+use super::late::{self, Pairs};
+use super::refusal::{Refusal, told};
 use super::{Panel, words};
-use crate::auth::{OperatorRank, Typed};
+use crate::auth::{AuthFault, OperatorRank, Typed};
 use crate::base::{Deadline, Generation, SecretText};
 use crate::control::Caller;
 use crate::http::request_id::RequestId;
@@ -43,28 +45,37 @@ impl FromRequestParts<Panel> for Seen {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, panel: &Panel) -> Result<Self, Refusal> {
+        match Self::of(parts, panel).await {
+            Ok(Some(seen)) => Ok(seen),
+            Ok(None) => Err(not_signed_in(parts)),
+            Err(fault) => Err(Refusal::of(None, &fault)),
+        }
+    }
+}
+
+impl Seen {
+    /// Who asks, if her session is good.
+    async fn of(parts: &Parts, panel: &Panel) -> Result<Option<Self>, AuthFault> {
         let deadline = Deadline::after(PATIENCE);
         let live = parts.headers.contains_key(LIVE);
-        let visit = match panel.cookie(&parts.headers, Cookie::Session) {
-            None => None,
-            Some(cookie) => {
-                let visit = panel.0.sign_ins.visit(&cookie, !live, deadline).await;
-                visit.map_err(|fault| Refusal::of(None, &fault))?
-            }
-        };
-        let Some(visit) = visit else {
-            if live {
-                return Err(Refusal::plain(StatusCode::UNAUTHORIZED));
-            }
-            let path = parts.uri.path_and_query().map_or("/panel/", |path| path.as_str());
-            let back = if parts.method == Method::GET { path } else { "/panel/" };
-            let target = format!("/panel/welcome?to={}", words::query_value(back));
-            return Err(Refusal::from(Redirect::to(&target).into_response()));
+        let Some(cookie) = panel.cookie(&parts.headers, Cookie::Session) else { return Ok(None) };
+        let Some(visit) = panel.0.sign_ins.visit(&cookie, !live, deadline).await? else {
+            return Ok(None);
         };
         let request = parts.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
         let caller = Caller { permit: visit.permit, request, deadline };
-        Ok(Self { caller, csrf: visit.csrf, name: visit.name, fresh: visit.fresh })
+        Ok(Some(Self { caller, csrf: visit.csrf, name: visit.name, fresh: visit.fresh }))
     }
+}
+
+fn not_signed_in(parts: &Parts) -> Refusal {
+    if parts.headers.contains_key(LIVE) {
+        return Refusal::plain(StatusCode::UNAUTHORIZED);
+    }
+    let path = parts.uri.path_and_query().map_or("/panel/", |path| path.as_str());
+    let back = if parts.method == Method::GET { path } else { "/panel/" };
+    let target = format!("/panel/welcome?to={}", words::query_value(back));
+    Refusal::from(Redirect::to(&target).into_response())
 }
 
 /// A form sent by one of our own pages, by somebody who may change things.
@@ -144,28 +155,57 @@ impl FromRequest<Panel> for Sent {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, panel: &Panel) -> Result<Self, Refusal> {
-        let (mut parts, body) = request.into_parts();
-        let seen = Seen::from_request_parts(&mut parts, panel).await?;
+        let (parts, body) = request.into_parts();
+        let (path, ours) = (parts.uri.path().to_owned(), is_ours(&parts.headers, &panel.0.origin));
+        let seen = match Seen::of(&parts, panel).await {
+            Ok(Some(seen)) => seen,
+            Ok(None) => {
+                let otherwise = not_signed_in(&parts);
+                let why = "Your session has ended.";
+                let typed = typed(ours, parts, body).await;
+                let page = |typed: Pairs| late::unknown(StatusCode::FORBIDDEN, why, &path, &typed);
+                return Err(typed.map_or(otherwise, |typed| page(typed).into()));
+            }
+            Err(fault) => {
+                let (status, why) = told(&fault);
+                let otherwise = Refusal::page(None, status, &why);
+                let typed = typed(ours, parts, body).await;
+                let page = |typed: Pairs| late::unknown(status, &why, &path, &typed);
+                return Err(typed.map_or(otherwise, |typed| page(typed).into()));
+            }
+        };
         let foreign = || {
             let why =
                 "This form was not sent by this page. Nothing was changed. Open the page anew.";
             Refusal::page(Some(&seen), StatusCode::FORBIDDEN, why)
         };
-        if !is_ours(&parts.headers, &panel.0.origin) {
+        if !ours {
             return Err(foreign());
         }
-        let form =
-            Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), &());
+        let form = Form::<Pairs>::from_request(Request::from_parts(parts, body), &());
         let Ok(Form(pairs)) = form.await else {
             let why = "The form could not be read.";
             return Err(Refusal::page(Some(&seen), StatusCode::BAD_REQUEST, why));
         };
-        let fields = Fields(pairs.into_iter().collect());
-        if !same(fields.0.get("csrf").map_or("", String::as_str), seen.csrf.expose()) {
+        let csrf = pairs.iter().rfind(|(name, _)| name == "csrf");
+        if !same(csrf.map_or("", |(_, token)| token.as_str()), seen.csrf.expose()) {
+            // Of our own origin, and so of a page made for the session before this one.
+            if seen.may_change() && late::is_typed(&pairs) {
+                return Err(late::earlier(&seen, &path, &pairs).into());
+            }
             return Err(foreign());
         }
-        Ok(Self { seen, fields })
+        Ok(Self { seen, fields: Fields(pairs.into_iter().collect()) })
     }
+}
+
+/// What was typed into a form of ours that nobody can be asked about.
+async fn typed(ours: bool, parts: Parts, body: Body) -> Option<Pairs> {
+    if !ours {
+        return None;
+    }
+    let form = Form::<Pairs>::from_request(Request::from_parts(parts, body), &()).await;
+    form.ok().map(|Form(pairs)| pairs).filter(|pairs| late::is_typed(pairs))
 }
 
 /// Browsers say where a form comes from; one that says nothing of it is not believed.

@@ -28,6 +28,13 @@ pub(super) fn own_path(text: &str) -> &str {
     if ours && !loops.iter().any(|path| text.starts_with(path)) { text } else { "/panel/" }
 }
 
+/// A field's name in a form as a label: `tls_name` as `Tls name`.
+pub(super) fn title(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    first + &letters.as_str().replace('_', " ")
+}
+
 /// 950 µs, 12 ms, 1.4 s; a dash for nothing.
 pub(super) fn duration(took: Option<Duration>) -> String {
     let Some(took) = took else { return "–".to_owned() };
