@@ -131,7 +131,7 @@ impl Control {
     ) -> Result<String, ControlFault> {
         let tenant = self.find_for(caller, named).await?;
         let stored = self.0.registry.mapping(tenant.id, version.into()).await?;
-        stored.map(|m| m.source).ok_or(ControlFault::Invalid("there is no such version".into()))
+        stored.map(|m| m.source).ok_or(RegistryFault::NotFound("mapping version").into())
     }
 
     /// Puts a version in force. One that brings SQL waits for a second person, where the settings ask for one.
