@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::entry::{CodeLines, quoted};
-use super::links::{Link, key};
+use super::links::Link;
 use super::maker::{Col, Maker};
 use super::people::{is_text, member};
 use super::recognise::Sure;
@@ -104,7 +104,7 @@ impl Maker<'_, '_> {
             inner.take_if(concept::ORDER, |c| matches!(c.column.ty, SqlType::Integer { .. }));
         let order = order
             .map(|c| c.name().to_owned())
-            .or_else(|| key(table).and_then(|k| k.into_iter().next()));
+            .or_else(|| self.rec.graph.key(number).and_then(|k| k.first().cloned()));
         let mut parts = vec![format!("table: {}", super::entry::plain(&table.name))];
         parts.extend(self.schema(table).map(|s| format!("schema: {}", super::entry::plain(&s))));
         let on: Vec<String> = pairs

@@ -51,7 +51,11 @@ impl<'c> Maker<'_, 'c> {
             }
             "AllergyIntolerance" => {
                 self.subject("patient");
-                self.main_code("code", true);
+                let substance = "substance allergen allergene alergeno sustancia substanz";
+                let named = format!("{substance} {}", concept::DISPLAY);
+                if let Some(coding) = self.coding(concept::CODE, &named) {
+                    self.concept("code", &coding, false);
+                }
                 self.start_end("onsetDateTime", "");
             }
             "Appointment" => self.appointment(),

@@ -27,12 +27,18 @@ const DISPLAYED: &str = "name+-vocabulary description desc descripcion descricao
 impl<'c> Maker<'_, 'c> {
     /// A reference to an entry of a type, through the first link that leads there.
     pub fn reference(&mut self, ty: &str) -> Option<(String, Sure, String)> {
-        let link = self.link_to(ty)?.clone();
+        let Some(link) = self.link_to(ty) else {
+            return if ty == "Patient" { self.visited() } else { None };
+        };
         let patients = self.rec.patients.and_then(|p| self.rec.graph.parent(p));
         let shared = patients.filter(|p| ty == "Patient" && p.table == link.0.table);
         let target = if shared.is_some() { self.rec.patients? } else { link.0.table };
         let table = self.rec.graph.table(target)?;
-        let order = if let Some(shared) = shared { shared.theirs.clone() } else { key(table)? };
+        let order = if let Some(shared) = shared {
+            shared.theirs.clone()
+        } else {
+            self.rec.graph.key(target)?.to_vec()
+        };
         let (link, alias, number) = link;
         let mut leaves = Vec::new();
         for part in &order {
@@ -53,6 +59,28 @@ impl<'c> Maker<'_, 'c> {
             )
         };
         Some((format!("{} | ref({ty}{name})", leaves.join(", ")), sure, why))
+    }
+
+    /// The patient of the visit that a row belongs to.
+    fn visited(&mut self) -> Option<(String, Sure, String)> {
+        let rec = self.rec;
+        let visit = rec.visit(self.found.table)?.clone();
+        let patients = rec.patients?;
+        let shared = rec.graph.parent(patients);
+        let people = [(patients, rec.graph.key(patients)?)];
+        let shared = shared.map(|link| (link.table, link.theirs.as_slice()));
+        let leads = |(people, key): (usize, &[String])| {
+            let mut links = rec.graph.between(visit.table, people);
+            links.find(|link| link.theirs == key && link.own.len() == 1).cloned()
+        };
+        let link = people.into_iter().chain(shared).find_map(leads)?;
+        let (table, own) = (rec.graph.table(visit.table)?, link.own.first()?);
+        let col = Col { alias: "v", table: visit.table, column: table.column(own)? };
+        let on = vec![(visit.theirs.first()?.clone(), visit.own.first()?.clone())];
+        self.join("v", visit.table, on);
+        let sure = if visit.declared && link.declared { Sure::Certain } else { Sure::Likely };
+        let why = format!("the patient of its visit, by '{}' and '{own}'", visit.own.join(", "));
+        Some((format!("{} | ref(Patient)", col.leaf()), sure, why))
     }
 
     /// The links that lead to a type's entries, of the own table first; with the alias they begin at.
@@ -85,8 +113,7 @@ impl<'c> Maker<'_, 'c> {
     fn seen(&self, number: usize, link: &Link) -> bool {
         let unused = self.unused();
         !link.own.iter().all(|c| unused.iter().any(|u| u.table == number && u.column.name == *c))
-            && !key(self.rec.graph.table(number).unwrap_or(&EMPTY))
-                .is_some_and(|k| link.own.iter().all(|c| k.contains(c)))
+            && !self.rec.graph.key(number).is_some_and(|k| link.own.iter().all(|c| k.contains(c)))
     }
 
     /// Adds a reference element; a list when it repeats, wrapped in `member` when it stands in one.
@@ -323,14 +350,3 @@ pub(super) enum Shape {
     /// A list of objects in which it is that member.
     In(&'static str),
 }
-
-const EMPTY: crate::mapping::catalog::Table = crate::mapping::catalog::Table {
-    schema: None,
-    name: String::new(),
-    view: false,
-    columns: Vec::new(),
-    primary_key: Vec::new(),
-    indexes: Vec::new(),
-    foreign_keys: Vec::new(),
-    estimated_rows: None,
-};

@@ -118,3 +118,73 @@ fn what_is_refused_of_one_entry_is_not_said_of_the_next() {
     let off: Vec<&str> = draft.switched_off.iter().map(|(table, _)| table.as_str()).collect();
     assert_eq!(off, ["vaccination"], "{}", draft.text);
 }
+
+/// Patients known to all by the number of the person they are, and findings that know their visit alone.
+fn visits() -> Catalog {
+    let mut catalog = catalog();
+    let identity =
+        table("identity", &[("id", INT), ("gender", TEXT), ("dob", SqlType::Date)], "id");
+    let mut names = table(
+        "names",
+        &[("id", INT), ("id_identity", INT), ("lastnames", TEXT), ("firstnames", TEXT)],
+        "id",
+    );
+    leads(&mut names, "id_identity", "identity");
+    let mut patient = table("patient", &[("id", INT), ("fk_identity", INT)], "id");
+    leads(&mut patient, "fk_identity", "identity");
+    patient.indexes.push(Index { columns: vec!["fk_identity".to_owned()], unique: true });
+    let mut visit = table(
+        "encounter",
+        &[("id", INT), ("fk_patient", INT), ("started", SqlType::DateTime)],
+        "id",
+    );
+    leads(&mut visit, "fk_patient", "patient");
+    for key in &mut visit.foreign_keys {
+        key.references = vec!["fk_identity".to_owned()];
+    }
+    let mut allergy =
+        table("allergy", &[("id", INT), ("fk_encounter", INT), ("substance", TEXT)], "id");
+    leads(&mut allergy, "fk_encounter", "encounter");
+    let journal = Table {
+        view: true,
+        primary_key: Vec::new(),
+        indexes: Vec::new(),
+        ..table(
+            "v_pat_journal",
+            &[("pk_patient", INT), ("narrative", TEXT), ("dob", SqlType::Date)],
+            "pk_patient",
+        )
+    };
+    catalog.tables = vec![journal, identity, names, patient, visit, allergy];
+    catalog
+}
+
+#[test]
+fn a_table_is_known_by_what_others_know_it_by() {
+    let catalog = visits();
+    let draft = drafted(&catalog, &[]);
+    checked(&catalog, &draft);
+    for wanted in [
+        "from: {table: patient}",
+        "key: [fk_identity]",
+        "id: \"$fk_identity\"",
+        "each: {table: names, match: {id_identity: fk_identity}",
+        "subject: \"$fk_patient | ref(Patient)\"",
+    ] {
+        assert!(draft.text.contains(wanted), "{wanted} in\n{}", draft.text);
+    }
+}
+
+#[test]
+fn what_knows_its_visit_alone_is_of_the_visits_patient() {
+    let catalog = visits();
+    let draft = drafted(&catalog, &[]);
+    for wanted in [
+        "v: {table: encounter, match: {id: fk_encounter}}",
+        "patient: \"$v.fk_patient | ref(Patient)\"",
+        "encounter: \"$fk_encounter | ref(Encounter)\"",
+        "text: \"$substance\"",
+    ] {
+        assert!(draft.text.contains(wanted), "{wanted} in\n{}", draft.text);
+    }
+}

@@ -20,6 +20,8 @@ pub(super) struct Graph<'c> {
     pub words: Vec<Words>,
     /// Links of each table.
     pub links: Vec<Vec<Link>>,
+    /// The columns that tell each table's rows apart.
+    keys: Vec<Option<Vec<String>>>,
 }
 
 /// Whether a column may be part of a key, as the language demands.
@@ -103,9 +105,39 @@ impl<'c> Graph<'c> {
     pub fn new(catalog: &'c Catalog) -> Self {
         let words: Vec<Words> = catalog.tables.iter().map(|t| Words::of(&t.name)).collect();
         let keys: Vec<Option<Vec<String>>> = catalog.tables.iter().map(key).collect();
-        let mut graph = Self { catalog, words, links: Vec::new() };
+        let mut graph = Self { catalog, words, links: Vec::new(), keys: Vec::new() };
         graph.links = (0..catalog.tables.len()).map(|n| graph.links_of(n, &keys)).collect();
+        graph.keys = keys;
+        for number in 0..catalog.tables.len() {
+            if let Some(referred) = graph.referred(number) {
+                graph.keys[number] = Some(vec![referred]);
+            }
+        }
         graph
+    }
+
+    /// The columns that tell a table's rows apart: its key, or what other tables know it by.
+    pub fn key(&self, number: usize) -> Option<&[String]> {
+        self.keys.get(number)?.as_deref()
+    }
+
+    /// The unique column, other than the key, by which more tables refer to this one than by its key.
+    fn referred(&self, number: usize) -> Option<String> {
+        let table = self.table(number)?;
+        let key = self.key(number)?;
+        let leading = |names: &[String]| {
+            let links = self.links.iter().flatten().filter(|link| link.table == number);
+            links.filter(|link| link.declared && link.theirs == names).count()
+        };
+        let firm = |name: &String| {
+            let column = table.column(name);
+            writable(name)
+                && column.is_some_and(|c| !c.nullable && keyable(c.ty))
+                && table.unique(&[name.as_str()])
+        };
+        let others = table.columns.iter().map(|c| &c.name).filter(|name| key != [(*name).clone()]);
+        let best = others.filter(|name| firm(name)).max_by_key(|n| leading(&[(*n).clone()]))?;
+        (leading(std::slice::from_ref(best)) > leading(key)).then(|| best.clone())
     }
 
     pub fn table(&self, number: usize) -> Option<&'c Table> {
@@ -237,7 +269,7 @@ impl<'c> Graph<'c> {
 
     /// The table whose row is the same thing as ours: our key is its key too.
     pub fn parent(&self, number: usize) -> Option<&Link> {
-        let own = key(self.table(number)?)?;
+        let own = self.key(number)?;
         self.links.get(number)?.iter().find(|link| link.own == own && link.table != number)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{CodeLines, JoinLine, Part, quoted};
-use super::links::{Link, key, writable};
+use super::links::{Link, writable};
 use super::recognise::{Found, Recognised, Sure, holder};
 use super::sample::{RARE, Sampled};
 use super::words::{Words, concept};
@@ -84,7 +84,7 @@ impl<'a, 'c> Maker<'a, 'c> {
             for link in rec.graph.links.get(number).into_iter().flatten() {
                 maker.linking.extend(link.own.iter().map(|c| (number, c.clone())));
             }
-            let key = rec.graph.table(number).and_then(key).unwrap_or_default();
+            let key = rec.graph.key(number).map(<[String]>::to_vec).unwrap_or_default();
             maker.linking.extend(key.into_iter().map(|c| (number, c)));
         }
         maker
@@ -297,7 +297,7 @@ impl<'a, 'c> Maker<'a, 'c> {
         let mut left = Vec::new();
         for (alias, number) in self.scopes() {
             let columns = self.rec.graph.table(number).into_iter().flat_map(|t| &t.columns);
-            let key = self.rec.graph.table(number).and_then(key).unwrap_or_default();
+            let key = self.rec.graph.key(number).map(<[String]>::to_vec).unwrap_or_default();
             for column in columns {
                 let place = (number, column.name.clone());
                 if !self.used.contains(&place) && !key.contains(&column.name) {

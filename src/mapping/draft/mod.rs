@@ -33,7 +33,7 @@ use std::sync::Arc;
 pub use sample::Sampled;
 
 use self::entry::{CodeLines, Entry, comment};
-use self::links::{key, named_key};
+use self::links::named_key;
 use self::maker::Maker;
 use self::recognise::{Found, Recognised, recognise};
 use super::catalog::{Catalog, SqlType, Table};
@@ -192,7 +192,7 @@ fn make(
     if !cases.is_empty() {
         filter.push(("$case.column".to_owned(), "{missing: false}".to_owned()));
     }
-    let key = table.and_then(key).unwrap_or_default();
+    let key = all.graph.key(found.table).map(<[String]>::to_vec).unwrap_or_default();
     let off = key.is_empty().then(|| {
         let column = table.and_then(named_key);
         let named = column.map_or(String::new(), |c| format!("; '{}' looks like one and is not declared unique and NOT NULL", c.name));

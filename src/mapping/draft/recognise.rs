@@ -84,6 +84,18 @@ fn personal(table: &Table) -> usize {
         + usize::from([FAMILY, GIVEN, FULL_NAME].into_iter().any(|rule| columns(table, rule) > 0))
 }
 
+/// The same with names that stand in a table of their own.
+fn personal_of(graph: &Graph<'_>, number: usize) -> usize {
+    let Some(table) = graph.table(number) else { return 0 };
+    let named = |n: &usize| {
+        let words = graph.words.get(*n).is_some_and(|w| w.are("name nombre nome namen"));
+        words && graph.between(*n, number).next().is_some()
+    };
+    let own = [concept::FAMILY, concept::GIVEN, concept::FULL_NAME];
+    let own = own.into_iter().any(|rule| columns(table, rule) > 0);
+    personal(table) + usize::from(!own && (0..graph.catalog.tables.len()).any(|n| named(&n)))
+}
+
 /// The table in which what is personal of a table's rows stands: one that shares its key, or the one that a
 /// foreign key of ours leads to when ours has no names and no birth dates itself.
 pub(super) fn holder<'g>(graph: &'g Graph<'_>, number: usize) -> Option<&'g Link> {
@@ -100,7 +112,7 @@ pub(super) fn holder<'g>(graph: &'g Graph<'_>, number: usize) -> Option<&'g Link
         return None;
     }
     let people = |link: &&Link| {
-        let there = graph.table(link.table).map_or(0, personal);
+        let there = personal_of(graph, link.table);
         link.declared && link.own.len() == 1 && link.table != number && there >= 3
     };
     let found: Vec<&Link> = graph.links.get(number)?.iter().filter(people).collect();
@@ -167,9 +179,13 @@ fn patients(graph: &Graph<'_>) -> Option<Found> {
             continue;
         }
         let (traits, via) = (personal(table), holder(graph, number).map(|l| l.table));
-        let inherited = via.and_then(|n| graph.table(n)).map_or(0, personal);
+        let inherited = via.map_or(0, |n| personal_of(graph, n));
+        // A table called so and nothing else comes before one that is called so among other things, and a
+        // table before a view of it.
+        let plain = graph.words.get(number).is_some_and(|w| w.meaning().len() == 1);
+        let plain = usize::from(plain && !table.view) * 15;
         let (score, sure, why) = if is(number, rule) {
-            (100 + 10 * (traits + inherited), Sure::Certain, "by its name")
+            (100 + plain + 10 * (traits + inherited), Sure::Certain, "by its name")
         } else if is(number, PEOPLE) && traits + pointed(number) > 1 {
             (
                 50 + 10 * traits,
@@ -199,6 +215,16 @@ impl Recognised<'_> {
         leads(table) || self.graph.parent(table).is_some_and(|link| leads(link.table))
     }
 
+    /// The link to a table of visits through which alone a table leads to the patients.
+    pub fn visit(&self, table: usize) -> Option<&Link> {
+        let visits = |link: &&Link| {
+            let named = self.graph.words.get(link.table).and_then(type_of);
+            named == Some("Encounter") && link.own.len() == 1 && self.of_patients(link.table)
+        };
+        let links = self.graph.links.get(table)?;
+        links.iter().find(visits).filter(|_| !self.of_patients(table))
+    }
+
     /// Whether a table is one of the entries.
     pub fn entry(&self, table: usize) -> Option<&Found> {
         self.found.iter().find(|found| found.table == table)
@@ -206,7 +232,7 @@ impl Recognised<'_> {
 }
 
 fn by_name(all: &mut Recognised<'_>, number: usize, table: &Table, ty: &'static str) {
-    if CLINICAL.contains(&ty) && !all.of_patients(number) {
+    if CLINICAL.contains(&ty) && !all.of_patients(number) && all.visit(number).is_none() {
         let why = format!("it is named like {ty}, and nothing in it leads to a patient");
         all.doubtful.push((number, why));
         return;
