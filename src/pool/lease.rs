@@ -9,7 +9,6 @@ use metrics::counter;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
-use super::PoolFault;
 use super::breaker::Pass;
 use super::dial::{DialClass, DialFault, ServerFacts, TenantConnection};
 use super::fault::DatabaseFault;
@@ -19,6 +18,7 @@ use super::measure::{Measured, Timing};
 use super::pools::Inner;
 use super::silence::{Cut, cut};
 use super::verdict::{Verdict, classify};
+use super::{Aside, PoolFault};
 use crate::base::{Deadline, Engine, ServerIdentity, TenantId};
 use crate::telemetry::plans::End;
 use crate::telemetry::pool_metrics as names;
@@ -34,6 +34,7 @@ pub struct Lease {
     facts: Arc<ServerFacts>,
     held: Option<Held>,
     measured: Option<Measured>,
+    aside: Aside,
     /// A statement began and did not end.
     dirty: bool,
 }
@@ -81,7 +82,8 @@ impl Lease {
     ) -> Self {
         let (identity, facts) = (Arc::clone(&link.identity), Arc::clone(&link.facts));
         let held = Some(Held { link, permit, writer, pass });
-        Self { pools, lane, identity, facts, held, measured: None, dirty: false }
+        let (measured, aside) = (None, Aside::default());
+        Self { pools, lane, identity, facts, held, measured, aside, dirty: false }
     }
 
     /// Has the time and the rows of its statements counted.
@@ -111,6 +113,12 @@ impl Lease {
     /// What its statements are counted by.
     pub const fn measured(&self) -> Option<&Measured> {
         self.measured.as_ref()
+    }
+
+    /// For work on the connection that waits for something else in between: the server is not looked after
+    /// meanwhile.
+    pub fn aside(&self) -> Aside {
+        self.aside.clone()
     }
 
     /// Whether it is the first of its lane. Says so once.
@@ -164,6 +172,10 @@ impl Lease {
             // An earlier call's future was dropped: what it left on the wire is not this call's.
             self.give_up(GivenUp::Abandoned);
         }
+        if !self.is_lost() && self.lane.killed.is_cancelled() {
+            // The server may be known to be another one by now: it is told nothing more.
+            return Err(self.cut_off(None));
+        }
         let Some(held) = self.held.as_mut() else { return Err(PoolFault::Discarded) };
         if deadline.passed() {
             return Err(PoolFault::Timeout);
@@ -178,7 +190,7 @@ impl Lease {
         let ended = tokio::select! {
             biased;
             ended = work(&mut held.link.connection) => Ok(ended),
-            cut = cut(&self.pools, &self.lane, beside, deadline) => Err(Some(cut)),
+            cut = cut(&self.pools, &self.lane, (beside, &self.aside), deadline) => Err(Some(cut)),
             () = self.lane.killed.cancelled() => Err(None),
         };
         timing.end = match &ended {

@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod verdict;
 
 mod admission;
+mod aside;
 mod breaker;
 mod budget;
 mod fair;
@@ -42,6 +43,7 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 pub use admission::Admission;
+pub use aside::Aside;
 pub use breaker::BreakerState;
 pub use config::{BreakerConfig, LaneLimits, PoolConfig, TenantLimits};
 pub use fault::{DatabaseFault, PoolFault, RecordFault};

@@ -15,11 +15,11 @@ use std::time::Duration;
 use metrics::counter;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::Cancel;
 use super::dial::{DialClass, DialFault, Found};
 use super::lane::Lane;
 use super::lease::background;
 use super::pools::Inner;
+use super::{Aside, Cancel};
 use crate::base::Deadline;
 use crate::telemetry::pool_metrics as names;
 
@@ -41,14 +41,16 @@ pub(crate) enum Cut {
 pub(crate) async fn cut(
     pools: &Arc<Inner>,
     lane: &Arc<Lane>,
-    beside: Arc<dyn Cancel>,
+    (beside, aside): (Arc<dyn Cancel>, &Aside),
     deadline: Deadline,
 ) -> Cut {
     let config = &pools.config;
-    let Some(mut heard) = beside.heard() else {
+    let present = || (beside.heard(), aside.turns());
+    let mut known = present();
+    if known.0.is_none() {
         sleep_until(deadline.at()).await;
         return Cut::Deadline;
-    };
+    }
     let mut limit = lane.spec.limits.session.statement_timeout;
     let (mut pause, mut since) = (config.look_after, Instant::now());
     loop {
@@ -56,16 +58,17 @@ pub(crate) async fn cut(
         if deadline.passed() {
             return Cut::Deadline;
         }
-        let now = beside.heard().unwrap_or(heard);
-        if now != heard {
-            (heard, pause, since) = (now, config.look_after, Instant::now());
+        let now = present();
+        // A server that is not waited for is not silent.
+        if now != known || now.1 % 2 == 1 {
+            (known, pause, since) = (now, config.look_after, Instant::now());
             continue;
         }
         if !limit.is_zero() && since.elapsed() > limit + GRACE {
             return Cut::Lost;
         }
         let found = look(Arc::clone(pools), Arc::clone(lane), Arc::clone(&beside)).await;
-        if found == Found::Waiting && beside.heard() == Some(heard) {
+        if found == Found::Waiting && present() == known {
             return Cut::Lost;
         }
         if found == Found::Pooled {

@@ -179,7 +179,9 @@ impl Session<FhirWrite> {
         let begun = changed.map(|(order, done)| {
             self.record(event(self, access(order, done.id.clone()), Outcome::Begun, 0))
         });
-        for written in futures_util::future::join_all(begun).await {
+        // The database's session is idle meanwhile, and no worse for it.
+        let begun = tx.aside().during(futures_util::future::join_all(begun)).await;
+        for written in begun {
             written.map_err(|fault| Halt::Work(fault.into()))?;
         }
         tx.commit().await
@@ -204,7 +206,10 @@ impl Session<FhirWrite> {
                     _ => Outcome::Failed,
                 };
                 for order in orders {
-                    write_down(self, access(order, order.id.clone()), word, status).await?;
+                    let told =
+                        write_down(self, access(order, order.id.clone()), word, status).await;
+                    // Whoever is told to come back sends it again: not what may be stored.
+                    told.or_else(|silent| if unknown { Ok(()) } else { Err(silent) })?;
                 }
                 return Err(fault);
             }
@@ -213,6 +218,9 @@ impl Session<FhirWrite> {
             write_down(self, access(order, done.id.clone()), Outcome::Success, done.status)
         });
         for written in futures_util::future::join_all(told).await {
+            if written.is_err() && all.iter().any(|done| done.changed) {
+                return Err(RecordsFault::Unlogged);
+            }
             written?;
         }
         Ok(orders.iter().zip(all).map(|(order, done)| self.written(order, done, with)).collect())

@@ -64,6 +64,9 @@ pub enum RecordsFault {
     /// The connection was lost while the change was made last.
     #[error("the connection was lost at COMMIT; whether the change was stored is unknown")]
     Unknown,
+    /// The change is stored, and the access log did not take that it is.
+    #[error("the access log did not take that a change was stored; it has that it was begun")]
+    Unlogged,
     /// A task of ours ended without an answer.
     #[error("a write ended without an answer")]
     Internal,
@@ -131,7 +134,7 @@ impl Fault for RecordsFault {
             Self::Refused(_) => FaultKind::Unprocessable,
             Self::Collides(_) => FaultKind::Conflict,
             Self::Stale | Self::Several => FaultKind::Stale,
-            Self::Unknown | Self::Internal => FaultKind::Internal,
+            Self::Unknown | Self::Unlogged | Self::Internal => FaultKind::Internal,
             Self::Unrenderable | Self::NoKey | Self::Drifted(_) => FaultKind::Mapping,
             other => other.inner().map_or(FaultKind::Internal, Fault::kind),
         }
@@ -167,6 +170,9 @@ impl Fault for RecordsFault {
             Self::Several => "The condition matches several resources; nothing was done.".into(),
             Self::Unknown => {
                 "The connection was lost while the change was being stored. Nobody knows whether it was; read before you try again.".into()
+            }
+            Self::Unlogged => {
+                "The change was stored, and the gateway could not finish its records of it. Do not send it again; read what is there.".into()
             }
             Self::Internal => "the request cannot be answered".into(),
             Self::Request(what) => (*what).into(),

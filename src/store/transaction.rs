@@ -11,7 +11,7 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{ColumnRef, KeyedRead, Relation, SourcePlan, Value};
 use crate::mapping::{Change, ChangeKind};
 use crate::pool::verdict::classify;
-use crate::pool::{Lease, Measured};
+use crate::pool::{Aside, Lease, Measured};
 
 use super::rule::{
     Breach, begins_no_change, contended, outdated, surely_undone, takes_no_changes, told,
@@ -68,6 +68,7 @@ pub struct Transaction<'c> {
     open: bool,
     ending: Ending,
     measured: Option<Measured>,
+    aside: Aside,
     /// Tables known to be able to undo.
     undoable: Vec<Arc<Relation>>,
 }
@@ -91,7 +92,7 @@ where
     E: From<StoreFault> + Send + 'static,
 {
     let flavour = Flavour::from(lease.facts().flavour);
-    let measured = lease.measured().cloned();
+    let (measured, aside) = (lease.measured().cloned(), lease.aside());
     let outcome = lease
         .run(deadline, move |connection| {
             Box::pin(async move {
@@ -101,6 +102,7 @@ where
                     open: false,
                     ending,
                     measured,
+                    aside,
                     undoable: Vec::new(),
                 };
                 run(tx, apart, work).await
@@ -186,6 +188,11 @@ impl Transaction<'_> {
         command(&mut self.conn, begin).await?;
         self.open = true;
         Ok(())
+    }
+
+    /// For waits within the transaction that are not for its server.
+    pub fn aside(&self) -> Aside {
+        self.aside.clone()
     }
 
     async fn rollback(&mut self) -> Result<(), sqlx::Error> {

@@ -89,6 +89,29 @@ async fn a_lease_whose_statement_was_dropped_serves_no_other() {
 }
 
 #[tokio::test]
+async fn nothing_more_is_said_on_a_lane_that_was_cut_off() {
+    let none = Duration::ZERO;
+    let config =
+        PoolConfig { cancel_timeout: none, check_timeout: none, close_timeout: none, ..quick() };
+    let bench = Bench::new(config);
+    let mut lease = bench.lease().await.unwrap();
+    // A lease between two statements; those who close its lane do not wait for it.
+    bench.pools.close(Deadline::after(none)).await;
+    let begun = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = Arc::clone(&begun);
+    let outcome = lease.run(soon(), move |_connection| {
+        async move {
+            begun.store(true, SeqCst);
+            Ok(())
+        }
+        .boxed()
+    });
+    assert_eq!(outcome.await, Err(PoolFault::Retired));
+    assert!(!seen.load(SeqCst), "the statement was begun");
+    assert_eq!(lease.run(soon(), one).await, Err(PoolFault::Discarded));
+}
+
+#[tokio::test]
 async fn errors_are_sorted_and_harmless_ones_keep_the_connection() {
     let bench = Bench::new(quick());
     for (sql, kind) in [

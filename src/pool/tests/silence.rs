@@ -18,15 +18,6 @@ fn found(config: PoolConfig, what: Option<Found>) -> Bench {
     bench
 }
 
-/// A statement that takes longer than several looks and then ends well.
-fn slow(connection: &mut TenantConnection) -> BoxFuture<'_, Result<i64, sqlx::Error>> {
-    async move {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        one(connection).await
-    }
-    .boxed()
-}
-
 fn is_silent<T>(outcome: &Result<T, PoolFault>) -> bool {
     matches!(outcome, Err(fault @ PoolFault::Silent { .. })
         if fault.kind() == FaultKind::Unavailable && fault.retry_after_secs().is_some_and(|s| s > 0))
@@ -67,9 +58,18 @@ async fn a_silent_server_ends_all_work_on_its_lane_and_nobody_waits_for_it() {
 async fn a_slow_statement_of_a_server_that_answers_is_left_alone() {
     let bench = found(looking(), Some(Found::Answering));
     let mut lease = bench.lease().await.unwrap();
-    assert_eq!(lease.run(soon(), slow).await, Ok(1));
-    let looks = bench.dialer.canceller.looks.load(SeqCst);
-    assert!((1..=14).contains(&looks), "{looks}");
+    let canceller = Arc::clone(&bench.dialer.canceller);
+    // It ends well when it was looked after a few times.
+    let slow = lease.run(soon(), move |_connection| {
+        async move {
+            while canceller.looks.load(SeqCst) < 4 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Ok(1)
+        }
+        .boxed()
+    });
+    assert_eq!(slow.await, Ok(1));
     assert_eq!(lease.run(soon(), one).await, Ok(1));
     let breaker = bench.pools.breaker_status(bench.spec.tenant).unwrap();
     assert_eq!((breaker.state, breaker.last_reason), (BreakerState::Closed, None));
@@ -104,11 +104,35 @@ async fn a_connection_whose_statement_never_arrived_is_lost_alone() {
     let mut sound = bench.lease().await.unwrap();
     assert!(is_silent(&lost.run(soon(), endless).await));
     assert_eq!(lost.run(soon(), one).await, Err(PoolFault::Discarded));
+    // However long this takes here, its server says that it is at work for it.
+    *bench.dialer.canceller.finds.lock().unwrap() = Some(Ok(Found::Answering));
     assert_eq!(sound.run(soon(), one).await, Ok(1));
     bench.until(|status| status.is_some_and(|s| s.open == 1 && s.leased == 1)).await;
     let breaker = bench.pools.breaker_status(bench.spec.tenant).unwrap();
     assert_eq!(breaker.state, BreakerState::Closed);
     assert_eq!(bench.status().unwrap().last_error.unwrap().0, "lost");
+}
+
+#[tokio::test]
+async fn a_connection_is_not_lost_while_its_work_waits_for_something_else() {
+    let bench = found(looking(), Some(Found::Waiting));
+    let mut lease = bench.lease().await.unwrap();
+    // From here on timers alone.
+    tokio::time::pause();
+    let aside = lease.aside();
+    let elsewhere = lease.run(soon(), move |_connection| {
+        async move {
+            aside.during(tokio::time::sleep(Duration::from_secs(3))).await;
+            Ok(1)
+        }
+        .boxed()
+    });
+    assert_eq!(elsewhere.await, Ok(1));
+    assert_eq!(bench.dialer.canceller.looks.load(SeqCst), 0, "nobody waited for the server");
+    // One who went away in the middle of such a wait has ended it.
+    let aside = lease.aside();
+    assert!(aside.during(std::future::pending::<()>()).now_or_never().is_none());
+    assert!(is_silent(&lease.run(soon(), endless).await));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Sessions and gateways that end at a bad moment.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sqlx::Executor as _;
@@ -105,6 +106,44 @@ async fn a_gateway_that_dies_at_commit_leaves_a_trace() {
         log.lines().filter(|line| line.contains("\"action\":\"create\"")).collect();
     assert!(creates.len() >= 3, "{log}");
     assert!(creates.iter().all(|line| line.contains("\"outcome\":\"begun\"")), "{creates:?}");
+}
+
+/// How long a file the gateway may write.
+fn files_at_most(gateway: &Gateway, bytes: &str) {
+    let (pid, limit) = (gateway.pid().to_string(), format!("--fsize={bytes}:"));
+    let set = Command::new("prlimit").args(["--pid", &pid, &limit]).status().expect("run prlimit");
+    assert!(set.success());
+}
+
+/// The disk is full when the database has said that the change is stored, or has gone while it did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_have_changed_something_is_never_told_to_try_again() {
+    let ward = Ward::open(Some(Postgres::database().await)).await;
+    let database = &ward.database.as_ref().unwrap().0;
+    for (ended, several) in [(false, false), (false, true), (true, false)] {
+        ward.recovers().await;
+        let mut holder = hold(database, true).await;
+        let word = format!("l{}{}-", u8::from(ended), u8::from(several));
+        let order = Sent { word, several };
+        let fault = async {
+            let pid = waiting(database).await;
+            files_at_most(&ward.gateway, "10");
+            if ended {
+                let end = sqlx::query("SELECT pg_terminate_backend($1)").bind(pid);
+                end.execute(&mut Postgres::admin().await).await.unwrap();
+            }
+            holder.execute("SELECT pg_advisory_unlock(7)").await.unwrap();
+        };
+        let (reply, ()) = tokio::join!(ward.post(&order), fault);
+        files_at_most(&ward.gateway, "unlimited");
+        ward.at_rest().await;
+        let (reply, stored) = (reply.expect("an answer"), ward.stored(&order.word).await);
+        assert_eq!((reply.status, reply.header("retry-after")), (500, ""), "{reply:?}");
+        let said = ["The change was stored", "Nobody knows whether it was"][usize::from(ended)];
+        assert!(reply.body.contains(said), "{reply:?}");
+        assert_eq!(stored == order.names(), !ended, "{stored:?}");
+    }
+    ward.recovers().await;
 }
 
 fn kill(gateway: &Gateway) {

@@ -64,7 +64,10 @@ impl Ward {
             }
             None => None,
         };
-        let options = Options { egress, settings: settings.to_owned(), ..Options::default() };
+        // What it writes beyond a limit is refused like on a full disk, without the signal.
+        let through = &["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
+        let settings = settings.to_owned();
+        let options = Options { egress, settings, through, ..Options::default() };
         let gateway = Gateway::start(&issuer, options).await;
         let token = issuer.token("both");
         let ward = Self { gateway, token, database, _issuer: issuer };
