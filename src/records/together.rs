@@ -100,7 +100,7 @@ impl Drop for Host {
 
 impl Session<FhirRead> {
     /// The rows of a key, and of others', when somebody else reads at the same moment; `None` for reading
-    /// alone. A connection taken and not used is left in `lease`.
+    /// alone. A connection taken and not used is left in `lease`; one who joins others gives hers back.
     pub(super) async fn fetch_together(
         &self,
         name: &str,
@@ -114,6 +114,8 @@ impl Session<FhirRead> {
         let together = self.beside(Together::default);
         match together.join(read, self.history(), key) {
             Place::Guest(answer) => {
+                // Whoever reads for all may be waiting for just this connection.
+                drop(lease.take());
                 let answer = timeout_at(self.deadline().at(), answer).await;
                 Ok(answer.ok().and_then(Result::ok))
             }

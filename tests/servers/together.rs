@@ -1,11 +1,10 @@
 //! Reads by id that meet: one statement fetches them all, each caller gets her own patient, and what
-//! happens to one of them is nobody else's trouble. A lane of a single connection and a lock on the table
-//! make them meet.
+//! happens to one of them is nobody else's trouble. A lane of a single connection and a view that sleeps while
+//! a gate is shut make them meet.
 
 use std::time::Duration;
 
 use sqlx::Connection as _;
-use sqlx::postgres::PgConnection;
 use tokio::task::JoinHandle;
 
 use crate::harness::{Database, Postgres};
@@ -14,49 +13,68 @@ use crate::support::{Gateway, Options, Reply, TestIssuer, mapping};
 
 /// Patients in the table.
 const PATIENTS: u64 = 30;
+/// Whoever reads while the gate is shut sleeps until it is open. A lock is waited for two seconds at most.
+const GATE: &str = "
+CREATE TABLE gate (shut INT);
+CREATE FUNCTION passes(opens BOOL) RETURNS BOOL LANGUAGE plpgsql VOLATILE AS $$ BEGIN
+  WHILE EXISTS (SELECT 1 FROM public.gate) LOOP PERFORM pg_sleep(0.02); END LOOP;
+  RETURN opens; END $$;";
+/// The gateway's sessions that sleep there.
+const ASLEEP: &str =
+    "FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep' AND query LIKE $2";
 
 struct Bed {
     gateway: Gateway,
     token: String,
     database: Database,
-    lock: PgConnection,
 }
 
 impl Bed {
+    /// Patients behind the gate.
     async fn new() -> Self {
+        let tables = format!(
+            "{} ALTER TABLE patients RENAME TO kept; {GATE}
+             CREATE VIEW patients AS SELECT * FROM kept WHERE passes(true)",
+            patients_sql("mark", 1..=PATIENTS)
+        );
+        let bed = Self::over(&tables, &mapping("1")).await;
+        // The lane is open and knows its statements.
+        assert_eq!(bed.gateway.get(&bed.token, "/Patient/1").await.status, 200);
+        bed.shut().await;
+        bed
+    }
+
+    /// A lane of a single connection.
+    async fn over(tables: &str, mapping: &str) -> Self {
         let issuer = TestIssuer::for_tenants(&["north"]).await;
         let options = Options {
             egress: vec![format!("127.0.0.1/32:{}", Postgres::server().port)],
             settings: "[pool]\nmax_connections = 1\nacquire_timeout = \"20s\"\n\
-                       [limits]\nrequests_per_second = 10000\nconcurrent_requests = 64\n"
+                       statement_timeout = \"60s\"\n\
+                       [limits]\nrequests_per_second = 10000\nconcurrent_requests = 64\n\
+                       request_timeout = \"60s\"\n"
                 .to_owned(),
             ..Options::default()
         };
         let gateway = Gateway::start(&issuer, options).await;
         let database = Postgres::database().await;
-        database.execute(&patients_sql("mark", 1..=PATIENTS)).await;
+        database.execute(tables).await;
         gateway.register("north", database.connection(database.server.port)).await;
-        gateway.publish("north", &mapping("1")).await;
+        gateway.publish("north", mapping).await;
         let token = issuer.token("north");
-        // The lane is open and knows its statements.
-        assert_eq!(gateway.get(&token, "/Patient/1").await.status, 200);
-        let lock = database.postgres().await;
-        let mut bed = Self { gateway, token, database, lock };
-        bed.lock().await;
-        bed
+        Self { gateway, token, database }
     }
 
-    async fn lock(&mut self) {
-        let sql = "BEGIN; LOCK TABLE patients IN ACCESS EXCLUSIVE MODE";
-        sqlx::raw_sql(sql).execute(&mut self.lock).await.expect("lock the table");
+    async fn shut(&self) {
+        self.database.execute("INSERT INTO gate VALUES (1)").await;
     }
 
-    async fn unlock(&mut self) {
-        sqlx::raw_sql("ROLLBACK").execute(&mut self.lock).await.expect("unlock the table");
+    async fn open(&self) {
+        self.database.execute("DELETE FROM gate").await;
     }
 
     /// Begins to read a patient.
-    fn read(&self, id: u64) -> JoinHandle<Reply> {
+    fn read(&self, id: impl std::fmt::Display) -> JoinHandle<Reply> {
         let url = format!("{}/Patient/{id}", self.gateway.fhir);
         let request = self.gateway.http.get(url).bearer_auth(&self.token);
         tokio::spawn(async move { Reply::of(request).await.expect("an answer") })
@@ -86,19 +104,24 @@ impl Bed {
         (first, host, guests)
     }
 
-    /// Returns when the lane's connection waits for the lock.
-    async fn busy(&self) {
+    /// Does something to a session that sleeps at the gate, executing a statement like that; waits until there
+    /// is one.
+    async fn to_the_sleeper(&self, what: &str, statement: &str) {
         let mut admin = Postgres::admin().await;
-        let sql =
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'";
-        for _ in 0..200 {
-            let query = sqlx::query_scalar::<_, i64>(sql).bind(&self.database.name);
-            if query.fetch_one(&mut admin).await.expect("look at the sessions") > 0 {
+        let sql = format!("SELECT {what} {ASLEEP}");
+        for _ in 0..1000 {
+            let query = sqlx::query(&sql).bind(&self.database.name).bind(statement);
+            if query.execute(&mut admin).await.expect("look at the sessions").rows_affected() > 0 {
                 return admin.close().await.expect("close the superuser's connection");
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("the first read does not wait for the lock");
+        panic!("nobody waits at the gate with {statement}");
+    }
+
+    /// Returns when the lane's connection is at the gate.
+    async fn busy(&self) {
+        self.to_the_sleeper("pid", "%").await;
     }
 
     /// What the gateway's sessions executed last.
@@ -125,9 +148,9 @@ async fn all_have_their_own(reads: impl IntoIterator<Item = JoinHandle<Reply>>, 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_statement_reads_for_all_who_meet() {
-    let mut bed = Bed::new().await;
+    let bed = Bed::new().await;
     let (first, host, guests) = bed.meet().await;
-    bed.unlock().await;
+    bed.open().await;
     all_have_their_own([first, host].into_iter().chain(guests), 1).await;
     let last = bed.last_statements().await;
     assert!(last.iter().any(|sql| sql.contains(" ANY (")), "{last:?}");
@@ -135,65 +158,85 @@ async fn one_statement_reads_for_all_who_meet() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_who_goes_away_leaves_the_others_their_answers() {
-    let mut bed = Bed::new().await;
+    let bed = Bed::new().await;
     let (first, host, guests) = bed.meet().await;
     host.abort();
     assert!(host.await.is_err(), "the one who reads for all went away");
-    bed.unlock().await;
+    bed.open().await;
     all_have_their_own([first], 1).await;
     all_have_their_own(guests, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_fails_for_all_is_tried_by_each() {
-    let mut bed = Bed::new().await;
+    let bed = Bed::new().await;
     let (first, host, guests) = bed.meet().await;
-    // The statement in hand ends with an error, and so may the one that reads for all.
-    let sql = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'";
-    let mut admin = Postgres::admin().await;
-    for _ in 0..2 {
-        let query = sqlx::query(sql).bind(&bed.database.name);
-        query.execute(&mut admin).await.expect("cancel");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    // The statement in hand ends with an error, and then the one that reads for all.
+    for statement in ["%", "% ANY (%"] {
+        bed.to_the_sleeper("pg_cancel_backend(pid)", statement).await;
     }
-    bed.unlock().await;
+    bed.open().await;
     assert!(first.await.expect("the caller lives").status >= 500, "its own statement was stopped");
     all_have_their_own([host].into_iter().chain(guests), 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_lost_under_all_is_no_fault_of_anybody() {
-    let mut bed = Bed::new().await;
+    let bed = Bed::new().await;
     let (first, host, guests) = bed.meet().await;
-    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 \
-               AND wait_event_type = 'Lock' AND query LIKE $2";
-    let mut admin = Postgres::admin().await;
     // The session of the first, then that of the statement that reads for all.
     for statement in ["%", "% ANY (%"] {
-        for attempt in 0.. {
-            let query = sqlx::query(end).bind(&bed.database.name).bind(statement);
-            if query.execute(&mut admin).await.expect("end a session").rows_affected() > 0 {
-                break;
-            }
-            assert!(attempt < 200, "{statement} does not wait for the lock");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        bed.to_the_sleeper("pg_terminate_backend(pid)", statement).await;
     }
-    bed.unlock().await;
+    bed.open().await;
     assert_eq!(first.await.expect("the caller lives").status, 503, "its session was ended");
     all_have_their_own([host].into_iter().chain(guests), 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_suspension_is_for_all_who_wait() {
-    let mut bed = Bed::new().await;
+    let bed = Bed::new().await;
     let (first, host, guests) = bed.meet().await;
     bed.gateway.suspend("north").await;
-    bed.unlock().await;
+    bed.open().await;
     // The first had its connection before; the others had none.
     drop(first);
     for read in [host].into_iter().chain(guests) {
         let reply = read.await.expect("the caller lives");
         assert_ne!(reply.status, 200, "{}", reply.body);
+    }
+}
+
+/// An id may stand for several keys, which are tried one after the other.
+const SEVERAL_KEYS: &str = r#"mapping: 1
+resources:
+  - type: Patient
+    from: {table: people}
+    key: [ward, bed]
+    id: "$ward-$bed"
+    map: {name: [{family: "$family"}]}
+"#;
+
+/// Whoever has the only connection, and still has to look for another key, must not wait for somebody who waits
+/// for the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joins_others_keeps_no_connection_from_them() {
+    let tables = format!(
+        "{GATE} CREATE TABLE kept (ward TEXT, bed TEXT, family TEXT, PRIMARY KEY (ward, bed));
+         INSERT INTO kept VALUES ('x-y', 'z', 'Hidden'), ('x', 'y-z', 'Second'), ('q', 'r', 'Other');
+         CREATE VIEW people AS SELECT * FROM kept WHERE ward <> 'x-y' OR passes(false)"
+    );
+    let bed = Bed::over(&tables, SEVERAL_KEYS).await;
+    bed.shut().await;
+    // The first of its keys is at the gate, where nothing is found of it.
+    let holder = bed.read("x-y-z");
+    bed.busy().await;
+    let host = bed.read("q-r");
+    bed.waiting(1).await;
+    bed.open().await;
+    for (read, family) in [(holder, "Second"), (host, "Other")] {
+        let reply = read.await.expect("the caller lives");
+        assert_eq!(reply.status, 200, "{family}: {}", reply.body);
+        assert_eq!(reply.json()["name"][0]["family"], family);
     }
 }
