@@ -129,10 +129,16 @@ impl Tenants {
         if now.state != TenantState::Active {
             return Err(TenantFault::NotServed(now.state.as_str()));
         }
-        let same =
-            |lane: &LaneSpec| lane.revision == spec.revision && lane.record.id == spec.record.id;
-        if now.lane.as_ref().is_some_and(same) { Ok(()) } else { Err(PoolFault::Superseded.into()) }
+        match &now.lane {
+            Some(lane) if same(lane, spec) => Ok(()),
+            _ => Err(PoolFault::Superseded.into()),
+        }
     }
+}
+
+/// Whether two lanes are to one database, whatever their limits.
+fn same(one: &LaneSpec, other: &LaneSpec) -> bool {
+    one.revision == other.revision && one.record.id == other.record.id
 }
 
 impl Shared {
@@ -157,7 +163,14 @@ impl Shared {
         writes: bool,
         deadline: Deadline,
     ) -> Result<Lease, TenantFault> {
-        let spec = config.lane.as_ref().ok_or(TenantFault::Incomplete("connection"))?;
+        let tenants = Tenants { shared: Arc::clone(self) };
+        let own = config.lane.as_ref().ok_or(TenantFault::Incomplete("connection"))?;
+        // Work that lasts, as an export does, goes on under the limits of today: with those it began under,
+        // its lane and everybody else's would replace each other in turn.
+        let now =
+            if self.stands(config, history) { None } else { tenants.config(config.id).await.ok() };
+        let today = now.as_ref().and_then(|now| now.lane.as_ref()).filter(|lane| same(lane, own));
+        let spec = today.unwrap_or(own);
         let lease = if writes {
             self.pools.lease_writer(spec, deadline).await?
         } else {
@@ -172,7 +185,6 @@ impl Shared {
         if self.stands(config, history) {
             return Ok(lease);
         }
-        let tenants = Tenants { shared: Arc::clone(self) };
         let served = tenants.still_served(spec).await;
         if served.is_err() {
             tenants.settle(config.id).await;

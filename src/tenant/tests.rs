@@ -23,7 +23,7 @@ use crate::pool::dial::{DialConfig, Dialer, SessionSettings};
 use crate::pool::{LaneLimits, LaneStatus, PoolConfig, PoolFault, TenantLimits};
 use crate::registry::{
     Actor, ActorKind, EventFilter, NewConnection, NewTenant, Origin, Ownership, Placement, Reseal,
-    TenantState,
+    StoredLimits, TenantState,
 };
 
 /// A key store that falls silent when told to.
@@ -229,6 +229,22 @@ async fn a_session_opened_before_another_connection_does_not_go_back_to_the_old_
     let refused = rig.shared().lease(&config, 0, false, soon()).await.map(drop);
     assert!(matches!(refused, Err(TenantFault::Pool(PoolFault::Superseded))), "{refused:?}");
     assert!(rig.lane(id).is_none());
+}
+
+#[tokio::test]
+async fn a_session_opened_before_a_change_of_limits_does_not_go_back_to_the_old_ones() {
+    let rig = Rig::new().await;
+    let id = rig.tenant("north").await;
+    let config = rig.tenants.config(id).await.unwrap();
+    rig.borrow(id).await.unwrap();
+    assert_eq!(rig.lane(id).unwrap().max, 5);
+    let limits = StoredLimits { max_connections: Some(2), ..StoredLimits::default() };
+    let changed = rig.shared().registry.set_limits(id, None, &limits, &by()).await.unwrap();
+    rig.tenants.changed(id, changed);
+    rig.borrow(id).await.unwrap();
+    rig.shared().lease(&config, 0, false, soon()).await.map(drop).unwrap();
+    let lane = rig.lane(id).unwrap();
+    assert_eq!((lane.max, lane.created_total), (2, 1), "one lane serves both");
 }
 
 #[tokio::test]
