@@ -192,6 +192,8 @@ impl Application {
             let _ended = exporting.await.is_ok();
         }
         self.pools.close(Deadline::after(CLOSE)).await;
+        // A change whose caller has gone still has its outcome written down.
+        self.audit.quiet(Deadline::after(CLOSE)).await;
         self.audit.close().await;
         outcome
     }

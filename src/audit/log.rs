@@ -16,7 +16,7 @@ use super::line::EventHash;
 use super::replay::{self, Book};
 use super::spool::{self, Spool};
 use super::{AuditConfig, AuditFault, AuditPlace, config, segment};
-use crate::base::{Clock, TenantId};
+use crate::base::{Clock, Deadline, TenantId};
 use crate::keyring::Keyring;
 use crate::telemetry::names;
 
@@ -29,6 +29,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// How often at most the disk is tried for whoever asks whether the log is ready.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long between two looks whether it is quiet.
+const QUIET_PAUSE: Duration = Duration::from_millis(10);
 
 /// An event's place in its tenant's chain on this instance. Whoever holds one may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +131,13 @@ impl AuditLog {
     pub fn expect(&self) -> Expected {
         self.0.shared.under_way.fetch_add(1, Ordering::Relaxed);
         Expected(Arc::clone(&self.0.shared))
+    }
+
+    /// Waits until no access is under way any more, until `deadline` at the latest.
+    pub async fn quiet(&self, deadline: Deadline) {
+        while self.0.shared.under_way.load(Ordering::Relaxed) > 0 && !deadline.passed() {
+            tokio::time::sleep(QUIET_PAUSE).await;
+        }
     }
 
     /// Where the log lies, for verifying and exporting.

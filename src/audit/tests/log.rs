@@ -4,7 +4,7 @@ use super::support::{Bench, START, event, tenant, until};
 use crate::audit::{
     AccessEvent, Action, AuditConfig, AuditFault, AuditLog, Export, Outcome, Target, verify,
 };
-use crate::base::{Fault as _, FaultKind};
+use crate::base::{Deadline, Fault as _, FaultKind};
 
 #[tokio::test]
 async fn an_event_says_who_what_and_where_and_no_more() {
@@ -52,6 +52,22 @@ async fn an_event_says_who_what_and_where_and_no_more() {
     for line in lines {
         assert!(!line.contains("MRN") && !line.contains("12345"), "{line}");
     }
+}
+
+#[tokio::test]
+async fn whoever_ends_the_log_can_wait_for_what_is_under_way() {
+    let bench = Bench::new().await;
+    let log = bench.open().await;
+    let (one, two) = (log.expect(), log.expect());
+    drop(one);
+    let mut quiet = Box::pin(log.quiet(Deadline::after(Duration::from_mins(1))));
+    assert!(futures_util::poll!(&mut quiet).is_pending(), "an event is still to come");
+    drop(two);
+    quiet.await;
+    // Nobody waits for ever.
+    let _under_way = log.expect();
+    log.quiet(Deadline::after(Duration::from_millis(50))).await;
+    log.close().await;
 }
 
 #[tokio::test]
