@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use serde::Deserialize;
+
 use crate::fhir::primitive;
 use crate::mapping::{Included, Includes};
 use crate::records::Answer;
@@ -23,9 +25,9 @@ pub(super) struct Members {
     all: HashSet<String>,
 }
 
-/// How many parts a group is read in; none for one that is too large.
+/// How many parts a group is read in; none for one that is too large, or does not read.
 pub(super) fn parts_of(group: &Answer) -> Option<u32> {
-    parts_for(ids(group).len())
+    parts_for(ids(group.body())?.len())
 }
 
 fn parts_for(members: usize) -> Option<u32> {
@@ -43,23 +45,42 @@ pub(super) fn part_of(id: &str, parts: u32) -> usize {
     usize::try_from((mixed ^ (mixed >> 33)) % u64::from(parts.max(1))).unwrap_or(0)
 }
 
+/// What of a group is looked at. As a tree of everything in it a large one would be thirty times its text.
+#[derive(Deserialize)]
+struct Group {
+    #[serde(default)]
+    member: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    #[serde(default)]
+    entity: Entity,
+    #[serde(default)]
+    inactive: bool,
+}
+
+#[derive(Default, Deserialize)]
+struct Entity {
+    #[serde(default)]
+    reference: Option<String>,
+}
+
 /// The ids of the patients who are active members of a group, each once.
-fn ids(group: &Answer) -> BTreeSet<String> {
-    let group: serde_json::Value = serde_json::from_slice(group.body()).unwrap_or_default();
-    let members = group["member"].as_array().into_iter().flatten();
-    let active = members.filter(|member| member["inactive"] != true);
+fn ids(group: &[u8]) -> Option<BTreeSet<String>> {
+    let group: Group = serde_json::from_slice(group).ok()?;
+    let active = group.member.into_iter().filter(|member| !member.inactive);
     let ids = active.filter_map(|member| {
-        let reference = member["entity"]["reference"].as_str()?;
-        let id = reference.strip_prefix("Patient/")?;
-        primitive::is_id(id).then(|| id.to_owned())
+        let id = member.entity.reference?.strip_prefix("Patient/")?.to_owned();
+        primitive::is_id(&id).then_some(id)
     });
-    ids.collect()
+    Some(ids.collect())
 }
 
 impl Members {
-    /// The members of a group as it stands. `None` when it has grown out of the order's parts.
+    /// The members of a group as it stands. `None` when it has grown out of the order's parts, or does not read.
     pub(super) fn of(group: &Answer, parts: u32) -> Option<Self> {
-        Self::new(ids(group), parts)
+        Self::new(ids(group.body())?, parts)
     }
 
     fn new(ids: BTreeSet<String>, parts: u32) -> Option<Self> {
@@ -91,6 +112,21 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn active_patients_are_members() {
+        let group = r#"{"resourceType": "Group", "id": "1", "quantity": 6, "member": [
+            {"entity": {"reference": "Patient/b", "display": "B"}, "inactive": false},
+            {"entity": {"reference": "Patient/a"}, "period": {"start": "2020"}},
+            {"entity": {"reference": "Patient/a"}},
+            {"entity": {"reference": "Patient/gone"}, "inactive": true},
+            {"entity": {"reference": "Practitioner/c"}}, {"entity": {"display": "?"}}, {}]}"#;
+        let found = ids(group.as_bytes()).unwrap();
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(ids(br#"{"resourceType": "Group"}"#), Some(BTreeSet::new()));
+        // What does not read is not a group of nobody.
+        assert_eq!(ids(br#"{"member": "Patient/a"}"#), None);
+    }
 
     #[test]
     fn each_is_in_one_part_and_stays_in_it_whoever_comes_or_goes() {
