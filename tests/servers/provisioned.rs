@@ -60,10 +60,12 @@ fn options() -> Options {
 /// Puts a patient with an identifier and an observation into a hospital's database, as its administrator.
 async fn admit(gateway: &Gateway, engine: &str, database: &str, name: &str) {
     use sqlx::{ConnectOptions as _, Executor as _};
+    // A word of MySQL's own, and of no other engine's.
+    let system = if engine == "mysql" { "`system`" } else { "system" };
     let sql = format!(
         "INSERT INTO patients (id, family, given, birth_date, gender) VALUES \
          ('0b6f7c1e-0d5b-4a5f-9a6e-2f1c3d4e5f60', '{name}', 'Ana Maria', '1980-02-03', 'female'); \
-         INSERT INTO patient_identifiers (patient_id, position, use_code, system, value) VALUES \
+         INSERT INTO patient_identifiers (patient_id, position, use_code, {system}, value) VALUES \
          ('0b6f7c1e-0d5b-4a5f-9a6e-2f1c3d4e5f60', 1, 'official', 'urn:example:mrn', 'M-1'); \
          INSERT INTO observations (id, patient_id, status, category, code_system, code, value_number, value_unit, effective_at) \
          VALUES ('1b6f7c1e-0d5b-4a5f-9a6e-2f1c3d4e5f60', '0b6f7c1e-0d5b-4a5f-9a6e-2f1c3d4e5f60', 'final', \
