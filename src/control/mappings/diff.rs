@@ -5,7 +5,7 @@ use super::super::{Control, ControlFault, Orders};
 use crate::fhir::capability::TypeCapability;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::{Document, compile, diff};
-use crate::registry::{RegistryFault, Tenant};
+use crate::registry::Tenant;
 
 /// One of the two mappings that are compared.
 #[derive(Debug, Clone)]
@@ -106,7 +106,7 @@ impl Control {
             }
         };
         let stored = self.0.registry.mapping(tenant.id, version).await?;
-        let stored = stored.ok_or(RegistryFault::NotFound("mapping version"))?;
+        let stored = stored.ok_or(ControlFault::Invalid("there is no such version".into()))?;
         let unreadable = ControlFault::Conflict("the stored version cannot be read any more");
         let document = Document::parse(&stored.document).map_err(|_| unreadable)?;
         let catalog = serde_json::from_str::<Catalog>(&stored.catalog).ok();
