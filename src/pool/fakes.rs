@@ -111,6 +111,7 @@ impl Dial for FakeDialer {
                 facts: ServerFacts {
                     version: "3".to_owned(),
                     flavour: ServerFlavour::Sqlite,
+                    encoding: None,
                     tls: false,
                     steps: Vec::new(),
                 },

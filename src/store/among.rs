@@ -30,7 +30,7 @@ fn how(flavour: Flavour, own: &Expr, theirs: &Expr) -> How {
         SqlType::Integer { .. } | SqlType::Uuid if same => How::Bare,
         SqlType::Decimal if same && flavour != Flavour::Sqlite => How::Both,
         SqlType::Text | SqlType::Char if same => match flavour {
-            Flavour::Postgres | Flavour::Sqlite => How::Bare,
+            Flavour::Postgres | Flavour::PostgresIn(_) | Flavour::Sqlite => How::Bare,
             Flavour::MySql | Flavour::MariaDb => How::Both,
         },
         _ => How::Text,
@@ -88,7 +88,7 @@ fn value(w: &mut Writer, scope: Scope, expr: &Expr, how: How) -> Result<(), Writ
 /// The text a value is shown as, in a form of which equality is that of its letters.
 fn shown(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), WriteFault> {
     match w.flavour {
-        Flavour::Postgres => as_text(w, scope, expr),
+        Flavour::Postgres | Flavour::PostgresIn(_) => as_text(w, scope, expr),
         Flavour::MySql | Flavour::MariaDb => {
             // Adding nothing drops ZEROFILL.
             match expr {
@@ -127,14 +127,16 @@ pub(super) fn is_id(
     for part in parts {
         as_text(w, scope, part)?;
         w.sql(match w.flavour {
-            Flavour::Postgres => " OPERATOR(pg_catalog.!~) '[^A-Za-z0-9.-]' AND ",
+            Flavour::Postgres | Flavour::PostgresIn(_) => {
+                " OPERATOR(pg_catalog.!~) '[^A-Za-z0-9.-]' AND "
+            }
             Flavour::MySql | Flavour::MariaDb => {
                 " COLLATE utf8mb4_bin NOT REGEXP '[^A-Za-z0-9.-]' AND "
             }
             Flavour::Sqlite => " NOT GLOB '*[^-A-Za-z0-9.]*' AND ",
         });
     }
-    let plus = if w.flavour == Flavour::Postgres { " OPERATOR(pg_catalog.+) " } else { " + " };
+    let plus = if w.flavour.is_postgres() { " OPERATOR(pg_catalog.+) " } else { " + " };
     w.list(parts, plus, |w, part| {
         w.call(if w.flavour.is_mysql() { "CHAR_LENGTH" } else { "length" });
         as_text(w, scope, part)?;

@@ -90,9 +90,11 @@ fn text_column(
         Ok::<_, WriteFault>(())
     };
     match w.flavour {
-        Flavour::Postgres => {
-            // No PostgreSQL text holds a NUL, and blank padding is no part of a `char(n)` value.
-            let never = value.contains('\0') || column.ty == SqlType::Char && value.ends_with(' ');
+        Flavour::Postgres | Flavour::PostgresIn(_) => {
+            // No PostgreSQL text holds a NUL or what its encoding lacks, and blank padding is no part of a
+            // `char(n)` value.
+            let blank = column.ty == SqlType::Char && value.ends_with(' ');
+            let never = value.contains('\0') || blank || !w.flavour.holds(value);
             match (never, op) {
                 (true, CompareOp::Eq) => w.sql("FALSE"),
                 (true, CompareOp::Ne) => {
@@ -173,7 +175,7 @@ pub(super) fn float_column(
     let one = |w: &mut Writer, op: CompareOp, number: f64| {
         w.column(scope, column)?;
         w.operator(sign(op));
-        if w.flavour == Flavour::Postgres {
+        if w.flavour.is_postgres() {
             w.bind(Bind::Text(float_text(number)));
             w.cast("float8");
         } else {

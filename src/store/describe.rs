@@ -190,7 +190,7 @@ async fn unique(
         w.ident(name)
     };
     let constant = |w: &mut Writer| {
-        w.sql(if flavour == Flavour::Postgres { "'1'::pg_catalog.text" } else { "'1'" });
+        w.sql(if flavour.is_postgres() { "'1'::pg_catalog.text" } else { "'1'" });
         Ok(())
     };
     let text = around(flavour, source, constant, |w| {

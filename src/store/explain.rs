@@ -63,7 +63,7 @@ pub async fn explain_child_on(
 async fn explain(conn: &mut TenantConn<'_>, statement: Statement) -> Outcome<Estimate> {
     let Statement { flavour, text, binds, .. } = statement;
     let (word, width) = match flavour {
-        Flavour::Postgres => ("EXPLAIN (FORMAT JSON) ", 1),
+        Flavour::Postgres | Flavour::PostgresIn(_) => ("EXPLAIN (FORMAT JSON) ", 1),
         Flavour::Sqlite => ("EXPLAIN QUERY PLAN ", 4),
         Flavour::MariaDb => ("EXPLAIN ", 10),
         Flavour::MySql => ("EXPLAIN ", 12),
@@ -79,7 +79,7 @@ async fn explain(conn: &mut TenantConn<'_>, statement: Statement) -> Outcome<Est
         Err(fault) => return Ok(Err(fault)),
     };
     Ok(match flavour {
-        Flavour::Postgres => postgres(&fetched),
+        Flavour::Postgres | Flavour::PostgresIn(_) => postgres(&fetched),
         Flavour::Sqlite => Ok(sqlite(&fetched)),
         Flavour::MariaDb => Ok(mysql(&fetched, 8)),
         Flavour::MySql => Ok(mysql(&fetched, 9)),

@@ -7,7 +7,7 @@ use crate::mapping::DeclaredSource;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::plan::{Count, KeyedRead, SourcePlan, Value};
 use crate::mapping::rows::Rows;
-use crate::pool::dial::{ServerFlavour, TenantConnection};
+use crate::pool::dial::TenantConnection;
 use crate::pool::verdict::{DbError, Family};
 use crate::pool::{DatabaseFault, Lease, PoolFault};
 
@@ -29,17 +29,6 @@ impl<'a> From<&'a mut TenantConnection> for TenantConn<'a> {
             TenantConnection::Postgres(connection) => Self::Postgres(connection),
             TenantConnection::MySql(connection) => Self::MySql(connection),
             TenantConnection::Sqlite(connection) => Self::Sqlite(connection),
-        }
-    }
-}
-
-impl From<ServerFlavour> for Flavour {
-    fn from(flavour: ServerFlavour) -> Self {
-        match flavour {
-            ServerFlavour::Postgres => Self::Postgres,
-            ServerFlavour::MySql => Self::MySql,
-            ServerFlavour::MariaDb => Self::MariaDb,
-            ServerFlavour::Sqlite => Self::Sqlite,
         }
     }
 }
@@ -87,7 +76,7 @@ pub async fn fetch_page(
     plan: &Arc<SourcePlan>,
     deadline: Deadline,
 ) -> Result<FetchedPage, StoreFault> {
-    let flavour = Flavour::from(lease.facts().flavour);
+    let flavour = Flavour::of_server(lease.facts());
     let plan = Arc::clone(plan);
     let fetched = lease
         .run(deadline, move |connection| {
@@ -110,7 +99,7 @@ pub async fn fetch_row(
     key: Vec<Value>,
     deadline: Deadline,
 ) -> Result<FetchedPage, StoreFault> {
-    let flavour = Flavour::from(lease.facts().flavour);
+    let flavour = Flavour::of_server(lease.facts());
     let read = Arc::clone(read);
     let fetched = lease
         .run(deadline, move |connection| {
@@ -133,7 +122,7 @@ pub async fn fetch_keys(
     keys: Rows,
     deadline: Deadline,
 ) -> Result<FetchedPage, StoreFault> {
-    let flavour = Flavour::from(lease.facts().flavour);
+    let flavour = Flavour::of_server(lease.facts());
     let read = Arc::clone(read);
     let fetched = lease
         .run(deadline, move |connection| {
@@ -155,7 +144,7 @@ pub async fn fetch_counts(
     counts: Vec<Count>,
     deadline: Deadline,
 ) -> Result<u64, StoreFault> {
-    let flavour = Flavour::from(lease.facts().flavour);
+    let flavour = Flavour::of_server(lease.facts());
     lease
         .run(deadline, move |connection| {
             Box::pin(async move {

@@ -1,12 +1,16 @@
 use crate::base::Engine;
 
 use super::WriteFault;
+use super::letters::Letters;
+use crate::pool::dial::{ServerFacts, ServerFlavour};
 
 /// Which SQL to write. MySQL and MariaDB differ in their regular expressions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Flavour {
     /// PostgreSQL 12 or later.
     Postgres,
+    /// The same, its texts in another encoding than UTF-8, which holds these letters.
+    PostgresIn(Letters),
     /// MySQL 5.7 or later.
     MySql,
     /// MariaDB 10.3 or later.
@@ -29,9 +33,44 @@ impl Flavour {
     /// The engine it belongs to.
     pub const fn engine(self) -> Engine {
         match self {
-            Self::Postgres => Engine::Postgres,
+            Self::Postgres | Self::PostgresIn(_) => Engine::Postgres,
             Self::MySql | Self::MariaDb => Engine::MySql,
             Self::Sqlite => Engine::Sqlite,
+        }
+    }
+
+    /// Of a server that is connected to.
+    pub fn of_server(facts: &ServerFacts) -> Self {
+        let letters = || facts.encoding.as_deref().and_then(Letters::of);
+        match facts.flavour {
+            ServerFlavour::Postgres => letters().map_or(Self::Postgres, Self::PostgresIn),
+            ServerFlavour::MySql => Self::MySql,
+            ServerFlavour::MariaDb => Self::MariaDb,
+            ServerFlavour::Sqlite => Self::Sqlite,
+        }
+    }
+
+    /// Whether it is PostgreSQL, in whatever encoding.
+    pub const fn is_postgres(self) -> bool {
+        matches!(self, Self::Postgres | Self::PostgresIn(_))
+    }
+
+    /// Where what was written for it is kept; nowhere for those of which there are many.
+    pub(super) const fn place(self) -> Option<usize> {
+        match self {
+            Self::Postgres => Some(0),
+            Self::MySql => Some(1),
+            Self::MariaDb => Some(2),
+            Self::Sqlite => Some(3),
+            Self::PostgresIn(_) => None,
+        }
+    }
+
+    /// Whether the database can hold a text. One that it cannot hold equals nothing in it.
+    pub(super) fn holds(self, text: &str) -> bool {
+        match self {
+            Self::PostgresIn(letters) => letters.holds(text),
+            _ => true,
         }
     }
 
@@ -44,7 +83,7 @@ impl Flavour {
     /// is empty, holds a NUL, or is longer than the engine keeps (and would silently cut) is refused.
     pub(super) fn quote(self, name: &str, out: &mut String) -> Result<(), WriteFault> {
         let fits = match self {
-            Self::Postgres => name.len() <= 63,
+            Self::Postgres | Self::PostgresIn(_) => name.len() <= 63,
             // Identifiers live in utf8mb3 there: nothing beyond the basic plane can name anything.
             Self::MySql | Self::MariaDb => {
                 name.chars().count() <= 64 && name.chars().all(|c| u32::from(c) <= 0xFFFF)

@@ -1,5 +1,6 @@
 //! Folded and exact texts as patterns of each engine.
 
+use super::letters::Letters;
 use crate::mapping::fold::forms;
 
 /// How a pattern is written.
@@ -15,11 +16,18 @@ pub(super) enum Syntax {
     Like,
 }
 
-/// A pattern for a text already folded; it stands for exactly that many characters.
-pub(super) fn folded(text: &str, syntax: Syntax) -> String {
+/// A pattern for a text already folded; it stands for exactly that many characters. Where a database holds
+/// some letters only, the pattern names no other; there is none for a text of which a letter is in no form
+/// among them. Of letters nobody knows about those are named that were searched for.
+pub(super) fn folded(text: &str, syntax: Syntax, held: Option<Letters>) -> Option<String> {
     let mut out = String::with_capacity(text.len() * 16);
     for base in text.chars() {
-        match forms(base).as_slice() {
+        let mut all = forms(base);
+        if let Some(held) = held {
+            all.retain(|c| held.sure(*c) || held == Letters::Unknown && *c == base);
+        }
+        match all.as_slice() {
+            [] => return None,
             [only] => escape(*only, syntax, &mut out),
             all if syntax == Syntax::Alternatives => {
                 out.push('(');
@@ -38,7 +46,7 @@ pub(super) fn folded(text: &str, syntax: Syntax) -> String {
             }
         }
     }
-    out
+    Some(out)
 }
 
 /// A pattern of exactly that text.
@@ -78,5 +86,16 @@ mod tests {
         assert_eq!(escaped("*?[]^", Syntax::Glob), "[*][?][[]]^");
         assert_eq!(escaped("%_!\\", Syntax::Like), "!%!_!!\\");
         assert_eq!(escaped(".*", Syntax::RegexClass), "\\.\\*");
+    }
+
+    #[test]
+    fn a_pattern_names_no_letter_that_the_database_cannot_hold() {
+        let pattern = |text, encoding| folded(text, Syntax::RegexClass, Letters::of(encoding));
+        assert_eq!(pattern("na", "LATIN1").as_deref(), Some("[nNÑñ][aAÀÁÂÃÄÅàáâãäå]"));
+        assert_eq!(pattern("na", "KOI8R").as_deref(), Some("[nN][aA]"));
+        assert_eq!(pattern("ж", "KOI8R").as_deref(), Some("[жЖ]"));
+        assert_eq!(pattern("ж", "LATIN1"), None);
+        assert_eq!(pattern("a山", "EUC_JP").as_deref(), Some("[aA]山"));
+        assert_eq!(pattern("s", "UTF8").unwrap(), pattern("s", "SQL_ASCII").unwrap());
     }
 }

@@ -13,7 +13,10 @@ use super::{Flavour, WriteFault};
 fn key(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
     match (w.flavour, column.ty) {
         // MySQL orders an enumeration by position and compares it by name.
-        (Flavour::Postgres, SqlType::Enum | SqlType::Json | SqlType::Other | SqlType::Any)
+        (
+            Flavour::Postgres | Flavour::PostgresIn(_),
+            SqlType::Enum | SqlType::Json | SqlType::Other | SqlType::Any,
+        )
         | (Flavour::MySql | Flavour::MariaDb, SqlType::Enum | SqlType::Json | SqlType::Other) => {
             as_text(w, scope, &Expr::Column(column.clone()))
         }
@@ -60,7 +63,9 @@ pub(super) fn order(
         w.sql(if term.descending { " DESC" } else { "" });
         match (w.flavour, term.descending) {
             _ if solid => {}
-            (Flavour::Postgres, true) | (Flavour::Sqlite, false) => w.sql(" NULLS LAST"),
+            (Flavour::Postgres | Flavour::PostgresIn(_), true) | (Flavour::Sqlite, false) => {
+                w.sql(" NULLS LAST");
+            }
             _ => {}
         }
         Ok(())

@@ -64,7 +64,7 @@ pub(super) fn is_in(
         (Some(c), _) if matches!(c.ty, SqlType::Enum | SqlType::Json | SqlType::Other) => {
             text_list(w, scope, left, values)
         }
-        (Some(c), Flavour::Postgres) => postgres(w, scope, c, values),
+        (Some(c), Flavour::Postgres | Flavour::PostgresIn(_)) => postgres(w, scope, c, values),
         (Some(c), Flavour::MySql | Flavour::MariaDb)
             if matches!(c.ty, SqlType::Text | SqlType::Char) =>
         {
@@ -116,10 +116,11 @@ fn text_list(
     values: &[Value],
 ) -> Result<(), WriteFault> {
     match w.flavour {
-        Flavour::Postgres => {
+        Flavour::Postgres | Flavour::PostgresIn(_) => {
             as_text(w, scope, left)?;
             w.among(&[]);
-            w.bind(Bind::Texts(texts(values.iter().map(|v| v.text.as_str()))));
+            let held = texts(w.flavour, values.iter().map(|v| v.text.as_str()));
+            w.bind(Bind::Texts(held));
             w.cast("text[])");
         }
         Flavour::MySql | Flavour::MariaDb => {
@@ -142,9 +143,9 @@ fn text_list(
     Ok(())
 }
 
-/// No PostgreSQL text holds a NUL, so a value that does equals nothing.
-fn texts<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
-    values.filter(|text| !text.contains('\0')).map(str::to_owned).collect()
+/// No PostgreSQL text holds a NUL or what its encoding lacks, so a value that does equals nothing.
+fn texts<'a>(flavour: Flavour, values: impl Iterator<Item = &'a str>) -> Vec<String> {
+    values.filter(|text| !text.contains('\0') && flavour.holds(text)).map(str::to_owned).collect()
 }
 
 fn postgres(
@@ -163,7 +164,8 @@ fn postgres(
     let kept = values.iter().map(|v| v.text.as_str()).filter(|t| !(blank && t.ends_with(' ')));
     w.column(scope, column)?;
     w.among(&[]);
-    w.bind(Bind::Texts(texts(kept)));
+    let held = texts(w.flavour, kept);
+    w.bind(Bind::Texts(held));
     w.cast(if blank { "bpchar" } else { postgres_cast(ty) });
     w.sql("[])");
     Ok(())
@@ -213,7 +215,8 @@ pub(super) fn keys(
         if key.len() != own.len() {
             return Err(WriteFault::Plan);
         }
-        if own.iter().zip(key).all(|(column, text)| canonical(column.ty, text)) {
+        let there = |column: &ColumnRef, text| canonical(column.ty, text) && w.flavour.holds(text);
+        if own.iter().zip(key).all(|(column, text)| there(column, text)) {
             let value = |(c, t): (&ColumnRef, &&str)| Value { ty: c.ty, text: (*t).to_owned() };
             fitting.push(own.iter().zip(key).map(value).collect());
         }
@@ -247,7 +250,7 @@ pub(super) fn keys(
     w.list(own.iter().zip(&bytes), ", ", |w, (column, bytes)| {
         if *bytes { mysql_bytes(w, scope, column) } else { own_column(w, scope, column) }
     })?;
-    if w.flavour == Flavour::Postgres {
+    if w.flavour.is_postgres() {
         w.sql(")");
         w.among(&[]);
         w.sql("SELECT * FROM ROWS FROM (");
@@ -284,7 +287,7 @@ pub(super) fn keys(
 fn own_column(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
     match column.ty {
         SqlType::Enum | SqlType::Json | SqlType::Other | SqlType::Any
-            if w.flavour == Flavour::Postgres =>
+            if w.flavour.is_postgres() =>
         {
             as_text(w, scope, &Expr::Column(column.clone()))
         }

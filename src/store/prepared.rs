@@ -140,7 +140,10 @@ pub(super) fn read(read: &KeyedRead, key: &[Value], flavour: Flavour) -> Result<
         };
         let texts: Vec<&str> = key.iter().map(|value| value.text.as_str()).collect();
         let fits = key.iter().all(|value| canonical(value.ty, &value.text));
-        let kept = read.written.get_or_try::<_, WriteFault>(flavour as usize, make)?;
+        let kept = match flavour.place() {
+            Some(place) => read.written.get_or_try::<_, WriteFault>(place, make)?,
+            None => None,
+        };
         if let Some(prepared) = kept.filter(|_| fits)
             && let Some(binds) = prepared.fill(&texts)
         {
@@ -207,7 +210,10 @@ fn keyed(
         w.sql(&tail);
         Ok(ChildTexts { head, tail, one: Prepared::new(w, sql::shape(&child.select)) })
     };
-    let texts = written.get_or_try::<_, WriteFault>(flavour as usize, make)?;
+    let texts = match flavour.place() {
+        Some(place) => written.get_or_try::<_, WriteFault>(place, make)?,
+        None => Some(Arc::new(make()?)),
+    };
     let Some(texts) = texts else { return Err(WriteFault::Plan) };
     if let [key] = keys.as_slice()
         && child.own.iter().zip(key).all(|(c, text)| uniform(c.ty) && canonical(c.ty, text))

@@ -195,7 +195,9 @@ async fn collect<R: TextRow>(
 /// Opens a snapshot that sees one moment and changes nothing.
 pub(super) const fn begin(flavour: Flavour) -> &'static str {
     match flavour {
-        Flavour::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        Flavour::Postgres | Flavour::PostgresIn(_) => {
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        }
         Flavour::MySql | Flavour::MariaDb => {
             "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
         }
@@ -302,7 +304,7 @@ async fn fetch(
         }));
     }
     if let TenantConn::Postgres(session) = conn {
-        return together::fetch(session, page, (children, known), limit).await;
+        return together::fetch(session, page, (children, known), (flavour, limit)).await;
     }
     let outcome = match command(conn, begin(flavour)).await {
         Ok(()) => snapshot(conn, children, &page, flavour, limit).await,

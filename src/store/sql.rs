@@ -94,7 +94,7 @@ pub(super) fn child_ends(mut w: Writer, child: &Child) -> Result<(Writer, String
 pub fn count_sql(count: &Count, flavour: Flavour) -> Result<Statement, WriteFault> {
     let mut w = Writer::new(flavour);
     w.sql(match flavour {
-        Flavour::Postgres => "SELECT pg_catalog.count(*)::pg_catalog.text",
+        Flavour::Postgres | Flavour::PostgresIn(_) => "SELECT pg_catalog.count(*)::pg_catalog.text",
         Flavour::MySql | Flavour::MariaDb => "SELECT CAST(count(*) AS CHAR CHARACTER SET utf8mb4)",
         Flavour::Sqlite => "SELECT count(*)",
     });
@@ -224,7 +224,7 @@ fn limit(w: &mut Writer, select: &Select) {
     let Some(limit) = select.limit else { return };
     w.sql(" LIMIT ");
     let walked = select.filter == Predicate::Always;
-    if walked && w.flavour == Flavour::Postgres && is_usual(limit) {
+    if walked && w.flavour.is_postgres() && is_usual(limit) {
         w.sql(&limit.to_string());
     } else {
         w.bind(Bind::Int(i64::from(limit)));
@@ -245,15 +245,20 @@ fn is_usual(limit: u32) -> bool {
 /// A column in the select list, as text or as what the driver gives without loss.
 fn fetched(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
     let (before, after) = match (w.flavour, column.ty) {
-        (Flavour::Postgres, SqlType::Binary) => ("pg_catalog.encode(", ", 'hex')"),
-        (Flavour::Postgres, SqlType::Instant) => ("(", " AT TIME ZONE 'UTC')"),
-        // Its own text is not the text of what it holds: `t`, blanks at the end, or who knows.
-        (Flavour::Postgres, SqlType::Boolean | SqlType::Char | SqlType::Any | SqlType::Other) => {
-            ("", "::pg_catalog.text")
+        (Flavour::Postgres | Flavour::PostgresIn(_), SqlType::Binary) => {
+            ("pg_catalog.encode(", ", 'hex')")
         }
+        (Flavour::Postgres | Flavour::PostgresIn(_), SqlType::Instant) => {
+            ("(", " AT TIME ZONE 'UTC')")
+        }
+        // Its own text is not the text of what it holds: `t`, blanks at the end, or who knows.
+        (
+            Flavour::Postgres | Flavour::PostgresIn(_),
+            SqlType::Boolean | SqlType::Char | SqlType::Any | SqlType::Other,
+        ) => ("", "::pg_catalog.text"),
         // PostgreSQL's rows come as text in any case, and SQLite's cells say themselves what they hold. CAST
         // prints six digits of a MySQL FLOAT; the driver has them all.
-        (Flavour::Postgres | Flavour::Sqlite, _)
+        (Flavour::Postgres | Flavour::PostgresIn(_) | Flavour::Sqlite, _)
         | (Flavour::MySql | Flavour::MariaDb, SqlType::Float) => ("", ""),
         (_, SqlType::Binary) => ("LOWER(HEX(", "))"),
         // Adding nothing makes a number of BIT and YEAR and drops ZEROFILL.

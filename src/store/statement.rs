@@ -92,7 +92,7 @@ impl Writer {
     pub fn bind(&mut self, bind: Bind) {
         self.parts.extend(self.part.map(|part| (self.binds.len(), part)));
         self.binds.push(bind);
-        if self.flavour == Flavour::Postgres {
+        if self.flavour.is_postgres() {
             self.text.push('$');
             self.text.push_str(&self.binds.len().to_string());
         } else {
@@ -103,7 +103,7 @@ impl Writer {
     /// A text value.
     pub fn text_bind(&mut self, text: &str) {
         self.bind(Bind::Text(text.to_owned()));
-        if self.flavour == Flavour::Postgres {
+        if self.flavour.is_postgres() {
             self.cast("text");
         }
     }
@@ -116,7 +116,7 @@ impl Writer {
 
     /// A built-in function's name and its opening bracket.
     pub fn call(&mut self, name: &str) {
-        self.sql(if self.flavour == Flavour::Postgres { "pg_catalog." } else { "" });
+        self.sql(if self.flavour.is_postgres() { "pg_catalog." } else { "" });
         self.sql(name);
         self.sql("(");
     }
@@ -126,7 +126,7 @@ impl Writer {
     /// put one that fits better.
     pub fn operator(&mut self, sign: &str) {
         let (before, after) = match self.flavour {
-            Flavour::Postgres => (" OPERATOR(pg_catalog.", ") "),
+            Flavour::Postgres | Flavour::PostgresIn(_) => (" OPERATOR(pg_catalog.", ") "),
             _ => (" ", " "),
         };
         self.sql(before);
@@ -148,7 +148,7 @@ impl Writer {
 
     /// What stands between a value, or several, and the select that it must be among.
     pub fn among(&mut self, types: &[SqlType]) {
-        if self.flavour == Flavour::Postgres {
+        if self.flavour.is_postgres() {
             self.between("=", types);
             self.sql("ANY");
         } else {
@@ -185,7 +185,9 @@ impl Writer {
                 match (schema.as_deref(), self.flavour) {
                     (Some(schema), _) => self.ident(schema)?,
                     // A search path would say which of several of that name is meant.
-                    (None, Flavour::Postgres) => return Err(WriteFault::Plan),
+                    (None, Flavour::Postgres | Flavour::PostgresIn(_)) => {
+                        return Err(WriteFault::Plan);
+                    }
                     // Temporary tables come first otherwise.
                     (None, Flavour::Sqlite) => self.ident("main")?,
                     // The connection's own database: nothing in a session can put another before it.

@@ -5,6 +5,7 @@ use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, TextMatch};
 
 use super::compare::{mysql_bytes, sign};
 use super::fold::{Syntax, escaped, folded};
+use super::letters::Letters;
 use super::statement::{Bind, Scope, Writer};
 use super::{Flavour, WriteFault};
 use crate::mapping::fold::{fold, translated, translation};
@@ -17,7 +18,7 @@ pub(super) fn as_text(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), W
     match expr {
         Expr::Column(column) => column_text(w, scope, column),
         Expr::Trimmed(inner) => {
-            w.call(if w.flavour == Flavour::Postgres { "btrim" } else { "TRIM" });
+            w.call(if w.flavour.is_postgres() { "btrim" } else { "TRIM" });
             as_text(w, scope, inner)?;
             w.sql(")");
             Ok(())
@@ -32,7 +33,7 @@ pub(super) fn as_text(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), W
             w.text_bind(separator);
             for part in parts {
                 w.sql(", CASE WHEN ");
-                w.call(if w.flavour == Flavour::Postgres { "btrim" } else { "TRIM" });
+                w.call(if w.flavour.is_postgres() { "btrim" } else { "TRIM" });
                 as_text(w, scope, part)?;
                 w.sql(")");
                 w.operator("<>");
@@ -50,7 +51,7 @@ pub(super) fn as_text(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), W
             let concat = w.flavour.is_mysql();
             w.sql(if concat { "CONCAT(" } else { "(" });
             let joined = match w.flavour {
-                Flavour::Postgres => " OPERATOR(pg_catalog.||) ",
+                Flavour::Postgres | Flavour::PostgresIn(_) => " OPERATOR(pg_catalog.||) ",
                 Flavour::Sqlite => " || ",
                 Flavour::MySql | Flavour::MariaDb => ", ",
             };
@@ -73,7 +74,7 @@ pub(super) fn as_text(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), W
 
 fn column_text(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFault> {
     match w.flavour {
-        Flavour::Postgres => {
+        Flavour::Postgres | Flavour::PostgresIn(_) => {
             w.column(scope, column)?;
             w.cast("text");
         }
@@ -99,7 +100,8 @@ pub(super) fn compare(
     op: CompareOp,
     right: &str,
 ) -> Result<(), WriteFault> {
-    if w.flavour == Flavour::Postgres && right.contains('\0') {
+    let lost = op == CompareOp::Eq && !w.flavour.holds(right);
+    if w.flavour.is_postgres() && (lost || right.contains('\0')) {
         return match op {
             CompareOp::Eq => {
                 w.sql("FALSE");
@@ -117,11 +119,7 @@ pub(super) fn compare(
         return Ok(());
     }
     as_text(w, scope, left)?;
-    w.sql(if w.flavour == Flavour::Postgres {
-        " COLLATE pg_catalog.\"C\""
-    } else {
-        " COLLATE BINARY"
-    });
+    w.sql(if w.flavour.is_postgres() { " COLLATE pg_catalog.\"C\"" } else { " COLLATE BINARY" });
     w.operator(sign(op));
     w.text_bind(right);
     Ok(())
@@ -139,11 +137,16 @@ pub(super) fn matches(
     if text.chars().count() > MAX_SEARCH {
         return Err(WriteFault::TooLong);
     }
-    let separator = match how {
-        TextMatch::StartsWord { separator } => Some(separator),
-        _ => None,
+    let (how, separator) = match how {
+        TextMatch::StartsWord { separator } if w.flavour.holds(&separator.to_string()) => {
+            (how, Some(separator))
+        }
+        // Nothing there is set apart by it.
+        TextMatch::StartsWord { .. } => (TextMatch::StartsWith, None),
+        _ => (how, None),
     };
-    if text.contains('\0') || separator == Some('\0') {
+    let lost = !ignore && !w.flavour.holds(text);
+    if lost || text.contains('\0') || separator == Some('\0') {
         super::member::never(w);
         return Ok(());
     }
@@ -171,7 +174,8 @@ fn glob(
     text: &str,
     ignore: bool,
 ) -> Result<(), WriteFault> {
-    let body = if ignore { folded(text, Syntax::Glob) } else { escaped(text, Syntax::Glob) };
+    let whole = || escaped(text, Syntax::Glob);
+    let body = ignore.then(|| folded(text, Syntax::Glob, None)).flatten().unwrap_or_else(whole);
     let one = |w: &mut Writer, pattern: String| {
         match left {
             Expr::Column(column) => w.column(scope, column)?,
@@ -206,9 +210,16 @@ fn regex(
     how: TextMatch,
     text: &str,
 ) -> Result<(), WriteFault> {
-    let syntax =
-        if w.flavour == Flavour::MySql { Syntax::Alternatives } else { Syntax::RegexClass };
-    let body = folded(text, syntax);
+    let (syntax, held) = match w.flavour {
+        // A class would stand for one of the bytes.
+        Flavour::MySql | Flavour::PostgresIn(Letters::Bytes) => (Syntax::Alternatives, None),
+        Flavour::PostgresIn(letters) => (Syntax::RegexClass, Some(letters)),
+        _ => (Syntax::RegexClass, None),
+    };
+    let Some(body) = folded(text, syntax, held) else {
+        super::member::never(w);
+        return Ok(());
+    };
     let pattern = match how {
         TextMatch::Equals => format!("^{body}$"),
         TextMatch::StartsWith => format!("^{body}"),
@@ -218,13 +229,16 @@ fn regex(
             format!("(^|{separator}){body}")
         }
     };
-    if w.flavour == Flavour::Postgres {
+    if w.flavour.is_postgres() {
         as_text(w, scope, left)?;
         w.operator("~");
         w.text_bind(&pattern);
         return match how {
-            TextMatch::Equals | TextMatch::StartsWith => within_index(w, scope, left, text),
-            TextMatch::Contains | TextMatch::StartsWord { .. } => Ok(()),
+            // Such an index is made of all letters, so no other encoding can have it.
+            TextMatch::Equals | TextMatch::StartsWith if w.flavour == Flavour::Postgres => {
+                within_index(w, scope, left, text)
+            }
+            _ => Ok(()),
         };
     }
     w.sql("(");
@@ -312,7 +326,7 @@ fn like_one(w: &mut Writer, scope: Scope, left: &Expr, pattern: String) -> Resul
         Expr::Column(column) if column.ty == SqlType::Text => Some(column),
         _ => None,
     };
-    if w.flavour == Flavour::Postgres {
+    if w.flavour.is_postgres() {
         match bare {
             Some(column) => w.column(scope, column)?,
             None => as_text(w, scope, left)?,

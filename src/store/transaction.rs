@@ -91,7 +91,7 @@ where
     T: Send + 'static,
     E: From<StoreFault> + Send + 'static,
 {
-    let flavour = Flavour::from(lease.facts().flavour);
+    let flavour = Flavour::of_server(lease.facts());
     let (measured, aside) = (lease.measured().cloned(), lease.aside());
     let outcome = lease
         .run(deadline, move |connection| {
@@ -166,10 +166,10 @@ fn settle<T, E: From<StoreFault>>(outcome: Outcome<T>) -> Result<T, Halt<E>> {
 impl Transaction<'_> {
     async fn begin(&mut self, apart: Apart) -> Result<(), sqlx::Error> {
         let (level, begin) = match (self.flavour, apart) {
-            (Flavour::Postgres, Apart::Rows) => {
+            (Flavour::Postgres | Flavour::PostgresIn(_), Apart::Rows) => {
                 ("", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             }
-            (Flavour::Postgres, Apart::Wholly) => {
+            (Flavour::Postgres | Flavour::PostgresIn(_), Apart::Wholly) => {
                 ("", "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE")
             }
             (Flavour::MySql | Flavour::MariaDb, Apart::Rows) => {
@@ -184,7 +184,7 @@ impl Transaction<'_> {
             command(&mut self.conn, level).await?;
         }
         // What fails at its beginning has begun on PostgreSQL all the same, and nowhere else.
-        self.open = self.flavour == Flavour::Postgres;
+        self.open = self.flavour.is_postgres();
         command(&mut self.conn, begin).await?;
         self.open = true;
         Ok(())
@@ -331,7 +331,7 @@ impl Transaction<'_> {
         let Relation::Table { schema, name: table } = table else { return Vec::new() };
         let text = |text: &str| Bind::Text(text.to_owned());
         let (sql, binds) = match self.flavour {
-            Flavour::Postgres => (POSTGRES, vec![text(name), text(table)]),
+            Flavour::Postgres | Flavour::PostgresIn(_) => (POSTGRES, vec![text(name), text(table)]),
             Flavour::MySql | Flavour::MariaDb => {
                 let Some(schema) = schema.as_deref() else {
                     let sql = MYSQL.replace("COALESCE(?, DATABASE())", "DATABASE()");

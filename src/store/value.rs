@@ -149,7 +149,7 @@ pub(super) fn typed(w: &mut Writer, value: &Value) -> Result<(), WriteFault> {
         return Err(WriteFault::Value);
     }
     match w.flavour {
-        Flavour::Postgres => postgres(w, value),
+        Flavour::Postgres | Flavour::PostgresIn(_) => postgres(w, value),
         Flavour::MySql | Flavour::MariaDb => mysql(w, value),
         Flavour::Sqlite => sqlite(w, value),
     }

@@ -23,7 +23,7 @@ pub fn change_sql(
             if let Some(column) = returning.filter(|_| !flavour.is_mysql()) {
                 w.sql(" RETURNING ");
                 w.ident(&column.name)?;
-                if flavour == Flavour::Postgres {
+                if flavour.is_postgres() {
                     w.cast("text");
                 }
                 shape.push(column.ty);
@@ -99,11 +99,11 @@ fn assigned(w: &mut Writer, set: &Set) -> Result<(), WriteFault> {
     }
     match (w.flavour, value.ty) {
         // A type of the hospital's own: the server knows from the column what the text is.
-        (Flavour::Postgres, SqlType::Enum | SqlType::Other) => {
+        (Flavour::Postgres | Flavour::PostgresIn(_), SqlType::Enum | SqlType::Other) => {
             w.bind(Bind::Untyped(value.text.clone()));
             Ok(())
         }
-        (Flavour::Postgres, SqlType::Float) => {
+        (Flavour::Postgres | Flavour::PostgresIn(_), SqlType::Float) => {
             let number = value.text.parse().map_err(|_| WriteFault::Value)?;
             w.bind(Bind::Float(number));
             w.cast("float8");

@@ -16,6 +16,8 @@ mod control_bed;
 #[cfg(test)]
 mod dial;
 #[cfg(test)]
+mod encodings;
+#[cfg(test)]
 mod fault_proxy;
 #[cfg(test)]
 mod faults;

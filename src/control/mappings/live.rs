@@ -70,7 +70,7 @@ impl Control {
 impl Live {
     /// The dialect statements are written in.
     pub(super) fn flavour(&self) -> Flavour {
-        Flavour::from(self.opened.facts.flavour)
+        Flavour::of_server(&self.opened.facts)
     }
 
     /// The live schema, and what these sources give there.

@@ -82,8 +82,13 @@ pub(super) async fn open(
     canceller.end();
     steps.done("session");
     let identity = identity_of(&found, application);
-    let facts =
-        ServerFacts { version, flavour: ServerFlavour::Sqlite, tls: false, steps: steps.finish() };
+    let facts = ServerFacts {
+        version,
+        flavour: ServerFlavour::Sqlite,
+        encoding: None,
+        tls: false,
+        steps: steps.finish(),
+    };
     Ok(Opened { connection: TenantConnection::Sqlite(connection), canceller, identity, facts })
 }
 

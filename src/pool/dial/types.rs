@@ -127,6 +127,8 @@ pub struct ServerFacts {
     pub version: String,
     /// Which dialect it speaks.
     pub flavour: ServerFlavour,
+    /// The encoding that a PostgreSQL database keeps its texts in, as the server words it.
+    pub encoding: Option<String>,
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// Where the time of opening went, in order: `permit`, `resolve`, `connect`, `tls`, `login`,

@@ -133,7 +133,7 @@ impl Admin {
 
     /// Which dialect it speaks.
     pub fn flavour(&self) -> Flavour {
-        self.opened.facts.flavour.into()
+        Flavour::of_server(&self.opened.facts)
     }
 
     /// The same connection, to read a catalogue over.

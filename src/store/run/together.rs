@@ -93,9 +93,9 @@ pub(super) async fn fetch(
     session: &mut PostgresSession,
     page: Ready,
     children: (&[Child], Option<&Rows>),
-    limit: usize,
+    (flavour, limit): (Flavour, usize),
 ) -> Outcome<FetchedPage> {
-    let outcome = snapshot(session, page, children, limit).await;
+    let outcome = snapshot(session, page, children, (flavour, limit)).await;
     if let Ok(Ok(_)) = outcome {
         return outcome;
     }
@@ -133,6 +133,7 @@ struct Asked {
 /// One-to-many rows on their way.
 struct Children<'c> {
     all: &'c [Child],
+    flavour: Flavour,
     there: Vec<Option<Rows>>,
 }
 
@@ -153,7 +154,7 @@ impl Children<'_> {
                 (Some(of), _) => self.there.get(of).and_then(Option::as_ref),
             };
             let Some(parents) = parents else { continue };
-            match prepared::child(child, parents, Flavour::Postgres)? {
+            match prepared::child(child, parents, self.flavour)? {
                 Some(statement) => {
                     asked.places.push(place);
                     asked.statements.push(statement);
@@ -179,9 +180,9 @@ async fn snapshot(
     session: &mut PostgresSession,
     page: Ready,
     (all, known): (&[Child], Option<&Rows>),
-    limit: usize,
+    (flavour, limit): (Flavour, usize),
 ) -> Outcome<FetchedPage> {
-    let mut children = Children { all, there: all.iter().map(|_| None).collect() };
+    let mut children = Children { all, flavour, there: all.iter().map(|_| None).collect() };
     let mut asked = match children.next(None, known) {
         Ok(asked) => asked,
         Err(fault) => return Ok(Err(fault.into())),
@@ -189,7 +190,7 @@ async fn snapshot(
     asked.statements.insert(0, page);
     let mut page = None;
     let (mut left, mut undecodable) = (limit, 0);
-    let mut begin = Some(Query { sql: begin(Flavour::Postgres), parameters: &[] });
+    let mut begin = Some(Query { sql: begin(flavour), parameters: &[] });
     loop {
         let ended = children.are_all(&asked);
         let ends = (begin.take(), ended.then_some(END));

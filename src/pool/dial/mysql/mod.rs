@@ -110,6 +110,7 @@ pub(super) async fn open(
     let facts = ServerFacts {
         version: flavour.version,
         flavour: if flavour.mariadb { ServerFlavour::MariaDb } else { ServerFlavour::MySql },
+        encoding: None,
         tls: link.encrypted,
         steps: steps.finish(),
     };

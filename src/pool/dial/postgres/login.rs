@@ -12,6 +12,8 @@ use crate::pool::dial::{DialClass, DialFault, SessionSettings};
 pub(super) struct LoggedIn {
     /// The server's own wording of its version.
     pub(super) version: String,
+    /// The encoding of the database's texts, in the server's words.
+    pub(super) encoding: Option<String>,
     /// The backend's process id and secret, for cancelling.
     pub(super) key: [u8; 8],
 }
@@ -120,13 +122,14 @@ fn md5_answer(user: &str, password: &SecretText, salt: [u8; 4]) -> Zeroizing<Vec
 }
 
 async fn ready(incoming: &mut Incoming<'_>) -> Result<LoggedIn, DialFault> {
-    let mut version = None;
+    let (mut version, mut encoding) = (None, None);
     let mut key = None;
     loop {
         let (kind, body) = incoming.next().await?;
         match kind {
             b'S' => match parameter(&body) {
                 Some(("server_version", value)) => version = Some(value.to_owned()),
+                Some(("server_encoding", value)) => encoding = Some(value.to_owned()),
                 Some(("client_encoding", value)) if value != "UTF8" => {
                     return Err(DialFault::protocol("the server does not speak UTF-8"));
                 }
@@ -145,7 +148,9 @@ async fn ready(incoming: &mut Incoming<'_>) -> Result<LoggedIn, DialFault> {
     let (Some(version), Some(key)) = (version, key) else {
         return Err(DialFault::protocol("the server does not tell its version or cancel key"));
     };
-    Ok(LoggedIn { version, key })
+    // The longest name of one has fourteen letters.
+    let encoding = encoding.filter(|name| name.len() <= 32);
+    Ok(LoggedIn { version, encoding, key })
 }
 
 fn parameter(body: &[u8]) -> Option<(&str, &str)> {

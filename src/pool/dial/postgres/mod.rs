@@ -71,7 +71,7 @@ pub(super) async fn open(
     let logged_in = login::login(&mut wire, link, record, session, iterations).await?;
     steps.done("login");
 
-    let LoggedIn { version, key } = logged_in;
+    let LoggedIn { version, encoding, key } = logged_in;
     let heard = wire.get_ref().heard();
     let mut connection = session_over(inner, wire, key);
     let identity = guarded(identify(&mut connection, session)).await?;
@@ -81,6 +81,7 @@ pub(super) async fn open(
     let facts = ServerFacts {
         version,
         flavour: ServerFlavour::Postgres,
+        encoding,
         tls: link.encrypted,
         steps: steps.finish(),
     };
