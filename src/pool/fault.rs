@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::dial::DialFault;
+use super::dial::{DialClass, DialFault};
 use super::verdict::{DbError, Family};
 use crate::base::{Fault, FaultKind};
 
@@ -102,6 +102,11 @@ impl PoolFault {
             Self::Database(DatabaseFault(error)) => Some(error),
             _ => None,
         }
+    }
+
+    /// Whether the server has no connection to give.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Connect(fault) if fault.class() == DialClass::Full)
     }
 
     /// A short word or code for counters and status pages.

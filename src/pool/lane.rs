@@ -39,6 +39,8 @@ pub(crate) struct Lane {
     pub(crate) looking: Semaphore,
     /// Permits in use by whoever asks a server who it is; nobody's traffic.
     pub(crate) asking: AtomicU32,
+    /// Permits held back because the server gives no more connections.
+    withheld: AtomicU32,
     silent: AtomicBool,
     max: usize,
     shelf: Mutex<Shelf>,
@@ -90,6 +92,7 @@ impl Lane {
             openers: AtomicU32::new(0),
             looking: Semaphore::new(1),
             asking: AtomicU32::new(0),
+            withheld: AtomicU32::new(0),
             silent: AtomicBool::new(false),
             max,
             shelf: Mutex::new(Shelf {
@@ -280,7 +283,29 @@ impl Lane {
 
     /// Permits in use.
     pub(crate) fn leased(&self) -> usize {
-        self.max.saturating_sub(self.permits.available_permits())
+        let withheld = self.withheld.load(Relaxed) as usize;
+        self.max.saturating_sub(self.permits.available_permits()).saturating_sub(withheld)
+    }
+
+    /// Whether the server gave no more connections a short while ago than the lane has.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.withheld.load(SeqCst) > 0
+    }
+
+    /// Holds a permit back for a while, from now on: whoever comes meanwhile waits, in turn, for a connection
+    /// that there is.
+    pub(crate) fn withhold(
+        self: &Arc<Self>,
+        permit: OwnedSemaphorePermit,
+        time: Duration,
+    ) -> impl Future<Output = ()> + use<> {
+        let lane = Arc::clone(self);
+        lane.withheld.fetch_add(1, SeqCst);
+        async move {
+            let _killed = timeout_at(Instant::now() + time, lane.killed.cancelled()).await;
+            drop(permit);
+            lane.withheld.fetch_sub(1, SeqCst);
+        }
     }
 
     /// When it was last used, if there is a connection it could spare.

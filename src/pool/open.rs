@@ -1,6 +1,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use metrics::counter;
@@ -12,7 +13,7 @@ use super::budget::Room;
 use super::dial::{DialClass, DialFault, SessionSettings};
 use super::fault::dial_code;
 use super::lane::Lane;
-use super::lease::{Lease, Permits};
+use super::lease::{Lease, Permits, background};
 use super::link::{Link, Tally};
 use super::pools::Inner;
 use super::selfcheck;
@@ -21,11 +22,16 @@ use super::{Dialled, PoolFault, RecordFault, RecordSource};
 use crate::base::{Deadline, FaultKind};
 use crate::telemetry::pool_metrics as names;
 
+/// How long a lane makes do with the connections it has, when its server gives no more.
+const MAKES_DO: Duration = Duration::from_secs(5);
+
 /// What a failed attempt to connect says about the database.
-fn verdict(fault: &DialFault) -> Verdict {
+fn verdict(fault: &DialFault, crowded: bool) -> Verdict {
     match fault.class() {
         DialClass::Auth => Verdict::AuthRefused,
         DialClass::Internal => Verdict::Neutral,
+        // An account's limit below the lane's: those that are open serve on.
+        DialClass::Full if crowded => Verdict::Neutral,
         _ => Verdict::Unhealthy,
     }
 }
@@ -61,8 +67,15 @@ pub(crate) fn spawn(
             }
             Ok(link) => Ok(Lease::new(pools, lane, link, permits, pass)),
             Err(fault) => {
-                // The permit and the pass are free before the caller hears of it.
-                drop((permits, pass));
+                // The permit and the pass are free before the caller hears of it, or the permit is known to
+                // be held back.
+                let (permit, writer) = permits;
+                drop((writer, pass));
+                if is_crowded(&lane, &fault) {
+                    background(lane.withhold(permit, MAKES_DO));
+                } else {
+                    drop(permit);
+                }
                 Err(fault)
             }
         };
@@ -71,6 +84,11 @@ pub(crate) fn spawn(
         drop(sender.send(answer));
     });
     receiver
+}
+
+/// Whether the server gives the lane no connection beside those it has.
+fn is_crowded(lane: &Lane, fault: &PoolFault) -> bool {
+    fault.is_full() && lane.counters.open.load(Relaxed) > 0
 }
 
 async fn connect(
@@ -110,7 +128,7 @@ async fn connect(
             if let PoolFault::Connect(dial) = &fault {
                 tracing::warn!(%tenant, class = dial.class().as_str(), code = %dial_code(dial),
                     "a connection could not be opened");
-                pass.report(verdict(dial), &code);
+                pass.report(verdict(dial, is_crowded(lane, &fault)), &code);
             }
             Err(fault)
         }

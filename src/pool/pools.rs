@@ -120,18 +120,23 @@ impl Pools {
             tenant.breaker.reset();
         }
         let patience = deadline.within(spec.limits.acquire_timeout);
-        // A lane can be retired between being found and being used; its successor is one step away.
+        let mut refused = PoolFault::Retired;
         for _ in 0..4 {
             let lane = self.inner.lane(spec)?;
             match self.lease_from(&lane, spec, &tenant.breaker, writes, patience).await {
-                Err(PoolFault::Retired) => {}
+                // A lane can be retired between being found and being used; its successor is one step away.
+                Err(PoolFault::Retired) => refused = PoolFault::Retired,
+                // The server gives no more connections than there are: one of these will do.
+                Err(fault @ PoolFault::Connect(_)) if fault.is_full() && lane.is_crowded() => {
+                    refused = fault;
+                }
                 Err(PoolFault::AcquireTimeout) if deadline.passed() => {
                     return Err(PoolFault::Timeout);
                 }
                 outcome => return outcome,
             }
         }
-        Err(PoolFault::Retired)
+        Err(refused)
     }
 
     async fn lease_from(

@@ -68,7 +68,10 @@ impl DbError {
     /// Whether the server refused the login or the account.
     pub fn is_auth(&self) -> bool {
         self.code.len() == 5 && self.code.starts_with("28")
-            || matches!(&*self.code, "1045" | "1698" | "1862" | "3118" | "4151" | "1524" | "1251")
+            || matches!(
+                &*self.code,
+                "1045" | "1698" | "1820" | "1862" | "3118" | "4151" | "1524" | "1251"
+            )
     }
 
     /// Whether the connection that gave this error can serve another statement.
@@ -76,7 +79,15 @@ impl DbError {
         self.family != Family::Availability
             && !matches!(
                 &*self.code,
-                "25P03" | "25P04" | "26000" | "1927" | "4031" | "1461" | "begin" | "worker"
+                "25P03"
+                    | "25P04"
+                    | "26000"
+                    | "1927"
+                    | "4031"
+                    | "1461"
+                    | "sqlite-13"
+                    | "begin"
+                    | "worker"
             )
     }
 }
@@ -129,8 +140,11 @@ pub(crate) fn postgres(state: &str) -> DbError {
         return DbError::new(Family::Availability, "protocol");
     }
     let family = match &state[..2] {
-        // Statement cancelled, transaction limits, a prepared statement lost to a pooler.
-        _ if matches!(state, "57014" | "25P03" | "25P04" | "26000") => Family::Neutral,
+        // Statement cancelled, transaction limits, a prepared statement lost to a pooler. A disk that is full, or
+        // a limit of the server's, fails what needs more of it; all else is answered.
+        _ if matches!(state, "57014" | "25P03" | "25P04" | "26000" | "53100" | "53400") => {
+            Family::Neutral
+        }
         "01" | "02" | "22" | "23" => Family::CallerValue,
         "08" | "28" | "3D" | "53" | "57" | "58" | "XX" | "F0" => Family::Availability,
         "0A" | "20" | "21" | "25" | "2F" | "38" | "39" | "3B" | "3F" | "42" | "44" | "54"
@@ -154,9 +168,8 @@ pub(crate) fn mysql(number: u16) -> DbError {
         1044 | 1046 | 1051 | 1052 | 1054 | 1055 | 1064 | 1103 | 1109 | 1115 | 1116 | 1140
         | 1142 | 1143 | 1146 | 1222 | 1227 | 1241 | 1242 | 1253 | 1273 | 1290 | 1305 | 1345
         | 1356 | 1364 | 1370 | 1449 | 1792 | 1836 | 3065 => Family::Mapping,
-        // Full, starting, stopping, broken network or storage, unknown database, refused account.
-        1021
-        | 1030
+        // No connection left, starting, stopping, broken network or storage, unknown database, refused account.
+        1030
         | 1033
         | 1034
         | 1037
@@ -182,24 +195,29 @@ pub(crate) fn mysql(number: u16) -> DbError {
         | 1251
         | 1524
         | 1698
+        | 1820
         | 1862
         | 2002..=2013
         | 3032
         | 3118
         | 4151 => Family::Availability,
-        // Statement limits (1317, 1969, 3024), locks (1205, 1213) and everything unknown.
+        // Statement limits (1317, 1969, 3024), locks (1205, 1213), no room for what is written (1021, 1114) and
+        // everything unknown.
         _ => Family::Neutral,
     };
     DbError::new(family, number.to_string())
 }
 
-/// By result code; extended codes count as their primary one.
+/// By result code; extended codes count as their primary one, but for those that say that the file cannot be
+/// read: a writer died and left its journal or log, which a reader may not clear up (`SQLITE_READONLY_ROLLBACK`,
+/// `_RECOVERY`, `_CANTLOCK`), or the file was moved away (`_DBMOVED`).
 pub(crate) fn sqlite(code: i32) -> DbError {
     let primary = if code < 0 { -1 } else { code & 0xff };
     let family = match primary {
         18 | 19 | 20 | 25 => Family::CallerValue,
+        _ if matches!(code, 264 | 520 | 776 | 1032) => Family::Availability,
         1 | 3 | 8 | 17 | 23 => Family::Mapping,
-        2 | 7 | 10 | 11 | 13 | 14 | 15 | 22 | 26 => Family::Availability,
+        2 | 7 | 10 | 11 | 14 | 15 | 22 | 26 => Family::Availability,
         _ => Family::Neutral,
     };
     DbError::new(family, format!("sqlite-{primary}"))

@@ -81,6 +81,8 @@ mod store_types;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
+mod surroundings;
+#[cfg(test)]
 mod tenant_faults;
 #[cfg(test)]
 mod together;

@@ -107,6 +107,10 @@ fn why(error: Option<&Error>) -> &'static str {
                 "the server's certificate is for another name"
             }
             CertificateError::UnknownIssuer => "the server's certificate has an unknown issuer",
+            // As `openssl req -x509` makes them. There is no kind of its own for it.
+            CertificateError::Other(reason) if reason.to_string() == "CaUsedAsEndEntity" => {
+                "the server's certificate is itself an authority's, and not one that an authority issued"
+            }
             _ => "the server's certificate does not verify",
         },
         Some(Error::AlertReceived(_)) => "the server refused the TLS handshake",

@@ -26,7 +26,8 @@ fn every_sqlstate_of_the_table_has_its_family() {
         ("57P03", Availability, Verdict::Unhealthy),
         ("57P04", Availability, Verdict::Unhealthy),
         ("53300", Availability, Verdict::Unhealthy),
-        ("53100", Availability, Verdict::Unhealthy),
+        ("53100", Neutral, Verdict::Neutral),
+        ("53400", Neutral, Verdict::Neutral),
         ("58030", Availability, Verdict::Unhealthy),
         ("XX000", Availability, Verdict::Unhealthy),
         ("3D000", Availability, Verdict::Unhealthy),
@@ -66,6 +67,7 @@ fn every_mysql_number_of_the_table_has_its_family() {
         (1040, Availability, Verdict::Unhealthy),
         (1045, Availability, Verdict::AuthRefused),
         (1698, Availability, Verdict::AuthRefused),
+        (1820, Availability, Verdict::AuthRefused),
         (1049, Availability, Verdict::Unhealthy),
         (1053, Availability, Verdict::Unhealthy),
         (1129, Availability, Verdict::Unhealthy),
@@ -77,6 +79,8 @@ fn every_mysql_number_of_the_table_has_its_family() {
         (1317, Neutral, Verdict::Neutral),
         (1205, Neutral, Verdict::Neutral),
         (1213, Neutral, Verdict::Neutral),
+        (1021, Neutral, Verdict::Neutral),
+        (1114, Neutral, Verdict::Neutral),
         (9999, Neutral, Verdict::Neutral),
     ] {
         let error = mysql(number);
@@ -95,6 +99,11 @@ fn every_sqlite_code_of_the_table_has_its_family() {
         (20, CallerValue),
         (1, Mapping),
         (8, Mapping),
+        (1544, Mapping),
+        (264, Availability),
+        (776, Availability),
+        (1032, Availability),
+        (13, Neutral),
         (23, Mapping),
         (10, Availability),
         (0x0d0a, Availability),
@@ -144,7 +153,9 @@ fn a_connection_survives_harmless_errors_only() {
     {
         assert!(usable.leaves_connection_usable(), "{usable}");
     }
-    for lost in [postgres("57P01"), postgres("25P03"), mysql(1927), mysql(2013), sqlite(10)] {
+    for lost in
+        [postgres("57P01"), postgres("25P03"), mysql(1927), mysql(2013), sqlite(10), sqlite(13)]
+    {
         assert!(!lost.leaves_connection_usable(), "{lost}");
     }
 }

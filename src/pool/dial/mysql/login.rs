@@ -172,7 +172,9 @@ fn switched(packet: &[u8]) -> Result<(Plugin, Vec<u8>), DialFault> {
 /// The time zone is UTC, so that TIMESTAMP columns read as UTC, and text is utf8mb4. The SQL mode is
 /// set whole rather than added to: strict, so that a value that does not fit fails instead of being
 /// cut, and without ANSI_QUOTES, PIPES_AS_CONCAT or NO_BACKSLASH_ESCAPES, so that one SQL text means the
-/// same on every server. NO_ZERO_DATE is left out, because hospitals' old rows hold zero dates.
+/// same on every server. NO_ZERO_DATE is left out, because hospitals' old rows hold zero dates. What a server may
+/// say for all its sessions and must not for these: how many rows an answer has at most, how many it may look
+/// at, and that a transaction follows on the one before.
 pub(super) async fn set_up(
     packets: &mut Packets<'_>,
     flavour: &Flavour,
@@ -227,6 +229,7 @@ fn set_up_sql(flavour: &Flavour, session: &SessionSettings) -> String {
     format!(
         "SET NAMES utf8mb4,time_zone='+00:00',sql_mode='STRICT_ALL_TABLES,\
          ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',autocommit=1,\
+         sql_select_limit=18446744073709551615,sql_big_selects=1,completion_type=0,\
          innodb_lock_wait_timeout={lock},lock_wait_timeout={lock},{statement}"
     )
 }

@@ -8,7 +8,7 @@ mod packet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlRow, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlRow, MySqlSslMode};
 use sqlx::{ConnectOptions, Executor, MySqlConnection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -179,15 +179,33 @@ pub(super) async fn identify(
     mariadb: bool,
 ) -> Result<ServerIdentity, DialFault> {
     let sql = if mariadb { IDENTITY_MARIADB } else { IDENTITY_MYSQL };
-    let row = connection
-        .fetch_one(sqlx::raw_sql(sql))
-        .await
-        .map_err(|_| DialFault::protocol("the server did not identify itself"))?;
+    let row =
+        connection.fetch_one(sqlx::raw_sql(sql)).await.map_err(|error| unidentified(&error))?;
     let text = |row: &MySqlRow, at: usize| {
         let cell: Result<String, _> = row.try_get(at);
         cell.map_err(|_| DialFault::protocol("the server's identity is malformed"))
     };
     Ok(ServerIdentity { engine: Engine::MySql, system: text(&row, 0)?, database: text(&row, 1)? })
+}
+
+/// Why a server did not say who it is. One that lets an account with an expired password in, as MariaDB does,
+/// refuses everything from then on.
+fn unidentified(error: &sqlx::Error) -> DialFault {
+    let refused =
+        error.as_database_error().and_then(|e| e.try_downcast_ref::<MySqlDatabaseError>());
+    match refused.map(MySqlDatabaseError::number) {
+        Some(1820) => DialFault::with_code(
+            DialClass::Auth,
+            "the account's password has expired",
+            "1820".to_owned(),
+        ),
+        Some(number) => DialFault::with_code(
+            DialClass::Refused,
+            "the server refused to identify itself",
+            number.to_string(),
+        ),
+        None => DialFault::protocol("the server did not identify itself"),
+    }
 }
 
 /// Sends `KILL QUERY` over a connection of its own, logged in with the same record.

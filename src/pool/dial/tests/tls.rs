@@ -90,6 +90,19 @@ async fn chain_and_name_are_verified() {
     assert_eq!(fake.accepted(), before, "an unusable authority opens no socket");
 }
 
+/// What `openssl req -x509` makes, which many a manual shows.
+#[tokio::test]
+async fn a_certificate_that_is_its_own_authority_is_told_as_that() {
+    let mut own = CertificateParams::new(vec!["db.example".to_owned()]).unwrap();
+    own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let own = own.self_signed(&key).unwrap();
+    let fake = encrypted(acceptor(own.der().clone(), &key)).await;
+    let fault = Bench::new().fault(verified(fake.port, Some(own.pem()), Some("db.example"))).await;
+    assert_eq!(fault.class(), DialClass::Tls);
+    assert!(fault.why().contains("itself an authority's"), "{fault}");
+}
+
 #[tokio::test]
 async fn an_exception_counts_until_it_ends() {
     let (_, acceptor) = certificate("db.example");
