@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 use uuid::Uuid;
 use wardgate::auth::OperatorPermit;
@@ -25,10 +28,14 @@ pub struct Bed {
     pub key_store: Arc<KeyStore>,
     keyring: Keyring,
     pub folder: TempDir,
+    /// Where the registry is, when it is no SQLite file.
+    postgres: Option<PgConnectOptions>,
 }
 
-/// How long a lease of these gateways is.
-pub const LEASE: Duration = Duration::from_secs(1);
+/// How long a lease of these gateways is: no busy machine loses one.
+const LEASE: Duration = Duration::from_mins(1);
+/// What a gateway that was killed had on its way to a server has arrived by then.
+const ARRIVED: Duration = Duration::from_secs(1);
 
 impl Bed {
     /// Over SQLite files of its own.
@@ -51,7 +58,7 @@ impl Bed {
         let key_store = Arc::new(key_store);
         let config = KeyringConfig::new(KekLocation::File(at("kek")));
         let keyring = Keyring::init(config, key_store.clone(), clock).await.unwrap();
-        Self { registry, key_store, keyring, folder }
+        Self { registry, key_store, keyring, folder, postgres: None }
     }
 
     /// Over a PostgreSQL database of its own, as several gateways have it.
@@ -59,7 +66,25 @@ impl Bed {
         let Database { server, user, password, name, .. } = registry;
         let (host, port, ca) = (&server.host, server.port, server.ca_file.display());
         let url = format!("postgres://{user}:{password}@{host}:{port}/{name}?sslrootcert={ca}");
-        Self::over(url, tempfile::tempdir().unwrap()).await
+        let place = PgConnectOptions::new_without_pgpass().host(host).port(port);
+        let place = place.username(user).password(password).database(name);
+        let bed = Self::over(url, tempfile::tempdir().unwrap()).await;
+        Self { postgres: Some(place), ..bed }
+    }
+
+    /// Waits until the leases of gateways that were killed have run out: here that is soon.
+    pub async fn leases_run_out(&self) {
+        const OUT: &str = "UPDATE operations SET lease_until = 0";
+        tokio::time::sleep(ARRIVED).await;
+        let done = if let Some(place) = &self.postgres {
+            sqlx::raw_sql(OUT).execute(&mut place.connect().await.unwrap()).await.err()
+        } else {
+            let place =
+                SqliteConnectOptions::new().filename(self.folder.path().join("registry.db"));
+            let place = place.busy_timeout(Duration::from_secs(20));
+            sqlx::raw_sql(OUT).execute(&mut place.connect().await.unwrap()).await.err()
+        };
+        assert!(done.is_none(), "{done:?}");
     }
 
     /// Another gateway over them.

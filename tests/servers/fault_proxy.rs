@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -68,6 +68,7 @@ pub struct FaultProxy {
     obeyed: watch::Receiver<u64>,
     counts: watch::Receiver<Counts>,
     task: JoinHandle<()>,
+    _place: TcpSocket,
 }
 
 /// What went through a proxy so far.
@@ -90,13 +91,18 @@ struct Order {
 impl FaultProxy {
     /// Listens on a free port of 127.0.0.1 and passes everything on to `server`.
     pub async fn start(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind the proxy");
-        let address = listener.local_addr().expect("the proxy's address");
+        // Taken for as long as the proxy lives, and free for whoever listens there: while it refuses, nobody
+        // else is given its port.
+        let place = TcpSocket::new_v4().expect("a socket");
+        place.set_reuseaddr(true).expect("an address for two");
+        place.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = place.local_addr().expect("the proxy's address");
+        let listener = TcpListener::bind(address).await.expect("bind the proxy");
         let (order, orders) = watch::channel(Order { number: 0, fault: Fault::Pass, resets: 0 });
         let (obey, obeyed) = watch::channel(0);
         let (count, counts) = watch::channel(Counts::default());
         let task = tokio::spawn(accept(listener, address, server, orders, obey, count));
-        Self { address, order, obeyed, counts, task }
+        Self { address, order, obeyed, counts, task, _place: place }
     }
 
     /// Where clients connect.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wardgate::control::{Control, NewMigration, OperationView};
 
-use crate::control_bed::{Bed, LEASE, caller, finish, hospital};
+use crate::control_bed::{Bed, caller, finish, hospital};
 use crate::harness::{MariaDb, Postgres, number_from_env};
 
 const ENGINES: [&str; 3] = ["postgres", "mysql", "sqlite"];
@@ -152,7 +152,7 @@ async fn work_until(bed: &Bed, name: &str, id: uuid::Uuid, ended: usize) {
     }
     work.abort();
     assert!(work.await.is_err(), "it was not killed");
-    tokio::time::sleep(LEASE).await;
+    bed.leases_run_out().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

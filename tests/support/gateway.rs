@@ -233,6 +233,10 @@ level = "{level}"
         audit = folder_of("audit"),
         checkpoints = folder_of("checkpoints"),
     );
+    // As delivered a caller gives up after a second, which a busy machine may need to open a connection.
+    if cfg!(test) && !options.settings.contains("[pool]") {
+        text.push_str("[pool]\nacquire_timeout = \"8s\"\n");
+    }
     writeln!(text, "{}", options.settings).expect("write to memory");
     std::fs::write(folder.join("wardgate.toml"), text).expect("write the settings");
 }

@@ -1,10 +1,11 @@
 //! Rows 35 to 38: issuers that are away, answer nonsense, or contradict themselves.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use wardgate::auth::{AuthConfig, AuthFault, Authority, IssuerConfig, OperatorsConfig};
 use wardgate::base::{ManualClock, Timestamp};
 
@@ -24,11 +25,12 @@ async fn start(issuers: Vec<IssuerConfig>) -> (Result<Authority, AuthFault>, Arc
 
 #[tokio::test]
 async fn an_issuer_away_at_the_start_is_tried_again() {
-    // A port that is free and stays ours.
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    // A port that stays ours, and nobody listens at yet.
+    let place = TcpSocket::new_v4().unwrap();
+    place.set_reuseaddr(true).unwrap();
+    place.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = place.local_addr().unwrap();
     let issuer = format!("http://{address}/realms/late");
-    drop(listener);
     let config = IssuerConfig::keycloak(&issuer, "wardgate-api");
     let (authority, directory) = start(vec![config]).await;
     let authority = authority.unwrap();
