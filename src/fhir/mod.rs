@@ -9,6 +9,7 @@ mod fault;
 pub mod issue;
 pub mod json;
 pub mod judge;
+pub mod moment;
 pub mod params;
 pub mod primitive;
 pub mod query;

@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 
 use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, ToSpan};
+use jiff::tz::{Offset, TimeZone};
+use jiff::{Span, ToSpan};
+
+use super::moment::{END, local_of, to_utc};
 
 /// Whether a text is an `id`: 1 to 64 of letters, digits, `-` and `.`.
 pub fn is_id(text: &str) -> bool {
@@ -129,10 +131,10 @@ pub struct DateInterval {
     pub precision: Precision,
     /// First moment, in the zone it was written in or the tenant's.
     pub from: DateTime,
-    /// First moment after it.
+    /// First moment after it; [`END`] where the calendar has none.
     pub to: DateTime,
-    /// The zone the two are in; `None` when none was written and the tenant's own is meant.
-    pub zone: Option<TimeZone>,
+    /// The offset the two are in; `None` when none was written and the tenant's own zone is meant.
+    pub zone: Option<Offset>,
 }
 
 impl DateInterval {
@@ -151,7 +153,7 @@ impl DateInterval {
                 _ => 1.day(),
             };
             let from = date.at(0, 0, 0, 0);
-            return Some(Self { precision, from, to: from.checked_add(step).ok()?, zone: None });
+            return Some(Self { precision, from, to: after(from, step), zone: None });
         };
         if precision != Precision::Day {
             return None;
@@ -161,24 +163,25 @@ impl DateInterval {
         let (clock, precision, step) = clock_time(clock)?;
         let zone = if zone.is_empty() { None } else { Some(offset(zone)?) };
         let from = date.to_datetime(clock);
-        Some(Self { precision, from, to: from.checked_add(step).ok()?, zone })
+        Some(Self { precision, from, to: after(from, step), zone })
     }
 
     /// Both ends as local date-times of `zone`.
-    pub fn local(&self, zone: &TimeZone) -> Option<(DateTime, DateTime)> {
-        if self.zone.is_none() {
-            return Some((self.from, self.to));
-        }
-        let (from, to) = self.instants(zone)?;
-        Some((zone.to_datetime(from), zone.to_datetime(to)))
+    pub fn local(&self, zone: &TimeZone) -> (DateTime, DateTime) {
+        let Some(own) = self.zone else { return (self.from, self.to) };
+        (local_of(self.from, own, zone), local_of(self.to, own, zone))
     }
 
-    /// Both ends as instants, `zone` standing in where none was written.
-    pub fn instants(&self, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
-        let zone = self.zone.as_ref().unwrap_or(zone);
-        let at = |local: DateTime| zone.to_ambiguous_timestamp(local).compatible().ok();
-        Some((at(self.from)?, at(self.to)?))
+    /// Both ends as UTC, `zone` standing in where none was written.
+    pub fn utc(&self, zone: &TimeZone) -> (DateTime, DateTime) {
+        let own = self.zone.map(TimeZone::fixed);
+        let zone = own.as_ref().unwrap_or(zone);
+        (to_utc(self.from, zone), to_utc(self.to, zone))
     }
+}
+
+fn after(from: DateTime, step: Span) -> DateTime {
+    from.checked_add(step).unwrap_or(END)
 }
 
 /// `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, each digit there, with what of it is known.
@@ -225,9 +228,9 @@ fn clock_time(text: &str) -> Option<(Time, Precision, Span)> {
     Some((time, Precision::Fraction, i64::from(unit).nanoseconds()))
 }
 
-fn offset(text: &str) -> Option<TimeZone> {
+fn offset(text: &str) -> Option<Offset> {
     if text == "Z" {
-        return Some(TimeZone::UTC);
+        return Some(Offset::UTC);
     }
     let sign = match text.as_bytes().first()? {
         b'+' | b' ' => 1,
@@ -243,7 +246,7 @@ fn offset(text: &str) -> Option<TimeZone> {
         return None;
     }
     let seconds = sign * (hours * 3600 + minutes * 60);
-    Some(TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?))
+    Offset::from_seconds(seconds).ok()
 }
 
 /// Whether a text is a `base64Binary`; white space in it does not count.
@@ -314,9 +317,20 @@ mod tests {
     fn zones_move_the_ends() {
         let zone = TimeZone::get("America/Santiago").unwrap();
         let plain = DateInterval::parse("2024-07-01").unwrap();
-        assert_eq!(plain.instants(&zone).unwrap().0.to_string(), "2024-07-01T04:00:00Z");
+        assert_eq!(plain.utc(&zone).0.to_string(), "2024-07-01T04:00:00");
         let utc = DateInterval::parse("2024-07-01T04:00:00 00:00").unwrap();
-        assert_eq!(utc.local(&zone).unwrap().0.to_string(), "2024-07-01T00:00:00");
+        assert_eq!(utc.local(&zone).0.to_string(), "2024-07-01T00:00:00");
+    }
+
+    #[test]
+    fn the_last_year_ends_with_the_calendar() {
+        let zone = TimeZone::get("America/Santiago").unwrap();
+        for text in ["9999", "9999-12", "9999-12-31", "9999-12-31T23:59:59", "9999-12-31T23:59"] {
+            let last = DateInterval::parse(text).unwrap();
+            assert_eq!(last.local(&zone).1, END, "{text}");
+        }
+        let utc = DateInterval::parse("9999-12-31T23:59:59Z").unwrap();
+        assert_eq!(utc.local(&zone).0.to_string(), "9999-12-31T20:59:59");
     }
 
     #[test]

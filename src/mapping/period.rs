@@ -16,7 +16,7 @@ pub(super) fn backwards(start: Option<&[u8]>, end: Option<&[u8]>, zone: &TimeZon
     {
         return to < from;
     }
-    let of = |text| DateInterval::parse(text)?.instants(zone);
+    let of = |text| Some(DateInterval::parse(text)?.utc(zone));
     of(start).zip(of(end)).is_some_and(|((from, _), (_, to))| to <= from)
 }
 

@@ -282,7 +282,8 @@ impl Condition {
             }
             (Test::Moment { lens, after, at }, _) => {
                 let own = lens.read(row).ok().flatten();
-                let own = own.and_then(|text| DateInterval::parse(&text)?.local(&reading.zone));
+                let own = own.and_then(|text| DateInterval::parse(&text));
+                let own = own.map(|interval| interval.local(&reading.zone));
                 let at = at.local(reading);
                 own.is_some_and(|(from, to)| if *after { from >= at } else { to <= at })
             }

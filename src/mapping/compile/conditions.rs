@@ -137,7 +137,7 @@ impl<'c> Compiler<'c> {
         let moment = if text == "now" {
             Moment::Now
         } else {
-            let interval = DateInterval::parse(&text).and_then(|i| i.local(&self.reading.zone));
+            let interval = DateInterval::parse(&text).map(|i| i.local(&self.reading.zone));
             let Some((from, to)) = interval else {
                 let hint = "Write `now`, or a date as FHIR does: \"2024-01-31\".";
                 self.problems.error(at, "type", "A date is compared with a date.", hint);

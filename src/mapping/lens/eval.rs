@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use jiff::civil::Time;
 use jiff::tz::{Offset, TimeZone};
 
+use crate::fhir::moment::in_zone;
 use crate::fhir::primitive::{self, Precision};
 use crate::mapping::catalog::SqlType;
 use crate::mapping::rows::Row;
@@ -177,8 +178,8 @@ impl Lens {
     fn date(&self, stamp: Stamp) -> Result<String, Bad> {
         let mut date = stamp.date;
         if let (Some(time), Some(offset)) = (stamp.time, stamp.offset) {
-            let at = offset.to_timestamp(date.to_datetime(time)).map_err(|_| Bad)?;
-            date = self.reading.zone.to_datetime(at).date();
+            let (local, _) = in_zone(date.to_datetime(time), Some(offset), &self.reading.zone);
+            date = local.date();
         }
         let mut out = String::with_capacity(10);
         write_date(&mut out, date, stamp.precision)?;
@@ -208,15 +209,9 @@ pub(super) fn date_time_in(stamp: Stamp, zone: &TimeZone) -> Result<String, Bad>
         write_date(&mut out, stamp.date, stamp.precision)?;
         return Ok(out);
     };
-    let local = stamp.date.to_datetime(time);
     // A time that a change of clocks skipped is read as if the clocks had not changed; one that
     // came twice is the first.
-    let at = match stamp.offset {
-        Some(offset) => offset.to_timestamp(local).map_err(|_| Bad)?,
-        None => zone.to_ambiguous_timestamp(local).compatible().map_err(|_| Bad)?,
-    };
-    let offset = zone.to_offset(at);
-    let local = offset.to_datetime(at);
+    let (local, offset) = in_zone(stamp.date.to_datetime(time), stamp.offset, zone);
     write_date(&mut out, local.date(), Precision::Day)?;
     write_clock(&mut out, local.time(), offset)?;
     Ok(out)

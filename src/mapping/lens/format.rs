@@ -3,6 +3,7 @@
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 
+use crate::fhir::moment;
 use crate::fhir::primitive::{Precision, partial_date};
 use crate::mapping::catalog::SqlType;
 
@@ -310,12 +311,7 @@ pub fn clock_time(text: &str) -> Option<Time> {
 fn epoch(text: &str, millis: bool) -> Option<Stamp> {
     let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
     let number: i64 = crate::fhir::primitive::integer(whole)?;
-    let at = if millis {
-        jiff::Timestamp::from_millisecond(number)
-    } else {
-        jiff::Timestamp::from_second(number)
-    };
-    let utc = Offset::UTC.to_datetime(at.ok()?);
+    let utc = moment::of_epoch(if millis { number } else { number.checked_mul(1000)? })?;
     Some(Stamp {
         date: utc.date(),
         precision: Precision::Second,

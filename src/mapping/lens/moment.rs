@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span};
 
+use crate::fhir::moment::{END, to_utc};
 use crate::fhir::primitive::Precision;
 use crate::mapping::rows::Row;
 
@@ -79,7 +81,7 @@ impl Lens {
                     let Some(stamp) = stamp(form, self.reading.cell(slot, row))? else {
                         continue;
                     };
-                    let at = self.instant(stamp)?;
+                    let at = self.utc(stamp);
                     let latest = matches!(how, Combine::Latest(_));
                     if best.is_none_or(|(known, _)| if latest { at > known } else { at < known }) {
                         best = Some((at, stamp));
@@ -118,8 +120,9 @@ impl Lens {
                     _ => 3600,
                 };
                 let by = SignedDuration::from_secs(amount.checked_mul(seconds).ok_or(Bad)?);
-                let at = self.instant(stamp)?.checked_add(by).map_err(|_| Bad)?;
-                let utc = TimeZone::UTC.to_datetime(at);
+                // Of what lies behind the calendar's end nothing is known but that.
+                let from = Some(self.utc(stamp)).filter(|at| *at != END).ok_or(Bad)?;
+                let utc = from.checked_add(by).map_err(|_| Bad)?;
                 let offset = Some(jiff::tz::Offset::UTC);
                 return Ok(Stamp { date: utc.date(), time: Some(utc.time()), offset, ..stamp });
             }
@@ -142,11 +145,11 @@ impl Lens {
         Ok(Stamp { date, offset: local, ..stamp })
     }
 
-    fn instant(&self, stamp: Stamp) -> Result<jiff::Timestamp, Bad> {
+    fn utc(&self, stamp: Stamp) -> DateTime {
         let local = stamp.date.to_datetime(stamp.time.unwrap_or_default());
         match stamp.offset {
-            Some(offset) => offset.to_timestamp(local).map_err(|_| Bad),
-            None => self.reading.zone.to_ambiguous_timestamp(local).compatible().map_err(|_| Bad),
+            Some(offset) => to_utc(local, &TimeZone::fixed(offset)),
+            None => to_utc(local, &self.reading.zone),
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn condition(
     }
     let interval = DateInterval::parse(date).ok_or(EXPECTED)?;
     let zone = &walk.reading.zone;
-    let (from, to) = interval.local(zone).ok_or(EXPECTED)?;
+    let (from, to) = interval.local(zone);
     let wanted = Wanted { prefix, from, to };
     Ok(walk.run(path, &|at| match at.tree {
         Tree::Leaf(leaf) => compare(&leaf.lens, wanted),
@@ -59,40 +59,38 @@ pub(super) fn present(lens: &Lens) -> Found {
 
 /// The cell's date is wholly before a moment, or not before it.
 pub(in crate::mapping) fn beside(lens: &Lens, after: bool, at: DateTime) -> Found {
-    let each = |stored: &Stored<'_>| -> Found {
-        let boundary = if after { stored.ceil(at)? } else { stored.floor(at) };
-        let side = if after { stored.from(boundary)? } else { stored.before(boundary)? };
-        Ok(all([side, stored.present()]))
+    let each = |stored: &Stored<'_>| {
+        let boundary = if after { stored.ceil(at) } else { stored.floor(at) };
+        let side = if after { stored.from(boundary) } else { stored.before(boundary) };
+        all([side, stored.present()])
     };
-    let found: Result<Vec<_>, Unable> = Stored::of(lens)?.iter().map(each).collect();
-    found.map(any)
+    Ok(any(Stored::of(lens)?.iter().map(each)))
 }
 
 fn compare(lens: &Lens, wanted: Wanted) -> Found {
     let Wanted { prefix, from, to } = wanted;
-    let each = |stored: &Stored<'_>| -> Found {
-        let (low, high) = (stored.ceil(from)?, stored.floor(to));
+    let each = |stored: &Stored<'_>| {
+        let (low, high) = (stored.ceil(from), stored.floor(to));
         let inside = if low < high {
-            all([stored.from(low)?, stored.before(high)?])
+            all([stored.from(low), stored.before(high)])
         } else {
             Predicate::Never
         };
-        Ok(all([
+        all([
             match prefix {
                 Prefix::Eq | Prefix::Ap => inside,
                 Prefix::Ne => not(inside),
-                Prefix::Gt => stored.from(high)?,
-                Prefix::Ge => stored.from(low.min(high))?,
-                Prefix::Lt => stored.before(low)?,
-                Prefix::Le => stored.before(low.max(high))?,
-                Prefix::Sa => stored.from(stored.ceil(to)?)?,
-                Prefix::Eb => stored.before(stored.floor(from))?,
+                Prefix::Gt => stored.from(high),
+                Prefix::Ge => stored.from(low.min(high)),
+                Prefix::Lt => stored.before(low),
+                Prefix::Le => stored.before(low.max(high)),
+                Prefix::Sa => stored.from(stored.ceil(to)),
+                Prefix::Eb => stored.before(stored.floor(from)),
             },
             stored.present(),
-        ]))
+        ])
     };
-    let found: Result<Vec<_>, Unable> = Stored::of(lens)?.iter().map(each).collect();
-    found.map(any)
+    Ok(any(Stored::of(lens)?.iter().map(each)))
 }
 
 /// A period: open ends are infinitely far away.
@@ -100,20 +98,20 @@ fn period(walk: &Walk<'_>, object: &Object, wanted: Wanted) -> Found {
     let zone = &walk.reading.zone;
     let Wanted { prefix, from, to } = wanted;
     let (start, end) = (End::of(object, "start", zone)?, End::of(object, "end", zone)?);
-    let (open_start, open_end) = (not(start.present()?), not(end.present()?));
-    let there = any([start.present()?, end.present()?]);
-    let inside = || -> Found { Ok(all([start.begins_from(from)?, end.until(to)?])) };
-    let beyond = || -> Found { Ok(any([end.reaches_past(to)?, open_end.clone()])) };
-    let before = || -> Found { Ok(any([start.begins_before(from)?, open_start.clone()])) };
+    let (open_start, open_end) = (not(start.present()), not(end.present()));
+    let there = any([start.present(), end.present()]);
+    let inside = || all([start.begins_from(from), end.until(to)]);
+    let beyond = || any([end.reaches_past(to), open_end.clone()]);
+    let before = || any([start.begins_before(from), open_start.clone()]);
     let found = match prefix {
-        Prefix::Eq | Prefix::Ap => inside()?,
-        Prefix::Ne => not(inside()?),
-        Prefix::Gt => beyond()?,
-        Prefix::Ge => any([beyond()?, inside()?]),
-        Prefix::Lt => before()?,
-        Prefix::Le => any([before()?, inside()?]),
-        Prefix::Sa => start.begins_from(to)?,
-        Prefix::Eb => end.until(from)?,
+        Prefix::Eq | Prefix::Ap => inside(),
+        Prefix::Ne => not(inside()),
+        Prefix::Gt => beyond(),
+        Prefix::Ge => any([beyond(), inside()]),
+        Prefix::Lt => before(),
+        Prefix::Le => any([before(), inside()]),
+        Prefix::Sa => start.begins_from(to),
+        Prefix::Eb => end.until(from),
     };
     Ok(all([there, found]))
 }
@@ -131,7 +129,7 @@ impl<'l> End<'l> {
             None => Ok(Self::Nowhere),
             Some(Tree::Leaf(leaf)) => Stored::of(&leaf.lens).map(Self::Stored),
             Some(Tree::Const(constant)) => {
-                let own = DateInterval::parse(&constant.text).and_then(|own| own.local(zone));
+                let own = DateInterval::parse(&constant.text).map(|own| own.local(zone));
                 own.map(|(from, to)| Self::Always(from, to)).ok_or(Unable)
             }
             Some(_) => Err(Unable),
@@ -141,42 +139,40 @@ impl<'l> End<'l> {
     fn each(
         &self,
         always: impl Fn(DateTime, DateTime) -> bool,
-        stored: impl Fn(&Stored<'l>) -> Found,
-    ) -> Found {
+        stored: impl Fn(&Stored<'l>) -> Predicate,
+    ) -> Predicate {
         match self {
-            Self::Always(from, to) if always(*from, *to) => Ok(Predicate::Always),
-            Self::Nowhere | Self::Always(..) => Ok(Predicate::Never),
+            Self::Always(from, to) if always(*from, *to) => Predicate::Always,
+            Self::Nowhere | Self::Always(..) => Predicate::Never,
             Self::Stored(all_stored) => {
-                let each = |s: &Stored<'l>| Ok(all([stored(s)?, s.present()]));
-                let found: Result<Vec<_>, Unable> = all_stored.iter().map(each).collect();
-                found.map(any)
+                any(all_stored.iter().map(|s| all([stored(s), s.present()])))
             }
         }
     }
 
-    fn present(&self) -> Found {
-        self.each(|_, _| true, |stored| Ok(stored.present()))
+    fn present(&self) -> Predicate {
+        self.each(|_, _| true, Stored::present)
     }
 
-    fn begins_from(&self, at: DateTime) -> Found {
-        self.each(|from, _| from >= at, |stored| stored.from(stored.ceil(at)?))
+    fn begins_from(&self, at: DateTime) -> Predicate {
+        self.each(|from, _| from >= at, |stored| stored.from(stored.ceil(at)))
     }
 
-    fn begins_before(&self, at: DateTime) -> Found {
-        self.each(|from, _| from < at, |stored| stored.before(stored.ceil(at)?))
+    fn begins_before(&self, at: DateTime) -> Predicate {
+        self.each(|from, _| from < at, |stored| stored.before(stored.ceil(at)))
     }
 
-    fn until(&self, at: DateTime) -> Found {
+    fn until(&self, at: DateTime) -> Predicate {
         self.each(|_, to| to <= at, |stored| stored.before(stored.floor(at)))
     }
 
-    fn reaches_past(&self, at: DateTime) -> Found {
+    fn reaches_past(&self, at: DateTime) -> Predicate {
         self.each(|_, to| to > at, |stored| stored.from(stored.floor(at)))
     }
 }
 
 fn constant_fits(text: &str, wanted: Wanted, zone: &TimeZone) -> Found {
-    let own = DateInterval::parse(text).and_then(|own| own.local(zone)).ok_or(Unable)?;
+    let own = DateInterval::parse(text).ok_or(Unable)?.local(zone);
     let (from, to) = (wanted.from, wanted.to);
     let inside = own.0 >= from && own.1 <= to;
     let fits = match wanted.prefix {

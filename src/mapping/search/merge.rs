@@ -37,7 +37,7 @@ fn key(lens: &Lens, planned: &PlannedSource, rows: &Rows, index: usize) -> Key {
     let Ok(Some(text)) = lens.read(row) else { return Key::Here };
     let found = if lens.gives_dates() {
         let interval = DateInterval::parse(&text);
-        interval.and_then(|i| i.local(&planned.reading.zone)).map(|(from, _)| Key::Moment(from))
+        interval.map(|i| Key::Moment(i.local(&planned.reading.zone).0))
     } else {
         text.parse().ok().map(Key::Number)
     };

@@ -5,6 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use crate::base::Engine;
+use crate::fhir::moment::{END, since_epoch, to_utc};
 use crate::fhir::primitive::Precision;
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::days::Days;
@@ -14,7 +15,7 @@ use crate::mapping::lens::predicate::{all, column_in, not};
 use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, blank, typed};
 use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, Predicate, Value};
 
-use super::{Found, Unable, shape};
+use super::{Unable, shape};
 
 /// One way a lens finds a date in its cells. A lens has several where texts may be of several lengths;
 /// no cell is of two.
@@ -106,54 +107,52 @@ impl<'l> Stored<'l> {
     }
 
     /// At a boundary or later.
-    pub fn from(&self, at: DateTime) -> Found {
-        self.compare(CompareOp::Ge, at)
+    pub fn from(&self, at: DateTime) -> Predicate {
+        self.compare(CompareOp::Ge, at).unwrap_or(Predicate::Never)
     }
 
     /// Before a boundary.
-    pub fn before(&self, at: DateTime) -> Found {
-        self.compare(CompareOp::Lt, at)
+    pub fn before(&self, at: DateTime) -> Predicate {
+        self.compare(CompareOp::Lt, at).unwrap_or(Predicate::Always)
     }
 
-    fn compare(&self, op: CompareOp, at: DateTime) -> Found {
+    /// `None` for a boundary behind everything that can be stored.
+    fn compare(&self, op: CompareOp, at: DateTime) -> Option<Predicate> {
+        let inside = |at: DateTime| Some(at).filter(|at| *at != END);
+        let utc = |at| inside(to_utc(at, self.zone));
+        let at = inside(at)?;
         let right = match self.form {
             Form::Typed(SqlType::Instant) => {
-                let utc = TimeZone::UTC.to_datetime(self.instant(at)?);
-                Value { ty: SqlType::Instant, text: format!("{}Z", moment(utc)) }
+                Value { ty: SqlType::Instant, text: format!("{}Z", moment(utc(at)?)) }
             }
             Form::Typed(SqlType::Date) => {
-                Value { ty: SqlType::Date, text: ceil(Precision::Day, at)?.date().to_string() }
+                Value { ty: SqlType::Date, text: ceil(Precision::Day, at).date().to_string() }
             }
             Form::Typed(ty) => Value { ty, text: moment(at) },
             Form::Epoch { ty, millis } => {
-                let at = self.instant(at)?;
                 let per = if millis { 1_000_000 } else { 1_000_000_000 };
-                let number = -(-at.as_nanosecond()).div_euclid(per);
+                let number = -(-since_epoch(utc(at)?)).div_euclid(per);
                 Value { ty, text: number.to_string() }
             }
             Form::Days { ty, days } => {
-                let number = days.number(ceil(Precision::Day, at)?.date());
+                let number = days.number(ceil(Precision::Day, at).date());
                 let Some(right) = typed::value(ty, &number.to_string()) else {
                     // Beyond what the column can hold: all of its days lie on one side.
                     let all = (op == CompareOp::Ge) == (number < 0);
-                    return Ok(if all { Predicate::Always } else { Predicate::Never });
+                    return Some(if all { Predicate::Always } else { Predicate::Never });
                 };
                 right
             }
-            Form::Text { utc } => {
-                let at = if utc { TimeZone::UTC.to_datetime(self.instant(at)?) } else { at };
+            Form::Text { utc: in_utc } => {
+                let at = if in_utc { utc(at)? } else { at };
                 Value { ty: SqlType::Text, text: cut(self.grain, at)? }
             }
         };
-        Ok(Predicate::Compare { left: self.left.clone(), op, right })
-    }
-
-    fn instant(&self, at: DateTime) -> Result<jiff::Timestamp, Unable> {
-        self.zone.to_ambiguous_timestamp(at).compatible().map_err(|_| Unable)
+        Some(Predicate::Compare { left: self.left.clone(), op, right })
     }
 
     /// The first boundary at or after a moment.
-    pub fn ceil(&self, at: DateTime) -> Result<DateTime, Unable> {
+    pub fn ceil(&self, at: DateTime) -> DateTime {
         ceil(self.grain, at)
     }
 
@@ -191,7 +190,8 @@ fn one_column<'l>(
             let (low, high) = (-62_135_596_800_i64, 253_402_300_799_i64);
             let scale = if *millis { 1000 } else { 1 };
             let fits = |n: i64| typed::value(column.ty, &n.to_string()).is_some();
-            let bounds = [(CompareOp::Ge, low * scale), (CompareOp::Le, high * scale)];
+            let high = (high + 1) * scale - 1;
+            let bounds = [(CompareOp::Ge, low * scale), (CompareOp::Le, high)];
             let bounds = bounds.into_iter().filter(|(_, n)| fits(*n)).map(|(op, n)| bound(op, n));
             let null = not(Predicate::IsNull(left.clone()));
             let shape = all(bounds.chain([null]));
@@ -224,7 +224,7 @@ fn one_column<'l>(
                 Predicate::Compare { left: left.clone(), op, right: Value { ty: column.ty, text } }
             };
             // Zero dates, infinity and years of five digits are none that can be shown.
-            let (least, most) = ("0001-01-01T00:00:00", "9999-12-31T23:59:59");
+            let (least, most) = ("0001-01-01T00:00:00", "9999-12-31T23:59:59.999999");
             let shape = if reading.engine == Engine::Postgres {
                 // Beside what is asked PostgreSQL would take these for a narrow range, and plan for few rows.
                 let outside = [end(CompareOp::Lt, least), end(CompareOp::Gt, most)];
@@ -344,6 +344,8 @@ fn pieces(layout: &Layout) -> Vec<Piece> {
 fn floor(grain: Precision, at: DateTime) -> DateTime {
     let day = at.date();
     match grain {
+        // What the calendar ends with ends a year, a month and a day.
+        _ if at == END => at,
         Precision::Year => start(day.first_of_year()),
         Precision::Month => start(day.first_of_month()),
         Precision::Day => start(day),
@@ -351,17 +353,17 @@ fn floor(grain: Precision, at: DateTime) -> DateTime {
     }
 }
 
-fn ceil(grain: Precision, at: DateTime) -> Result<DateTime, Unable> {
+fn ceil(grain: Precision, at: DateTime) -> DateTime {
     let low = floor(grain, at);
     if low == at {
-        return Ok(at);
+        return at;
     }
     let next = match grain {
         Precision::Year => low.checked_add(1.year()),
         Precision::Month => low.checked_add(1.month()),
         _ => low.checked_add(1.day()),
     };
-    next.map_err(|_| Unable)
+    next.unwrap_or(END)
 }
 
 fn start(day: Date) -> DateTime {
@@ -369,18 +371,17 @@ fn start(day: Date) -> DateTime {
 }
 
 /// ISO text of a boundary, as long as the grain's texts are.
-fn cut(grain: Precision, at: DateTime) -> Result<String, Unable> {
-    let day = ceil(grain.min(Precision::Day), at)?.date().to_string();
-    Ok(match grain {
-        Precision::Year => day.get(..4).unwrap_or_default().to_owned(),
-        Precision::Month => day.get(..7).unwrap_or_default().to_owned(),
+fn cut(grain: Precision, at: DateTime) -> Option<String> {
+    let day = at.date().to_string();
+    Some(match grain {
+        Precision::Year => day.get(..4)?.to_owned(),
+        Precision::Month => day.get(..7)?.to_owned(),
         Precision::Day => day,
         _ => {
             // Whole seconds are at or after a fraction when they are so after the next second.
             let nanos = i64::from(at.subsec_nanosecond());
             let up = if nanos == 0 { 0 } else { 1_000_000_000 - nanos };
-            let whole = at.checked_add(up.nanoseconds()).map_err(|_| Unable)?;
-            moment(whole)
+            moment(at.checked_add(up.nanoseconds()).ok()?)
         }
     })
 }

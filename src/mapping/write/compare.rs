@@ -1,5 +1,7 @@
 //! Whether what is shown is what was sent.
 
+use jiff::tz::TimeZone;
+
 use crate::fhir::{Json, primitive};
 
 /// Whether two primitive texts mean the same: blanks at the ends, zeros behind a point, and the zone a
@@ -10,7 +12,9 @@ pub fn same_text(a: &str, b: &str) -> bool {
 
 fn same_moment(a: &str, b: &str) -> bool {
     let moment = |text: &str| {
-        (text.contains('T') && text.len() >= 20).then(|| text.parse::<jiff::Timestamp>().ok())?
+        let whole = text.contains('T') && text.len() >= 20 && !text.contains(' ');
+        let own = whole.then(|| primitive::DateInterval::parse(text)).flatten()?;
+        own.zone.is_some().then(|| own.utc(&TimeZone::UTC).0)
     };
     moment(a).is_some_and(|at| moment(b) == Some(at))
 }

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use jiff::civil::Time;
-use jiff::tz::Offset;
+use jiff::civil::{DateTime, Time};
+use jiff::tz::{Offset, TimeZone};
 
-use crate::fhir::primitive::{self, Precision};
+use crate::fhir::moment::{END, since_epoch, to_utc};
+use crate::fhir::primitive::{self, DateInterval, Precision};
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::codes::Field;
 use crate::mapping::lens::format::{DateFormat, DateIn, Field as Part, Stamp, Token};
@@ -144,16 +145,16 @@ fn reference(target: &Target, slots: &[Slot], text: &str) -> Result<Cells, Refus
 /// What a FHIR date or time says: its date, how much of it is known, and its moment where it has one.
 struct Said {
     stamp: Stamp,
-    at: Option<jiff::Timestamp>,
+    at: Option<DateInterval>,
 }
 
 fn said(text: &str) -> Option<Said> {
-    let Some((day, _)) = text.split_once('T') else {
-        let (date, precision) = primitive::partial_date(text)?;
+    let day = text.split_once('T').map_or(text, |(day, _)| day);
+    let (date, precision) = primitive::partial_date(day)?;
+    if day.len() == text.len() {
         return Some(Said { stamp: Stamp { date, precision, time: None, offset: None }, at: None });
-    };
-    let at: jiff::Timestamp = text.parse().ok()?;
-    let (date, _) = primitive::partial_date(day)?;
+    }
+    let at = DateInterval::parse(text).filter(|at| at.zone.is_some())?;
     let stamp = Stamp { date, precision: Precision::Second, time: None, offset: None };
     Some(Said { stamp, at: Some(at) })
 }
@@ -161,9 +162,8 @@ fn said(text: &str) -> Option<Said> {
 impl Said {
     /// In the hospital's own zone, or in UTC.
     fn local(&self, lens: &Lens, utc: bool) -> Stamp {
-        let Some(at) = self.at else { return self.stamp };
-        let local =
-            if utc { Offset::UTC.to_datetime(at) } else { lens.reading.zone.to_datetime(at) };
+        let Some(at) = &self.at else { return self.stamp };
+        let (local, _) = if utc { at.utc(&TimeZone::UTC) } else { at.local(&lens.reading.zone) };
         let offset = utc.then_some(Offset::UTC);
         Stamp { date: local.date(), time: Some(local.time()), offset, ..self.stamp }
     }
@@ -188,8 +188,7 @@ fn date(lens: &Lens, from: &DateIn, slot: &Slot, text: &str) -> Result<String, R
                 return Err(whole_days());
             }
             let midnight = said.stamp.date.at(0, 0, 0, 0);
-            let at = lens.reading.zone.to_ambiguous_timestamp(midnight).compatible();
-            instant(from, at.map_err(|_| MISFIT)?, slot)
+            instant(from, to_utc(midnight, &lens.reading.zone), slot)
         }
     }
 }
@@ -200,30 +199,29 @@ fn moment(lens: &Lens, from: &DateIn, slot: &Slot, text: &str) -> Result<String,
         return formatted(lens, formats, &said);
     }
     let textual = typed::is_text(slot.column.ty) && *from == DateIn::Iso;
-    let Some(at) = said.at else {
+    let Some(at) = &said.at else {
         let day = said.stamp.precision == Precision::Day && slot.column.ty == SqlType::Date;
         return if textual || day { Ok(text.to_owned()) } else { Err(whole_time()) };
     };
     if textual || slot.column.ty == SqlType::DateTime && *from == DateIn::Iso {
-        let local = lens.reading.zone.to_datetime(at);
-        return Ok(civil(local));
+        let (local, _) = at.local(&lens.reading.zone);
+        return if local == END { Err(MISFIT.into()) } else { Ok(civil(local)) };
     }
     if let DateIn::Days(days) = from {
         return days.write(&said.local(lens, false)).ok_or_else(inexact);
     }
-    instant(from, at, slot)
+    instant(from, at.utc(&TimeZone::UTC).0, slot)
 }
 
-/// A moment in a column that holds moments.
-fn instant(from: &DateIn, at: jiff::Timestamp, slot: &Slot) -> Result<String, Refused> {
+/// A moment, in UTC, in a column that holds moments.
+fn instant(from: &DateIn, at: DateTime, slot: &Slot) -> Result<String, Refused> {
     match from {
-        DateIn::Epoch { millis: true } => Ok(at.as_millisecond().to_string()),
+        _ if at == END => Err(MISFIT.into()),
+        DateIn::Epoch { millis: true } => Ok(since_epoch(at).div_euclid(1_000_000).to_string()),
         DateIn::Epoch { millis: false } if at.subsec_nanosecond() == 0 => {
-            Ok(at.as_second().to_string())
+            Ok(since_epoch(at).div_euclid(1_000_000_000).to_string())
         }
-        DateIn::Iso if slot.column.ty == SqlType::Instant => {
-            Ok(format!("{}Z", civil(Offset::UTC.to_datetime(at))))
-        }
+        DateIn::Iso if slot.column.ty == SqlType::Instant => Ok(format!("{}Z", civil(at))),
         _ => Err(inexact()),
     }
 }
@@ -233,7 +231,7 @@ fn inexact() -> Refused {
 }
 
 /// `YYYY-MM-DDTHH:MM:SS[.ffffff]`.
-pub(super) fn civil(local: jiff::civil::DateTime) -> String {
+pub(super) fn civil(local: DateTime) -> String {
     let (date, time) = (local.date(), local.time());
     format!("{:04}-{:02}-{:02}T{}", date.year(), date.month(), date.day(), clock(time))
 }
@@ -267,7 +265,7 @@ fn formatted(lens: &Lens, formats: &[DateFormat], said: &Said) -> Result<String,
             return Ok(text);
         }
     }
-    Err(match (said.at, said.stamp.precision) {
+    Err(match (&said.at, said.stamp.precision) {
         (Some(_), _) => "The hospital does not keep the time as exactly as that.".into(),
         (None, Precision::Day) => whole_time(),
         (None, _) => whole_days(),

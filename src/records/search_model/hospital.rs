@@ -137,8 +137,9 @@ const IDENT: [Option<&str>; 7] =
     [None, Some("-"), Some("0"), Some("A1"), Some("a1"), Some(" A1 "), Some("A 1")];
 const SEX: [Option<&str>; 7] =
     [None, Some("F"), Some("f"), Some("M "), Some("X"), Some(""), Some("-")];
-const BORN: [Option<&str>; 10] = [
+const BORN: [Option<&str>; 11] = [
     None,
+    Some("31/12/9999"),
     Some("05/03/1985"),
     Some("31/12/1985"),
     Some("01/01/1986"),
@@ -149,8 +150,10 @@ const BORN: [Option<&str>; 10] = [
     Some("05/03/1985x"),
     Some("00/00/0000"),
 ];
-const DIED: [Option<&str>; 8] = [
+const DIED: [Option<&str>; 10] = [
     None,
+    Some("9999-12-31"),
+    Some("9999-12-31T23:59:59"),
     Some("2020"),
     Some("2020-05"),
     Some("2020-05-06"),
@@ -210,9 +213,10 @@ pub fn rows() -> impl Strategy<Value = Vec<Row>> {
         Some("2021-01-01T00:00:00"),
         Some("never"),
         Some("2019-12-31 23:59:59"),
+        Some("9999-12-31 23:59:59"),
     ];
     let epochs: &[Option<&str>] =
-        &[None, Some("1588759200"), Some("1609459200"), Some("0"), Some("1577836799")];
+        &[None, Some("1588759200"), Some("1609459200"), Some("0"), Some("253402300799")];
     let stays: &[Option<&str>] = &[None, Some("1"), Some("2"), Some("3")];
     let extra = (pick(&WARD), pick(&WARD), pick(stays), pick(changed), pick(epochs));
     let beyond = (parts, stay, team, extra);
