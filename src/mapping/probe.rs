@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::Compiled;
 use super::compiled::PlannedSource;
 use super::lens::Step;
-use super::plan::{Count, Predicate, Relation, Select};
+use super::plan::{Count, Expr, Join, JoinOn, Predicate, Relation, Select, TextMatch};
 use super::search::PageRequest;
 use super::tree::{Source, Tree};
 use crate::fhir::SearchQuery;
@@ -136,34 +136,186 @@ fn words(source: &Source) -> Vec<String> {
     found
 }
 
-/// What the engine's names for a statement's tables mean: `t0` is the base table, `t1` the first join,
-/// `s1_0` the base table of a condition inside.
-pub fn table_behind(alias: &str, count: &Count) -> Option<String> {
-    let name = |relation: &Relation| relation.name().to_owned();
-    if let Some(number) = alias.strip_prefix('t').and_then(|n| n.parse::<usize>().ok()) {
-        return match number {
-            0 => Some(name(&count.from)),
-            n => count.joins.get(n - 1).map(|join| name(&join.relation)),
-        };
-    }
-    let (_, number) = alias.strip_prefix('s')?.split_once('_')?;
-    let number: usize = number.parse().ok()?;
-    let mut selects = Vec::new();
-    inner(&count.filter, &mut selects);
-    selects.iter().find_map(|select| match number {
-        0 => Some(name(&select.from)),
-        n => select.joins.get(n - 1).map(|join| name(&join.relation)),
-    })
+/// The tables of a statement, by the names the statement gives them: `t0` is the base table, `t1` the first
+/// join, `s1_0` the base table of a condition inside, `s2_0` that of one inside of that.
+#[derive(Debug)]
+pub struct Named<'p> {
+    from: &'p Relation,
+    joins: &'p [Join],
+    filter: &'p Predicate,
 }
 
-fn inner<'p>(predicate: &'p Predicate, found: &mut Vec<&'p Select>) {
-    match predicate {
-        Predicate::All(parts) | Predicate::Any(parts) => parts.iter().for_each(|p| inner(p, found)),
-        Predicate::Not(part) => inner(part, found),
+impl<'p> From<&'p Count> for Named<'p> {
+    fn from(count: &'p Count) -> Self {
+        Self { from: &count.from, joins: &count.joins, filter: &count.filter }
+    }
+}
+
+impl<'p> From<&'p Select> for Named<'p> {
+    fn from(select: &'p Select) -> Self {
+        Self { from: &select.from, joins: &select.joins, filter: &select.filter }
+    }
+}
+
+impl Named<'_> {
+    /// The table behind such a name. Conditions side by side use one name for several tables: then any of
+    /// them may be meant, and all are told.
+    pub fn behind(&self, alias: &str) -> Option<String> {
+        let (depth, number) = if let Some(number) = alias.strip_prefix('t') {
+            (0, number)
+        } else {
+            let (depth, number) = alias.strip_prefix('s')?.split_once('_')?;
+            (depth.parse().ok()?, number)
+        };
+        let mut seen = Seen { depth, number: number.parse().ok()?, tables: BTreeSet::new() };
+        seen.select((self.from, self.joins, self.filter), 0);
+        let tables: Vec<&str> = seen.tables.into_iter().collect();
+        (!tables.is_empty()).then(|| tables.join(" or "))
+    }
+}
+
+/// A column whose folded beginning a search looks at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FoldedColumn {
+    /// The table's schema, where it is written.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// Whether blanks at its ends do not count.
+    pub trimmed: bool,
+}
+
+/// The columns that a search looks at without regard to case and accents, from their beginning on.
+pub fn folded(count: &Count) -> BTreeSet<FoldedColumn> {
+    let mut found = BTreeSet::new();
+    beginnings((&count.from, &count.joins), &count.filter, &mut found);
+    found
+}
+
+fn beginnings(
+    (from, joins): (&Relation, &[Join]),
+    filter: &Predicate,
+    found: &mut BTreeSet<FoldedColumn>,
+) {
+    match filter {
+        Predicate::All(parts) | Predicate::Any(parts) => {
+            for part in parts {
+                beginnings((from, joins), part, found);
+            }
+        }
+        Predicate::Not(part) => beginnings((from, joins), part, found),
         Predicate::InSelect { select, .. } => {
-            found.push(select);
-            inner(&select.filter, found);
+            beginnings((&select.from, &select.joins), &select.filter, found);
+        }
+        Predicate::Among { rows, .. } => {
+            beginnings((&rows.from, &rows.joins), &rows.filter, found);
+        }
+        Predicate::Text { left, how: TextMatch::StartsWith, folded: true, .. } => {
+            let (column, trimmed) = match left {
+                Expr::Column(column) => (column, false),
+                Expr::Trimmed(inner) => match &**inner {
+                    Expr::Column(column) => (column, true),
+                    _ => return,
+                },
+                _ => return,
+            };
+            let relation = match column.relation {
+                0 => Some(from),
+                number => joins.get(number - 1).map(|join| &join.relation),
+            };
+            let Some(Relation::Table { schema, name }) = relation else { return };
+            let (schema, table, column) = (schema.clone(), name.clone(), column.name.clone());
+            found.insert(FoldedColumn { schema, table, column, trimmed });
         }
         _ => {}
+    }
+}
+
+/// What goes by one name.
+struct Seen<'p> {
+    depth: usize,
+    number: usize,
+    tables: BTreeSet<&'p str>,
+}
+
+impl<'p> Seen<'p> {
+    fn table(&mut self, relation: &'p Relation, (depth, number): (usize, usize)) {
+        if (depth, number) == (self.depth, self.number) {
+            self.tables.insert(relation.name());
+        }
+        if let Relation::Distinct { of, filter, .. } = relation {
+            self.select((of, &[], filter), depth + 1);
+        }
+    }
+
+    fn select(
+        &mut self,
+        (from, joins, filter): (&'p Relation, &'p [Join], &'p Predicate),
+        depth: usize,
+    ) {
+        self.table(from, (depth, 0));
+        for (number, join) in joins.iter().enumerate() {
+            self.table(&join.relation, (depth, number + 1));
+            if join.on.iter().any(|on| matches!(on, JoinOn::First { .. })) {
+                self.table(&join.relation, (depth + 1, 0));
+            }
+        }
+        self.condition(filter, depth);
+    }
+
+    fn condition(&mut self, predicate: &'p Predicate, depth: usize) {
+        match predicate {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                for part in parts {
+                    self.condition(part, depth);
+                }
+            }
+            Predicate::Not(part) => self.condition(part, depth),
+            Predicate::InSelect { select, .. } => {
+                self.select((&select.from, &select.joins, &select.filter), depth + 1);
+            }
+            Predicate::Among { rows, .. } => {
+                self.select((&rows.from, &rows.joins, &rows.filter), depth + 1);
+            }
+            Predicate::First { from, filter, .. } => self.select((from, &[], filter), depth + 1),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::tests::support::compiled;
+
+    #[test]
+    fn tables_of_conditions_inside_have_their_own_names() {
+        let compiled = compiled();
+        let counts = |ty: &str, query: &str| {
+            let query = SearchQuery::parse(&format!("{query}&_summary=count")).unwrap();
+            let page = PageRequest { count: 1, after: None, base: "" };
+            compiled.plan_search(ty, &query, &page).unwrap().counts.unwrap()
+        };
+        for (ty, query, alias, table) in [
+            ("Patient", "phone=555", "t0", Some("pacientes")),
+            ("Patient", "phone=555", "s1_0", Some("contactos")),
+            ("Patient", "phone=555", "s2_0", None),
+            ("Patient", "phone=555", "t1", None),
+            ("Patient", "phone=555", "contactos", None),
+            ("Observation", "patient.phone=555", "s1_0", Some("pacientes")),
+            ("Observation", "patient.phone=555", "s2_0", Some("contactos")),
+            (
+                "Patient",
+                "phone=555&_has:Observation:patient:code=8867-4",
+                "s1_0",
+                Some("contactos or mediciones"),
+            ),
+        ] {
+            let counts = counts(ty, query);
+            let named = Named::from(&counts[0]).behind(alias);
+            assert_eq!(named.as_deref(), table, "{ty}?{query} {alias}");
+        }
     }
 }

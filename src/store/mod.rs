@@ -37,7 +37,9 @@ mod tests;
 
 pub use crate::mapping::fold::fold;
 pub use describe::{catalog_on, describe_on};
-pub use explain::{Estimate, explain_child_on, explain_count_on, explain_page_on};
+pub use explain::{
+    Estimate, explain_child_on, explain_count_on, explain_page_on, folded_index_sql,
+};
 pub use fault::{StoreFault, WriteFault};
 pub use fetch::{catalog, fetch_counts, fetch_keys, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;

@@ -6,7 +6,17 @@ use crate::control::{ElementTrial, SearchTrial, SourceTrial, TrialView};
 /// The lines of a trial: per source, what did not go well; per search, what it costs.
 pub(super) fn lines(trial: &TrialView) -> Vec<String> {
     let mut lines: Vec<String> = trial.sources.iter().flat_map(brief).collect();
-    lines.extend(trial.searches.iter().filter(|s| !s.scans.is_empty()).map(search));
+    for one in trial.searches.iter().filter(|s| !s.scans.is_empty()) {
+        lines.push(search(one));
+        let columns = one.indexes.iter().map(|index| format!("{} ({})", index.table, index.column));
+        let columns: Vec<String> = columns.collect();
+        if !columns.is_empty() {
+            lines.push(format!(
+                "  an index of folded texts would serve {}; `mapping preview` prints the statement",
+                columns.join(", ")
+            ));
+        }
+    }
     if trial.cut_short {
         lines.push("time ran out before everything was tried".to_owned());
     }
@@ -36,6 +46,13 @@ pub(super) fn whole(trial: &TrialView) -> Vec<String> {
     }
     lines.push(String::new());
     lines.extend(trial.searches.iter().map(search));
+    let mut made: Vec<&str> = Vec::new();
+    for index in trial.searches.iter().flat_map(|search| &search.indexes) {
+        if !made.contains(&index.statement.as_str()) {
+            made.push(&index.statement);
+            lines.push(format!("{};", index.statement));
+        }
+    }
     if trial.cut_short {
         lines.push("time ran out before everything was tried".to_owned());
     }

@@ -1,7 +1,7 @@
 //! Trying a mapping on some rows: what became of each element in numbers, what each statement and each
 //! search is expected to cost. No value and no resource is given out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +11,20 @@ use utoipa::ToSchema;
 
 use super::live::{Live, Ran};
 use crate::mapping::Compiled;
-use crate::mapping::catalog::Catalog;
-use crate::mapping::plan::{Child, Relation};
-use crate::mapping::probe::table_behind;
+use crate::mapping::catalog::{Catalog, Table};
+use crate::mapping::plan::{Child, Count, Relation};
+use crate::mapping::probe::{FoldedColumn, Named, folded};
 use crate::mapping::tally::Tally;
 use crate::store::run::{FetchedPage, MAX_TEXT};
-use crate::store::{Estimate, explain_child_on, explain_count_on, explain_page_on};
+use crate::store::{
+    Estimate, Flavour, explain_child_on, explain_count_on, explain_page_on, folded_index_sql,
+};
 
 /// Rows of each source that are tried.
 pub(super) const TRIED: u32 = 200;
+
+/// Tables with fewer rows are read whole whatever indexes there are.
+const SMALL: u64 = 10_000;
 
 /// What came of trying a mapping.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
@@ -103,6 +108,19 @@ pub struct SearchTrial {
     pub scans: Vec<String>,
     /// The most rows the database expects to look at for one of them, where it says so.
     pub rows: Option<u64>,
+    /// Indexes of folded texts that would serve them (PostgreSQL), of tables that are not small.
+    pub indexes: Vec<FoldedIndex>,
+}
+
+/// An index that would serve searches by the beginning of a text, whatever its case and accents.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+pub struct FoldedIndex {
+    /// The table.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// The statement that makes it.
+    pub statement: String,
 }
 
 impl Live {
@@ -153,51 +171,38 @@ impl Live {
         if let Ran::Done(estimate) =
             self.run(async |c| explain_page_on(c, page, flavour).await).await
         {
-            let behind = |alias: &str| {
-                let number = alias.strip_prefix('t').and_then(|n| n.parse::<usize>().ok());
-                match number {
-                    Some(0) => Some(name(&page.from)),
-                    Some(n) => page.joins.get(n - 1).map(|join| name(&join.relation)),
-                    None => None,
-                }
-            };
-            statements.push(statement("page".to_owned(), &estimate, &behind, catalog));
+            let scans = scanned(&estimate, &Named::from(page), catalog);
+            let what = "page".to_owned();
+            statements.push(StatementTrial { what, scans, rows: estimate.rows });
         }
         for child in children.iter() {
             let ran =
                 self.run(async |c| explain_child_on(c, child, &fetched.page, flavour).await).await;
             let Ran::Done(Some(estimate)) = ran else { continue };
-            let table = name(&child.select.from);
-            let behind = |alias: &str| {
-                let number = alias.strip_prefix('t').and_then(|n| n.parse::<usize>().ok());
-                match number {
-                    Some(0) => Some(name(&child.select.from)),
-                    Some(n) => child.select.joins.get(n - 1).map(|join| name(&join.relation)),
-                    None => None,
-                }
-            };
-            statements.push(statement(table.clone(), &estimate, &behind, catalog));
+            let scans = scanned(&estimate, &Named::from(&child.select), catalog);
+            let what = name(&child.select.from);
+            statements.push(StatementTrial { what, scans, rows: estimate.rows });
         }
         statements
     }
 
     async fn searches(&mut self, compiled: &Compiled, catalog: &Catalog, view: &mut TrialView) {
-        // (type, scanned tables) -> parameters, and the most rows of any.
-        type Groups = BTreeMap<(String, Vec<String>), (Vec<String>, Option<u64>)>;
+        // By type and the tables that are read whole.
+        type Groups = BTreeMap<(String, Vec<String>), SearchTrial>;
         let flavour = self.flavour();
         let mut groups = Groups::new();
         for probe in compiled.search_probes() {
             let (mut scans, mut rows, mut known) = (Vec::new(), None::<u64>, false);
+            let mut indexes = BTreeSet::new();
             for count in &probe.counts {
                 match self.run(async |c| explain_count_on(c, count, flavour).await).await {
                     Ran::Done(estimate) => {
                         known = true;
-                        scans.extend(scanned(
-                            &estimate,
-                            &|alias| table_behind(alias, count),
-                            catalog,
-                        ));
+                        scans.extend(scanned(&estimate, &Named::from(count), catalog));
                         rows = rows.max(estimate.rows);
+                        if flavour == Flavour::Postgres {
+                            indexes.extend(missing_indexes(&estimate, count, catalog));
+                        }
                     }
                     Ran::Refused => {}
                     Ran::Late => {
@@ -209,16 +214,44 @@ impl Live {
             if known {
                 scans.sort();
                 scans.dedup();
-                let group = groups.entry((probe.resource_type, scans)).or_default();
-                group.0.push(probe.parameter.to_owned());
-                group.1 = group.1.max(rows);
+                let group = groups.entry((probe.resource_type.clone(), scans.clone()));
+                let group = group.or_insert_with(|| SearchTrial {
+                    resource_type: probe.resource_type,
+                    parameters: Vec::new(),
+                    scans,
+                    rows: None,
+                    indexes: Vec::new(),
+                });
+                group.parameters.push(probe.parameter.to_owned());
+                group.rows = group.rows.max(rows);
+                group.indexes.extend(indexes);
+                group.indexes.sort();
+                group.indexes.dedup();
             }
         }
-        let groups = groups.into_iter().map(|((resource_type, scans), (parameters, rows))| {
-            SearchTrial { resource_type, parameters, scans, rows }
-        });
-        view.searches = groups.collect();
+        view.searches = groups.into_values().collect();
     }
+}
+
+/// The indexes of folded texts that a search would use: of columns of tables that it reads whole and that
+/// are large enough for the database to use one.
+fn missing_indexes<'c>(
+    estimate: &'c Estimate,
+    count: &Count,
+    catalog: &'c Catalog,
+) -> impl Iterator<Item = FoldedIndex> + 'c {
+    let missing = move |column: &FoldedColumn| {
+        let own = |table: &&Table| {
+            table.name == column.table && (column.schema.is_none() || table.schema == column.schema)
+        };
+        let table = catalog.tables.iter().find(own);
+        let large = table.and_then(|t| t.estimated_rows).is_some_and(|rows| rows >= SMALL);
+        large && estimate.scans.contains(&column.table)
+    };
+    folded(count).into_iter().filter(missing).filter_map(|column| {
+        let statement = folded_index_sql(&column)?;
+        Some(FoldedIndex { table: column.table, column: column.column, statement })
+    })
 }
 
 impl SourceTrial {
@@ -254,23 +287,10 @@ impl SourceTrial {
     }
 }
 
-fn statement(
-    what: String,
-    estimate: &Estimate,
-    behind: &dyn Fn(&str) -> Option<String>,
-    catalog: &Catalog,
-) -> StatementTrial {
-    StatementTrial { what, scans: scanned(estimate, behind, catalog), rows: estimate.rows }
-}
-
 /// The tables that are read from end to end, with the rows each is said to have.
-fn scanned(
-    estimate: &Estimate,
-    behind: &dyn Fn(&str) -> Option<String>,
-    catalog: &Catalog,
-) -> Vec<String> {
+fn scanned(estimate: &Estimate, tables: &Named<'_>, catalog: &Catalog) -> Vec<String> {
     let table = |alias: &String| {
-        let name = behind(alias).unwrap_or_else(|| alias.clone());
+        let name = tables.behind(alias).unwrap_or_else(|| alias.clone());
         let rows = catalog.tables.iter().find(|t| t.name == name).and_then(|t| t.estimated_rows);
         rows.map_or(name.clone(), |rows| format!("{name} (about {rows} rows)"))
     };

@@ -1,5 +1,6 @@
 //! What works and will be slow or empty.
 
+use crate::fhir::params::ParamKind;
 use crate::mapping::lens::{Gather, Step};
 use crate::mapping::problem::pointer;
 use crate::mapping::search;
@@ -69,7 +70,14 @@ impl Compiler<'_> {
                 table.name,
                 columns.join(" or ")
             );
-            let hint = "Add an index, or switch the parameters off under `search:`.";
+            let texts = |name: &&&str| {
+                source.params.iter().any(|p| p.name == **name && p.kind == ParamKind::String)
+            };
+            let hint = if params.iter().filter(texts).count() == params.len() {
+                "A plain index serves `:exact` alone; the cookbook says which serves the beginning of a text (\"A search by name is slow\")."
+            } else {
+                "Add an index, or switch the parameters off under `search:`."
+            };
             self.problems.warn(&pointer(at, "search"), "unindexed", message, hint);
         }
     }
