@@ -41,6 +41,10 @@ pub struct Table {
     pub name: String,
     /// Whether it is a view.
     pub view: bool,
+    /// Whether other tables inherit from it (PostgreSQL): their rows are read with its own, and none of its
+    /// keys holds for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub heirs: bool,
     /// Columns in their declared order.
     pub columns: Vec<Column>,
     /// Columns of the primary key, in key order; empty when there is none.

@@ -110,6 +110,7 @@ async fn one(
         schema: None,
         name: source.name.clone(),
         view: true,
+        heirs: false,
         columns: described.into_iter().map(column).collect(),
         primary_key: if keyed { source.key.clone() } else { Vec::new() },
         indexes: Vec::new(),

@@ -57,6 +57,7 @@ fn catalog(sql: &str) -> Catalog {
             schema: None,
             name: name.to_owned(),
             view: false,
+            heirs: false,
             columns,
             indexes: vec![Index { columns: primary_key.clone(), unique: true }],
             primary_key,

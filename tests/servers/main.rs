@@ -30,6 +30,8 @@ mod fixtures;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod heirs;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod isolation_model;
@@ -43,6 +45,8 @@ mod lane_bed;
 mod lanes;
 #[cfg(test)]
 mod legacy;
+#[cfg(test)]
+mod open_end;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
@@ -86,6 +90,8 @@ mod surroundings;
 mod tenant_faults;
 #[cfg(test)]
 mod together;
+#[cfg(test)]
+mod trials;
 #[cfg(test)]
 mod two_gateways;
 #[cfg(test)]

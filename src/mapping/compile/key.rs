@@ -55,6 +55,14 @@ impl<'c> Compiler<'c> {
                 self.problems.error(&at, "key-not-unique", message, hint);
             }
         }
+        if table.heirs {
+            let message = format!(
+                "Other tables inherit from '{}': their rows are read with its own, and its keys do not hold for them.",
+                table.name
+            );
+            let hint = "Two rows with one key would be one resource; map a view over `ONLY` this table, or see to it that no key is given twice.";
+            self.problems.warn(&at, "inherited", message, hint);
+        }
         let same = |a: &str, b: &String| a.eq_ignore_ascii_case(b);
         let primary = names.len() == table.primary_key.len()
             && names.iter().all(|n| table.primary_key.iter().any(|own| same(n, own)));

@@ -20,6 +20,7 @@ pub(super) fn part() -> Table {
         schema: None,
         name: "part".to_owned(),
         view: true,
+        heirs: false,
         columns: vec![column],
         primary_key: Vec::new(),
         indexes: Vec::new(),

@@ -26,6 +26,7 @@ pub fn table(name: &str, columns: &[(&str, SqlType)], key: &str) -> Table {
         schema: None,
         name: name.to_owned(),
         view: false,
+        heirs: false,
         columns: columns.iter().map(column).collect(),
         primary_key: vec![key.to_owned()],
         indexes: vec![Index { columns: vec![key.to_owned()], unique: true }],

@@ -55,13 +55,14 @@ impl Draft {
         }
     }
 
-    /// `schema, name, view, estimated rows`
+    /// `schema, name, view, estimated rows`, and on PostgreSQL whether other tables inherit from it.
     fn add_table(&mut self, row: Row<'_>) {
         let (schema, name) = name_of(row, 0);
         let table = Table {
             schema: (!schema.is_empty()).then(|| schema.clone()),
             name: name.clone(),
             view: flag(row, 2),
+            heirs: flag(row, 4),
             columns: Vec::new(),
             primary_key: Vec::new(),
             indexes: Vec::new(),

@@ -5,9 +5,11 @@ use super::{Draft, Flavour, Outcome, StoreFault, TenantConn, ask, rows, table_li
 
 const ABOUT: &str = "SELECT current_setting('server_version')::text, current_schema()::text";
 
-/// Tables, views, materialized views, foreign and partitioned tables the role may read from.
+/// Tables, views, materialized views, foreign and partitioned tables the role may read from. Partitions share
+/// the keys of their table; tables that inherit do not.
 const TABLES: &str = "\
-SELECT n.nspname::text, c.relname::text, (c.relkind IN ('v', 'm'))::text, c.reltuples::int8::text \
+SELECT n.nspname::text, c.relname::text, (c.relkind IN ('v', 'm'))::text, c.reltuples::int8::text, \
+(c.relkind <> 'p' AND EXISTS (SELECT 1 FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid))::text \
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
 AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|temp)' \
@@ -39,12 +41,15 @@ pub(in crate::store) const TYPES: &str = "\
 SELECT t.oid::text, t.typname::text, t.typtype::text FROM pg_catalog.pg_type AS t \
 WHERE t.oid::text = ANY ($1)";
 
-/// Indexes that hold for every row and are ready; a column beyond the key (`INCLUDE`) is left out.
+/// Indexes that hold for every row, are ready and find equal values; a column beyond the key (`INCLUDE`) is
+/// left out.
 const INDEXES: &str = "\
 SELECT n.nspname::text, c.relname::text, i.indexrelid::text, i.indisunique::text, \
 i.indisprimary::text, a.attname::text \
 FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid \
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid \
+JOIN pg_catalog.pg_am AS m ON m.oid = x.relam AND m.amname IN ('btree', 'hash') \
 CROSS JOIN LATERAL pg_catalog.generate_series(0, i.indnkeyatts - 1) AS k (place) \
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[k.place] \
 AND a.attnum > 0 \
@@ -73,7 +78,7 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
     let Some(about) = about.row(0) else { return Ok(Err(StoreFault::Catalogue)) };
     let version = about.get(0).unwrap_or_default();
     let mut draft = Draft::new(Engine::Postgres, version, about.get(1));
-    for row in rows!(ask(conn, pg, TABLES, 4, table_limit())).iter() {
+    for row in rows!(ask(conn, pg, TABLES, 5, table_limit())).iter() {
         draft.add_table(row);
     }
     for row in rows!(ask(conn, pg, COLUMNS, 8, Vec::new())).iter() {
