@@ -159,9 +159,12 @@ impl Session<FhirRead> {
             written += beside.finish();
         }
         if !plan.query.ignored.is_empty() {
-            let message =
-                "Parameters this server does not know were ignored, as asked; see the self link.";
-            bundle.outcome(message);
+            let names = plan.query.ignored.iter().collect::<BTreeSet<_>>();
+            let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+            bundle.outcome(&format!(
+                "Ignored, as asked, because they are not served: {}. The self link shows what counted.",
+                names.join(", ")
+            ));
         }
         page::count(self, &report);
         Ok((bundle.finish(), written))

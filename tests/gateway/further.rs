@@ -227,6 +227,24 @@ async fn what_belongs_to_the_matches_stands_beside_them_once() {
 }
 
 #[tokio::test]
+async fn what_is_left_out_as_asked_is_named_whole() {
+    let (gateway, token) = start().await;
+    let query = "code=GLU&subject:Patient.shoe=1&_include=Observation:shoe&_sort=shoe&famly=x";
+    let request = gateway.http.get(format!("{}/Observation?{query}", gateway.fhir));
+    // Two lines of one header are one list.
+    let request = request.bearer_auth(&token).header("prefer", "respond-async");
+    let reply = Reply::of(request.header("prefer", "handling=lenient")).await.unwrap();
+    let mut found = shown(&reply);
+    assert_eq!(found["match"].len(), 3);
+    let said = found.remove("outcome").unwrap().remove(0);
+    for name in ["subject:Patient.shoe", "_include=Observation:shoe", "_sort=shoe", "famly"] {
+        assert!(said.contains(name), "{name}: {said}");
+    }
+    let own = reply.json()["link"][0]["url"].as_str().unwrap().to_owned();
+    assert!(own.ends_with("/Observation?code=GLU&_count=50"), "{own}");
+}
+
+#[tokio::test]
 async fn two_tables_come_in_one_order_page_by_page() {
     let (gateway, token) = start().await;
     let ascending = ["lab-4", "lab-1", "vit-1", "lab-3", "lab-2", "vit-2", "lab-5", "vit-3"];

@@ -36,17 +36,24 @@ impl<S: Sync> FromRequestParts<S> for Asked {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, FhirError> {
         let query = parts.uri.query().unwrap_or_default();
         json(&parts.headers, query)?;
-        let prefer = parts.headers.get("prefer").and_then(|value| value.to_str().ok());
-        let prefers = |wanted: &str| {
-            prefer.is_some_and(|prefer| prefer.split([',', ';']).any(|p| p.trim() == wanted))
-        };
         Ok(Self {
             query: query.to_owned(),
-            lenient: prefers("handling=lenient"),
-            later: prefers("respond-async"),
+            lenient: preference(&parts.headers, "handling") == Some("lenient"),
+            later: preference(&parts.headers, "respond-async").is_some(),
             if_none_match: parts.headers.get(header::IF_NONE_MATCH).cloned(),
         })
     }
+}
+
+/// The value of a preference, empty for one without: of all `Prefer` lines the first that has it counts
+/// (RFC 7240, 2).
+pub(super) fn preference<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
+    let lines = headers.get_all("prefer").iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split([',', ';'])).find_map(|word| {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        let value = value.trim().trim_matches('"');
+        name.trim().eq_ignore_ascii_case(wanted).then_some(value)
+    })
 }
 
 /// Refuses a caller who takes no JSON. `_format` outweighs `Accept`.
@@ -83,4 +90,34 @@ fn json(headers: &HeaderMap, query: &str) -> Result<(), FhirError> {
     };
     let any = accepts.filter_map(|value| value.to_str().ok()).any(|v| v.split(',').any(takes));
     if any { Ok(()) } else { Err(not_acceptable()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn preferences_may_stand_in_one_line_or_in_several() {
+        let of = |lines: &[&'static str], wanted: &str| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("prefer", HeaderValue::from_static(line));
+            }
+            preference(&headers, wanted).map(str::to_owned)
+        };
+        let lenient = Some("lenient".to_owned());
+        assert_eq!(of(&["handling=lenient, respond-async"], "handling"), lenient);
+        assert_eq!(of(&["respond-async", "handling=lenient"], "handling"), lenient);
+        assert_eq!(of(&["return=minimal; Handling=\"lenient\""], "handling"), lenient);
+        assert_eq!(
+            of(&["handling=lenient", "respond-async"], "respond-async"),
+            Some(String::new())
+        );
+        assert_eq!(
+            of(&["handling=strict", "handling=lenient"], "handling"),
+            Some("strict".to_owned())
+        );
+        assert_eq!(of(&["respond-asynchronously"], "respond-async"), None);
+        assert_eq!(of(&[], "return"), None);
+    }
 }

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use super::DataPlane;
 use super::error::{FHIR_JSON, FhirError};
 use super::extract::Clinician;
-use super::negotiate::Asked;
+use super::negotiate::{Asked, preference};
 use crate::auth::{FhirRead, FhirWrite, Shape};
 use crate::fhir::{Issue, Json};
 use crate::records::{Act, Order, RecordsFault, Writing, Written};
@@ -37,10 +37,7 @@ pub(super) enum Back {
 impl Back {
     /// The resource unless something else is asked for: clients go on with it.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let prefer = headers.get("prefer").and_then(|value| value.to_str().ok());
-        let mut words = prefer.unwrap_or_default().split([',', ';']).map(str::trim);
-        let wanted = words.find_map(|word| word.strip_prefix("return="));
-        match wanted.map(|word| word.trim_matches('"')) {
+        match preference(headers, "return") {
             Some("minimal") => Self::Nothing,
             Some("OperationOutcome") => Self::Outcome,
             _ => Self::Resource,

@@ -165,7 +165,7 @@ impl Compiled {
                     includes.forward.push(found);
                     query.include.push(one);
                 }
-                Err(_) if lenient => query.ignored.push("_include".to_owned()),
+                Err(_) if lenient => query.ignored.push(shown(&format!("_include={one}"))),
                 Err(fault) => return Err(fault),
             }
         }
@@ -177,7 +177,7 @@ impl Compiled {
                     includes.reverse.extend(served.then_some(pair));
                     query.revinclude.push(one);
                 }
-                Err(_) if lenient => query.ignored.push("_revinclude".to_owned()),
+                Err(_) if lenient => query.ignored.push(shown(&format!("_revinclude={one}"))),
                 Err(fault) => return Err(fault),
             }
         }

@@ -162,7 +162,7 @@ impl Compiled {
                     kept.push(criterion);
                 }
                 Err(fault) if query.handling == Handling::Lenient && fault.unsupported() => {
-                    query.ignored.push(criterion.name.clone());
+                    query.ignored.push(shown(&criterion.full_name()));
                 }
                 Err(fault) => return Err(fault),
             }

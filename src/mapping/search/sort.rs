@@ -31,7 +31,7 @@ impl Compiled {
             if query.handling == Handling::Strict {
                 return Err(PlanFault::Sort { parameter: shown(&key.param) });
             }
-            query.ignored.push("_sort".to_owned());
+            query.ignored.push(shown(&format!("_sort={}", key.param)));
             keys.clear();
         }
         // What comes after an id is of no consequence.
