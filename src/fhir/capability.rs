@@ -37,6 +37,8 @@ pub struct TypeCapability {
     pub resource_type: String,
     /// Codes of value set `type-restful-interaction`, such as `read`, `search-type`.
     pub interactions: Vec<&'static str>,
+    /// Profiles that its resources say they are of, sorted.
+    pub profiles: Vec<String>,
     /// Search parameters, by name.
     pub search_params: Vec<SearchParamCapability>,
     /// What `_include` can name, as `Type:parameter`.
@@ -135,8 +137,11 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability], offered: 
         }
         resource["searchParam"] = json!(params);
         // A list in FHIR is never empty.
-        for (name, all) in [("searchInclude", &ty.includes), ("searchRevInclude", &ty.revincludes)]
-        {
+        for (name, all) in [
+            ("supportedProfile", &ty.profiles),
+            ("searchInclude", &ty.includes),
+            ("searchRevInclude", &ty.revincludes),
+        ] {
             if !all.is_empty() {
                 resource[name] = json!(all);
             }
@@ -208,6 +213,7 @@ mod tests {
         let types = [TypeCapability {
             resource_type: "Patient".to_owned(),
             interactions: vec!["read", "search-type"],
+            profiles: vec!["http://example.org/patient".to_owned()],
             search_params: vec![SearchParamCapability {
                 name: "birthdate".to_owned(),
                 kind: ParamKind::Date,
@@ -229,6 +235,8 @@ mod tests {
         assert_eq!(json["rest"][0]["resource"][0]["searchParam"][0]["type"], "date");
         assert_eq!(json["rest"][0]["resource"][0]["operation"][0]["name"], "everything");
         assert!(json["rest"][0]["resource"][0]["searchInclude"].is_array());
+        let profiles = &json["rest"][0]["resource"][0]["supportedProfile"];
+        assert_eq!(*profiles, json!(["http://example.org/patient"]));
         assert!(json["rest"][0]["resource"][0]["searchRevInclude"].is_null());
     }
 }

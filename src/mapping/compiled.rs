@@ -17,7 +17,7 @@ use super::plan::{
 use super::render::Page;
 use super::rows::Rows;
 use super::search::Position;
-use super::tree::Source;
+use super::tree::{Source, Tree};
 
 /// A compiled mapping. Cheap to clone.
 #[derive(Clone)]
@@ -148,6 +148,7 @@ impl Compiled {
                 TypeCapability {
                     resource_type: ty.to_owned(),
                     interactions,
+                    profiles: self.profiles(ty),
                     search_params,
                     includes,
                     revincludes,
@@ -165,6 +166,24 @@ impl Compiled {
                 }
             })
             .collect()
+    }
+
+    /// The profiles that stand as constants in the `meta` of a type's sources.
+    fn profiles(&self, ty: &str) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        for (_, source) in self.of_type(ty) {
+            let Some(Tree::Object(meta)) = source.root.member("meta").map(|m| &m.value) else {
+                continue;
+            };
+            let Some(Tree::List(items)) = meta.member("profile").map(|m| &m.value) else {
+                continue;
+            };
+            found.extend(items.iter().filter_map(|item| match item {
+                Tree::Const(profile) => Some(profile.text.clone()),
+                _ => None,
+            }));
+        }
+        found.into_iter().collect()
     }
 
     /// Whether anything of it can be written back.

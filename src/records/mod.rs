@@ -14,6 +14,8 @@ mod cursor;
 mod drafts;
 #[cfg(test)]
 mod examples;
+#[cfg(test)]
+mod us_core;
 mod everything;
 mod export;
 mod fault;
