@@ -1,4 +1,5 @@
 pub(super) mod support;
+mod limits;
 mod schema;
 mod wrongs;
 

@@ -1,0 +1,87 @@
+//! How far the conditions of one search may look.
+
+use super::support::{catalog, compiled};
+use crate::fhir::SearchQuery;
+use crate::mapping::{Compiled, Document, PageRequest, PlanFault, SearchPlan, compile};
+
+fn plan(compiled: &Compiled, ty: &str, query: &str) -> Result<SearchPlan, PlanFault> {
+    let query = SearchQuery::parse(query).unwrap();
+    compiled.plan_search(ty, &query, &PageRequest { count: 1, after: None, base: "" })
+}
+
+/// `Observation?patient._has:Observation:patient:patient._has:…`, so many references long.
+fn back_and_forth(steps: usize) -> String {
+    let mut text = String::new();
+    for step in 0..steps {
+        text += if step % 2 == 0 { "patient." } else { "_has:Observation:patient:" };
+    }
+    text + "_id=1"
+}
+
+#[test]
+fn a_condition_follows_four_references_and_no_fifth() {
+    let compiled = compiled();
+    for steps in 1..=4 {
+        let plan = plan(&compiled, "Observation", &back_and_forth(steps));
+        assert!(plan.is_ok(), "{steps}: {:?}", plan.err());
+    }
+    for steps in 5..8 {
+        let fault = plan(&compiled, "Observation", &back_and_forth(steps)).unwrap_err();
+        assert!(matches!(fault, PlanFault::Deep { most: 4, .. }), "{steps}: {fault}");
+    }
+    // The other way round as well, and whatever stands at the end.
+    let back = "_has:Observation:patient:patient._has:Observation:patient:patient.";
+    assert!(plan(&compiled, "Patient", &format!("{back}gender=male")).is_ok());
+    let fault = plan(&compiled, "Patient", &format!("{back}_has:Observation:patient:_id=1"));
+    assert!(matches!(fault.unwrap_err(), PlanFault::Deep { .. }));
+}
+
+#[test]
+fn a_search_looks_into_sixty_four_sources_and_no_more() {
+    let compiled = compiled();
+    let asked = |number: usize| vec!["patient.gender=male"; number].join("&");
+    assert!(plan(&compiled, "Observation", &asked(64)).is_ok());
+    let fault = plan(&compiled, "Observation", &asked(65)).unwrap_err();
+    assert!(matches!(fault, PlanFault::Wide { most: 64, .. }), "{fault}");
+    // Each step of a condition is a look of its own.
+    let two = vec!["patient._has:Observation:patient:_id=1"; 32].join("&");
+    assert!(plan(&compiled, "Observation", &two).is_ok());
+    let one_more = format!("{two}&patient.gender=male");
+    let fault = plan(&compiled, "Observation", &one_more).unwrap_err();
+    assert!(matches!(fault, PlanFault::Wide { .. }), "{fault}");
+    // What looks no further costs none.
+    let many = format!("{}&code=1&status=final", asked(64));
+    assert!(plan(&compiled, "Observation", &many).is_ok());
+}
+
+#[test]
+fn values_count_once_for_every_source_they_are_asked_of() {
+    let text = super::support::DOCUMENT;
+    let (_, entry) = text.split_once("  - type: Observation\n").unwrap();
+    let mut document = text.to_owned();
+    for number in 2..=5 {
+        let copy = entry.replace("id: \"med-$id\"", &format!("id: \"m{number}-$id\""));
+        document.extend(["  - name: o", &number.to_string(), "\n    type: Observation\n", &copy]);
+    }
+    let five = compile(&Document::parse(&document).unwrap(), &catalog()).unwrap();
+    let values = |count: usize| vec!["1"; count].join(",");
+    let asked = |count: usize| format!("_has:Observation:patient:_id={}", values(count));
+    // Five sources, 400 values: 2,000.
+    assert!(plan(&five, "Patient", &asked(400)).is_ok());
+    let fault = plan(&five, "Patient", &asked(401)).unwrap_err();
+    assert!(matches!(fault, PlanFault::Wide { .. }), "{fault}");
+}
+
+#[test]
+fn every_type_on_the_way_is_named() {
+    let compiled = compiled();
+    let reached = |ty: &str, query: &str| {
+        let plan = plan(&compiled, ty, query).unwrap();
+        plan.reached.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(reached("Observation", "patient=1&code=x"), "");
+    assert_eq!(reached("Observation", "patient.gender=male"), "Patient");
+    assert_eq!(reached("Patient", "_has:Observation:patient:_id=1"), "Observation");
+    let both = "patient._has:Observation:patient:_id=1";
+    assert_eq!(reached("Observation", both), "Observation Patient");
+}
