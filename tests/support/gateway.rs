@@ -89,7 +89,12 @@ impl Gateway {
         Self {
             fhir: format!("http://{fhir}/fhir"),
             admin: format!("http://{admin}"),
-            http: reqwest::Client::builder().no_proxy().build().expect("an HTTP client"),
+            // The gateway closes a connection that is idle for 10 s: one that is older meets it closing.
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .pool_idle_timeout(Duration::from_secs(5))
+                .build()
+                .expect("an HTTP client"),
             operator: issuer.token(super::OPERATOR),
             hospitals: issuer.hospitals(),
             folder,
