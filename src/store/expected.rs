@@ -113,6 +113,7 @@ fn print(statement: &Statement) -> String {
             Bind::Float(number) => format!("float {number}"),
             Bind::Bytes(bytes) => format!("bytes {:?}", String::from_utf8_lossy(bytes)),
             Bind::Texts(texts) => format!("texts {texts:?}"),
+            Bind::Ints(numbers) => format!("ints {numbers:?}"),
             Bind::Untyped(text) => format!("untyped {text:?}"),
         };
         writeln!(out, "-- {}: {shown}", index + 1).unwrap();

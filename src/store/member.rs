@@ -155,10 +155,16 @@ fn postgres(
     values: &[Value],
 ) -> Result<(), WriteFault> {
     let ty = values.first().map_or(column.ty, |v| v.ty);
-    let narrow =
-        |v: &Value| !matches!(v.ty, SqlType::Integer { .. }) || v.text.parse::<i64>().is_ok();
-    if matches!(ty, SqlType::Float | SqlType::Binary) || !values.iter().all(narrow) {
-        return any_equal(w, scope, &Expr::Column(column.clone()), values);
+    let any = |w: &mut Writer| any_equal(w, scope, &Expr::Column(column.clone()), values);
+    if matches!(ty, SqlType::Float | SqlType::Binary) {
+        return any(w);
+    }
+    if matches!(ty, SqlType::Integer { .. }) {
+        let numbers: Option<Vec<i64>> = values.iter().map(|v| v.text.parse().ok()).collect();
+        let Some(numbers) = numbers else { return any(w) };
+        w.column(scope, column)?;
+        whole_numbers(w, numbers);
+        return Ok(());
     }
     let blank = column.ty == SqlType::Char;
     let kept = values.iter().map(|v| v.text.as_str()).filter(|t| !(blank && t.ends_with(' ')));
@@ -169,6 +175,13 @@ fn postgres(
     w.cast(if blank { "bpchar" } else { postgres_cast(ty) });
     w.sql("[])");
     Ok(())
+}
+
+/// Among whole numbers (PostgreSQL).
+pub(super) fn whole_numbers(w: &mut Writer, numbers: Vec<i64>) {
+    w.among(&[]);
+    w.bind(Bind::Ints(numbers));
+    w.cast("int8[])");
 }
 
 fn bytes_list(w: &mut Writer, values: &[Value]) -> Result<(), WriteFault> {

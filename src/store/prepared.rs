@@ -27,6 +27,7 @@ pub(super) struct Prepared {
 pub(super) enum Ready {
     Shared(Arc<Prepared>, Vec<Bind>),
     Child(Arc<ChildTexts>, Vec<Bind>),
+    Children(Arc<ChildTexts>, Vec<Bind>),
     Own(Statement),
 }
 
@@ -35,17 +36,20 @@ impl Ready {
         match self {
             Self::Shared(prepared, binds) => (&prepared.text, binds, &prepared.shape),
             Self::Child(texts, binds) => (&texts.one.text, binds, &texts.one.shape),
+            Self::Children(texts, binds) => (&texts.numbers, binds, &texts.one.shape),
             Self::Own(statement) => (&statement.text, &statement.binds, &statement.shape),
         }
     }
 }
 
-/// A child's statement in parts: all but the keys, and the whole for one key.
+/// A child's statement in parts: all but the keys, and the whole for one key and, where these are whole
+/// numbers and one array holds them, for many.
 #[derive(Debug)]
 pub(super) struct ChildTexts {
     head: Writer,
     tail: String,
     one: Prepared,
+    numbers: String,
 }
 
 /// A value of a type, to find out how such values are bound.
@@ -107,7 +111,11 @@ impl Prepared {
                 Bind::Text(_) => Bind::Text(text.to_owned()),
                 Bind::Bytes(_) => Bind::Bytes(text.as_bytes().to_vec()),
                 Bind::Int(_) => Bind::Int(text.parse().ok()?),
-                Bind::UInt(_) | Bind::Float(_) | Bind::Texts(_) | Bind::Untyped(_) => return None,
+                Bind::UInt(_)
+                | Bind::Float(_)
+                | Bind::Texts(_)
+                | Bind::Ints(_)
+                | Bind::Untyped(_) => return None,
             };
         }
         Some(binds)
@@ -194,6 +202,33 @@ fn keyed(
     if child.own.is_empty() || child.own.len() != child.parent.len() {
         return Err(WriteFault::Plan);
     }
+    let make = || {
+        let (head, tail) = sql::child_ends(Writer::new(flavour), child)?;
+        let (mut w, scope) = (head.clone(), sql::scope(&child.select));
+        open_key(&mut w, scope, &child.own)?;
+        w.sql(&tail);
+        let one = Prepared::new(w, sql::shape(&child.select));
+        let mut numbers = head.clone();
+        if let [column] = child.own.as_slice() {
+            numbers.column(scope, column)?;
+            member::whole_numbers(&mut numbers, Vec::new());
+            numbers.sql(&tail);
+        }
+        Ok(ChildTexts { head, tail, one, numbers: numbers.text })
+    };
+    let texts = match flavour.place() {
+        Some(place) => written.get_or_try::<_, WriteFault>(place, make)?,
+        None => Some(Arc::new(make()?)),
+    };
+    let Some(texts) = texts else { return Err(WriteFault::Plan) };
+    if flavour.is_postgres()
+        && let Some(numbers) = whole_numbers(child, page)
+    {
+        let mut binds = Vec::with_capacity(texts.head.binds.len() + 1);
+        binds.extend_from_slice(&texts.head.binds);
+        binds.push(Bind::Ints(numbers));
+        return Ok(Some(Ready::Children(texts, binds)));
+    }
     let mut keys: Vec<Vec<&str>> = page
         .iter()
         .filter_map(|row| child.parent.iter().map(|cell| row.get(*cell)).collect())
@@ -203,18 +238,6 @@ fn keyed(
     if keys.is_empty() {
         return Ok(None);
     }
-    let make = || {
-        let (head, tail) = sql::child_ends(Writer::new(flavour), child)?;
-        let (mut w, scope) = (head.clone(), sql::scope(&child.select));
-        open_key(&mut w, scope, &child.own)?;
-        w.sql(&tail);
-        Ok(ChildTexts { head, tail, one: Prepared::new(w, sql::shape(&child.select)) })
-    };
-    let texts = match flavour.place() {
-        Some(place) => written.get_or_try::<_, WriteFault>(place, make)?,
-        None => Some(Arc::new(make()?)),
-    };
-    let Some(texts) = texts else { return Err(WriteFault::Plan) };
     if let [key] = keys.as_slice()
         && child.own.iter().zip(key).all(|(c, text)| uniform(c.ty) && canonical(c.ty, text))
         && let Some(binds) = texts.one.fill(key)
@@ -225,4 +248,19 @@ fn keyed(
     member::keys(&mut w, sql::scope(&child.select), &child.own, &keys)?;
     w.sql(&texts.tail);
     w.finish(sql::shape(&child.select)).map(|statement| Some(Ready::Own(statement)))
+}
+
+/// The keys of the rows of `page`, each once, where they are two or more and all of them whole numbers; those
+/// of no row that could be are left out.
+fn whole_numbers(child: &Child, page: &Rows) -> Option<Vec<i64>> {
+    let ([column], [cell]) = (child.own.as_slice(), child.parent.as_slice()) else { return None };
+    if !matches!(column.ty, SqlType::Integer { .. }) {
+        return None;
+    }
+    let keys = page.iter().filter_map(|row| row.get(*cell));
+    let keys = keys.filter(|text| canonical(column.ty, text)).map(|text| text.parse().ok());
+    let mut numbers: Vec<i64> = keys.collect::<Option<_>>()?;
+    numbers.sort_unstable();
+    numbers.dedup();
+    (numbers.len() > 1).then_some(numbers)
 }

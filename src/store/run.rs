@@ -80,7 +80,7 @@ macro_rules! arguments {
                 Bind::Float(number) => arguments.add(*number),
                 Bind::Bytes(bytes) => arguments.add(bytes.clone()),
                 Bind::UInt(number) => $uint(&mut arguments, *number),
-                Bind::Texts(_) | Bind::Untyped(_) => foreign(&mut arguments, ()),
+                Bind::Texts(_) | Bind::Ints(_) | Bind::Untyped(_) => foreign(&mut arguments, ()),
             }
             .map_err(unbindable)?;
         }

@@ -20,6 +20,8 @@ pub enum Bind {
     Bytes(Vec<u8>),
     /// Several texts as one array (PostgreSQL only).
     Texts(Vec<String>),
+    /// Several whole numbers as one array (PostgreSQL only).
+    Ints(Vec<i64>),
     /// Text whose type the server finds out by itself (PostgreSQL only).
     Untyped(String),
 }
@@ -34,6 +36,7 @@ impl fmt::Debug for Bind {
             Self::Float(_) => "Float",
             Self::Bytes(_) => "Bytes",
             Self::Texts(_) => "Texts",
+            Self::Ints(_) => "Ints",
             Self::Untyped(_) => "Untyped",
         })
     }

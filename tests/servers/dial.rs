@@ -1,5 +1,6 @@
 //! Opening single connections to real servers.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,9 @@ use wardgate::pool::dial::{
     DialClass, DialConfig, DialFault, Dialer, EgressRules, Opened, ServerFlavour, SessionSettings,
     TenantConnection,
 };
+use wardgate::pool::postgres::{Cells, PostgresSession, Query};
 
-use super::harness::{MariaDb, Postgres};
+use super::harness::{Database, MariaDb, Postgres};
 
 /// A dialer whose sockets lie in `sockets`.
 fn dialer(sockets: &Path) -> Dialer {
@@ -309,4 +311,41 @@ async fn plaintext_on_loopback_and_exceptions_open_without_verification() {
     record.tls.policy = exception(TlsWaiver::Unverified);
     let fault = open(&dialer, record, &SessionSettings::default()).await.err().unwrap();
     assert_eq!(fault.class(), DialClass::Tls);
+}
+
+/// Statements of two round trips, with a change of somebody else's between them.
+async fn counted_twice(session: &mut PostgresSession, database: &Database) -> [String; 2] {
+    let mut counts = [String::new(), String::new()];
+    for (count, last) in counts.iter_mut().zip([false, true]) {
+        let each = |_, mut cells: Cells<'_>| {
+            *count = String::from_utf8_lossy(cells.next().unwrap().unwrap()).into_owned();
+            ControlFlow::Continue(())
+        };
+        let queries = [Query { sql: "SELECT count(*) FROM seen", parameters: &[] }];
+        session.snapshot(&queries, last, each).await.unwrap();
+        database.execute("INSERT INTO seen VALUES (1)").await;
+    }
+    counts
+}
+
+#[tokio::test]
+async fn a_session_that_only_reads_sees_one_moment_without_a_statement_that_begins_it() {
+    let sockets = tempfile::tempdir().unwrap();
+    let dialer = dialer(sockets.path());
+    let database = Postgres::database().await;
+    database.execute("CREATE TABLE seen (n INT)").await;
+    for (read_only, want) in [(true, ["0", "0"]), (false, ["2", "3"])] {
+        let settings = SessionSettings { read_only, ..SessionSettings::default() };
+        let opened = open(&dialer, database.server_record(), &settings).await.unwrap();
+        let TenantConnection::Postgres(mut session) = opened.connection else {
+            panic!("PostgreSQL")
+        };
+        assert_eq!(counted_twice(&mut session, &database).await, want, "{read_only}");
+        assert!(!session.is_unclean());
+        let level = session.rows("SHOW transaction_isolation").await.unwrap();
+        let want = if read_only { "repeatable read" } else { "read committed" };
+        assert_eq!(level[0][0].as_deref(), Some(want));
+        session.close().await.unwrap();
+    }
+    all_closed(&dialer).await;
 }

@@ -13,11 +13,12 @@ use crate::support::{Gateway, Options, Reply, TestIssuer, mapping};
 
 /// Patients in the table.
 const PATIENTS: u64 = 30;
-/// Whoever reads while the gate is shut sleeps until it is open. A lock is waited for two seconds at most.
+/// Whoever reads while the gate is shut sleeps until it is open. A lock is waited for two seconds at most, and
+/// of a table a statement sees the moment it began; a sequence is seen by all as it is.
 const GATE: &str = "
-CREATE TABLE gate (shut INT);
+CREATE SEQUENCE gate;
 CREATE FUNCTION passes(opens BOOL) RETURNS BOOL LANGUAGE plpgsql VOLATILE AS $$ BEGIN
-  WHILE EXISTS (SELECT 1 FROM public.gate) LOOP PERFORM pg_sleep(0.02); END LOOP;
+  WHILE (SELECT last_value FROM public.gate) > 1 LOOP PERFORM pg_sleep(0.02); END LOOP;
   RETURN opens; END $$;";
 /// The gateway's sessions that sleep there.
 const ASLEEP: &str =
@@ -66,11 +67,11 @@ impl Bed {
     }
 
     async fn shut(&self) {
-        self.database.execute("INSERT INTO gate VALUES (1)").await;
+        self.database.execute("SELECT setval('gate', 2)").await;
     }
 
     async fn open(&self) {
-        self.database.execute("DELETE FROM gate").await;
+        self.database.execute("SELECT setval('gate', 1)").await;
     }
 
     /// Begins to read a patient.

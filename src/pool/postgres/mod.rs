@@ -7,6 +7,7 @@
 //! of the protocol after the login is small, so it is here. Every value comes and goes as the server's
 //! own text or in a format of fixed meaning, every length is bounded, and the server's words are dropped.
 
+mod batch;
 mod outgoing;
 mod reply;
 mod statements;
@@ -21,7 +22,7 @@ pub use self::outgoing::Parameter;
 pub use self::reply::{Cells, ServerError};
 
 use self::reply::Message;
-use self::statements::{Place, Statements};
+use self::statements::Statements;
 use super::dial::wire::Wire;
 
 /// Prepared statements a session keeps. Each also lives in the server's memory.
@@ -68,6 +69,12 @@ pub struct PostgresSession {
     unread: bool,
     /// How many statements the server said it is done with since the last was sent.
     done: usize,
+    /// After how many statements the server pauses without a word of being ready, where it was asked to.
+    pauses: Option<usize>,
+    /// Whether statements outside of any transaction block that are sent together see one moment.
+    one_moment: bool,
+    /// A transaction that no statement began may be open: it lasts until the server says that it is ready.
+    open: bool,
     /// What the rows of a statement look like, where that was asked.
     fields: Option<Vec<(String, u32)>>,
     /// The process that serves it, as the login told.
@@ -90,6 +97,9 @@ impl PostgresSession {
             skip: 0,
             unread: false,
             done: 0,
+            pauses: None,
+            one_moment: false,
+            open: false,
             fields: None,
             process: 0,
             pooled: false,
@@ -119,85 +129,10 @@ impl PostgresSession {
         self.pooled
     }
 
-    /// Runs one statement with its parameters and shows `each` of its rows, all cells as text. The
-    /// statement is prepared once and kept.
-    pub async fn select(
-        &mut self,
-        sql: &str,
-        parameters: &[Parameter<'_>],
-        mut each: impl FnMut(Cells<'_>) -> ControlFlow<()> + Send,
-    ) -> Result<Ended, sqlx::Error> {
-        self.batch(&[Query { sql, parameters }], |_, cells| each(cells)).await
-    }
-
-    /// Runs statements one after the other, and shows `each` of their rows with the number of its statement.
-    /// They are sent together and answered together, so they cost one round trip; many long ones cost a few.
-    /// The first that fails ends it: the server passes over what was sent after it.
-    pub async fn batch(
-        &mut self,
-        queries: &[Query<'_>],
-        mut each: impl FnMut(usize, Cells<'_>) -> ControlFlow<()> + Send,
-    ) -> Result<Ended, sqlx::Error> {
-        self.settle().await?;
-        let mut first = 0;
-        while let Some(left) = queries.get(first..).filter(|left| !left.is_empty()) {
-            let mut room = TOGETHER;
-            let fits = |query: &&Query<'_>| {
-                let more = room.checked_sub(outgoing::size(query));
-                room = more.unwrap_or(0);
-                more.is_some()
-            };
-            let count = left.iter().take(TOGETHER_MOST).take_while(fits).count().max(1);
-            let mut shown = |number, cells: Cells<'_>| each(first + number, cells);
-            if self.some(&left[..count], &mut shown).await? == Ended::CutShort {
-                return Ok(Ended::CutShort);
-            }
-            first += count;
-        }
-        Ok(Ended::Complete)
-    }
-
-    /// Where a statement is, or is put.
-    fn place(&mut self, sql: &str, types: impl Iterator<Item = u32> + Clone) -> Place {
-        if self.pooled { Place::UNNAMED } else { self.statements.place(sql, types) }
-    }
-
-    /// Runs statements in one round trip.
-    async fn some(
-        &mut self,
-        queries: &[Query<'_>],
-        each: &mut (impl FnMut(usize, Cells<'_>) -> ControlFlow<()> + Send),
-    ) -> Result<Ended, sqlx::Error> {
-        self.output.clear();
-        self.statements.begin();
-        // What closes old ones goes before all that may fail, and so is never passed over.
-        let mut places = Vec::with_capacity(queries.len());
-        for query in queries {
-            let types = query.parameters.iter().map(Parameter::oid);
-            places.push(self.place(query.sql, types));
-        }
-        self.statements.close_stale(&mut self.output);
-        for (Query { sql, parameters }, place) in queries.iter().zip(&places) {
-            if place.new {
-                outgoing::parse(&mut self.output, place.number, sql, parameters)?;
-            }
-            outgoing::bind(&mut self.output, place.number, parameters)?;
-            outgoing::execute(&mut self.output);
-        }
-        outgoing::sync(&mut self.output);
-        self.send().await?;
-        self.statements.sent();
-        let outcome = self.answer(queries.len(), each).await;
-        if let (Err(error), Some(place)) = (&outcome, places.get(self.done)) {
-            self.statements.failed(*place, error);
-        }
-        outcome
-    }
-
     /// Prepares one statement without parameters and gives the names and type ids of what its rows
     /// would hold; nothing is run. A statement without rows has none.
     pub async fn describe(&mut self, sql: &str) -> Result<Vec<(String, u32)>, sqlx::Error> {
-        self.settle().await?;
+        self.end().await?;
         self.output.clear();
         self.statements.begin();
         let place = self.place(sql, std::iter::empty());
@@ -245,7 +180,7 @@ impl PostgresSession {
 
     /// Whether the server still answers.
     pub async fn ping(&mut self) -> Result<(), sqlx::Error> {
-        self.settle().await?;
+        self.end().await?;
         self.output.clear();
         outgoing::sync(&mut self.output);
         self.send().await?;
@@ -255,7 +190,7 @@ impl PostgresSession {
     /// Whether the next statement would not begin from a clean state. Bytes after the server's being
     /// ready are nearly always a farewell, or a reply to nothing, which the next caller must not get.
     pub fn is_unclean(&self) -> bool {
-        self.status != b'I' || self.unread || !self.input.is_empty()
+        self.status != b'I' || self.unread || self.open || !self.input.is_empty()
     }
 
     /// Whether the server has said nothing since, and not hung up. Asks the system: one call.
@@ -276,7 +211,7 @@ impl PostgresSession {
         sql: &str,
         each: &mut (impl FnMut(usize, Cells<'_>) -> ControlFlow<()> + Send),
     ) -> Result<Ended, sqlx::Error> {
-        self.settle().await?;
+        self.end().await?;
         self.output.clear();
         outgoing::query(&mut self.output, sql)?;
         self.send().await?;
@@ -348,10 +283,22 @@ impl PostgresSession {
             let mut enough = false;
             match message {
                 Message::Row(cells) => enough = each(self.done, cells).is_break(),
-                Message::Error(error) => failed = failed.or(Some(error)),
-                Message::Ready(status) => (self.status, self.unread) = (status, false),
+                Message::Error(error) => {
+                    failed = failed.or(Some(error));
+                    // What it says next it says when the transaction is ended.
+                    self.unread = self.pauses.is_none();
+                }
+                Message::Ready(_) if self.pauses.is_some() => {
+                    return Err(sqlx::Error::Protocol("the server is ready unasked".to_owned()));
+                }
+                Message::Ready(status) => {
+                    (self.status, self.unread, self.open) = (status, false, false);
+                }
                 Message::Parsed => self.statements.parsed(),
-                Message::Done => self.done += 1,
+                Message::Done => {
+                    self.done += 1;
+                    self.unread = self.pauses.is_none_or(|count| self.done < count);
+                }
                 Message::Fields(body) if self.fields.is_some() => {
                     let malformed =
                         || sqlx::Error::Protocol("a description is malformed".to_owned());

@@ -15,6 +15,8 @@ pub enum Parameter<'a> {
     Bytes(&'a [u8]),
     /// `text[]`.
     Texts(&'a [String]),
+    /// `int8[]`.
+    Ints(&'a [i64]),
     /// Text of a type the server infers from where it stands.
     Untyped(&'a str),
 }
@@ -25,10 +27,11 @@ impl Parameter<'_> {
         match self {
             Self::Untyped(_) => 0,
             Self::Bytes(_) => 17,
-            Self::Int(_) => 20,
+            Self::Int(_) => INT8,
             Self::Text(_) => TEXT,
             Self::Float(_) => 701,
             Self::Texts(_) => 1009,
+            Self::Ints(_) => 1016,
         }
     }
 
@@ -38,6 +41,7 @@ impl Parameter<'_> {
             Self::Text(text) | Self::Untyped(text) => text.len(),
             Self::Bytes(bytes) => bytes.len(),
             Self::Int(_) | Self::Float(_) => 8,
+            Self::Ints(numbers) => 20 + numbers.len() * 12,
             Self::Texts(texts) => 20 + texts.iter().map(|text| 4 + text.len()).sum::<usize>(),
         }
     }
@@ -50,18 +54,17 @@ impl Parameter<'_> {
             Self::Int(number) => out.extend_from_slice(&number.to_be_bytes()),
             Self::Float(number) => out.extend_from_slice(&number.to_be_bytes()),
             Self::Texts(texts) => {
-                // Dimensions, no NULLs, element type; then the one dimension's length and first index.
-                let dimensions = i32::from(!texts.is_empty());
-                out.extend_from_slice(&dimensions.to_be_bytes());
-                out.extend_from_slice(&0_i32.to_be_bytes());
-                out.extend_from_slice(&TEXT.to_be_bytes());
-                if dimensions == 1 {
-                    out.extend_from_slice(&length(texts.len())?.to_be_bytes());
-                    out.extend_from_slice(&1_i32.to_be_bytes());
-                }
+                array_head(out, TEXT, texts.len())?;
                 for text in *texts {
                     out.extend_from_slice(&length(text.len())?.to_be_bytes());
                     out.extend_from_slice(text.as_bytes());
+                }
+            }
+            Self::Ints(numbers) => {
+                array_head(out, INT8, numbers.len())?;
+                for number in *numbers {
+                    out.extend_from_slice(&8_i32.to_be_bytes());
+                    out.extend_from_slice(&number.to_be_bytes());
                 }
             }
         }
@@ -69,7 +72,21 @@ impl Parameter<'_> {
     }
 }
 
+/// What an array without NULLs begins with.
+fn array_head(out: &mut Vec<u8>, element: u32, count: usize) -> Result<(), sqlx::Error> {
+    // Dimensions, no NULLs, element type; then the one dimension's length and first index.
+    out.extend_from_slice(&i32::from(count > 0).to_be_bytes());
+    out.extend_from_slice(&0_i32.to_be_bytes());
+    out.extend_from_slice(&element.to_be_bytes());
+    if count > 0 {
+        out.extend_from_slice(&length(count)?.to_be_bytes());
+        out.extend_from_slice(&1_i32.to_be_bytes());
+    }
+    Ok(())
+}
+
 const TEXT: u32 = 25;
+const INT8: u32 = 20;
 const BINARY: i16 = 1;
 const AS_TEXT: i16 = 0;
 
@@ -196,6 +213,11 @@ pub(super) fn size(query: &Query<'_>) -> usize {
 /// Sync.
 pub(super) fn sync(out: &mut Vec<u8>) {
     out.extend_from_slice(b"S\0\0\0\x04");
+}
+
+/// Flush.
+pub(super) fn flush(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"H\0\0\0\x04");
 }
 
 /// Query.

@@ -12,6 +12,7 @@ use super::*;
 
 mod outdated;
 mod small;
+mod snapshot;
 
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap();

@@ -25,6 +25,7 @@ pub(super) fn parameters(binds: &[Bind]) -> Result<Vec<Parameter<'_>>, sqlx::Err
             Bind::Text(text) => Parameter::Text(text),
             Bind::Bytes(bytes) => Parameter::Bytes(bytes),
             Bind::Texts(texts) => Parameter::Texts(texts),
+            Bind::Ints(numbers) => Parameter::Ints(numbers),
             Bind::Untyped(text) => Parameter::Untyped(text),
             Bind::UInt(_) => return Err(unbindable("bound for another engine".into())),
         })
@@ -54,14 +55,17 @@ impl Taken {
     }
 }
 
-/// Runs statements together, a snapshot's beginning before and its end after them where that is wanted.
+/// Runs statements together in a snapshot, which begins with the `first` such call and ends with the `last`.
 /// `limit` bounds the rows of all of them.
 async fn run(
     session: &mut PostgresSession,
     statements: &[Ready],
-    (first, last): (Option<Query<'_>>, Option<Query<'_>>),
-    limit: usize,
+    (begins, ends): (bool, bool),
+    (flavour, limit): (Flavour, usize),
 ) -> Outcome<Vec<Fetched>> {
+    let own_block = !session.has_snapshots();
+    let first = (own_block && begins).then(|| Query { sql: begin(flavour), parameters: &[] });
+    let last = (own_block && ends).then_some(END);
     let parts: Vec<_> = statements.iter().map(Ready::parts).collect();
     let bound: Vec<_> =
         parts.iter().map(|(_, binds, _)| parameters(binds)).collect::<Result<_, _>>()?;
@@ -81,7 +85,12 @@ async fn run(
         used += own.used - was;
         if used > limit { ControlFlow::Break(()) } else { flow }
     };
-    match session.batch(&queries, each).await? {
+    let ended = if own_block {
+        session.batch(&queries, each).await?
+    } else {
+        session.snapshot(&queries, ends, each).await?
+    };
+    match ended {
         Ended::Complete => Ok(taken.into_iter().map(Taken::done).collect()),
         Ended::CutShort => Ok(Err(StoreFault::TooLarge { limit })),
     }
@@ -100,7 +109,9 @@ pub(super) async fn fetch(
         return outcome;
     }
     // Whatever ended it came before the snapshot's own end.
-    match (session.command(END.sql).await, outcome) {
+    let ended =
+        if session.has_snapshots() { session.end().await } else { session.command(END.sql).await };
+    match (ended, outcome) {
         (Ok(()), outcome) => outcome,
         // It broke off beneath the protocol, which says more than what followed from it.
         (Err(_), Err(first)) if !matches!(first, sqlx::Error::Database(_)) => Err(first),
@@ -190,11 +201,10 @@ async fn snapshot(
     asked.statements.insert(0, page);
     let mut page = None;
     let (mut left, mut undecodable) = (limit, 0);
-    let mut begin = Some(Query { sql: begin(flavour), parameters: &[] });
     loop {
-        let ended = children.are_all(&asked);
-        let ends = (begin.take(), ended.then_some(END));
-        let mut fetched = match run(session, &asked.statements, ends, left).await? {
+        let (begins, ended) = (page.is_none(), children.are_all(&asked));
+        let fetched = run(session, &asked.statements, (begins, ended), (flavour, left)).await?;
+        let mut fetched = match fetched {
             Ok(fetched) => fetched.into_iter(),
             Err(_) => return Ok(Err(StoreFault::TooLarge { limit })),
         };

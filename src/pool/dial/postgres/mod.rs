@@ -23,7 +23,8 @@ use crate::pool::postgres::{Cells, Parameter, PostgresSession};
 use login::LoggedIn;
 
 /// Everything about the server and the session in one round trip, its search path set on the way
-/// (`path.sql` says how). `$process` stands for what the login told.
+/// (`path.sql` says how), and that a transaction which no statement began sees one moment too, where it
+/// changes nothing. `$process` stands for what the login told.
 const IDENTITY: &str = concat!(
     "SELECT d.datname::pg_catalog.text, d.oid::pg_catalog.text, \
      (EXTRACT(EPOCH FROM pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) \
@@ -35,7 +36,10 @@ const IDENTITY: &str = concat!(
       pg_catalog.current_setting('extra_float_digits')) \
       OPERATOR(pg_catalog.=) 'UTF8|ISO, MDY|iso_8601|UTC|hex|1')::pg_catalog.text, ",
     include_str!("path.sql"),
-    ", (SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()) \
+    ", CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $process \
+      AND pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'on' \
+      THEN pg_catalog.set_config('default_transaction_isolation', 'repeatable read', false) ELSE '' END, \
+     (SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()) \
      FROM pg_catalog.pg_database d \
      WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
 );
@@ -153,14 +157,17 @@ pub(super) async fn identify(
     let malformed = || DialFault::protocol("the server's identity is malformed");
     let row: Option<Vec<String>> =
         rows.into_iter().next().and_then(|row| row.into_iter().collect());
-    let row = <[String; 7]>::try_from(row.ok_or_else(malformed)?).map_err(|_| malformed())?;
-    let [database, oid, limit, mode, formats, path, system] = row;
+    let row = <[String; 8]>::try_from(row.ok_or_else(malformed)?).map_err(|_| malformed())?;
+    let [database, oid, limit, mode, formats, path, moment, system] = row;
     let millis = session.statement_timeout.as_millis().min(i32::MAX as u128);
     // Behind a pooler the role's own limit may be stricter; what changes rows says so in every transaction.
     let limited = limit.parse().is_ok_and(|limit| millis == 0 || (1..=millis).contains(&limit));
     // Written otherwise, a value would be read as another.
     if !limited || session.read_only && mode != "on" || formats != "true" {
         return Err(DialFault::protocol("the server or a pooler ignores session settings"));
+    }
+    if mode == "on" && moment == "repeatable read" {
+        connection.sees_one_moment();
     }
     match path.as_str() {
         "own" => {}

@@ -2,4 +2,4 @@ SELECT t0."id", t0."surname", (t0."seen" AT TIME ZONE 'UTC')
 FROM "clinic"."patient" AS t0
 WHERE (t0."patient_id" OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.int8[]))
 ORDER BY t0."patient_id", t0."id";
--- 1: texts ["1", "2", "3"]
+-- 1: ints [1, 2, 3]
