@@ -11,6 +11,8 @@ use crate::mapping::catalog::SqlType;
 pub(super) enum Cell<'a> {
     Null,
     Text(&'a str),
+    /// Text, unless it is no UTF-8.
+    Unchecked(&'a [u8]),
     /// A cell the driver or its character set cannot give as text.
     Bad,
 }
@@ -69,7 +71,12 @@ fn hex<'a>(bytes: &[u8], scratch: &'a mut String) -> Cell<'a> {
 
 /// A cell that the server gave as text.
 pub(super) fn text_cell<'a>(ty: SqlType, bytes: &'a [u8], scratch: &'a mut String) -> Cell<'a> {
-    std::str::from_utf8(bytes).map_or(Cell::Bad, |text| shaped(ty, text, scratch))
+    match ty {
+        SqlType::DateTime | SqlType::Instant | SqlType::Float => {
+            std::str::from_utf8(bytes).map_or(Cell::Bad, |text| shaped(ty, text, scratch))
+        }
+        _ => Cell::Unchecked(bytes),
+    }
 }
 
 impl TextRow for MySqlRow {

@@ -11,7 +11,7 @@ use sqlx::{Arguments as _, Executor as _};
 
 use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{Child, Count, KeyedRead, SourcePlan, Value};
-use crate::mapping::rows::Rows;
+use crate::mapping::rows::{Rows, UncheckedRows};
 use crate::pool::postgres::{Cells, Ended, PostgresSession};
 
 use super::cells::{Cell, TextRow};
@@ -139,7 +139,7 @@ async fn select_postgres(
 
 /// Cells taken so far.
 struct Taken {
-    rows: Rows,
+    rows: UncheckedRows,
     undecodable: u64,
     used: usize,
     limit: usize,
@@ -148,7 +148,7 @@ struct Taken {
 
 impl Taken {
     fn new(shape: &[SqlType], limit: usize) -> Self {
-        let rows = Rows::new(shape.len());
+        let rows = UncheckedRows::new(shape.len());
         Self { rows, undecodable: 0, used: 0, limit, full: false }
     }
 
@@ -156,13 +156,14 @@ impl Taken {
     fn take(&mut self, cell: &Cell<'_>) -> bool {
         let text = match cell {
             Cell::Null => None,
-            Cell::Text(text) => Some(*text),
+            Cell::Text(text) => Some(text.as_bytes()),
+            Cell::Unchecked(bytes) => Some(*bytes),
             Cell::Bad => {
                 self.undecodable += 1;
                 None
             }
         };
-        self.used += CELL + text.map_or(0, str::len);
+        self.used += CELL + text.map_or(0, <[u8]>::len);
         self.full |= self.used > self.limit || self.rows.push(text).is_err();
         !self.full
     }
@@ -171,7 +172,8 @@ impl Taken {
         if self.full {
             return Err(StoreFault::TooLarge { limit: self.limit });
         }
-        Ok(Fetched { rows: self.rows, undecodable: self.undecodable })
+        let (rows, bad) = self.rows.checked();
+        Ok(Fetched { rows, undecodable: self.undecodable + bad })
     }
 }
 
