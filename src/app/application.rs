@@ -211,7 +211,7 @@ fn traces(
 }
 
 async fn listener(settings: &Settings, address: SocketAddr) -> Result<Listener, ListenFault> {
-    let listener = Listener::bind(address).await?;
+    let listener = Listener::bind(address).await?.keeping(settings.limits.keep_alive);
     match &settings.tls {
         None => Ok(listener),
         Some(tls) => listener.with_tls(&tls.cert_file, &tls.key_file),

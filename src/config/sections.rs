@@ -281,6 +281,7 @@ fn limits<'a>(root: &'a Table, f: &mut Findings<'a>) -> LimitSettings {
         export_jobs: s.number("export_jobs", 2, 1, 100),
         request_timeout: s.duration("request_timeout", Duration::from_secs(10), HOUR),
         body_bytes: s.number("body_bytes", 1_048_576, 1024, 1 << 30),
+        keep_alive: s.duration("keep_alive", Duration::from_secs(75), HOUR),
     };
     if limits.page_size > limits.page_size_max {
         s.complain("page_size", "is above page_size_max", "lower it or raise the maximum");

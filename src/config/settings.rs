@@ -167,7 +167,7 @@ pub struct BreakerSettings {
     pub open_at_most: Duration,
 }
 
-/// `[limits]`; a tenant's own record may override all but the last.
+/// `[limits]`; a tenant's own record may override all but the last two.
 #[derive(Debug, Clone)]
 pub struct LimitSettings {
     /// Requests a second of one tenant.
@@ -184,6 +184,8 @@ pub struct LimitSettings {
     pub request_timeout: Duration,
     /// A request's body.
     pub body_bytes: u32,
+    /// A client's connection that asks nothing, on either listener.
+    pub keep_alive: Duration,
 }
 
 /// `[egress]`.

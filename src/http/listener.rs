@@ -6,25 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
+use tokio_util::task::TaskTracker;
 
-/// All headers of a request together, in bytes: room for a 16 KiB token and the rest.
-const HEADER_BYTES: usize = 32 * 1024;
-/// How long a client may take to send its headers or its TLS handshake.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::connection::{self, PATIENCE};
+
+/// How long a connection is kept that asks nothing: longer than the 60 s for which the common balancers keep
+/// theirs.
+pub const IDLE: Duration = Duration::from_secs(75);
 /// Connections served at once on one listener; later ones wait in the kernel's queue.
 const CONNECTIONS: usize = 4096;
 
@@ -32,6 +27,7 @@ const CONNECTIONS: usize = 4096;
 pub struct Listener {
     socket: TcpListener,
     tls: Option<TlsAcceptor>,
+    idle: Duration,
 }
 
 /// A listener that cannot be made.
@@ -51,13 +47,20 @@ impl Listener {
         let socket = TcpListener::bind(address)
             .await
             .map_err(|error| ListenFault::Bind(address, error.kind()))?;
-        Ok(Self { socket, tls: None })
+        Ok(Self { socket, tls: None, idle: IDLE })
     }
 
     /// Speaks TLS 1.2 and 1.3 with this PEM certificate chain and key.
     pub fn with_tls(mut self, chain: &Path, key: &Path) -> Result<Self, ListenFault> {
         self.tls = Some(TlsAcceptor::from(Arc::new(tls_config(chain, key)?)));
         Ok(self)
+    }
+
+    /// Keeps connections that ask nothing for so long, in place of [`IDLE`].
+    #[must_use]
+    pub const fn keeping(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
     }
 
     /// The address it listens on.
@@ -68,7 +71,7 @@ impl Listener {
     /// Serves `router` until `stop`; then accepts nothing more and gives requests under way `drain` to
     /// end.
     pub async fn serve(self, router: Router, stop: CancellationToken, drain: Duration) {
-        let graceful = GracefulShutdown::new();
+        let (served, idle) = (TaskTracker::new(), self.idle);
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let accepted = tokio::select! {
@@ -76,14 +79,14 @@ impl Listener {
                 accepted = accept(&self.socket, &places) => accepted,
             };
             let Some((stream, peer, place)) = accepted else { continue };
-            let (router, tls, watcher) = (router.clone(), self.tls.clone(), graceful.watcher());
-            tokio::spawn(async move {
+            let (router, tls, stop) = (router.clone(), self.tls.clone(), stop.clone());
+            served.spawn(async move {
                 match tls {
-                    None => connection(stream, peer, router, watcher).await,
+                    None => connection::serve(stream, peer, router, idle, stop).await,
                     Some(tls) => {
                         let handshake = tokio::time::timeout(PATIENCE, tls.accept(stream));
                         if let Ok(Ok(stream)) = handshake.await {
-                            connection(stream, peer, router, watcher).await;
+                            connection::serve(stream, peer, router, idle, stop).await;
                         }
                     }
                 }
@@ -91,7 +94,8 @@ impl Listener {
             });
         }
         drop(self.socket);
-        let _finished = tokio::time::timeout(drain, graceful.shutdown()).await;
+        served.close();
+        let _finished = tokio::time::timeout(drain, served.wait()).await;
     }
 }
 
@@ -126,35 +130,4 @@ async fn accept(socket: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepte
     // Out of file handles: an accept loop without a pause would burn a core.
     tokio::time::sleep(Duration::from_millis(50)).await;
     None
-}
-
-async fn connection<S>(
-    stream: S,
-    peer: SocketAddr,
-    router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .max_buf_size(HEADER_BYTES)
-        .max_headers(64);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
-        .max_concurrent_streams(64)
-        .keep_alive_interval(Some(Duration::from_secs(20)))
-        .keep_alive_timeout(PATIENCE);
-    let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    // A broken connection is the client's business; nothing of it may be logged.
-    let _ended = watcher.watch(serving.into_owned()).await;
 }

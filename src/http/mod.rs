@@ -11,6 +11,7 @@ pub mod panel;
 /// Routes, and who is let in at each.
 pub mod route;
 
+mod connection;
 mod logbook;
 mod problem;
 mod request_id;
