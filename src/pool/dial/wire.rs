@@ -4,11 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 use tokio_rustls::client::TlsStream;
 
 use super::{DialClass, DialFault};
@@ -105,23 +107,36 @@ impl Link {
     }
 }
 
-/// Connects to the first of `addresses` that answers, each getting an even share of what is left.
+/// How long one address keeps the next waiting while it does not answer (RFC 8305, section 8).
+const NEXT: Duration = Duration::from_millis(250);
+
+/// Connects to the one of `addresses` that answers first. They are tried in order, the next when the last
+/// one failed or has not answered for a while; nobody waits out a dead one's time.
 pub(super) async fn connect(
     addresses: &[IpAddr],
     port: u16,
     deadline: Deadline,
 ) -> Result<(TcpStream, SocketAddr), DialFault> {
+    let attempt = async |address| match connect_one(address).await {
+        Ok(stream) => Ok((stream, address)),
+        Err(error) => Err(connect_fault(&error)),
+    };
     let mut last = DialFault::internal("no address to dial");
-    for (tried, &address) in addresses.iter().enumerate() {
-        let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        let address = SocketAddr::new(address, port);
-        match timeout(deadline.remaining() / left, connect_one(address)).await {
-            Ok(Ok(stream)) => return Ok((stream, address)),
-            Ok(Err(error)) => last = connect_fault(&error),
-            Err(_) => last = DialFault::timeout("the server did not answer the connection attempt"),
+    let mut waiting = addresses.iter();
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        under_way.extend(waiting.next().map(|&address| attempt(SocketAddr::new(address, port))));
+        let next = if waiting.len() > 0 { deadline.within(NEXT) } else { deadline };
+        match timeout_at(next.at(), under_way.next()).await {
+            Ok(Some(Ok(connected))) => return Ok(connected),
+            Ok(Some(Err(fault))) => last = fault,
+            Ok(None) => return Err(last),
+            Err(_elapsed) if deadline.passed() => {
+                return Err(DialFault::timeout("the server did not answer the connection attempt"));
+            }
+            Err(_elapsed) => {}
         }
     }
-    Err(last)
 }
 
 async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
@@ -214,5 +229,63 @@ impl AsyncWrite for Wire {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const DEAD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+    const LIVE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+
+    /// A listener whose queue is full: what else is sent there is dropped, as by a machine that is gone.
+    async fn dead(address: SocketAddr) -> (SocketAddr, (TcpListener, Vec<TcpStream>)) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(address).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(stream) =
+            timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+        {
+            queued.push(stream.unwrap());
+        }
+        (address, (listener, queued))
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_dead_does_not_keep_the_next_one_waiting() {
+        let live = TcpListener::bind((LIVE, 0)).await.unwrap();
+        let port = live.local_addr().unwrap().port();
+        let _dead = dead(SocketAddr::from((DEAD, port))).await;
+        let addresses = [IpAddr::V4(DEAD), IpAddr::V4(LIVE)];
+        let connecting = connect(&addresses, port, Deadline::after(Duration::from_mins(2)));
+        let (_, address) =
+            timeout(Duration::from_secs(20), connecting).await.expect("it waits").unwrap();
+        assert_eq!(address.ip(), LIVE);
+    }
+
+    #[tokio::test]
+    async fn where_no_address_answers_the_last_word_is_told() {
+        // Bound and not listened at: nobody else can listen there either.
+        let bound = [TcpSocket::new_v4().unwrap(), TcpSocket::new_v4().unwrap()];
+        bound[0].bind(SocketAddr::from((LIVE, 0))).unwrap();
+        let port = bound[0].local_addr().unwrap().port();
+        bound[1].bind(SocketAddr::from((DEAD, port))).unwrap();
+        let long = || Deadline::after(Duration::from_mins(1));
+        let fault = connect(&[DEAD.into(), LIVE.into()], port, long()).await.unwrap_err();
+        assert_eq!(fault.class(), DialClass::Refused);
+        assert_eq!(connect(&[], port, long()).await.unwrap_err().class(), DialClass::Internal);
+
+        let (address, _dead) = dead(SocketAddr::from(([127, 0, 0, 4], 0))).await;
+        let soon = Deadline::after(Duration::from_millis(500));
+        let fault = connect(&[address.ip()], address.port(), soon).await.unwrap_err();
+        assert_eq!(fault.class(), DialClass::Timeout);
     }
 }
