@@ -90,6 +90,7 @@ async fn postgres_opens_with_its_settings_in_force() {
     let dialer = dialer(sockets.path());
     let session = SessionSettings {
         statement_timeout: Duration::from_millis(1500),
+        own_limit_counts: true,
         lock_timeout: Duration::from_millis(700),
         idle_in_transaction_timeout: Duration::from_secs(9),
         read_only: true,

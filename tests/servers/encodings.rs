@@ -147,6 +147,28 @@ async fn names_are_found_whatever_the_encoding() {
     }
 }
 
+/// `SQL_ASCII` takes any bytes, and programs of several times wrote there.
+#[tokio::test]
+async fn bytes_that_mean_nothing_cost_their_cell_and_no_page() {
+    let bed = bed("SQL_ASCII", &["Müller", "Łódź"]).await;
+    bed.sql("INSERT INTO people (id, family, kind) VALUES (2, E'M\\xfcller', 'M')").await;
+    bed.sql("INSERT INTO contact VALUES (2, 1, 'tel 2'), (2, 2, E'tel \\xff')").await;
+    let bundle = bed.read("/Patient?_sort=_id").await;
+    let entries = bundle["entry"].as_array().unwrap();
+    let families: Vec<_> = entries.iter().map(|e| &e["resource"]["name"][0]["family"]).collect();
+    assert_eq!(families, [&json!("Müller"), &json!("Łódź"), &json!(null)], "{bundle}");
+    let other = bed.read("/Patient/2").await;
+    assert_eq!(other["identifier"][0]["value"], "M", "{other}");
+    assert_eq!(other["telecom"], json!([{ "system": "phone", "value": "tel 2" }]), "{other}");
+    // It is still written as what it is.
+    let patient = json!({ "resourceType": "Patient", "id": "0", "meta": { "versionId": "1" },
+        "identifier": [{ "system": "urn:example:kind", "value": "M" }],
+        "name": [{ "family": "Жуков" }], "telecom": [{ "system": "phone", "value": "tel Müller" }] });
+    let kept = bed.send(Method::PUT, "/Patient/0", patient.to_string()).await;
+    assert_eq!(kept.status, 200, "{kept:?}");
+    assert_eq!(bed.read("/Patient/0").await["name"][0]["family"], "Жуков");
+}
+
 #[tokio::test]
 async fn what_the_encoding_lacks_is_not_stored() {
     let bed = bed("LATIN1", &["Müller"]).await;

@@ -75,6 +75,8 @@ impl<'a> Maintenance<'a> {
     async fn dial(&self, record: &ConnectionRecord) -> Result<Opened, StepFault> {
         let session = SessionSettings {
             statement_timeout: STATEMENT,
+            // What is meant for the clinicians' statements would cut a migration off.
+            own_limit_counts: false,
             lock_timeout: LOCK,
             idle_in_transaction_timeout: Duration::from_mins(1),
             read_only: false,

@@ -51,6 +51,9 @@ pub struct SessionSettings {
     /// The longest a statement may run. PostgreSQL `statement_timeout`, MySQL `max_execution_time`
     /// (reads only), MariaDB `max_statement_time`, SQLite the progress handler.
     pub statement_timeout: Duration,
+    /// Whether the server's own limit of a statement counts where it is stricter: the role's, the database's
+    /// or everybody's.
+    pub own_limit_counts: bool,
     /// The longest a statement may wait for a lock. MySQL and MariaDB round up to whole seconds.
     pub lock_timeout: Duration,
     /// The longest a transaction may sit idle. MySQL has no such limit.
@@ -65,6 +68,7 @@ impl Default for SessionSettings {
     fn default() -> Self {
         Self {
             statement_timeout: Duration::from_secs(10),
+            own_limit_counts: true,
             lock_timeout: Duration::from_secs(2),
             idle_in_transaction_timeout: Duration::from_secs(15),
             read_only: true,

@@ -209,22 +209,29 @@ fn set_up_sql(flavour: &Flavour, session: &SessionSettings) -> String {
     };
     let lock = seconds(session.lock_timeout);
     let read_only = u8::from(session.read_only);
+    // A limit that the account or the server has of its own counts where it is stricter.
+    let limited = |variable: &str, limit: String, any: bool| match session.own_limit_counts {
+        false => format!("{variable}={limit},"),
+        true if any => format!(
+            "{variable}=IF(@@session.{variable}>0,LEAST(@@session.{variable},{limit}),{limit}),"
+        ),
+        true => String::new(),
+    };
     let statement = if flavour.mariadb {
         let millis = session.statement_timeout.as_millis().min(31_536_000_000);
         let idle = match session.idle_in_transaction_timeout {
             Duration::ZERO => 0,
             d => seconds(d),
         };
-        format!(
-            "max_statement_time={}.{:03},idle_transaction_timeout={idle},tx_read_only={read_only}",
-            millis / 1000,
-            millis % 1000
-        )
+        let limit = format!("{}.{:03}", millis / 1000, millis % 1000);
+        let limited = limited("max_statement_time", limit, millis > 0);
+        format!("{limited}idle_transaction_timeout={idle},tx_read_only={read_only}")
     } else {
         let millis = session.statement_timeout.as_millis().min(u128::from(u32::MAX));
         let variable =
             if flavour.numbers >= (5, 7, 20) { "transaction_read_only" } else { "tx_read_only" };
-        format!("max_execution_time={millis},{variable}={read_only}")
+        let limited = limited("max_execution_time", millis.to_string(), millis > 0);
+        format!("{limited}{variable}={read_only}")
     };
     format!(
         "SET NAMES utf8mb4,time_zone='+00:00',sql_mode='STRICT_ALL_TABLES,\
@@ -247,9 +254,17 @@ mod tests {
         };
         let sql = |version: &str| set_up_sql(&Flavour::of(version), &session);
         let maria = sql("5.5.5-10.11.19-MariaDB");
-        assert!(maria.contains("max_statement_time=1.500,idle_transaction_timeout=15"));
+        assert!(maria.contains(
+            "max_statement_time=IF(@@session.max_statement_time>0,\
+             LEAST(@@session.max_statement_time,1.500),1.500),idle_transaction_timeout=15"
+        ));
         assert!(maria.contains("innodb_lock_wait_timeout=1,"));
-        assert!(sql("8.0.36").contains("max_execution_time=1500,transaction_read_only=1"));
+        assert!(sql("8.0.36").contains(",1500),1500),transaction_read_only=1"));
+        let ours = SessionSettings { own_limit_counts: false, ..session.clone() };
+        let ours = set_up_sql(&Flavour::of("8.0.36"), &ours);
+        assert!(ours.contains("max_execution_time=1500,transaction_read_only=1"));
+        let none = SessionSettings { statement_timeout: Duration::ZERO, ..session.clone() };
+        assert!(!set_up_sql(&Flavour::of("8.0.36"), &none).contains("max_execution_time"));
         assert!(sql("5.7.19-log").contains("tx_read_only=1"));
     }
 

@@ -82,12 +82,15 @@ pub(super) fn message(kind: u8, body: &[u8]) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// The start-up packet: who logs in where, and every session setting, so that they cost no round trip
+/// The start-up packet: who logs in where, and the session's settings, so that they cost no round trip
 /// and hold from the first statement on.
 pub(super) fn startup(record: &ServerRecord, session: &SessionSettings) -> Vec<u8> {
     let millis = |d: Duration| d.as_millis().min(i32::MAX as u128).to_string();
     let name: String =
         session.application_name.chars().filter(|c| matches!(c, ' '..='~')).take(63).collect();
+    // What is said here hides what the server says itself.
+    let limit = millis(session.statement_timeout);
+    let limit = (!session.own_limit_counts).then_some(("statement_timeout", limit.as_str()));
     let parameters = [
         ("user", record.user.as_str()),
         ("database", &record.database),
@@ -98,13 +101,12 @@ pub(super) fn startup(record: &ServerRecord, session: &SessionSettings) -> Vec<u
         ("TimeZone", "UTC"),
         ("bytea_output", "hex"),
         ("extra_float_digits", "1"),
-        ("statement_timeout", &millis(session.statement_timeout)),
         ("lock_timeout", &millis(session.lock_timeout)),
         ("idle_in_transaction_session_timeout", &millis(session.idle_in_transaction_timeout)),
         ("default_transaction_read_only", if session.read_only { "on" } else { "off" }),
     ];
     let mut body = 196_608_u32.to_be_bytes().to_vec();
-    for (key, value) in parameters {
+    for (key, value) in parameters.into_iter().chain(limit) {
         body.extend_from_slice(key.as_bytes());
         body.push(0);
         body.extend_from_slice(value.as_bytes());

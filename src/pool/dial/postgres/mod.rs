@@ -22,19 +22,25 @@ use crate::base::{Deadline, Engine, ServerIdentity, ServerRecord};
 use crate::pool::postgres::{Cells, Parameter, PostgresSession};
 use login::LoggedIn;
 
-/// Everything about the server and the session in one round trip, its search path set on the way
-/// (`path.sql` says how), and that a transaction which no statement began sees one moment too, where it
-/// changes nothing. `$process` stands for what the login told.
+/// Everything about the server and the session in one round trip, the limit of its statements and its search
+/// path set on the way (`limit.sql` and `path.sql` say how), and that a transaction which no statement began
+/// sees one moment too, where it changes nothing. `$process` stands for what the login told.
+///
+/// `SQL_ASCII` holds bytes of which nobody says what they mean. Asked for UTF-8, such a database refuses a whole
+/// answer over one cell; so it is asked for what it has, and each cell is judged here.
 const IDENTITY: &str = concat!(
-    "SELECT d.datname::pg_catalog.text, d.oid::pg_catalog.text, \
-     (EXTRACT(EPOCH FROM pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) \
-      OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8::pg_catalog.text, \
-     pg_catalog.current_setting('default_transaction_read_only'), \
-     (pg_catalog.concat_ws('|', pg_catalog.current_setting('client_encoding'), \
+    "SELECT d.datname::pg_catalog.text, d.oid::pg_catalog.text, ",
+    include_str!("limit.sql"),
+    ", pg_catalog.current_setting('default_transaction_read_only'), \
+     (CASE WHEN pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.=) 'SQL_ASCII' \
+       AND pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $process \
+      THEN pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) IS NOT NULL \
+      ELSE pg_catalog.current_setting('client_encoding') OPERATOR(pg_catalog.=) 'UTF8' END \
+      AND pg_catalog.concat_ws('|', \
       pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), \
       pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('bytea_output'), \
       pg_catalog.current_setting('extra_float_digits')) \
-      OPERATOR(pg_catalog.=) 'UTF8|ISO, MDY|iso_8601|UTC|hex|1')::pg_catalog.text, ",
+      OPERATOR(pg_catalog.=) 'ISO, MDY|iso_8601|UTC|hex|1')::pg_catalog.text, ",
     include_str!("path.sql"),
     ", CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $process \
       AND pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'on' \
@@ -146,7 +152,11 @@ pub(super) async fn identify(
     connection: &mut PostgresSession,
     session: &SessionSettings,
 ) -> Result<ServerIdentity, DialFault> {
-    let sql = IDENTITY.replace("$process", &connection.process().to_string());
+    let millis = session.statement_timeout.as_millis().min(i32::MAX as u128);
+    let sql = IDENTITY
+        .replace("$stands", &stands(session, millis))
+        .replace("$limit", &millis.to_string())
+        .replace("$process", &connection.process().to_string());
     let mut rows = connection.rows(&sql).await;
     if let Err(sqlx::Error::Database(error)) = &rows
         && error.code().as_deref() == Some("42501")
@@ -159,8 +169,7 @@ pub(super) async fn identify(
         rows.into_iter().next().and_then(|row| row.into_iter().collect());
     let row = <[String; 8]>::try_from(row.ok_or_else(malformed)?).map_err(|_| malformed())?;
     let [database, oid, limit, mode, formats, path, moment, system] = row;
-    let millis = session.statement_timeout.as_millis().min(i32::MAX as u128);
-    // Behind a pooler the role's own limit may be stricter; what changes rows says so in every transaction.
+    // What changes rows says so in every transaction.
     let limited = limit.parse().is_ok_and(|limit| millis == 0 || (1..=millis).contains(&limit));
     // Written otherwise, a value would be read as another.
     if !limited || session.read_only && mode != "on" || formats != "true" {
@@ -180,6 +189,16 @@ pub(super) async fn identify(
     }
     let database = format!("{database}:{oid}");
     Ok(ServerIdentity { engine: Engine::Postgres, system, database })
+}
+
+/// When the limit that the session has without the gateway's word stands, as a condition on `own`: that limit
+/// in milliseconds, zero for none.
+fn stands(session: &SessionSettings, millis: u128) -> String {
+    match millis {
+        _ if !session.own_limit_counts => "false".to_owned(),
+        0 => "true".to_owned(),
+        _ => format!("own OPERATOR(pg_catalog.>) 0 AND own OPERATOR(pg_catalog.<=) {millis}"),
+    }
 }
 
 fn query_fault(error: &sqlx::Error) -> DialFault {
@@ -231,7 +250,12 @@ pub(super) async fn look(
 ) -> Result<Found, DialFault> {
     let dialled = inner.connect(record, &[address.ip()], deadline).await?;
     let (mut wire, link) = secure(inner, record, dialled).await?;
-    let session = SessionSettings { statement_timeout: LOOK, ..SessionSettings::default() };
+    // Said at once: what hides behind it has nothing to say to one question.
+    let session = SessionSettings {
+        statement_timeout: LOOK,
+        own_limit_counts: false,
+        ..SessionSettings::default()
+    };
     let iterations = inner.config.scram_iterations_max;
     login::login(&mut wire, link, record, &session, iterations).await?;
     let mut beside = session_over(inner, wire, key.bytes);
