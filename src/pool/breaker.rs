@@ -79,6 +79,8 @@ struct Core {
     epoch: u64,
     policy: ConsecutiveFailures<Doubling>,
     auth: Doubling,
+    /// Until when nobody logs in, though connections that are open serve; and why.
+    logins: Option<(Instant, Cow<'static, str>)>,
     since: Timestamp,
     reason: Option<Cow<'static, str>>,
     opened: u64,
@@ -116,6 +118,7 @@ impl Breaker {
                 Doubling::new(config.open_for, config.open_at_most),
             ),
             auth: Doubling::new(config.auth_open_for, config.auth_open_at_most),
+            logins: None,
             since: clock.now(),
             reason: None,
             opened: 0,
@@ -179,9 +182,19 @@ impl Breaker {
         core.state = State::Closed;
         core.epoch += 1;
         core.policy.revived();
-        core.auth = Doubling::new(self.config.auth_open_for, self.config.auth_open_at_most);
+        self.let_in(core);
         core.since = self.clock.now();
         self.show(BreakerState::Closed);
+    }
+
+    fn let_in(&self, core: &mut Core) {
+        core.auth = Doubling::new(self.config.auth_open_for, self.config.auth_open_at_most);
+        core.logins = None;
+    }
+
+    /// Whether the server refused the account a while ago, and nobody is to log in.
+    pub(crate) fn holds_logins(&self) -> bool {
+        self.core().logins.as_ref().is_some_and(|(until, _)| Instant::now() < *until)
     }
 
     fn show(&self, state: BreakerState) {
@@ -237,6 +250,48 @@ impl Pass {
     /// Whether results reported through it still count.
     pub(crate) fn counts(&self) -> bool {
         self.breaker.core().epoch == self.epoch
+    }
+
+    /// Whether the server refused the account a while ago, and nobody is to log in.
+    pub(crate) fn holds_logins(&self) -> bool {
+        self.breaker.holds_logins()
+    }
+
+    /// Notes that the server refuses the account, though it serves connections that are open: nobody logs in
+    /// for as long as the breaker would stay open.
+    pub(crate) fn hold_logins(&mut self, code: &str) {
+        let breaker = &self.breaker;
+        let mut core = breaker.core();
+        if core.epoch != self.epoch {
+            return;
+        }
+        if core.logins.as_ref().is_some_and(|(until, _)| Instant::now() < *until) {
+            return;
+        }
+        let wait = core.auth.next().unwrap_or(breaker.config.auth_open_at_most);
+        core.reason = Some(Cow::Owned(code.to_owned()));
+        tracing::warn!(tenant = %breaker.tenant, reason = code, seconds = wait.as_secs_f64(),
+            "the account is refused; connections that are open serve on");
+        core.logins = Some((Instant::now() + wait, Cow::Owned(code.to_owned())));
+    }
+
+    /// Opens the breaker for the rest of the time for which nobody logs in: no connection is left.
+    pub(crate) fn shut_out(&mut self) -> PoolFault {
+        let mut core = self.breaker.core();
+        let Some((until, code)) = core.logins.clone() else { return PoolFault::Retired };
+        let left = until.saturating_duration_since(Instant::now());
+        if core.epoch == self.epoch {
+            self.breaker.open(&mut core, left, code);
+        }
+        self.breaker.reject(&mut core, left)
+    }
+
+    /// Notes that the server let the account in.
+    pub(crate) fn logged_in(&mut self) {
+        let mut core = self.breaker.core();
+        if core.epoch == self.epoch {
+            self.breaker.let_in(&mut core);
+        }
     }
 
     /// Reports how a call ended. `code` says why it failed and is kept when the breaker opens.

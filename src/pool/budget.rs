@@ -23,41 +23,48 @@ pub(super) enum Room {
     Parked(Box<Link>),
 }
 
+/// Waits for one of the lane's own connections to be put back.
+async fn parked(lane: &Lane, writes: bool) -> Box<Link> {
+    let _opener = lane.opener();
+    loop {
+        let Some(mut link) = lane.take(writes) else {
+            lane.parked(writes).notified().await;
+            continue;
+        };
+        if !link.suspect && link.is_quiet() {
+            return Box::new(link);
+        }
+        // Closed, so that a fresh attempt tells what is wrong.
+        lane.distrust();
+    }
+}
+
 impl Inner {
     /// Room for one more connection of the gateway's budget. Where it is spent the lane waits in its tenant's own
-    /// turn, and a connection that others do not use, or have above their share, is closed for it.
+    /// turn, and a connection that others do not use, or have above their share, is closed for it. Without a
+    /// weight none may be opened, and it waits for one of the lane's own.
     pub(super) async fn room(
         &self,
         lane: &Lane,
-        weight: u32,
+        weight: Option<u32>,
         writes: bool,
         patience: Deadline,
     ) -> Result<Room, PoolFault> {
         let tenant = lane.spec.tenant;
+        let Some(weight) = weight else {
+            let link = timeout_at(patience.at(), parked(lane, writes)).await;
+            return link.map(Room::Parked).map_err(|_elapsed| PoolFault::AcquireTimeout);
+        };
         if let Some(place) = self.budget.try_take(tenant, weight) {
             return Ok(Room::New(place));
         }
         let mut waiter = self.budget.queue(tenant, weight);
         self.press(tenant);
-        let _opener = lane.opener();
-        let parked = async {
-            loop {
-                // Another caller's may be free long before it is this tenant's turn.
-                let Some(mut link) = lane.take(writes) else {
-                    lane.parked.notified().await;
-                    continue;
-                };
-                if !link.suspect && link.is_quiet() {
-                    return link;
-                }
-                // Closed, so that a fresh attempt tells what is wrong.
-                lane.distrust();
-            }
-        };
         let room = async {
             tokio::select! {
                 place = waiter.place() => Room::New(place),
-                link = parked => Room::Parked(Box::new(link)),
+                // Another caller's may be free long before it is this tenant's turn.
+                link = parked(lane, writes) => Room::Parked(link),
             }
         };
         timeout_at(patience.at(), room).await.map_err(|_elapsed| PoolFault::BudgetSpent)

@@ -109,6 +109,11 @@ impl PoolFault {
         matches!(self, Self::Connect(fault) if fault.class() == DialClass::Full)
     }
 
+    /// Whether the server refuses the account.
+    pub(crate) fn is_refused_account(&self) -> bool {
+        matches!(self, Self::Connect(fault) if fault.class() == DialClass::Auth)
+    }
+
     /// A short word or code for counters and status pages.
     pub fn code(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {

@@ -32,8 +32,9 @@ pub(crate) struct Lane {
     pub(crate) killed: CancellationToken,
     /// Somebody was told that the lane is open.
     pub(super) announced: AtomicBool,
-    /// Rings when a connection was put back while somebody waits to open one.
-    pub(super) parked: Notify,
+    /// Ring when a connection was put back while somebody waits to open one: one that only reads, and one
+    /// that writes.
+    parked: [Notify; 2],
     openers: AtomicU32,
     /// For one look after the server at a time.
     pub(crate) looking: Semaphore,
@@ -88,7 +89,7 @@ impl Lane {
             tracker: TaskTracker::new(),
             killed: CancellationToken::new(),
             announced: AtomicBool::new(false),
-            parked: Notify::new(),
+            parked: [Notify::new(), Notify::new()],
             openers: AtomicU32::new(0),
             looking: Semaphore::new(1),
             asking: AtomicU32::new(0),
@@ -197,12 +198,18 @@ impl Lane {
         link.idle_since = Instant::now();
         link.heard = link.canceller.heard();
         shelf.used = link.idle_since;
+        let writes = link.writes;
         shelf.idle.push(link);
         drop(shelf);
         if self.openers.load(SeqCst) > 0 {
-            self.parked.notify_one();
+            self.parked(writes).notify_one();
         }
         None
+    }
+
+    /// Rings when a connection that writes, or only reads, was put back while somebody waits to open one.
+    pub(super) fn parked(&self, writes: bool) -> &Notify {
+        &self.parked[usize::from(writes)]
     }
 
     /// Puts a connection back that was taken for no caller's sake: it has been idle all the while.

@@ -25,14 +25,16 @@ use crate::telemetry::pool_metrics as names;
 /// How long a lane makes do with the connections it has, when its server gives no more.
 const MAKES_DO: Duration = Duration::from_secs(5);
 
-/// What a failed attempt to connect says about the database.
-fn verdict(fault: &DialFault, crowded: bool) -> Verdict {
+/// Reports what a failed attempt to connect says about the database. `others` are open.
+fn report(pass: &mut Pass, fault: &DialFault, others: bool, code: &str) {
     match fault.class() {
-        DialClass::Auth => Verdict::AuthRefused,
-        DialClass::Internal => Verdict::Neutral,
+        // Changed on the server: whoever was let in before is not thrown out by that.
+        DialClass::Auth if others => pass.hold_logins(code),
+        DialClass::Auth => pass.report(Verdict::AuthRefused, code),
         // An account's limit below the lane's: those that are open serve on.
-        DialClass::Full if crowded => Verdict::Neutral,
-        _ => Verdict::Unhealthy,
+        DialClass::Full if others => {}
+        DialClass::Internal => {}
+        _ => pass.report(Verdict::Unhealthy, code),
     }
 }
 
@@ -88,7 +90,11 @@ pub(crate) fn spawn(
 
 /// Whether the server gives the lane no connection beside those it has.
 fn is_crowded(lane: &Lane, fault: &PoolFault) -> bool {
-    fault.is_full() && lane.counters.open.load(Relaxed) > 0
+    fault.is_full() && has_others(lane)
+}
+
+fn has_others(lane: &Lane) -> bool {
+    lane.counters.open.load(Relaxed) > 0
 }
 
 async fn connect(
@@ -103,7 +109,12 @@ async fn connect(
     }
     let tenant = lane.spec.tenant;
     let budget = loop {
-        match pools.room(lane, wanted.weight, writes, wanted.patience).await? {
+        let may_open = !pass.holds_logins();
+        if !may_open && !has_others(lane) {
+            return Err(pass.shut_out());
+        }
+        let weight = may_open.then_some(wanted.weight);
+        match pools.room(lane, weight, writes, wanted.patience).await? {
             Room::New(place) => break place,
             Room::Parked(link) if !pools.is_overdue(&link) => return Ok(*link),
             Room::Parked(link) => {
@@ -116,6 +127,7 @@ async fn connect(
     let deadline = Deadline::after(pools.config.connect_timeout);
     match dial(pools, lane, &*wanted.source, writes, deadline).await {
         Ok(dialled) => {
+            pass.logged_in();
             let alive = lane.tracker.token();
             let tally = Tally::new(Arc::clone(&lane.counters), budget, alive);
             accept(pools, lane, dialled, writes, tally).await
@@ -128,7 +140,7 @@ async fn connect(
             if let PoolFault::Connect(dial) = &fault {
                 tracing::warn!(%tenant, class = dial.class().as_str(), code = %dial_code(dial),
                     "a connection could not be opened");
-                pass.report(verdict(dial, is_crowded(lane, &fault)), &code);
+                report(pass, dial, has_others(lane), &code);
             }
             Err(fault)
         }

@@ -130,6 +130,12 @@ impl Pools {
                 Err(fault @ PoolFault::Connect(_)) if fault.is_full() && lane.is_crowded() => {
                     refused = fault;
                 }
+                // It refuses the account and serves those that are open: likewise.
+                Err(fault @ PoolFault::Connect(_))
+                    if fault.is_refused_account() && tenant.breaker.holds_logins() =>
+                {
+                    refused = fault;
+                }
                 Err(PoolFault::AcquireTimeout) if deadline.passed() => {
                     return Err(PoolFault::Timeout);
                 }
@@ -174,9 +180,20 @@ impl Pools {
             if !link.suspect && link.idle_since.elapsed() < config.check_after_idle {
                 return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permits, pass));
             }
-            if link.answers(config.check_timeout.min(patience.remaining())).await {
+            if patience.passed() {
+                if let Some(link) = lane.put_back(link) {
+                    background(link.close(config.close_timeout));
+                }
+                return Err(PoolFault::AcquireTimeout);
+            }
+            let limit = config.check_timeout.min(patience.remaining());
+            if link.answers(limit).await {
                 link.suspect = false;
                 return Ok(Lease::new(Arc::clone(inner), Arc::clone(lane), link, permits, pass));
+            }
+            if limit < config.check_timeout && patience.passed() {
+                // It was given less time than a sound server may take: that says nothing of the others.
+                return Err(PoolFault::AcquireTimeout);
             }
             // The others on the shelf are older still. A fresh attempt tells what is wrong.
             drop(link);

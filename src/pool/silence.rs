@@ -83,7 +83,11 @@ pub(crate) async fn cut(
 async fn look(pools: Arc<Inner>, lane: Arc<Lane>, beside: Arc<dyn Cancel>) -> Found {
     let looking = tokio::spawn(async move {
         let one = lane.looking.acquire().await;
-        if one.is_err() || lane.fell_silent() {
+        // A look is a login. Where the account is refused, one more says nothing, and may lock it.
+        if one.is_err()
+            || lane.fell_silent()
+            || pools.tenant(lane.spec.tenant).breaker.holds_logins()
+        {
             return Found::Answering;
         }
         let deadline = Deadline::after(pools.config.look_timeout);

@@ -14,6 +14,7 @@ use crate::base::{Fault as _, FaultKind};
 
 mod cut_short;
 mod lanes;
+mod refused;
 mod resealed;
 mod selfcheck;
 mod silence;

@@ -1,5 +1,7 @@
 //! A database that no longer has what the mapping needs: which part of the mapping it is.
 
+use tokio::time::timeout_at;
+
 use super::fault::RecordsFault;
 use crate::auth::Right;
 use crate::base::{Fault as _, FaultKind};
@@ -47,7 +49,8 @@ impl<R: Right> Session<R> {
             let drift = mapping.compiled.drift(None, &live).into_iter().filter(|d| d.breaks);
             Some(drift.flat_map(|d| d.paths).collect::<Vec<_>>())
         };
-        match mapping.lost.get_or_find(find).await {
+        let found = timeout_at(self.deadline().at(), mapping.lost.get_or_find(find)).await;
+        match found.ok().flatten() {
             Some(paths) if !paths.is_empty() => {
                 RecordsFault::Drifted(paths.iter().take(8).cloned().collect())
             }

@@ -297,3 +297,60 @@ async fn a_file_whose_writer_died_is_not_read_until_that_is_cleared_up() {
     assert!(!journal.exists());
     assert_eq!(bed.read("/Patient/1").await, before);
 }
+
+#[tokio::test]
+async fn a_limit_of_a_statement_that_the_account_has_of_its_own_counts_where_it_is_stricter() {
+    for (own, expected) in [("7", "7"), ("0", "60"), ("600", "60")] {
+        for database in both().await {
+            as_admin(
+                &database,
+                &format!("ALTER ROLE ACCOUNT SET statement_timeout = '{own}s'"),
+                &format!("GRANT USAGE ON *.* TO ACCOUNT@'%' WITH MAX_STATEMENT_TIME {own}"),
+            )
+            .await;
+            let (pools, spec, _sockets) = patient(&database);
+            let sql = match database.engine {
+                Engine::Postgres => {
+                    "SELECT EXTRACT(EPOCH FROM current_setting('statement_timeout')::interval)::int::text"
+                }
+                _ => "SELECT CAST(CAST(@@max_statement_time AS INT) AS CHAR)",
+            };
+            let mut lease = pools.lease(&spec, soon()).await.unwrap();
+            let found = lease.run(soon(), |c| text(c, sql)).await;
+            assert_eq!(found.as_deref(), Ok(expected), "{:?}, {own} of its own", database.engine);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_password_changed_on_the_server_alone_leaves_what_is_open_in_service() {
+    for database in both().await {
+        let (pools, spec, _sockets) = patient(&database);
+        let held = pools.lease(&spec, soon()).await.unwrap();
+        as_admin(
+            &database,
+            "ALTER ROLE ACCOUNT PASSWORD 'another one'",
+            "ALTER USER ACCOUNT@'%' IDENTIFIED BY 'another one'",
+        )
+        .await;
+        let caller = {
+            let (pools, spec) = (pools.clone(), spec.clone());
+            tokio::spawn(async move {
+                let mut lease = pools.lease(&spec, soon()).await?;
+                lease.run(soon(), |c| text(c, "SELECT 'x'")).await
+            })
+        };
+        let limit = soon();
+        while pools.status(spec.tenant).unwrap().failed_total == 0 {
+            assert!(!limit.passed(), "nobody was refused: {:?}", pools.status(spec.tenant));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(held);
+        assert_eq!(caller.await.unwrap().as_deref(), Ok("x"), "{:?}", database.engine);
+        assert_eq!(pools.breaker_status(spec.tenant).unwrap().state, BreakerState::Closed);
+        // What is left in no lane is refused at once, and the server is not asked again.
+        pools.retire(spec.tenant);
+        let fault = pools.lease(&spec, soon()).await.unwrap_err();
+        assert!(matches!(fault, PoolFault::BreakerOpen { .. }), "{fault}");
+    }
+}

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -266,11 +266,13 @@ impl Control {
         loop {
             sleep(lease / 3).await;
             let asked = Instant::now();
-            match self.0.registry.renew_operation(operation, lease).await {
-                Ok(true) => sure_until = asked + lease,
-                Ok(false) => return,
-                Err(_) if Instant::now() + lease / 3 >= sure_until => return,
-                Err(_) => {}
+            let renewing = self.0.registry.renew_operation(operation, lease);
+            // However long the answer takes, the lease runs from when it was asked for.
+            match timeout_at(sure_until, renewing).await {
+                Ok(Ok(true)) => sure_until = asked + lease,
+                Ok(Ok(false)) | Err(_) => return,
+                Ok(Err(_)) if Instant::now() + lease / 3 >= sure_until => return,
+                Ok(Err(_)) => {}
             }
         }
     }
