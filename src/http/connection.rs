@@ -29,7 +29,7 @@ const HEADER_BYTES: usize = 32 * 1024;
 /// How long a client may take for its TLS handshake, to begin its first request, and from the first byte of a
 /// request to the last of its headers.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a client may take nothing of what it is sent.
+/// How long a client may take nothing of what it is sent, and how long over sending a request's body.
 const STALLED: Duration = Duration::from_mins(1);
 /// How long an idle connection that is being closed may take over answers that its client takes slowly.
 const CLOSING: Duration = Duration::from_mins(10);
@@ -50,6 +50,7 @@ pub(super) async fn serve<S>(
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         let under_way = UnderWay::new(&requests);
+        let request = request.map(|body| Body::new(Question { body, begun: None }));
         let answer = router.clone().oneshot(request);
         async move {
             let answered: Result<Response<Body>, Infallible> = answer.await;
@@ -151,6 +152,38 @@ impl Drop for UnderWay {
         let mut requests = self.0.requests();
         requests.under_way -= 1;
         requests.since = Instant::now();
+    }
+}
+
+/// A request's body, which has to come within [`STALLED`]. Whoever reads it may set narrower limits.
+struct Question {
+    body: Incoming,
+    begun: Option<Pin<Box<Sleep>>>,
+}
+
+impl HttpBody for Question {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)));
+        }
+        let begun = self.begun.get_or_insert_with(|| Box::pin(sleep(STALLED)));
+        ready!(begun.as_mut().poll(cx));
+        let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
+        Poll::Ready(Some(Err(axum::Error::new(late))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -27,7 +27,7 @@ impl Bed {
         let (stop, go_on) = (CancellationToken::new(), Arc::new(Notify::new()));
         let wait = Arc::clone(&go_on);
         let router = Router::new()
-            .route("/", get(|| async { "hello" }))
+            .route("/", get(|| async { "hello" }).post(|body: Bytes| async move { body }))
             .route("/large", get(|| async { vec![b'x'; 1 << 20] }))
             .route(
                 "/slow",
@@ -124,6 +124,25 @@ async fn whoever_takes_nothing_of_an_answer_is_let_go() {
     bed.say(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await;
     timeout(AGES, &mut bed.serving).await.expect("held for ever").unwrap();
     assert!(about(bed.begun.elapsed(), STALLED), "{:?}", bed.begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_comes_in_time_or_not_at_all() {
+    let mut bed = Bed::new();
+    bed.say(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhe").await;
+    sleep(Duration::from_secs(50)).await;
+    bed.say(b"llo").await;
+    bed.hear("hello").await;
+    let begun = Instant::now();
+    bed.say(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\n").await;
+    for _ in 0..5 {
+        sleep(Duration::from_secs(10)).await;
+        bed.say(b"x").await;
+    }
+    let mut answer = String::new();
+    timeout(AGES, bed.client.read_to_string(&mut answer)).await.expect("for ever").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(about(begun.elapsed(), STALLED), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
