@@ -24,6 +24,20 @@ pub enum ServerVerb {
         #[arg(long, value_name = "FILE")]
         ca_file: Option<PathBuf>,
     },
+    /// Exchange a server's account: its password was changed, or the server moved
+    SetConnection {
+        /// Name or UUID
+        name: String,
+        /// Where the URL comes from
+        #[command(flatten)]
+        url: super::args::UrlSource,
+        /// PEM certificates of the server's authority
+        #[arg(long, value_name = "FILE")]
+        ca_file: Option<PathBuf>,
+        /// It may be another server than the one registered: all its databases were moved there
+        #[arg(long)]
+        another_server: bool,
+    },
     /// List servers
     List,
     /// Forget a server on which no hospital's database is

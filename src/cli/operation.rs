@@ -8,7 +8,7 @@ use super::tenant::connection;
 use super::{Done, Refused};
 use crate::app::Console;
 use crate::config::Settings;
-use crate::control::{NewServer, OperationQuery, OperationView, ServerView};
+use crate::control::{NewServer, OperationQuery, OperationView, ServerConnection, ServerView};
 
 async fn console(settings: Settings) -> Result<Console, Refused> {
     Console::open(settings).await.map_err(|f| Refused::new(&f).hint(f.hint()))
@@ -24,7 +24,7 @@ pub(super) async fn run(verb: &OperationVerb, settings: Settings, output: &Outpu
             let page = control.operations(&caller, &query, None, *limit).await?;
             output.result(&page.operations, |all| {
                 let rows: Vec<_> = all.iter().map(row).collect();
-                table(&["ID", "KIND", "ABOUT", "STATE", "STEP"], &rows)
+                table(&["ID", "KIND", "ABOUT", "STATE", "STEP", "ORDERED BY"], &rows)
             });
         }
         OperationVerb::Show { id } => {
@@ -98,7 +98,8 @@ fn id_of(text: &str) -> Result<Uuid, Refused> {
 
 fn row(view: &OperationView) -> Vec<String> {
     let step = view.step.clone().unwrap_or_else(|| "-".to_owned());
-    vec![view.id.to_string(), view.kind.clone(), view.subject.clone(), view.state.clone(), step]
+    let (kind, subject, state) = (view.kind.clone(), view.subject.clone(), view.state.clone());
+    vec![view.id.to_string(), kind, subject, state, step, view.ordered_by.clone()]
 }
 
 fn one(view: &OperationView) -> String {
@@ -145,6 +146,12 @@ pub(super) async fn servers(verb: &ServerVerb, settings: Settings, output: &Outp
             let new = NewServer { name: name.clone(), connection };
             let added = control.add_server(&caller, &new).await?;
             output.result(&added, |s| format!("{}  {}  {}", s.name, s.engine, s.id));
+        }
+        ServerVerb::SetConnection { name, url, ca_file, another_server } => {
+            let connection = connection(url, ca_file.as_deref(), false)?;
+            let new = ServerConnection { connection, another_server: *another_server };
+            let changed = control.replace_server(&caller, name, &new).await?;
+            output.result(&changed, |s| format!("{}: its account is in force", s.name));
         }
         ServerVerb::List => {
             let servers = control.servers(&caller).await?;

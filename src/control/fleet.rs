@@ -211,13 +211,9 @@ impl Control {
         _caller: &Caller,
         ids: impl Iterator<Item = Uuid> + Send,
     ) -> Result<HashMap<Uuid, String>, ControlFault> {
-        let mut names = HashMap::new();
-        for id in ids.collect::<std::collections::HashSet<_>>() {
-            if let Some(tenant) = self.0.registry.tenant(TenantId::from_uuid(id)).await? {
-                names.insert(id, tenant.name.as_str().to_owned());
-            }
-        }
-        Ok(names)
+        let ids: std::collections::BTreeSet<_> = ids.map(TenantId::from_uuid).collect();
+        let names = self.0.registry.tenant_names(ids.into_iter()).await?;
+        Ok(names.into_iter().map(|(id, name)| (*id.as_uuid(), name)).collect())
     }
 
     fn row(

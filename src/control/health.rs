@@ -1,6 +1,9 @@
 //! How a tenant is, in one sentence that an operator can act on.
 
-use super::{BreakerView, LaneView};
+use std::fmt::Write as _;
+
+use super::migrate::UNSOUND;
+use super::{BreakerView, LaneView, cause};
 use crate::base::Timestamp;
 use crate::registry::{TenantState, TenantSummary};
 use crate::telemetry::traffic::Recent;
@@ -42,6 +45,24 @@ pub struct Health {
     pub sentence: String,
     /// Since when (RFC 3339), where that is known.
     pub since: Option<String>,
+    /// What to do next, where something is to be done.
+    pub next: Option<&'static str>,
+}
+
+impl Health {
+    fn new(level: Level, sentence: impl Into<String>) -> Self {
+        Self { level, sentence: sentence.into(), since: None, next: None }
+    }
+
+    fn since(mut self, since: Option<String>) -> Self {
+        self.since = since;
+        self
+    }
+
+    const fn next(mut self, next: &'static str) -> Self {
+        self.next = Some(next);
+        self
+    }
 }
 
 pub(super) fn of(
@@ -51,57 +72,75 @@ pub(super) fn of(
     recent: &Recent,
     now: Timestamp,
 ) -> Health {
-    let health = |level, sentence: String, since: Option<String>| Health { level, sentence, since };
     let tenant = &summary.tenant;
     if tenant.state != TenantState::Active {
-        let sentence = match (tenant.state, tenant.state_reason.as_deref()) {
-            (TenantState::Suspended, Some(reason)) => {
-                format!("Suspended by an operator: {reason}.")
-            }
-            (TenantState::Suspended, None) => "Suspended by an operator.".to_owned(),
-            (TenantState::Draft, _) if summary.engine.is_none() => {
-                "A draft: it has no connection yet.".to_owned()
-            }
-            (TenantState::Draft, _) => {
-                "A draft: its connection was never checked and it is not served.".to_owned()
-            }
-            (state, _) => format!("It is {} and not served.", state.as_str()),
-        };
-        return health(Level::Off, sentence, Some(tenant.updated_at.to_string()));
+        return unserved(summary).since(Some(tenant.updated_at.to_string()));
     }
     if summary.engine.is_none() {
-        return health(Level::Ill, "It is active and has no connection.".to_owned(), None);
+        return Health::new(Level::Ill, "It is active and has no connection.")
+            .next("Give it a connection.");
     }
-    let cause = breaker.last_reason.as_deref().map_or("an unknown failure", words);
+    let cause = cause::of(breaker.last_reason.as_deref().unwrap_or("unknown"));
     if breaker.state == "open" {
         let next = breaker.retry_after_secs.unwrap_or(0);
         let sentence = format!(
-            "The breaker is open: {cause}. Requests get 503 at once; the next try is in {next} s."
+            "The breaker is open: {}. Requests get 503 at once; the next try is in {next} s.",
+            cause.what
         );
-        return health(Level::Ill, sentence, breaker.since.clone());
+        return Health::new(Level::Ill, sentence).since(breaker.since.clone()).next(cause.next);
     }
     if breaker.state == "half_open" {
-        let sentence = format!("The database is being tried again after {cause}.");
-        return health(Level::Watch, sentence, breaker.since.clone());
+        let sentence = format!("The database is being tried again after this: {}.", cause.what);
+        return Health::new(Level::Watch, sentence).since(breaker.since.clone()).next(cause.next);
     }
     if summary.active_mapping.is_none() {
-        let sentence = "No mapping is in force, so there is nothing to read.".to_owned();
-        return health(Level::Watch, sentence, None);
+        return Health::new(Level::Watch, "No mapping is in force, so there is nothing to read.")
+            .next("Have a draft made under Mapping, check and store it, then publish it.");
     }
     strained(lane, recent, now).unwrap_or_else(|| {
         let sentence = if recent.total() == 0 {
-            "Ready; nobody asked in the last 15 minutes.".to_owned()
+            "Ready; nobody asked in the last 15 minutes."
         } else {
-            "Serving; nothing is wrong.".to_owned()
+            "Serving; nothing is wrong."
         };
-        health(Level::Well, sentence, None)
+        Health::new(Level::Well, sentence)
     })
+}
+
+/// Not served because somebody wants it so, or has not gone on.
+fn unserved(summary: &TenantSummary) -> Health {
+    let tenant = &summary.tenant;
+    match (tenant.state, tenant.state_reason.as_deref()) {
+        (TenantState::Suspended, Some(UNSOUND)) => Health::new(
+            Level::Ill,
+            "Suspended by the gateway: a migration failed, and its mapping does not fit the schema any more.",
+        )
+        .next("Look at the migration under Operations, mend its cause, retry it, then resume the hospital."),
+        (TenantState::Suspended, reason) => {
+            let sentence = match reason {
+                Some(reason) => format!("Suspended by an operator: {}.", reason.trim_end_matches('.')),
+                None => "Suspended by an operator.".to_owned(),
+            };
+            Health::new(Level::Off, sentence).next("Resume it when that is over.")
+        }
+        (TenantState::Draft, _) if summary.engine.is_none() => {
+            Health::new(Level::Off, "A draft: it has no connection yet.")
+                .next("Give it a connection; that is tried, and then it can be activated.")
+        }
+        (TenantState::Draft, _) => Health::new(
+            Level::Off,
+            "A draft: its connection was never checked and it is not served.",
+        )
+        .next("Check the connection, and activate it when every step goes well."),
+        (state, _) => Health::new(Level::Off, format!("It is {} and not served.", state.as_str())),
+    }
 }
 
 /// A tenant whose stored configuration does not read: refused, whatever else it is.
 pub(super) fn damaged(what: &'static str) -> Health {
     let sentence = format!("Its stored {what} is damaged, so it is not served.");
-    Health { level: Level::Ill, sentence, since: None }
+    Health::new(Level::Ill, sentence)
+        .next("Somebody wrote to the registry by other means. Find out who, then give that part again here.")
 }
 
 /// Served, and not well.
@@ -109,41 +148,30 @@ fn strained(lane: &LaneView, recent: &Recent, now: Timestamp) -> Option<Health> 
     let (asked, failed) = (recent.total(), recent.failed());
     if failed * 20 >= asked && failed > 0 {
         let level = if failed * 2 >= asked { Level::Ill } else { Level::Watch };
-        let cause = lane.last_error.as_deref().map(words);
-        let cause = cause.map(|cause| format!(" Last failure: {cause}.")).unwrap_or_default();
-        let sentence =
-            format!("{failed} of {asked} requests failed in the last 15 minutes.{cause}");
-        return Some(Health { level, sentence, since: lane.last_error_at.clone() });
+        let mut sentence = format!("{failed} of {asked} requests failed in the last 15 minutes.");
+        let Some(code) = lane.last_error.as_deref() else {
+            let next = "The database was reached: compare the mapping with the schema as it is, and look at the log.";
+            return Some(Health::new(level, sentence).next(next));
+        };
+        let cause = cause::of(code);
+        let _infallible = write!(sentence, " Last failure: {}.", cause.what);
+        return Some(
+            Health::new(level, sentence).since(lane.last_error_at.clone()).next(cause.next),
+        );
     }
     if lane.waiting > 0 && lane.idle == 0 {
         let sentence = format!(
             "All {} connections are in use and {} requests wait for one.",
             lane.max, lane.waiting
         );
-        return Some(Health { level: Level::Watch, sentence, since: None });
+        let next = "Look at the slow queries below; raise its limit of connections if its server can bear it.";
+        return Some(Health::new(Level::Watch, sentence).next(next));
     }
     let at = lane.last_error_at.as_deref()?.parse::<jiff::Timestamp>().ok()?;
     let age = now.since(Timestamp::from_millis(at.as_millisecond()));
     let code = lane.last_error.as_deref().filter(|_| age.as_secs() < 300)?;
-    let sentence = format!("Serving again; the last failure was: {}.", words(code));
-    Some(Health { level: Level::Watch, sentence, since: lane.last_error_at.clone() })
-}
-
-/// What a failure's code means, for people. Unknown codes stand for themselves.
-fn words(code: &str) -> &str {
-    match code {
-        "resolve" => "the host name does not resolve",
-        "egress" => "the address is not on the egress list",
-        "refused" => "the database refuses connections",
-        "timeout" | "connect_timeout" => "the database does not answer in time",
-        "tls" => "the certificate is not acceptable",
-        "auth" => "the role or its password is refused",
-        "no_such_database" => "the database is not there",
-        "full" => "the server has no connection left for this role",
-        "file" => "the database file cannot be opened",
-        "wrong_server" => "another server answers than the one registered",
-        other => other,
-    }
+    let sentence = format!("Serving again; the last failure was: {}.", cause::of(code).what);
+    Some(Health::new(Level::Watch, sentence).since(lane.last_error_at.clone()))
 }
 
 #[cfg(test)]
@@ -210,6 +238,10 @@ mod tests {
         let ill = judged(&unmapped, &lane, &open, &calm);
         assert_eq!((ill.level, ill.since.as_deref()), (Level::Ill, Some("then")));
         assert!(ill.sentence.contains("refuses connections"), "{}", ill.sentence);
+        assert!(ill.next.is_some());
+        let coded = BreakerView { last_reason: Some("28P01".to_owned()), ..open };
+        let ill = judged(&active, &lane, &coded, &calm);
+        assert!(ill.sentence.contains("password is refused"), "{}", ill.sentence);
         let busy = LaneView { max: 5, waiting: 2, ..LaneView::default() };
         assert_eq!(judged(&active, &busy, &closed, &calm).level, Level::Watch);
     }

@@ -10,6 +10,7 @@ mod trial;
 
 pub use diff::{ChangeView, DiffView, Side};
 pub use draft::{DoubtfulTable, DraftView, DraftedTable};
+pub(super) use drift::of_version;
 pub use drift::{DriftChange, DriftView};
 pub use import::ImportView;
 pub use trial::{ElementTrial, PathCount, SearchTrial, SourceTrial, StatementTrial, TrialView};

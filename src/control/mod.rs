@@ -6,6 +6,7 @@
 
 mod approval;
 mod approvals;
+mod cause;
 mod connections;
 mod fault;
 mod flags;
@@ -14,6 +15,7 @@ mod health;
 mod keys;
 mod lanes;
 mod limits;
+mod listing;
 mod mappings;
 mod migrate;
 mod offboard;
@@ -56,7 +58,7 @@ pub use orders::Orders;
 pub use provision::NewProvision;
 pub use queries::{QueriesView, QueryView};
 pub use repeat::{Repeat, Repeatable};
-pub use servers::{NewServer, ServerView};
+pub use servers::{NewServer, ServerConnection, ServerView};
 pub use skew::{SchemaFilter, SchemaStand};
 pub use tenants::{NewTenant, TenantFilter, TenantPage, TenantPatch};
 pub use usage::{Bookkeeping, TenantUsage, UsagePage, UsageView};

@@ -9,7 +9,7 @@ use super::connections::Prepared;
 use super::operations::{Ended, Kind, Maintenance, OperationView, Running, Step, StepFault};
 use super::provision;
 use super::{Caller, Control, ControlFault};
-use crate::base::{ConnectionRecord, ConnectionRevision, Engine};
+use crate::base::{ConnectionRecord, ConnectionRevision, Engine, ServerRecord};
 use crate::keyring::{SealPlace, Sealed, random_password};
 use crate::pool::dial::DialClass;
 use crate::registry::{NewOperation, Ownership, TenantState};
@@ -215,7 +215,15 @@ async fn take_away(place: &Maintenance<'_>, role: u64) -> Step {
 async fn prove(at: &mut Running<'_>, place: &Maintenance<'_>) -> Step {
     let old = old(at)?;
     let seal = seal_place(place.tenant, old.record_id, ConnectionRevision(old.revision));
-    let record = at.control.0.keyring.open(&seal, &Sealed::from_stored(old.sealed)).await?;
+    let mut record = at.control.0.keyring.open(&seal, &Sealed::from_stored(old.sealed)).await?;
+    // Where the server is now: it may have moved since the old record was sealed.
+    let (present, _) = new_record(at, place).await?;
+    if let (ConnectionRecord::Server(before), ConnectionRecord::Server(now)) =
+        (&mut record, present)
+    {
+        let (user, password) = (before.user.clone(), before.password.clone());
+        *before = ServerRecord { user, password, ..now };
+    }
     match at
         .control
         .dial(crate::base::Deadline::after(std::time::Duration::from_secs(5)), &record)

@@ -12,7 +12,7 @@ use crate::base::{
     ConnectionRecord, ConnectionRevision, Engine, ServerIdentity, TenantId, TenantName,
 };
 use crate::keyring::{DataKeyId, SealPlace, Sealed};
-use crate::registry::Server;
+use crate::registry::{RegistryFault, Server};
 use crate::store::admin::Admin;
 
 /// A server to be registered.
@@ -25,6 +25,17 @@ pub struct NewServer {
     /// of SQLite files.
     #[serde(default)]
     pub connection: Option<ConnectionInput>,
+}
+
+/// Another account of a registered server, or the way to where it is now.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConnection {
+    /// An account that may make databases and roles.
+    pub connection: ConnectionInput,
+    /// Whether it may be another server than the one registered: all its databases were moved there.
+    #[serde(default)]
+    pub another_server: bool,
 }
 
 /// A server on which tenants' databases are made, without secrets.
@@ -102,19 +113,57 @@ impl Control {
                 }
             }
             Some(input) => {
-                let record = input.record()?;
-                if record.engine() == Engine::Sqlite {
-                    let text = "the folder of SQLite files is registered without a connection";
-                    return Err(ControlFault::Invalid(text.into()));
-                }
+                let record = of_a_server(input)?;
                 server.engine = record.engine();
                 server.identity = Some(self.look_at_server(caller, &record).await?);
                 transport(&record).clone_into(&mut server.tls);
                 server.sealed = Some(self.seal_server(&server, &record).await?);
             }
         }
-        self.0.registry.put_server(&server, &caller.origin()).await?;
+        self.0.registry.add_server(&server, &caller.origin()).await?;
         Ok(server_view(&server, 0))
+    }
+
+    /// Exchanges a server's account, for its password was changed or the server moved: connected to, its rights
+    /// looked at, sealed. Operations use it from their next step on; the hospitals' own connections stay.
+    pub async fn replace_server(
+        &self,
+        caller: &Caller,
+        named: &str,
+        new: &ServerConnection,
+    ) -> Result<ServerView, ControlFault> {
+        let found = self.0.registry.server(named).await?;
+        let mut server = found.ok_or(RegistryFault::NotFound("server"))?;
+        if server.sealed.is_none() {
+            return Err(ControlFault::Conflict("the folder of SQLite files has no account"));
+        }
+        let record = of_a_server(&new.connection)?;
+        if record.engine() != server.engine {
+            return Err(ControlFault::Conflict("that is a server of another kind"));
+        }
+        let reached = self.look_at_server(caller, &record).await?;
+        let known = |identity: &&ServerIdentity| !identity.system.is_empty();
+        let before = server.identity.as_ref().filter(known);
+        let other =
+            before.is_some_and(|before| known(&&reached) && before.system != reached.system);
+        if other && !new.another_server {
+            return Err(ControlFault::Conflict(
+                "that is another server than the one registered; if all its databases were moved there, say so \
+                 (`another_server`, `--another-server`)",
+            ));
+        }
+        // What is known of the server is not forgotten for an account that may not ask.
+        if before.is_none() || known(&&reached) {
+            server.identity = Some(reached);
+        }
+        transport(&record).clone_into(&mut server.tls);
+        server.revision = ConnectionRevision(server.revision.0 + 1);
+        server.sealed_at = self.0.clock.now();
+        server.sealed = Some(self.seal_server(&server, &record).await?);
+        self.0.registry.replace_server(&server, "server.connection", &caller.origin()).await?;
+        let tenants = self.0.registry.schemas(None).await?;
+        let tenants = tenants.iter().filter(|schema| schema.server == server.id).count();
+        Ok(server_view(&server, tenants as u64))
     }
 
     /// Connects and refuses an account that could not make a tenant's database.
@@ -160,7 +209,7 @@ impl Control {
     /// Forgets a server on which no tenant's database is, with its account's key.
     pub async fn remove_server(&self, caller: &Caller, named: &str) -> Result<(), ControlFault> {
         let found = self.0.registry.server(named).await?;
-        let server = found.ok_or(crate::registry::RegistryFault::NotFound("server"))?;
+        let server = found.ok_or(RegistryFault::NotFound("server"))?;
         self.0.registry.remove_server(server.id, &caller.origin()).await?;
         self.0.keyring.destroy_tenant_keys(TenantId::from_uuid(server.id)).await?;
         Ok(())
@@ -177,11 +226,21 @@ impl Control {
             server.sealed_at = self.0.clock.now();
             let place = place(server.id, server.revision);
             server.sealed = Some((self.0.keyring.seal(&place, key, &record).await?, key));
-            self.0.registry.put_server(&server, &caller.origin()).await?;
+            self.0.registry.replace_server(&server, "server.reseal", &caller.origin()).await?;
             renewed += 1;
         }
         Ok(renewed)
     }
+}
+
+/// What leads to a server, and not to the gateway's own files.
+fn of_a_server(input: &ConnectionInput) -> Result<ConnectionRecord, ControlFault> {
+    let record = input.record()?;
+    if record.engine() == Engine::Sqlite {
+        let text = "the folder of SQLite files is registered without a connection";
+        return Err(ControlFault::Invalid(text.into()));
+    }
+    Ok(record)
 }
 
 fn server_view(server: &Server, tenants: u64) -> ServerView {

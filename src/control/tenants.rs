@@ -8,7 +8,7 @@ use super::limits::{LimitsView, shown, stored};
 use super::view::{ConnectionView, IdentityView, MappingPointer, TenantView};
 use super::{Caller, Control};
 use crate::auth::is_claim_value;
-use crate::base::{ConnectionRevision, Generation, TenantId, TenantName};
+use crate::base::{ConnectionRevision, Generation, ServerIdentity, TenantId, TenantName};
 use crate::registry::{
     self, Amendment, Beginnings, Connection, Ownership, Placement, RegistryFault, StoredLimits,
     TenantBinding, TenantState,
@@ -91,13 +91,8 @@ impl Control {
             registry::TenantFilter { state, name_prefix: filter.name_prefix, engine: None };
         let found = self.0.registry.list_tenants(&filter, cursor, limit + 1).await?;
         let more = found.len() > limit as usize;
-        let mut tenants = Vec::new();
-        for listed in found.into_iter().take(limit as usize) {
-            tenants.push(match (&listed.tenant, listed.id) {
-                (Some(_), Some(id)) => self.described(id).await?,
-                _ => unreadable(&listed),
-            });
-        }
+        let found = &found[..found.len().min(limit as usize)];
+        let tenants = self.listed(&filter, found).await?;
         let next = if more { tenants.last().map(|t| t.name.clone()) } else { None };
         Ok(TenantPage { tenants, next })
     }
@@ -242,7 +237,10 @@ impl Control {
         };
         let connection = match &config.connection {
             None => None,
-            Some(connection) => Some(self.connection_view(connection).await),
+            Some(connection) => {
+                let kek = self.kek_of(connection.data_key).await;
+                Some(connection_view(connection, kek))
+            }
         };
         let mut view = bare(config.tenant);
         let good = |b: &TenantBinding| {
@@ -273,29 +271,28 @@ impl Control {
             view.identities = bindings.into_iter().map(identity).collect();
         }
         if let Ok(Some(connection)) = registry.connection(tenant).await {
-            view.connection = Some(self.connection_view(&connection).await);
+            let kek = self.kek_of(connection.data_key).await;
+            view.connection = Some(connection_view(&connection, kek));
         }
         Ok(view)
     }
+}
 
-    async fn connection_view(&self, connection: &Connection) -> ConnectionView {
-        ConnectionView {
-            engine: connection.engine.as_str().to_owned(),
-            tls: connection.tls.clone(),
-            server_identity: connection
-                .identity
-                .as_ref()
-                .map(|identity| format!("{} {}", identity.system, identity.database)),
-            sealed_at: connection.sealed_at.to_string(),
-            revision: connection.revision.0,
-            dek: connection.data_key.0,
-            kek: self.kek_of(connection.data_key).await,
-        }
+pub(super) fn connection_view(connection: &Connection, kek: Option<String>) -> ConnectionView {
+    let shown = |identity: &ServerIdentity| format!("{} {}", identity.system, identity.database);
+    ConnectionView {
+        engine: connection.engine.as_str().to_owned(),
+        tls: connection.tls.clone(),
+        server_identity: connection.identity.as_ref().map(shown),
+        sealed_at: connection.sealed_at.to_string(),
+        revision: connection.revision.0,
+        dek: connection.data_key.0,
+        kek,
     }
 }
 
 /// A tenant's own row and nothing else of it.
-fn bare(row: registry::Tenant) -> TenantView {
+pub(super) fn bare(row: registry::Tenant) -> TenantView {
     TenantView {
         id: *row.id.as_uuid(),
         name: row.name.as_str().to_owned(),
@@ -316,7 +313,7 @@ fn bare(row: registry::Tenant) -> TenantView {
 }
 
 /// A tenant whose own row does not read: nothing but what it is called.
-fn unreadable(listed: &registry::Listed) -> TenantView {
+pub(super) fn unreadable(listed: &registry::Listed) -> TenantView {
     TenantView {
         id: listed.id.map_or_else(uuid::Uuid::nil, |id| *id.as_uuid()),
         name: listed.name.clone(),
@@ -384,7 +381,7 @@ impl Control {
     }
 }
 
-fn identity(binding: TenantBinding) -> IdentityView {
+pub(super) fn identity(binding: TenantBinding) -> IdentityView {
     let value = binding.claim_value;
     let claim_value = (!value.is_empty()).then_some(value);
     IdentityView { issuer: binding.issuer, claim_value, azp: binding.azp }

@@ -33,27 +33,30 @@ pub enum Access {
     Session,
 }
 
-/// The tokens of the table's columns: none at all, one with each role of a clinician, an operator's, and
-/// one of an issuer that is not registered.
-pub const CALLERS: [&str; 6] =
-    ["none", "fhir-read", "fhir-write", "fhir-admin", "operator", "other issuer"];
+/// The tokens of the table's columns: none at all, one with each role of a clinician, one of who may only look
+/// at what operators do, an operator's, and one of an issuer that is not registered.
+pub const CALLERS: [&str; 7] =
+    ["none", "fhir-read", "fhir-write", "fhir-admin", "viewer", "operator", "other issuer"];
 
 impl Access {
-    /// What each of [`CALLERS`] gets: `401`, `403`, `sign-in` for the way to the sign-in, or `in` for whoever
-    /// is let in.
-    pub const fn answers(self) -> [&'static str; 6] {
+    /// What each of [`CALLERS`] gets with that method: `401`, `403`, `sign-in` for the way to the sign-in, or
+    /// `in` for whoever is let in.
+    pub fn answers(self, method: &str) -> [&'static str; 7] {
         match self {
-            Self::Public => ["in"; 6],
-            Self::PublicOrRead => ["in", "in", "403", "403", "401", "401"],
-            Self::Read => ["401", "in", "403", "403", "401", "401"],
-            Self::Write => ["401", "403", "in", "403", "401", "401"],
-            Self::ReadOrWrite => ["401", "in", "in", "403", "401", "401"],
-            Self::HospitalAdmin => ["401", "403", "403", "in", "401", "401"],
+            Self::Public => ["in"; 7],
+            Self::PublicOrRead => ["in", "in", "403", "403", "401", "401", "401"],
+            Self::Read => ["401", "in", "403", "403", "401", "401", "401"],
+            Self::Write => ["401", "403", "in", "403", "401", "401", "401"],
+            Self::ReadOrWrite => ["401", "in", "in", "403", "401", "401", "401"],
+            Self::HospitalAdmin => ["401", "403", "403", "in", "401", "401", "401"],
             // No role alone is enough.
-            Self::HospitalAdminWhoReads => ["401", "403", "403", "403", "401", "401"],
-            Self::Operator => ["401", "401", "401", "401", "in", "401"],
-            Self::Approver => ["401", "401", "401", "401", "403", "401"],
-            Self::Session => ["sign-in"; 6],
+            Self::HospitalAdminWhoReads => ["401", "403", "403", "403", "401", "401", "401"],
+            Self::Operator => {
+                let looks = if method == "GET" { "in" } else { "403" };
+                ["401", "401", "401", "401", looks, "in", "401"]
+            }
+            Self::Approver => ["401", "401", "401", "401", "403", "403", "401"],
+            Self::Session => ["sign-in"; 7],
         }
     }
 }
@@ -85,7 +88,7 @@ pub fn table() -> String {
     let mut text = format!("| listener | method | path | {} |\n", CALLERS.join(" | "));
     let _infallible = writeln!(text, "|{}", "---|".repeat(3 + CALLERS.len()));
     for Route { listener, method, path, access } in routes() {
-        let answers = access.answers().join(" | ");
+        let answers = access.answers(&method).join(" | ");
         let _infallible = writeln!(text, "| {listener} | {method} | `{path}` | {answers} |");
     }
     text

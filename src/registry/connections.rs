@@ -81,6 +81,8 @@ macro_rules! connection_columns {
     };
 }
 
+pub(super) use connection_columns;
+
 pub(super) const OF_TENANT: &str =
     concat!("SELECT ", connection_columns!(), " FROM connections c WHERE c.tenant = $1");
 const SCAN: &str = concat!(

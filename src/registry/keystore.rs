@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -88,6 +89,20 @@ impl KeyStore {
         let rows = tx.fetch(sql, binds![key, limit]).await?;
         tx.commit().await?;
         rows.iter().map(read).collect()
+    }
+
+    /// Under which key-encryption keys those data keys are wrapped; one that is not there is left out.
+    pub async fn keks_of(
+        &self,
+        keys: impl Iterator<Item = DataKeyId> + Send,
+    ) -> Result<HashMap<DataKeyId, KekId>, RegistryFault> {
+        // Both engines understand this, and ids are all of one length, so that none is part of another.
+        let wanted = keys.map(|key| key.to_string()).collect::<Vec<_>>().join(",");
+        let sql = "SELECT id, kek FROM data_keys WHERE $1 LIKE '%' || id || '%'";
+        let mut tx = self.begin(Access::Read).await?;
+        let rows = tx.fetch(sql, binds![wanted.as_str()]).await?;
+        tx.commit().await?;
+        rows.iter().map(|row| Ok((row.data_key(0)?, KekId(row.text(1)?)))).collect()
     }
 
     async fn insert_key(&self, key: WrappedKey) -> Result<(), RegistryFault> {

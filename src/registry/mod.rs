@@ -23,6 +23,7 @@ mod list;
 mod mappings;
 mod migrate;
 mod operations;
+mod overview;
 mod servers;
 mod schema_checks;
 mod snapshot;
@@ -52,6 +53,7 @@ pub use operations::{
     Claim, NewOperation, OpenOperations, Operation, OperationFilter, OperationState, OperationStep,
     Settled,
 };
+pub use overview::Overview;
 pub use schema_checks::SchemaCheck;
 pub use servers::{SchemaMark, Server, TenantSchema};
 pub use snapshot::TenantConfig;

@@ -106,8 +106,44 @@ impl Server {
 }
 
 impl Registry {
-    /// Registers a server, or gives one of that id a new record (its revision one higher).
-    pub async fn put_server(&self, server: &Server, origin: &Origin) -> Result<(), RegistryFault> {
+    /// Registers a server.
+    pub async fn add_server(&self, server: &Server, origin: &Origin) -> Result<(), RegistryFault> {
+        let insert = "INSERT INTO servers (id, name, engine, revision, sealed, data_key_id, \
+                      sealed_at, server_identity, tls, created_at) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let taken = RegistryFault::Conflict("a server of that name exists already");
+        let written = self.write_server(server, insert, "server.put", origin).await;
+        written.map(drop).map_err(|fault| match fault {
+            RegistryFault::Conflict(_) => taken,
+            other => other,
+        })
+    }
+
+    /// Gives a server a new record, whose revision is one higher; refused where somebody else did meanwhile.
+    /// `action` is what the operators' log calls it.
+    pub async fn replace_server(
+        &self,
+        server: &Server,
+        action: &'static str,
+        origin: &Origin,
+    ) -> Result<(), RegistryFault> {
+        let update = "UPDATE servers SET name = $2, engine = $3, revision = $4, sealed = $5, \
+                      data_key_id = $6, sealed_at = $7, server_identity = $8, tls = $9, \
+                      created_at = $10 WHERE id = $1 AND revision = $4 - 1";
+        match self.write_server(server, update, action, origin).await? {
+            0 => Err(RegistryFault::Conflict("somebody else changed this server meanwhile")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives back how many rows were written; without one nothing is told.
+    async fn write_server(
+        &self,
+        server: &Server,
+        sql: &'static str,
+        action: &'static str,
+        origin: &Origin,
+    ) -> Result<u64, RegistryFault> {
         check_origin(origin)?;
         let mut tx = self.write().await?;
         let identity = server.identity.as_ref().map(|identity| json!(identity).to_string());
@@ -124,23 +160,14 @@ impl Registry {
             &server.tls,
             server.created_at
         ];
-        let update = "UPDATE servers SET name = $2, engine = $3, revision = $4, sealed = $5, \
-                      data_key_id = $6, sealed_at = $7, server_identity = $8, tls = $9, \
-                      created_at = $10 WHERE id = $1 AND revision = $4 - 1";
-        let insert = "INSERT INTO servers (id, name, engine, revision, sealed, data_key_id, \
-                      sealed_at, server_identity, tls, created_at) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        if tx.execute(update, values).await? == 0 {
-            let taken = RegistryFault::Conflict("a server of that name exists already");
-            tx.execute(insert, values).await.map_err(|fault| match fault {
-                RegistryFault::Conflict(_) => taken,
-                other => other,
-            })?;
+        let written = tx.execute(sql, values).await?;
+        if written > 0 {
+            let detail = json!({"server": server.name, "engine": server.engine,
+                "server_identity": server.identity, "revision": server.revision});
+            write_event(&mut tx, self.inner.clock.now(), origin, action, None, &detail).await?;
         }
-        let detail = json!({"server": server.name, "engine": server.engine,
-            "server_identity": server.identity, "revision": server.revision});
-        write_event(&mut tx, self.inner.clock.now(), origin, "server.put", None, &detail).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(written)
     }
 
     /// All servers, by name.

@@ -68,6 +68,8 @@ async fn one_damaged_tenant_is_named_and_refused_and_the_others_are_served() {
     let issuer = TestIssuer::for_tenants(&["north", "south"]).await;
     let gateway = world::hospitals(&issuer, &["north", "south"], Options::default()).await;
     let (north, south) = (issuer.token("north"), issuer.token("south"));
+    let own = json!({"limits": {"page_size": 7}, "flags": {"fhir.export": "25%"}});
+    gateway.change(Method::PATCH, "south", "", own).await;
     for (damage, what, address, mended) in DAMAGES {
         execute(&gateway, damage).await;
         let list = listed(&gateway).await;
@@ -75,6 +77,13 @@ async fn one_damaged_tenant_is_named_and_refused_and_the_others_are_served() {
         let tenants = &list.json()["tenants"];
         assert_eq!(tenants[0]["damaged"], what, "{tenants}");
         assert_eq!((&tenants[1]["damaged"], &tenants[1]["name"]), (&json!(null), &json!("south")));
+        // Alone or in a list, the same is told of a tenant.
+        for tenant in tenants.as_array().unwrap() {
+            let name = tenant["name"].as_str().unwrap();
+            let mut alone = gateway.view(&format!("tenants/{name}")).await;
+            alone.as_object_mut().unwrap().remove("same_database");
+            assert_eq!(alone, *tenant, "{what}");
+        }
         let shown = gateway.operate(Method::GET, "tenants/north", None, None).await;
         assert_eq!((shown.status, &shown.json()["damaged"]), (200, &json!(what)), "{shown:?}");
         let refused = until(&gateway, &north, "/Patient/1001", |status| status >= 500).await;

@@ -73,6 +73,7 @@ async fn every_caller_gets_what_the_table_says() {
         .iter()
         .map(|caller| match *caller {
             "none" => None,
+            "viewer" => Some(issuer.token("viewer")),
             "operator" => Some(issuer.token(OPERATOR)),
             "other issuer" => Some(strangers.token("north")),
             role => Some(issuer.token(role)),

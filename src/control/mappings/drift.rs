@@ -93,7 +93,7 @@ impl Control {
         active: Option<u64>,
     ) -> Result<Option<DriftView>, ControlFault> {
         let Some(check) = self.0.registry.schema_check(tenant).await? else { return Ok(None) };
-        Ok((active == Some(check.version)).then(|| view(&check)))
+        Ok(of_version(&check, active))
     }
 
     /// Looks at a tenant on the gateway's own account, unless it was looked at less than `spare` ago. Gives
@@ -173,6 +173,14 @@ impl Control {
 #[expect(clippy::cast_precision_loss, reason = "a handful of changes")]
 const fn gauge(number: usize) -> f64 {
     number as f64
+}
+
+/// What a check found, if it was one of the version in force.
+pub(in crate::control) fn of_version(
+    check: &SchemaCheck,
+    active: Option<u64>,
+) -> Option<DriftView> {
+    (active == Some(check.version)).then(|| view(check))
 }
 
 fn view(check: &SchemaCheck) -> DriftView {

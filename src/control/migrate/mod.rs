@@ -16,6 +16,9 @@ use crate::mapping::{self, Document};
 use crate::registry::{TenantSchema, TenantState};
 use crate::store::admin::{Admin, Names, Schema, Standing};
 
+/// Why a tenant is suspended whose mapping does not fit its schema after a migration that failed.
+pub(super) const UNSOUND: &str = "schema-unsound";
+
 pub(super) const STEPS: &[&str] =
     &["preflight", "migrate", "grant rights", "verify", "renew mapping"];
 
@@ -198,7 +201,7 @@ async fn mark(at: &Running<'_>, fault: &StepFault) -> Result<(), StepFault> {
     let sound = sound(at, &place, &mut own).await;
     own.close().await;
     if !sound? && place.row().await?.state == TenantState::Active {
-        let (to, reason) = (TenantState::Suspended, Some("schema-unsound"));
+        let (to, reason) = (TenantState::Suspended, Some(UNSOUND));
         let origin = at.order.origin();
         let now = registry.set_state(place.tenant, None, to, reason, &origin).await?;
         at.control.announce(place.tenant, now).await;

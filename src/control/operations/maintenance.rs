@@ -24,6 +24,16 @@ pub(in crate::control) struct Maintenance<'a> {
     pub(in crate::control) server: Server,
 }
 
+/// A refusal of the server's administrator, which another account cures.
+fn of_the_server(fault: StepFault) -> StepFault {
+    if fault.code() != "auth" {
+        return fault;
+    }
+    fault.during("the server's account").hint(
+        "give the account that counts now: `server set-connection`, or Servers on the panel; then retry",
+    )
+}
+
 impl<'a> Maintenance<'a> {
     /// Of the order's tenant, on that server.
     pub(in crate::control) async fn on(at: &Running<'a>, server: &str) -> Result<Self, StepFault> {
@@ -46,7 +56,7 @@ impl<'a> Maintenance<'a> {
     /// The server's administrator, in the database she was registered with.
     pub(in crate::control) async fn server(&self) -> Result<Admin, StepFault> {
         let record = servers::record(self.control, &self.server).await?;
-        self.open(&record).await
+        self.open(&record).await.map_err(of_the_server)
     }
 
     /// The server's administrator in the tenant's database; for SQLite, its file.
@@ -61,7 +71,7 @@ impl<'a> Maintenance<'a> {
                 file @ ConnectionRecord::Sqlite(_) => file,
             },
         };
-        self.open(&record).await
+        self.open(&record).await.map_err(of_the_server)
     }
 
     /// Whoever the record says.

@@ -112,6 +112,7 @@ fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
         .routes(routes!(keys::events))
         .routes(routes!(provisioning::servers, provisioning::add_server))
         .routes(routes!(provisioning::remove_server))
+        .routes(routes!(provisioning::replace_server))
         .routes(routes!(provisioning::provision))
         .routes(routes!(provisioning::rotate_password))
         .routes(routes!(provisioning::schemas, provisioning::migrate))

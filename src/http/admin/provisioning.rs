@@ -11,7 +11,7 @@ use super::ControlPlane;
 use super::extract::{Body, Operator, explained, if_match, problem};
 use crate::control::{
     self, ApprovalView, MigrationPlan, NewMigration, NewProvision, NewServer, OperationView,
-    SchemaReport, ServerView,
+    SchemaReport, ServerConnection, ServerView,
 };
 use crate::http::problem::{Problem, ProblemBody};
 
@@ -60,6 +60,20 @@ pub(super) async fn add_server(
 ) -> Result<(StatusCode, Json<ServerView>), Problem> {
     let added = plane.0.control.add_server(&caller, &new).await.map_err(problem)?;
     Ok((StatusCode::CREATED, Json(added)))
+}
+
+/// Exchange a server's account: connected to, its rights looked at, sealed. Another server than the registered one
+/// is refused unless `another_server` says that all its databases were moved there.
+#[utoipa::path(put, path = "/admin/v1/servers/{id}/connection", tag = "servers", params(("id" = String, Path,)),
+    request_body = ServerConnection, responses(
+    (status = 200, body = ServerView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn replace_server(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+    Path(id): Path<String>,
+    Body(new): Body<ServerConnection>,
+) -> Result<Json<ServerView>, Problem> {
+    plane.0.control.replace_server(&caller, &id, &new).await.map(Json).map_err(problem)
 }
 
 /// Forget a server on which no tenant's database is.

@@ -175,7 +175,7 @@ fn page(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>, notice: &Marku
     let body = html! {
         p class="crumb" {
             a href="/panel/" { "Fleet" } " / "
-            a href={ "/panel/tenants/" (tenant.name) } { (tenant.display_name) }
+            a href={ "/panel/tenants/" (tenant.name) } { bdi { (tenant.display_name) } }
         }
         h1 { "Replace the connection" }
         (notice)

@@ -164,6 +164,8 @@ pub(super) fn action(code: &str) -> Markup {
         "operation.freeze" => "operation frozen",
         "operation.resume" => "operation resumed",
         "server.put" => "server registered",
+        "server.connection" => "server's account replaced",
+        "server.reseal" => "server's account resealed",
         "server.remove" => "server forgotten",
         "mapping.check" => "mapping checked",
         "mapping.draft" => "mapping drafted",

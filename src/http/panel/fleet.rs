@@ -206,14 +206,14 @@ fn line(panel: &Panel, row: &FleetRow) -> Markup {
     html! {
         tr id={ "t-" (row.name) } {
             th scope="row" {
-                a href={ "/panel/tenants/" (row.name) } { (row.display_name) }
+                a href={ "/panel/tenants/" (row.name) } { bdi { (row.display_name) } }
                 span class="slug" { (row.name) }
             }
             td class="health" {
                 (chip(row.health.level))
                 @if row.health.level != Level::Well {
                     span class="why" {
-                        (row.health.sentence)
+                        bdi { (row.health.sentence) }
                         @if let Some(since) = &row.health.since {
                             " " span class="soft" { (words::moment(since, &*panel.0.clock)) }
                         }

@@ -143,6 +143,9 @@ pub(super) fn done(code: Option<&str>) -> Markup {
              check and store it, then publish it."
         }
         "server" => "The server was tried, its account sealed, and hospitals can be made on it.",
+        "account" => {
+            "The account was tried, sealed, and is used from now on. Retry operations that failed for the old one."
+        }
         "rewrap" => "Every data key is under the current key-encryption key.",
         _ => return html! {},
     };

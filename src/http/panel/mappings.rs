@@ -202,7 +202,7 @@ async fn page(
     let body = html! {
         p class="crumb" {
             a href="/panel/" { "Fleet" } " / "
-            a href={ "/panel/tenants/" (tenant.name) } { (tenant.display_name) }
+            a href={ "/panel/tenants/" (tenant.name) } { bdi { (tenant.display_name) } }
         }
         h1 { "Mapping" }
         (editor.notice)

@@ -56,7 +56,7 @@ fn table(panel: &Panel, report: &SchemaReport) -> Markup {
             tbody { @for one in &report.tenants { tr {
                 th scope="row" { a href={ "/panel/tenants/" (one.name) } { (one.name) } }
                 td { (one.engine) } td class="num" { (one.release) } td { code { (one.migration) } }
-                td { (one.trouble.as_deref().unwrap_or("–")) }
+                td class="long" { (one.trouble.as_deref().unwrap_or("–")) }
                 td { (words::moment(&one.checked_at, &*panel.0.clock)) }
             } } }
         }

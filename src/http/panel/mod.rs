@@ -3,6 +3,7 @@
 //! Every page is whole without a script; the one script there is refreshes what a page shows. Nothing is
 //! loaded from elsewhere, and nothing of a secret is ever written into a page.
 
+mod account;
 mod approvals;
 mod assets;
 mod attach;
@@ -120,6 +121,7 @@ fn all() -> Routes<Panel> {
         .post("/panel/operations/{id}/{verb}", operator, operations::act)
         .get("/panel/servers", operator, servers::show)
         .post("/panel/servers", operator, servers::register)
+        .post("/panel/servers/connection", operator, account::replace)
         .post("/panel/provision", operator, servers::provision)
         .get("/panel/migrations", operator, migrations::show)
         .post("/panel/migrations", operator, migrations::start)

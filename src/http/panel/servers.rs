@@ -9,7 +9,7 @@ use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal, told};
 use super::session::{Again, Fields, Order, Seen};
 use super::tenant::Done;
-use super::{Panel, sign_in, words};
+use super::{Panel, account, sign_in, words};
 use crate::base::SecretText;
 use crate::control::{
     ConnectionInput, ControlFault, IdentityView, NewProvision, NewServer, ServerView,
@@ -49,6 +49,7 @@ async fn page(
         } @else {
             (onboard(panel, seen, &servers, typed))
             (add(seen, typed))
+            (account::form(seen, &servers, typed))
         }
     };
     Ok((status, layout::page(seen, Tab::Servers, "Servers", &body)).into_response())
@@ -118,7 +119,7 @@ fn onboard(panel: &Panel, seen: &Seen, servers: &[ServerView], typed: Option<&Fi
             p { "A database and a role of its own are made, the schema applied, isolation proven, and only then \
                  is it served. A hospital that has a database already is "
                 a href="/panel/add" { "registered with it" } "." }
-            @if servers.is_empty() { p { "Register a server first." } } @else {
+            @if servers.is_empty() { p { "Register a server first, below." } } @else {
             form method="post" action="/panel/provision" class="stack" {
                 (layout::csrf(seen))
                 div class="pair" {
@@ -179,7 +180,7 @@ fn add(seen: &Seen, typed: Option<&Fields>) -> Markup {
     }
 }
 
-async fn failed(panel: &Panel, order: &Order, fault: &ControlFault) -> Answer {
+pub(super) async fn failed(panel: &Panel, order: &Order, fault: &ControlFault) -> Answer {
     let (status, why) = told(fault);
     let notice = html! { div class="notice bad" role="alert" { p { (why) } } };
     page(panel, &order.seen, status, &notice, Some(&order.fields)).await

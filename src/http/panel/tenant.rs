@@ -207,16 +207,17 @@ fn body(
     html! {
         p class="crumb" { a href="/panel/" { "Fleet" } }
         div class="head" {
-            h1 { (tenant.display_name) " " span class="slug" { (tenant.name) } }
+            h1 { bdi { (tenant.display_name) } " " span class="slug" { (tenant.name) } }
         }
         (notice)
         section id="verdict" class={ "notice " (layout::tone(&row.health)) } data-live aria-label="How it is" {
             p {
-                (chip(row.health.level)) " " (row.health.sentence)
+                (chip(row.health.level)) " " bdi { (row.health.sentence) }
                 @if let Some(since) = &row.health.since {
                     " Since " (words::full_moment(since, &*panel.0.clock)) "."
                 }
             }
+            @if let Some(next) = row.health.next { p { (next) } }
         }
         @if !tenant.same_database.is_empty() { (connection::shared(tenant)) }
         @if let Some(drift) = &tenant.mapping.drift { (mappings::report::drift(drift)) }
