@@ -475,7 +475,7 @@ up_keycloak() {
     --db-url='jdbc:h2:mem:keycloak;DB_CLOSE_DELAY=-1;NON_KEYWORDS=VALUE' >"$state/keycloak.log" 2>&1 9>&- </dev/null &
   remember keycloak $!
   wait_for 240 keycloak keycloak http_ok "$management" /health/ready
-  write_env WARDGATE_TEST_KEYCLOAK "{\"base\":\"http://127.0.0.1:$port\",\"admin_user\":\"admin\",\"admin_password\":\"$password\"}" \
+  write_env WARDGATE_TEST_KEYCLOAK "{\"base\":\"http://127.0.0.1:$port\",\"admin_user\":\"admin\",\"admin_password\":\"$password\",\"home\":\"$dir\"}" \
     >"$state/keycloak.env"
   say "keycloak $keycloak_version on 127.0.0.1:$port"
 }

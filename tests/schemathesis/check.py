@@ -1,7 +1,8 @@
 """Asks the admin API everything that its own description allows, and much that it does not, as an operator.
 
 Nothing may be answered with 5xx, and nothing with a status, a content type or a body that the description does not
-name. `tests/run openapi` builds the program and makes the Python that this runs on. The seed is fixed.
+name. `tests/run openapi` builds the program and makes the Python that this runs on. The seed is the same in
+every run; `WARDGATE_TEST_SEED` and `WARDGATE_TEST_EXAMPLES` look for more.
 """
 
 import json
@@ -16,7 +17,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 WARDGATE = HERE.parent.parent / "target" / "debug" / "wardgate"
-SEED, EXAMPLES = "20261121", os.environ.get("WARDGATE_TEST_EXAMPLES", "25")
+SEED = os.environ.get("WARDGATE_TEST_SEED", "20261121")
+EXAMPLES = os.environ.get("WARDGATE_TEST_EXAMPLES", "25")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance"
 CHECKS += ",response_schema_conformance,unsupported_method,allow_header_conformance"
 

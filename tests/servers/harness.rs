@@ -41,6 +41,8 @@ pub struct Keycloak {
     pub admin_user: String,
     /// That administrator's password.
     pub admin_password: String,
+    /// Where its programs are: `bin/kcadm.sh`.
+    pub home: PathBuf,
 }
 
 /// The PostgreSQL server.

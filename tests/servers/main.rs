@@ -62,6 +62,8 @@ mod registry;
 #[cfg(test)]
 mod round_trip;
 #[cfg(test)]
+mod runbooks;
+#[cfg(test)]
 mod sealed_record;
 #[cfg(test)]
 mod search_everywhere;
