@@ -84,6 +84,9 @@ impl Driver {
         let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{answer}"));
         let base = format!("{}/session/{id}", self.base);
         let browser = Browser { base, http: self.http.clone() };
+        // Half a minute is usual, which a script that sends fifty forms may need on a busy machine.
+        let patience = json!({ "script": 300_000 });
+        browser.post("/timeouts", patience).await.expect("patience");
         browser.size(width, height).await;
         browser
     }
@@ -357,6 +360,23 @@ impl Browser {
     pub async fn cookies(&self) -> Vec<Value> {
         let found = self.ask(reqwest::Method::GET, "/cookie", None).await.expect("cookies");
         found.as_array().cloned().unwrap_or_default()
+    }
+
+    /// The window that is looked at.
+    pub async fn window(&self) -> String {
+        let found = self.ask(reqwest::Method::GET, "/window", None).await.expect("a window");
+        found.as_str().expect("a text").to_owned()
+    }
+
+    /// Opens another window of the same person.
+    pub async fn new_window(&self) -> String {
+        let made = self.post("/window/new", json!({ "type": "tab" })).await.expect("a window");
+        made["handle"].as_str().expect("a text").to_owned()
+    }
+
+    /// Looks at that window.
+    pub async fn switch(&self, window: &str) {
+        self.post("/window", json!({ "handle": window })).await.expect("that window");
     }
 
     /// Closes the window.

@@ -47,6 +47,8 @@ async fn a_hospital_is_added_broken_understood_and_mended_and_a_fleet_migrated()
 
 /// From the empty fleet to a patient on a clinician's screen.
 async fn added(browser: &Browser, issuer: &TestIssuer, gateway: &Gateway) {
+    browser.wait_for_text("No hospital is registered yet.").await;
+    looks(browser, "fleet-empty").await;
     browser.click("#fleet a[href='/panel/add']").await;
     let hospital = [
         ("name", "north"),

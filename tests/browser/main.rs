@@ -1,6 +1,8 @@
 //! The panel in a real browser: Chromium, against the demo's issuer and against a real Keycloak.
 
 #[cfg(test)]
+mod awkward;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod driver;
@@ -12,6 +14,8 @@ mod keycloak;
 mod many;
 #[cfg(test)]
 mod pictures;
+#[cfg(test)]
+mod real_database;
 #[cfg(test)]
 #[expect(dead_code, reason = "a browser needs little of what other tests share")]
 #[path = "../support/mod.rs"]

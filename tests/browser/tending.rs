@@ -12,7 +12,7 @@ const ENTER: &str = "\u{e007}";
 const ADDED_UP: Duration = Duration::from_mins(3);
 
 /// A gateway with a panel and the hospital North.
-async fn north(two_persons: bool) -> (TestIssuer, Gateway) {
+pub async fn north(two_persons: bool) -> (TestIssuer, Gateway) {
     let issuer = TestIssuer::for_tenants(&["north"]).await;
     let options = Options { panel: true, two_persons, ..Options::default() };
     let gateway = Gateway::start(&issuer, options).await;
@@ -23,7 +23,7 @@ async fn north(two_persons: bool) -> (TestIssuer, Gateway) {
 }
 
 /// Signed in to its panel, in a window of her own.
-async fn signed_in(driver: &Driver, gateway: &Gateway, user: &str) -> Browser {
+pub async fn signed_in(driver: &Driver, gateway: &Gateway, user: &str) -> Browser {
     let browser = driver.open(1280, 900).await;
     browser.go(&format!("{}/panel/", gateway.admin)).await;
     browser.click("a.button").await;
@@ -32,7 +32,8 @@ async fn signed_in(driver: &Driver, gateway: &Gateway, user: &str) -> Browser {
     browser
 }
 
-async fn enter_at(browser: &Browser, css: &str) {
+/// Goes there by Tab and presses Enter.
+pub async fn enter_at(browser: &Browser, css: &str) {
     browser.tab_to(css).await;
     browser.press(ENTER, 1).await;
 }

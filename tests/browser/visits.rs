@@ -132,7 +132,7 @@ async fn a_server_is_registered_a_hospital_made_and_migrated() {
     at(&browser, &demo, "operations").await;
     browser.wait_for_text("west").await;
     at(&browser, &demo, "operations?tenant=west").await;
-    browser.wait_for_text("succeeded").await;
+    browser.wait_for("#operations .chip.well").await;
     looks(&browser, "operations").await;
 
     at(&browser, &demo, "migrations").await;
