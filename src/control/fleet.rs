@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
+use super::events::event_view;
 use super::fault::ControlFault;
 use super::health::{self, Health, Level};
-use super::keys::event_view;
 use super::lanes::{breaker_view, lane_view};
 use super::skew::{SchemaFilter, SchemaStand};
 use super::view::EventView;

@@ -4,11 +4,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::fault::ControlFault;
-use super::view::EventView;
 use super::{Caller, Control};
 use crate::base::Timestamp;
 use crate::keyring::{DataKeyId, KekId, KeyFault, WrappedKeys as _};
-use crate::registry::{Connection, EventFilter, OperatorEvent, Reseal};
+use crate::registry::{Connection, Reseal};
 use crate::tenant::seal_place;
 
 /// A key-encryption key.
@@ -58,15 +57,6 @@ pub struct KeyReport {
     /// Data keys no record is sealed under. Those that were replaced go a day later; others are what an
     /// order that broke off has left.
     pub unreferenced: u64,
-}
-
-/// A page of the operators' log, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct EventPage {
-    /// The events.
-    pub events: Vec<EventView>,
-    /// What to send as `before` for the next page; nothing on the last one.
-    pub next: Option<i64>,
 }
 
 /// Records read at a time when scanning.
@@ -227,35 +217,6 @@ impl Control {
         report.data_keys = keys.len() as u64;
         report.unreferenced = self.unreferenced().await?.all;
         Ok(report)
-    }
-
-    /// The operators' log.
-    pub async fn events(
-        &self,
-        _caller: &Caller,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Result<EventPage, ControlFault> {
-        let limit = limit.clamp(1, 200);
-        let before = before.and_then(|n| u64::try_from(n).ok());
-        let filter = EventFilter { tenant: None, before, after: None };
-        let found = self.0.registry.list_events(&filter, limit).await?;
-        let full = found.len() == limit as usize;
-        let events: Vec<EventView> = found.into_iter().map(event_view).collect();
-        let next = if full { events.last().map(|e| e.id) } else { None };
-        Ok(EventPage { events, next })
-    }
-}
-
-pub(super) fn event_view(e: OperatorEvent) -> EventView {
-    EventView {
-        id: i64::try_from(e.id).unwrap_or(i64::MAX),
-        at: e.at.to_string(),
-        actor: format!("{}:{}", e.actor.kind, e.actor.subject),
-        action: e.action,
-        tenant: e.tenant.map(|t| *t.as_uuid()),
-        generation: e.generation.map(|g| g.0),
-        detail: e.detail,
     }
 }
 

@@ -8,6 +8,7 @@ mod approval;
 mod approvals;
 mod cause;
 mod connections;
+mod events;
 mod fault;
 mod flags;
 mod fleet;
@@ -39,11 +40,12 @@ use uuid::Uuid;
 
 pub use approvals::{ApprovalView, Ordered, SourceView};
 pub use connections::ConnectionInput;
+pub use events::{EventPage, Following};
 pub use fault::ControlFault;
 pub use flags::{FlagEntry, FlagsView, flag_entries};
 pub use fleet::{FleetFilter, FleetOrder, FleetPage, FleetRow};
 pub use health::{Health, Level};
-pub use keys::{EventPage, KekView, KeyReport, KeysView, RotationView};
+pub use keys::{KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
 pub use limits::{LimitEntry, LimitsView};
 pub use mappings::{

@@ -34,6 +34,17 @@ const STALLED: Duration = Duration::from_mins(1);
 /// How long an idle connection that is being closed may take over answers that its client takes slowly.
 const CLOSING: Duration = Duration::from_mins(10);
 
+/// The gateway's own end, for answers that would otherwise go on. Stands in a request's extensions.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stopping(CancellationToken);
+
+impl Stopping {
+    /// Returns when the gateway stops.
+    pub(super) async fn stopped(&self) {
+        self.0.cancelled().await;
+    }
+}
+
 /// Serves the requests that come over `stream`, until the client goes, `stop`, or it asked nothing for as long
 /// as `idle`. What is under way by then is answered.
 pub(super) async fn serve<S>(
@@ -46,9 +57,10 @@ pub(super) async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let pulse = Arc::new(Pulse::new());
-    let requests = Arc::clone(&pulse);
+    let (requests, stopping) = (Arc::clone(&pulse), Stopping(stop.clone()));
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(stopping.clone());
         let under_way = UnderWay::new(&requests);
         let request = request.map(|body| Body::new(Question { body, begun: None }));
         let answer = router.clone().oneshot(request);

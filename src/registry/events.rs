@@ -81,6 +81,21 @@ impl Registry {
         rows.iter().map(OperatorEvent::read).collect()
     }
 
+    /// Events newer than `after`, oldest first, at most `limit` (capped at 1,000). As with
+    /// [`EventFilter::after`], one may appear below an id that was seen already.
+    pub async fn events_since(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<OperatorEvent>, RegistryFault> {
+        let mut tx = self.read().await?;
+        let sql = "SELECT id, at, actor_kind, actor, action, tenant, generation, detail, request_id \
+                   FROM operator_events WHERE id > $1 ORDER BY id LIMIT $2";
+        let rows = tx.fetch(sql, binds![after, limit.min(1000)]).await?;
+        tx.commit().await?;
+        rows.iter().map(OperatorEvent::read).collect()
+    }
+
     /// Records what an operator did that changes no tenant's configuration (a key rotation, a breaker
     /// reset). Changes of configuration write their own events.
     pub async fn record_event(

@@ -20,6 +20,8 @@ mod further;
 #[cfg(test)]
 mod exporting;
 #[cfg(test)]
+mod following;
+#[cfg(test)]
 mod exporting_again;
 #[cfg(test)]
 mod damaged;

@@ -6,6 +6,7 @@
 mod approvals;
 pub(super) mod authoring;
 mod describe;
+mod events;
 pub(super) mod extract;
 mod keys;
 mod lanes;
@@ -42,6 +43,7 @@ struct Inner {
     authority: Authority,
     control: Control,
     metrics: MetricsPage,
+    followers: events::Places,
 }
 
 /// Largest body of an admin request: a mapping document with room to spare.
@@ -57,7 +59,12 @@ struct Document;
 
 /// Puts the control plane together.
 pub fn router(authority: Authority, control: Control, metrics: MetricsPage) -> Router {
-    let plane = ControlPlane(Arc::new(Inner { authority, control, metrics }));
+    let plane = ControlPlane(Arc::new(Inner {
+        authority,
+        control,
+        metrics,
+        followers: events::Places::default(),
+    }));
     let (api, document) = api();
     let api = api.route_layer(middleware::from_fn_with_state(plane.clone(), repeat::once));
     api.merge(open_routes(Arc::new(document)).router)
@@ -109,7 +116,7 @@ fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
         .routes(routes!(mappings::rollback))
         .routes(routes!(keys::list))
         .routes(routes!(keys::rotate))
-        .routes(routes!(keys::events))
+        .routes(routes!(events::events))
         .routes(routes!(provisioning::servers, provisioning::add_server))
         .routes(routes!(provisioning::remove_server))
         .routes(routes!(provisioning::replace_server))
