@@ -99,17 +99,19 @@ impl Compiled {
         &self,
         source: &Source,
         ask: &Ask<'_>,
-        seen: &Cell<bool>,
         reached: &Reached,
     ) -> Result<Predicate, Refusal> {
         reached.at(&source.resource_type, ask.values.len())?;
         match self.on(source, ask, reached) {
             Err(Refusal::NotMapped) if ask.looks_further() => Ok(Predicate::Never),
-            Err(Refusal::NotMapped) => Ok(not_there(ask.modifier, ask.values)),
-            found => {
-                seen.set(seen.get() || found.is_ok());
-                found
+            Err(Refusal::NotMapped) => Ok(not_there(source, ask)),
+            Ok(found) => {
+                if !ask.looks_further() {
+                    reached.filled();
+                }
+                Ok(found)
             }
+            refused => refused,
         }
     }
 
@@ -129,7 +131,7 @@ impl Compiled {
         if paths.is_empty() {
             return Err(Refusal::NotMapped);
         }
-        let (seen, known) = (Cell::new(false), Cell::new(false));
+        let known = Cell::new(false);
         let refused = RefCell::new(None);
         let step = |path: &ParamPath, tree: &Tree| -> Result<Predicate, Refusal> {
             let Tree::Object(object) = tree else { return Err(Refusal::Unable) };
@@ -143,7 +145,7 @@ impl Compiled {
                 return Ok(Predicate::Never);
             }
             let there = reach::source_of(&self.sources, target).ok_or(Refusal::Unable)?;
-            let found = match self.there(there, ask, &seen, reached) {
+            let found = match self.there(there, ask, reached) {
                 // Of a reference to several types, only those that have the parameter count.
                 Err(Refusal::Unknown) => return Ok(Predicate::Never),
                 found => found?,
@@ -170,10 +172,7 @@ impl Compiled {
                 Err(unable) => return Err(refused.take().unwrap_or(unable.into())),
             }
         }
-        if !known.get() {
-            return Err(Refusal::Unknown);
-        }
-        if seen.get() { Ok(any(found)) } else { Err(Refusal::NotMapped) }
+        if known.get() { Ok(any(found)) } else { Err(Refusal::Unknown) }
     }
 
     /// `_has:Observation:patient:code`: some Observation that points here meets a condition.
@@ -192,13 +191,12 @@ impl Compiled {
         if !self.maps(ty) {
             return Err(Refusal::Unknown);
         }
-        let seen = Cell::new(false);
         let (mut found, mut points) = (Vec::new(), false);
         for (_, from) in self.of_type(ty) {
             let param = from.params.iter().find(|p| p.name == by);
             let param = param.filter(|p| p.kind == ParamKind::Reference);
             let param = param.ok_or(Refusal::Unknown)?;
-            let found_there = self.there(from, &ask, &seen, reached)?;
+            let found_there = self.there(from, &ask, reached)?;
             let walk = Walk::new(from, &self.reading, false);
             for path in param.paths.iter().filter(|path| walk.is_mapped(path)) {
                 if path.target.is_some_and(|ty| ty != source.resource_type) {
@@ -216,7 +214,7 @@ impl Compiled {
                 }
             }
         }
-        if points && seen.get() { Ok(any(found)) } else { Err(Refusal::NotMapped) }
+        if points { Ok(any(found)) } else { Err(Refusal::NotMapped) }
     }
 }
 

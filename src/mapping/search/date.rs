@@ -35,7 +35,8 @@ pub(super) fn condition(
     if modifier.is_some() {
         return Err(Refusal::Modifier);
     }
-    let text = unescape(value);
+    // The plus sign of an offset is a blank where nobody encoded it.
+    let text = unescape(value).replace(' ', "+");
     let (prefix, date) = Prefix::cut(&text);
     if prefix == Prefix::Ap {
         return Err(EXPECTED);

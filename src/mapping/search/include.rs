@@ -196,6 +196,7 @@ impl Compiled {
             let wanted = source.params.iter().filter(|p| {
                 p.kind == ParamKind::Reference && (one.param == "*" || p.name == one.param)
             });
+            let wanted = wanted.filter(|p| !self.by_url(source, p));
             let leads = |p: &&ParamDef| p.targets.is_empty() || named(p.targets.as_slice(), one);
             for path in wanted.filter(leads).flat_map(|p| &p.paths) {
                 if !paths.contains(path) {
@@ -232,7 +233,17 @@ impl Compiled {
         if !known || !self.serves(&one.source, &one.param) {
             return Err(unsupported());
         }
+        if self.of_type(&one.source).any(|(_, s)| self.by_url(s, &param)) {
+            return Err(unsupported());
+        }
         Ok(self.of_type(&one.source).any(|(_, s)| self.fills(s, &one.param) == Some(true)))
+    }
+
+    /// Whether what a parameter looks at names resources by the URLs they are known by, which is no way to
+    /// find them.
+    fn by_url(&self, source: &Source, param: &ParamDef) -> bool {
+        let walk = Walk::new(source, &self.reading, false);
+        param.paths.iter().any(|path| walk.is_canonical(path))
     }
 
     /// The rows that refer to some resources, source by source: at most so many of each.
@@ -294,7 +305,7 @@ impl Compiled {
         for source in self.sources.iter() {
             for param in source.params.iter().filter(|p| p.kind == ParamKind::Reference) {
                 let name = || format!("{}:{}", source.resource_type, param.name);
-                if self.fills(source, param.name) != Some(true) {
+                if self.fills(source, param.name) != Some(true) || self.by_url(source, param) {
                     continue;
                 }
                 if source.resource_type == ty {

@@ -63,9 +63,13 @@ pub struct SearchPlan {
     pub query: SearchQuery,
 }
 
-/// Resources of one patient only (R4 section 2.36).
-pub(super) struct Within<'p> {
-    pub patient: &'p str,
+/// What beside its query limits a search.
+#[derive(Clone, Copy, Default)]
+struct Within<'w> {
+    /// Resources of one patient only (R4 section 2.36).
+    patient: Option<&'w str>,
+    /// Resources that meet any of these queries, whose conditions alone count; none where there are none.
+    any_of: &'w [SearchQuery],
 }
 
 impl Compiled {
@@ -77,7 +81,19 @@ impl Compiled {
         query: &SearchQuery,
         page: &PageRequest<'_>,
     ) -> Result<SearchPlan, PlanFault> {
-        self.plan_within(ty, query, page, None)
+        self.plan_within(ty, query, page, Within::default())
+    }
+
+    /// Plans a search of what meets, beside the query, any of some others. Of those only the conditions
+    /// count; without any, it is [`Self::plan_search`].
+    pub fn plan_any(
+        &self,
+        ty: &str,
+        query: &SearchQuery,
+        any_of: &[SearchQuery],
+        page: &PageRequest<'_>,
+    ) -> Result<SearchPlan, PlanFault> {
+        self.plan_within(ty, query, page, Within { any_of, ..Within::default() })
     }
 
     /// Plans a search of one patient's compartment.
@@ -88,7 +104,7 @@ impl Compiled {
         query: &SearchQuery,
         page: &PageRequest<'_>,
     ) -> Result<SearchPlan, PlanFault> {
-        self.plan_within(ty, query, page, Some(&Within { patient }))
+        self.plan_within(ty, query, page, Within { patient: Some(patient), ..Within::default() })
     }
 
     fn plan_within(
@@ -96,7 +112,7 @@ impl Compiled {
         ty: &str,
         query: &SearchQuery,
         page: &PageRequest<'_>,
-        within: Option<&Within<'_>>,
+        within: Within<'_>,
     ) -> Result<SearchPlan, PlanFault> {
         if let Some(now) = self.at_this_moment() {
             return now.plan_within(ty, query, page, within);
@@ -107,9 +123,19 @@ impl Compiled {
         }
         let mut query = query.clone();
         let reached = Reached::default();
-        let mut filters = self.filters(ty, &mut query, page.base, &reached)?;
-        if let Some(within) = within {
-            let own = self.compartment(ty, within.patient)?;
+        let mut filters = self.conditions(ty, &mut query, page.base, &reached)?;
+        let own = self.of_type(ty).map(|(_, source)| source.filter.clone());
+        filters = own.zip(filters).map(|(own, found)| all([own, found])).collect();
+        if !within.any_of.is_empty() {
+            let mut either = vec![Vec::new(); filters.len()];
+            for one in within.any_of {
+                let found = self.conditions(ty, &mut one.clone(), page.base, &reached)?;
+                either.iter_mut().zip(found).for_each(|(all, one)| all.push(one));
+            }
+            filters = filters.into_iter().zip(either).map(|(a, b)| all([a, any(b)])).collect();
+        }
+        if let Some(patient) = within.patient {
+            let own = self.compartment(ty, patient)?;
             filters = filters.into_iter().zip(own).map(|(a, b)| all([a, b])).collect();
         }
         let includes = self.includes(ty, &mut query)?;
@@ -143,8 +169,8 @@ impl Compiled {
         Ok(SearchPlan { sources: planned, merged, includes, reached, counts, count_only, query })
     }
 
-    /// What every source's rows must meet.
-    fn filters(
+    /// What every source's rows must meet of a query.
+    fn conditions(
         &self,
         ty: &str,
         query: &mut SearchQuery,
@@ -168,8 +194,7 @@ impl Compiled {
             }
         }
         query.criteria = kept;
-        let own = self.of_type(ty).map(|(_, source)| source.filter.clone());
-        Ok(own.zip(filters).map(|(own, parts)| all([own].into_iter().chain(parts))).collect())
+        Ok(filters.into_iter().map(all).collect())
     }
 
     /// What places a row in a patient's compartment.
@@ -234,13 +259,14 @@ impl Compiled {
         // Of a chain, what is refused is the whole of it.
         let modifier = if ask.looks_further() { None } else { ask.modifier };
         let (mut found, mut mapped, mut unknown) = (Vec::new(), false, false);
+        let _before = reached.take_filled();
         for (_, source) in self.of_type(ty) {
             match self.on(source, &ask, reached) {
                 Ok(predicate) => {
                     mapped = true;
                     found.push(predicate);
                 }
-                Err(Refusal::NotMapped) => found.push(not_there(modifier, &criterion.values)),
+                Err(Refusal::NotMapped) => found.push(not_there(source, &ask)),
                 // Switched off in this source, or no parameter at all.
                 Err(Refusal::Unknown) => unknown = true,
                 Err(refusal) if ask.looks_further() => {
@@ -249,7 +275,9 @@ impl Compiled {
                 Err(refusal) => return Err(fault(&criterion.name, modifier, refusal)),
             }
         }
-        if unknown || !mapped {
+        // Of a condition on other resources it is what stands there that counts.
+        let filled = reached.take_filled() || !ask.looks_further();
+        if unknown || !mapped || !filled {
             return Err(PlanFault::Unsupported { parameter: shown(&name) });
         }
         Ok(found)
@@ -303,10 +331,19 @@ pub(super) fn shown(name: &str) -> String {
     name.chars().filter(char::is_ascii_graphic).take(64).collect()
 }
 
-/// What a condition comes to where the element is never there.
-pub(super) fn not_there(modifier: Option<&str>, values: &[String]) -> Predicate {
-    let missing = modifier == Some("missing") && values.iter().any(|v| v == "true");
-    if missing || modifier == Some("not") { Predicate::Always } else { Predicate::Never }
+/// What a condition comes to in a source that never fills the element.
+pub(super) fn not_there(source: &Source, ask: &Ask<'_>) -> Predicate {
+    let asked = |wanted: &str| ask.values.iter().any(|value| value == wanted);
+    let param = source.params.iter().find(|param| param.name == ask.name);
+    // `deceased=false` holds of whoever nothing is known of.
+    let exists = param.is_some_and(|param| param.paths.iter().any(|path| path.exists));
+    let holds = match ask.modifier {
+        _ if ask.looks_further() => false,
+        Some("missing") => asked("true"),
+        Some("not") => !(exists && asked("false")),
+        _ => exists && asked("false"),
+    };
+    if holds { Predicate::Always } else { Predicate::Never }
 }
 
 /// A cursor's texts as values of the order's columns.

@@ -19,6 +19,7 @@ pub(super) struct Reached {
     types: RefCell<BTreeSet<String>>,
     looks: Cell<u32>,
     asked: Cell<usize>,
+    filled: Cell<bool>,
 }
 
 impl Reached {
@@ -31,6 +32,16 @@ impl Reached {
         self.asked.set(self.asked.get().saturating_add(values));
         let within = self.looks.get() <= MAX_LOOKS && self.asked.get() <= MAX_ASKED;
         if within { Ok(()) } else { Err(Refusal::Wide) }
+    }
+
+    /// What the condition asks about at its end is filled by one of the sources it looks into.
+    pub fn filled(&self) {
+        self.filled.set(true);
+    }
+
+    /// Whether it is; asked about the next condition from now on.
+    pub fn take_filled(&self) -> bool {
+        self.filled.replace(false)
     }
 
     /// The types, each of which the caller must be allowed to search.

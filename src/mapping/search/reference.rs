@@ -5,7 +5,7 @@ use crate::fhir::query::unescape;
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::predicate::{all, any, column_in, one_of};
 use crate::mapping::lens::{Gather, Lens, Slot, Step, typed};
-use crate::mapping::plan::{Expr, Predicate, Value};
+use crate::mapping::plan::{Expr, Predicate, TextMatch, Value};
 use crate::mapping::tree::Tree;
 
 use super::walk::Walk;
@@ -23,6 +23,9 @@ pub(super) fn condition(
     modifier: Option<&str>,
     base: &str,
 ) -> Result<Predicate, Refusal> {
+    if walk.is_canonical(path) {
+        return canonical(walk, path, values, modifier);
+    }
     let of_type = match modifier {
         None => None,
         Some(ty) if is_type(ty) => Some(ty),
@@ -54,6 +57,43 @@ pub(super) fn condition(
             Some(_) => Err(Unable),
         },
         _ => Err(Unable),
+    })?)
+}
+
+/// A parameter over the URLs resources are known by (`canonical`): that URL, with the version that is asked for
+/// or with any.
+fn canonical(
+    walk: &Walk<'_>,
+    path: &ParamPath,
+    values: &[String],
+    modifier: Option<&str>,
+) -> Result<Predicate, Refusal> {
+    if modifier.is_some() {
+        // No URL tells what it is of, nor which others are above or below it.
+        return Err(Refusal::Modifier);
+    }
+    let wanted: Vec<String> = values.iter().map(|value| unescape(value)).collect();
+    let is = |tree: &Tree, url: &str| -> Found {
+        let versions = (!url.contains('|')).then(|| format!("{url}|"));
+        match tree {
+            Tree::Const(constant) => {
+                let any = versions.is_some_and(|url| constant.text.starts_with(&url));
+                Ok(if any || constant.text == url { Predicate::Always } else { Predicate::Never })
+            }
+            Tree::Leaf(leaf) => {
+                let mut found = vec![walk.equals(tree, url)?];
+                if let Some(url) = versions {
+                    let how = TextMatch::StartsWith;
+                    found.push(leaf.lens.matches(how, &url, false).ok_or(Unable)?);
+                }
+                Ok(any(found))
+            }
+            _ => Err(Unable),
+        }
+    };
+    Ok(walk.run(path, &|at| {
+        let found = wanted.iter().map(|url| is(at.tree, url));
+        Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))
     })?)
 }
 

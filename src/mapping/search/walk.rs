@@ -52,24 +52,12 @@ impl<'s> Walk<'s> {
 
     /// Whether anything fills the element a path names.
     pub fn is_mapped(&self, path: &ParamPath) -> bool {
-        self.object_has(self.root, &path.steps)
+        object_has(self.root, &path.steps, &|_| true)
     }
 
-    fn object_has(&self, object: &Object, steps: &[ParamStep]) -> bool {
-        let Some((step, rest)) = steps.split_first() else { return true };
-        object.members.iter().filter(|m| is_step(m, step)).any(|m| self.tree_has(&m.value, rest))
-    }
-
-    fn tree_has(&self, tree: &Tree, steps: &[ParamStep]) -> bool {
-        match tree {
-            Tree::Object(object) => self.object_has(object, steps),
-            Tree::List(items) => items.iter().any(|item| self.tree_has(item, steps)),
-            Tree::Each(each) => self.tree_has(&each.item, steps),
-            Tree::Case(branches) => {
-                branches.iter().filter_map(|b| b.tree.as_ref()).any(|t| self.tree_has(t, steps))
-            }
-            Tree::Leaf(_) | Tree::Const(_) => steps.is_empty(),
-        }
+    /// Whether the element a path names holds the URLs of resources and no references.
+    pub fn is_canonical(&self, path: &ParamPath) -> bool {
+        object_has(self.root, &path.steps, &|member| member.ty == "canonical")
     }
 
     /// The rows for which `visit` holds of something the path leads to.
@@ -280,6 +268,25 @@ impl<'s> Walk<'s> {
                 self.rows(each, inner)
             }
         }
+    }
+}
+
+/// Whether something fills the element at the end of some steps, and `fits`.
+fn object_has(object: &Object, steps: &[ParamStep], fits: &dyn Fn(&Member) -> bool) -> bool {
+    let Some((step, rest)) = steps.split_first() else { return true };
+    let mut members = object.members.iter().filter(|m| is_step(m, step));
+    members.any(|m| (!rest.is_empty() || fits(m)) && tree_has(&m.value, rest, fits))
+}
+
+fn tree_has(tree: &Tree, steps: &[ParamStep], fits: &dyn Fn(&Member) -> bool) -> bool {
+    match tree {
+        Tree::Object(object) => object_has(object, steps, fits),
+        Tree::List(items) => items.iter().any(|item| tree_has(item, steps, fits)),
+        Tree::Each(each) => tree_has(&each.item, steps, fits),
+        Tree::Case(branches) => {
+            branches.iter().filter_map(|b| b.tree.as_ref()).any(|t| tree_has(t, steps, fits))
+        }
+        Tree::Leaf(_) | Tree::Const(_) => steps.is_empty(),
     }
 }
 

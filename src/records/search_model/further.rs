@@ -8,7 +8,15 @@ use serde_json::Value as Json;
 use super::hospital::rows;
 use super::{Answered, Bed, ids, naive};
 
-pub const TYPES: [&str; 5] = ["Patient", "Organization", "Encounter", "CareTeam", "Observation"];
+pub const TYPES: [&str; 7] = [
+    "Patient",
+    "Organization",
+    "Location",
+    "Encounter",
+    "CareTeam",
+    "Observation",
+    "QuestionnaireResponse",
+];
 
 /// Every resource there is.
 pub struct World(pub BTreeMap<&'static str, Vec<Json>>);
@@ -42,8 +50,9 @@ pub fn references(ty: &str, param: &str, resource: &Json) -> Vec<String> {
 }
 
 /// The reference parameters of the hospital, and what they lead to.
-pub const ROADS: [(&str, &str, &str); 8] = [
+pub const ROADS: [(&str, &str, &str); 11] = [
     ("Observation", "subject", "Patient"),
+    ("Observation", "subject", "Location"),
     ("Observation", "patient", "Patient"),
     ("Observation", "encounter", "Encounter"),
     ("Encounter", "patient", "Patient"),
@@ -51,6 +60,9 @@ pub const ROADS: [(&str, &str, &str); 8] = [
     ("Patient", "general-practitioner", "Organization"),
     ("Patient", "link", "Patient"),
     ("CareTeam", "participant", "Patient"),
+    ("CareTeam", "participant", "Organization"),
+    // A place is nobody's patient, though observations are of it.
+    ("Observation", "patient", "Location"),
 ];
 
 /// A query of a type, and whether a resource meets it.
@@ -60,96 +72,94 @@ fn encoded(value: &str) -> String {
     value.replace(' ', "%20").replace('+', "%2B")
 }
 
-fn chain<'w>(
-    world: &'w World,
+/// One step: a road, and whether it is gone backwards and names the type it leads to.
+#[derive(Debug, Clone, Copy)]
+struct Step {
     road: usize,
-    query: &(String, String, String),
+    back: bool,
     typed: bool,
-) -> Option<Asked<'w>> {
-    let (ty, param, target) = ROADS[road];
-    let (name, modifier, value) = query;
-    let test = naive::test(target, name, modifier, value)?;
-    let colon = if modifier.is_empty() { "" } else { ":" };
-    let of_type = if typed { format!(":{target}") } else { String::new() };
-    let text = format!("{param}{of_type}.{name}{colon}{modifier}={}", encoded(value));
-    let meets = move |resource: &Json| {
-        let found = references(ty, param, resource);
-        found.iter().filter_map(|r| world.at(r)).any(|(ty, there)| ty == target && test(there))
-    };
-    Some((ty, text, Box::new(meets)))
 }
 
-fn has<'w>(world: &'w World, road: usize, query: &(String, String, String)) -> Option<Asked<'w>> {
-    let (from, param, ty) = ROADS[road];
-    let (name, modifier, value) = query;
-    let test = naive::test(from, name, modifier, value)?;
-    let colon = if modifier.is_empty() { "" } else { ":" };
-    let text = format!("_has:{from}:{param}:{name}{colon}{modifier}={}", encoded(value));
-    let meets = move |resource: &Json| {
-        let own = format!("{ty}/{}", resource["id"].as_str().unwrap());
-        world.0[from].iter().any(|r| references(from, param, r).contains(&own) && test(r))
-    };
-    Some((ty, text, Box::new(meets)))
+/// Where a step begins and where it ends.
+fn ends(step: Step) -> (&'static str, &'static str) {
+    let (from, _, to) = ROADS[step.road];
+    if step.back { (to, from) } else { (from, to) }
 }
 
-/// One step from a type to another: a road, and whether it is gone backwards.
-fn steps_from(ty: &str) -> Vec<(usize, bool)> {
-    let roads = ROADS.iter().enumerate();
-    roads
-        .flat_map(|(n, road)| [(n, false, road.0), (n, true, road.2)])
-        .filter(|(_, _, begins)| *begins == ty)
-        .map(|(road, back, _)| (road, back))
-        .collect()
-}
-
-/// Several steps, forth and back, and a condition at their end.
-fn walk<'w>(
+/// Steps from a type, and a condition at their end. A step that names no type leads to all of them of which
+/// what follows can be said.
+fn walked<'w>(
     world: &'w World,
-    (begin, steps): &(usize, Vec<(usize, bool)>),
+    first: &'static str,
+    steps: Vec<Step>,
     query: &(String, String, String),
 ) -> Option<Asked<'w>> {
-    let first = TYPES[*begin];
-    let (mut here, mut text, mut taken) = (first, String::new(), Vec::new());
-    for (n, (choice, typed)) in steps.iter().enumerate() {
-        let ways = steps_from(here);
-        let (road, back) = ways[choice % ways.len()];
-        let (from, param, to) = ROADS[road];
-        let dot = if n == 0 || text.ends_with(':') { "" } else { "." };
-        let step: &[&str] = match (back, typed) {
+    let (mut here, mut text) = (first, String::new());
+    for step in &steps {
+        let (from, param, to) = ROADS[step.road];
+        let dot = if text.is_empty() || text.ends_with(':') { "" } else { "." };
+        let parts: &[&str] = match (step.back, step.typed) {
             (true, _) => &[dot, "_has:", from, ":", param, ":"],
             (false, true) => &[dot, param, ":", to],
             (false, false) => &[dot, param],
         };
-        text += &step.concat();
-        here = if back { from } else { to };
-        taken.push((road, back));
+        text += &parts.concat();
+        here = ends(*step).1;
     }
     let (name, modifier, value) = query;
-    let test = naive::test(here, name, modifier, value)?;
+    naive::parameter(here, name)?;
+    let tests: BTreeMap<&str, _> = TYPES
+        .into_iter()
+        .filter_map(|ty| Some((ty, naive::test(ty, name, modifier, value)?)))
+        .collect();
+    if !tests.contains_key(here) {
+        return None;
+    }
     let dot = if text.ends_with(':') { "" } else { "." };
     let colon = if modifier.is_empty() { "" } else { ":" };
     let text = format!("{text}{dot}{name}{colon}{modifier}={}", encoded(value));
-    let meets = move |resource: &Json| leads(world, &taken, resource, &test);
+    let test = move |ty: &str, resource: &Json| tests.get(ty).is_some_and(|test| test(resource));
+    let meets = move |resource: &Json| leads(world, &steps, (first, resource), &test);
     Some((first, text, Box::new(meets)))
 }
 
 /// Whether a resource leads by these steps to one that meets a test.
 fn leads(
     world: &World,
-    steps: &[(usize, bool)],
-    resource: &Json,
-    test: &dyn Fn(&Json) -> bool,
+    steps: &[Step],
+    (ty, resource): (&str, &Json),
+    test: &dyn Fn(&str, &Json) -> bool,
 ) -> bool {
-    let Some(((road, back), rest)) = steps.split_first() else { return test(resource) };
-    let (from, param, to) = ROADS[*road];
-    if *back {
-        let own = format!("{to}/{}", resource["id"].as_str().unwrap());
+    let Some((step, rest)) = steps.split_first() else { return test(ty, resource) };
+    let (from, param, to) = ROADS[step.road];
+    if step.back {
+        let own = format!("{ty}/{}", resource["id"].as_str().unwrap());
         let points = |r: &&Json| references(from, param, r).contains(&own);
-        return world.0[from].iter().filter(points).any(|r| leads(world, rest, r, test));
+        return world.0[from].iter().filter(points).any(|r| leads(world, rest, (from, r), test));
     }
-    let found = references(from, param, resource);
-    let mut there = found.iter().filter_map(|r| world.at(r)).filter(|(ty, _)| *ty == to);
-    there.any(|(_, r)| leads(world, rest, r, test))
+    let found = references(ty, param, resource);
+    let mut there = found.iter().filter_map(|r| world.at(r));
+    there.any(|(ty, r)| (!step.typed || ty == to) && leads(world, rest, (ty, r), test))
+}
+
+/// Several steps, each chosen among those that begin where the one before ends.
+fn walk<'w>(
+    world: &'w World,
+    (begin, choices): &(usize, Vec<(usize, bool)>),
+    query: &(String, String, String),
+) -> Option<Asked<'w>> {
+    // Nothing leads to a form, and a form leads nowhere.
+    let (first, mut steps) = (TYPES[begin % (TYPES.len() - 1)], Vec::new());
+    let mut here = first;
+    for (choice, typed) in choices {
+        let all = (0..ROADS.len()).flat_map(|road| [false, true].map(|back| (road, back)));
+        let all = all.map(|(road, back)| Step { road, back, typed: *typed });
+        let ways: Vec<Step> = all.filter(|step| ends(*step).0 == here).collect();
+        let step = ways[choice % ways.len()];
+        here = ends(step).1;
+        steps.push(step);
+    }
+    walked(world, first, steps, query)
 }
 
 fn composite<'w>((name, code, amount): (&'static str, &'static str, &'static str)) -> Asked<'w> {
@@ -206,9 +216,17 @@ fn questions() -> impl Strategy<Value = Questions> {
 
 async fn agree(bed: &mut Bed, questions: &Questions, answered: &mut [Answered; 4]) {
     let world = World::of(bed).await;
-    let chains =
-        questions.chains.iter().filter_map(|(road, q, typed)| chain(&world, *road, q, *typed));
-    let backwards = questions.backwards.iter().filter_map(|(road, q)| has(&world, *road, q));
+    // Nobody's language is known anywhere: that is refused, and not answered with nobody.
+    for nowhere in ["subject:Patient.language=en", "encounter.subject.language:missing=true"] {
+        assert!(bed.search("Observation", nowhere).await.is_err(), "{nowhere}");
+    }
+    let one = |step: Step, q| walked(&world, ends(step).0, vec![step], q);
+    let chains = questions.chains.iter();
+    let chains = chains
+        .filter_map(|(road, q, typed)| one(Step { road: *road, back: false, typed: *typed }, q));
+    let backwards = questions.backwards.iter();
+    let backwards =
+        backwards.filter_map(|(road, q)| one(Step { road: *road, back: true, typed: false }, q));
     let composites = questions.composites.iter().map(|q| composite(*q));
     let walks = questions.walks.iter().filter_map(|(steps, q)| walk(&world, steps, q));
     let walks = walks.map(|q| (3, q));
@@ -275,7 +293,7 @@ fn what_looks_further_finds_what_a_naive_reading_finds() {
         .zip(answered.into_inner())
     {
         let Answered { yes, no, some } = answered;
-        assert!(yes > no * 2, "{kind}: {yes} answered, {no} refused");
+        assert!(yes > no, "{kind}: {yes} answered, {no} refused");
         assert!(some * 100 > yes, "{kind}: of {yes} only {some} find anything");
     }
 }

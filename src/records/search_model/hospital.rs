@@ -14,8 +14,10 @@ pub struct Row {
     pub parts: Vec<[Option<&'static str>; 3]>,
     /// A stay of the hospital: ward, person and state.
     pub stay: [Option<&'static str>; 3],
-    /// Who is in a team.
-    pub team: Vec<Option<&'static str>>,
+    /// A team: its number elsewhere and the ward it is of.
+    pub of_team: [Option<&'static str>; 2],
+    /// Who is in it, and as what.
+    pub team: Vec<[Option<&'static str>; 2]>,
 }
 
 pub const DOCUMENT: &str = r#"
@@ -59,8 +61,15 @@ resources:
         - if: {sex: "F"}
           state: "$a"
       managingOrganization: {display: "$b"}
-      generalPractitioner: ["$ward | null('-') | ref(Organization)"]
-      link: [{other: "$boss | ref(Patient)", type: seealso}]
+      generalPractitioner: ["$ward | null('-') | ref(Organization)", "$second | ref(Organization)"]
+      link: [{other: "$boss | ref(Patient, person)", type: seealso}]
+  - name: guest
+    type: Patient
+    from: {table: team}
+    key: id
+    id: "g-$id"
+    map:
+      identifier: [{system: "urn:a", value: "$number"}]
   - name: ward
     type: Organization
     from: {table: ward}
@@ -69,25 +78,35 @@ resources:
     map:
       name: "$label"
       identifier: [{system: "urn:w", value: "$code"}]
+  - name: place
+    type: Location
+    from: {table: ward}
+    key: code
+    id: "$code"
+    map:
+      name: "$label"
+      identifier: [{system: "urn:p", value: "$code"}]
   - name: stay
     type: Encounter
     from: {table: stay, filter: {ward: {not: "W-2"}}}
     key: [ward, number]
     id: "s-$ward-$number"
     map:
+      identifier: [{system: "urn:s", value: "$ward"}]
       status: "$state | code(stay)"
       class: {code: IMP}
-      subject: "$person | ref(Patient)"
+      subject: {if: {state: "F"}, reference: "$person | ref(Patient, person)"}
   - name: team
     type: CareTeam
     from: {table: team}
     key: id
     id: "$id"
     map:
-      name: "$name"
+      identifier: [{system: "urn:t", value: "$number"}]
       participant:
-        - each: {table: member, match: {team: id}, order: [id]}
-          item: {member: "$person | ref(Patient)", role: [{text: "$role"}]}
+        - {member: "$lead | null('-') | ref(Organization)"}
+        - each: {table: member, match: {team: id}, filter: {live: "1"}, order: [id]}
+          item: {if: {role: "r"}, member: "$person | ref(Patient, person)", role: [{text: "$role"}]}
   - name: measured
     type: Observation
     from: {table: measured}
@@ -97,7 +116,7 @@ resources:
     map:
       status: "$final | code(status)"
       code: {coding: [{system: "$test | system(test)", code: "$test | code(test)", display: "$test | display(test)"}, {system: "urn:own", code: "$test"}]}
-      subject: "$person | ref(Patient)"
+      subject: "$person | ref(Patient, person)"
       effectiveDateTime: "$day, $clock | datetime('dd/MM/yyyy HH:mm')"
       valueQuantity: {value: "$amount", unit: "$unit", system: "http://unitsofmeasure.org", code: "$unit"}
       valueString: "$word"
@@ -117,8 +136,17 @@ resources:
     map:
       status: final
       code: {text: "$word"}
+      subject: "$ward | ref(Location)"
       effectiveDateTime: "$packed | date('yyyyMMdd')"
       valueString: "$word | null('-')"
+  - name: form
+    type: QuestionnaireResponse
+    from: {table: measured}
+    key: id
+    id: "$id"
+    map:
+      status: completed
+      questionnaire: "$form"
 "#;
 
 const A: [Option<&str>; 8] = [
@@ -206,7 +234,10 @@ pub fn rows() -> impl Strategy<Value = Vec<Row>> {
     let parts = prop::collection::vec(part, 0..3);
     let states: &[Option<&str>] = &[None, Some("F"), Some("P"), Some("x")];
     let stay = (pick(&WARD), pick(&BOSS), pick(states)).prop_map(|(a, b, c)| [a, b, c]);
-    let team = prop::collection::vec(pick(&BOSS), 0..3);
+    let roles: &[Option<&str>] = &[Some("r"), Some("r"), Some("s")];
+    let member = (pick(&BOSS), pick(roles)).prop_map(|(a, b)| [a, b]);
+    let of_team = (pick(&IDENT), pick(&WARD)).prop_map(|(a, b)| [a, b]);
+    let team = (of_team, prop::collection::vec(member, 0..3));
     let changed: &[Option<&str>] = &[
         None,
         Some("2020-05-06 10:00:00"),
@@ -218,22 +249,36 @@ pub fn rows() -> impl Strategy<Value = Vec<Row>> {
     let epochs: &[Option<&str>] =
         &[None, Some("1588759200"), Some("1609459200"), Some("0"), Some("253402300799")];
     let stays: &[Option<&str>] = &[None, Some("1"), Some("2"), Some("3")];
-    let extra = (pick(&WARD), pick(&WARD), pick(stays), pick(changed), pick(epochs));
+    let homes = (pick(&WARD), pick(&WARD));
+    let forms: &[Option<&str>] = &[
+        None,
+        Some("http://q/a"),
+        Some("http://q/a|1"),
+        Some("http://q/a|2"),
+        Some("http://q/ab"),
+        Some("HTTP://q/a"),
+        Some(" http://q/a "),
+    ];
+    let extra = (homes, pick(&WARD), pick(stays), (pick(changed), pick(epochs)), pick(forms));
     let beyond = (parts, stay, team, extra);
     let row =
         (person, contacts, measured, beyond).prop_map(|(person, contacts, measured, beyond)| {
-            let (parts, stay, team, (home, ward, number, changed, changed2)) = beyond;
+            let (parts, stay, (of_team, team), (homes, ward, number, (changed, changed2), form)) =
+                beyond;
             let ((a, b, ident, sex, born, died), (active, dead, mood, boss, _)) = person;
             let ((test, done, who, day, clock), (amount, word, packed)) = measured;
             Row {
-                cells: vec![a, b, ident, sex, born, died, active, dead, mood, boss, home],
+                cells: vec![
+                    a, b, ident, sex, born, died, active, dead, mood, boss, homes.0, homes.1,
+                ],
                 contacts,
                 measured: vec![
                     test, done, who, day, clock, amount, word, packed, ward, number, changed,
-                    changed2,
+                    changed2, form,
                 ],
                 parts,
                 stay,
+                of_team,
                 team,
             }
         });
@@ -251,18 +296,19 @@ fn literal(cell: Option<&str>) -> String {
 pub fn schema(rows: &[Row]) -> String {
     let mut sql = String::from(
         "CREATE TABLE person (id INTEGER PRIMARY KEY, gone INTEGER, a TEXT, b TEXT, ident TEXT,
-           sex TEXT, born TEXT, died TEXT, active TEXT, dead BOOLEAN, mood TEXT, boss INTEGER, ward TEXT);
+           sex TEXT, born TEXT, died TEXT, active TEXT, dead BOOLEAN, mood TEXT, boss INTEGER, ward TEXT,
+           second TEXT);
          CREATE TABLE contact (id INTEGER PRIMARY KEY, person INTEGER, live INTEGER, kind TEXT, value TEXT);
          CREATE TABLE measured (id INTEGER PRIMARY KEY, test TEXT, final TEXT, person INTEGER, day TEXT,
-           clock TEXT, amount DECIMAL(10,2), word TEXT, packed TEXT, ward TEXT, stay INTEGER, changed DATETIME, changed2 INTEGER,
+           clock TEXT, amount DECIMAL(10,2), word TEXT, packed TEXT, ward TEXT, stay INTEGER, changed DATETIME, changed2 INTEGER, form TEXT,
            unit TEXT DEFAULT 'mg');
          CREATE TABLE part (id INTEGER PRIMARY KEY, measured INTEGER, code TEXT, amount REAL, word TEXT);
          CREATE TABLE ward (code TEXT NOT NULL PRIMARY KEY, label TEXT);
          CREATE TABLE stay (ward TEXT NOT NULL, number INTEGER NOT NULL, person INTEGER, state TEXT,
            PRIMARY KEY (ward, number));
-         CREATE TABLE team (id INTEGER PRIMARY KEY, name TEXT);
-         CREATE TABLE member (id INTEGER PRIMARY KEY, team INTEGER, person INTEGER, role TEXT);
-         INSERT INTO ward VALUES ('W1', 'Muñoz'), ('w1', 'ANA'), ('W 1', 'Muñoz'), ('W-2', NULL);\n",
+         CREATE TABLE team (id INTEGER PRIMARY KEY, number TEXT, lead TEXT);
+         CREATE TABLE member (id INTEGER PRIMARY KEY, team INTEGER, person INTEGER, role TEXT, live INTEGER);
+         INSERT INTO ward VALUES ('W1', 'Muñoz'), ('w1', 'ANA'), ('W 1', 'Muñoz'), ('W-2', NULL), ('-', 'ANA');\n",
     );
     for (number, row) in rows.iter().enumerate() {
         let id = number + 1;
@@ -284,7 +330,7 @@ pub fn schema(rows: &[Row]) -> String {
         writeln!(
             sql,
             "INSERT INTO measured (id, test, final, person, day, clock, amount, word, packed, ward, stay,
-               changed, changed2) VALUES ({id}, {cells});"
+               changed, changed2, form) VALUES ({id}, {cells});"
         )
         .unwrap();
         for (at, part) in row.parts.iter().enumerate() {
@@ -295,10 +341,11 @@ pub fn schema(rows: &[Row]) -> String {
             let (ward, rest) = (list(&[ward]), list(&[person, state]));
             writeln!(sql, "INSERT INTO stay VALUES ({ward}, {id}, {rest});").unwrap();
         }
-        writeln!(sql, "INSERT INTO team VALUES ({id}, 'team {id}');").unwrap();
-        for (at, person) in row.team.iter().enumerate() {
-            let person = list(&[*person]);
-            writeln!(sql, "INSERT INTO member VALUES ({id}{at}, {id}, {person}, 'r');").unwrap();
+        writeln!(sql, "INSERT INTO team VALUES ({id}, {});", list(&row.of_team)).unwrap();
+        for (at, member) in row.team.iter().enumerate() {
+            let member = list(member);
+            let live = usize::from(at % 2 == 0);
+            writeln!(sql, "INSERT INTO member VALUES ({id}{at}, {id}, {member}, {live});").unwrap();
         }
     }
     sql

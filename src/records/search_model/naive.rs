@@ -27,7 +27,8 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
             &["", "", "not"],
             &["female", "male", "other", "unknown", "FEMALE", "true", "false", "A1", "a1", "urn:a|A1", "|A1",
               "urn:a|", "555", "x@y", "email|x@y", "phone|555", "final", "preliminary", "14749-6",
-              "http://loinc.org|14749-6", "urn:local|", "urn:own|GLU", "|GLU", "718-7", "home", "0", "-",
+              "http://loinc.org|14749-6", "urn:local|", "urn:own|GLU", "|GLU", "718-7", "home", "0", "-", "W1",
+              "finished", "planned",
               "http://hl7.org/fhir/administrative-gender|male", "urn:none|male",
               "http://hl7.org/fhir/administrative-gender|", "female,male", "A1,-"],
         ),
@@ -43,13 +44,16 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
         2 => of(
             &["link", "subject", "patient"],
             &["", "Patient"],
-            &["1", "Patient/1", "Patient/2", "http://x/fhir/Patient/1", "Group/1", "Patient/01", "77"],
+            &["1", "Patient/1", "Patient/2", "http://x/fhir/Patient/1", "Group/1", "Patient/01", "77", "g-1", "Location/W1", "W1"],
         ),
         1 => of(
             &["general-practitioner", "encounter", "participant"],
             &[""],
             &["W1", "Organization/w1", "s-W1-1", "Encounter/s-w1-2", "Patient/1", "2", "s-W1-1,s-W1-2,s-w1-1", "W1,w1"],
         ),
+        1 => of(&["questionnaire"], &["", "", "missing"],
+            &["http://q/a", "http://q/a|1", "http://q/ab", "http://q", "HTTP://q/a", "a", "http://q/a|", "true",
+              "http://q/a|2,http://q/ab"]),
         2 => of(&["component-code", "name"], &["", "not", "missing"], &["a", "urn:p|b", "Muñoz", "true", "false"]),
         2 => of(&["value-quantity", "component-value-quantity"], &[""],
             &["5", "5.4", "lt5.4", "ge5", "ne5.4", "gt-1", "5.4|http://unitsofmeasure.org|mg", "5||mg", "ap5"]),
@@ -99,13 +103,21 @@ pub fn test(ty: &str, name: &str, modifier: &str, value: &str) -> Option<Test> {
         "date" if modifier.is_empty() => Box::new(move |r| {
             at(r, name_of(&paths)).iter().any(|own| date(own.as_str().unwrap(), &value))
         }),
+        "canonical" if modifier.is_empty() => Box::new(move |r| {
+            at(r, name_of(&paths)).iter().filter_map(|own| own.as_str()).any(|own| {
+                let version =
+                    |url: &String| !url.contains('|') && own.starts_with(&format!("{url}|"));
+                each.iter().any(|url| own == url || version(url))
+            })
+        }),
         "reference" if matches!(modifier.as_str(), "" | "Patient") => Box::new(move |r| {
             let own = at(r, name_of(&paths));
             own.iter().filter_map(|own| own["reference"].as_str()).any(|own| {
                 each.iter().any(|value| {
                     let wanted = value.strip_prefix("http://x/fhir/").unwrap_or(value);
                     let of_type = modifier.is_empty() || own.starts_with(&format!("{modifier}/"));
-                    let (_, id) = own.split_once('/').unwrap();
+                    let (ty, id) = own.split_once('/').unwrap();
+                    let of_type = of_type && (name != "patient" || ty == "Patient");
                     of_type && (own == wanted || id == wanted)
                 })
             })
@@ -143,11 +155,20 @@ pub fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str
         ("Patient", "link") => ("reference", vec!["link.other"]),
         ("Patient", "organization") => ("reference", vec!["managingOrganization"]),
         ("Patient", "general-practitioner") => ("reference", vec!["generalPractitioner"]),
-        ("Organization", "name") => ("string", vec!["name"]),
-        ("Organization", "identifier") => ("token", vec!["identifier"]),
+        ("Organization" | "Location", "name") => ("string", vec!["name"]),
+        ("Organization" | "Location" | "CareTeam" | "Encounter", "identifier") => {
+            ("token", vec!["identifier"])
+        }
+        // Known to R4 and filled by nothing here: `:not` and `:missing` hold of them.
+        ("Organization", "active") => ("token", vec!["active"]),
+        ("Organization" | "Location", "address-use") => ("token", vec!["address.use"]),
+        ("Organization" | "Location", "address-city") => ("string", vec!["address.city"]),
+        ("Location", "status") => ("token", vec!["status"]),
+        ("Location", "organization") => ("reference", vec!["managingOrganization"]),
         ("Encounter", "status") => ("token", vec!["status"]),
         ("Encounter", "subject" | "patient") => ("reference", vec!["subject"]),
         ("CareTeam", "participant") => ("reference", vec!["participant.member"]),
+        ("QuestionnaireResponse", "questionnaire") => ("canonical", vec!["questionnaire"]),
         ("Observation", "encounter") => ("reference", vec!["encounter"]),
         ("Observation", "component-code") => ("token", vec!["component.code"]),
         ("Observation", "component-value-quantity") => {
