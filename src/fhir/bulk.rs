@@ -16,8 +16,10 @@ pub struct BulkQuery {
     pub types: Vec<String>,
     /// `_since`: only what was updated at or after this instant.
     pub since: Option<String>,
-    /// `_typeFilter`: a type and a search of it, at most one a type.
+    /// `_typeFilter`: a type and a search of it; of those of one type, any may hold.
     pub filters: Vec<(String, String)>,
+    /// `patient`: references to the patients wanted, as they were written; empty for all.
+    pub patients: Vec<String>,
     /// `_elements`: names of elements, each of one type or of all.
     pub elements: Vec<(Option<String>, String)>,
     /// Parameters left out because the caller asked for lenient handling.
@@ -54,6 +56,7 @@ impl BulkQuery {
                 }
                 "_typeFilter" => order.filter(&value)?,
                 "_elements" => order.elements(&value)?,
+                "patient" => order.patients(&value)?,
                 "_outputFormat" => ndjson(name, &value)?,
                 "_format" | "_pretty" => {}
                 // What narrows an export is not left out for anybody: more would be given than was asked.
@@ -73,18 +76,25 @@ impl BulkQuery {
         if self.elements.is_empty() { Err(bad()) } else { Ok(()) }
     }
 
+    fn patients(&mut self, value: &str) -> Result<(), QueryFault> {
+        let all = value.split(',').map(str::trim).filter(|one| !one.is_empty());
+        self.patients.extend(all.map(str::to_owned));
+        if self.patients.is_empty() {
+            // None at all would mean every one.
+            let expected = "references such as Patient/1";
+            return Err(QueryFault::BadValue { parameter: "patient".to_owned(), expected });
+        }
+        Ok(())
+    }
+
     fn filter(&mut self, value: &str) -> Result<(), QueryFault> {
-        let parameter = || "_typeFilter".to_owned();
         for filter in super::query::split(value, ',') {
             let filter = unescape(filter);
             let Some((ty, search)) = filter.split_once('?') else {
                 let expected = "a type and a search, such as Observation?code=8867-4";
-                return Err(QueryFault::BadValue { parameter: parameter(), expected });
+                let parameter = "_typeFilter".to_owned();
+                return Err(QueryFault::BadValue { parameter, expected });
             };
-            if self.filters.iter().any(|(known, _)| known == ty) {
-                // Two filters of a type mean either; one search cannot say that.
-                return Err(repeated(format!("_typeFilter={ty}")));
-            }
             self.filters.push((ty.to_owned(), search.to_owned()));
         }
         Ok(())
@@ -112,22 +122,31 @@ pub fn query_of(body: &Json) -> Result<Option<String>, QueryFault> {
         Some(_) => return Ok(None),
     };
     let kinds = ["valueString", "valueInstant", "valueCode", "valueUri", "valueDateTime"];
-    let mut query = String::new();
+    let (mut query, mut patients) = (String::new(), Vec::new());
     for item in items {
         let Some(name) = item.get("name").and_then(Json::text) else { return Ok(None) };
         let Json::Object(members) = item else { return Ok(None) };
         let values = members.iter().filter(|(name, _)| name.starts_with("value")).count();
+        let reference = || item.get("valueReference")?.get("reference").and_then(Json::text);
         let value = kinds.iter().find_map(|kind| item.get(kind).and_then(Json::text));
+        let value = value.or_else(reference);
         let value = match value.filter(|_| values == 1) {
             Some(value) if !value.trim().is_empty() => value,
             // Refused by its name, if it is not one that can be left out.
-            _ if !name.starts_with('_') => "",
+            _ if !narrows(name) => "",
             _ => {
-                let expected = "a valueString that is not empty, of _since a valueInstant";
+                let expected = "a valueString that is not empty, of _since a valueInstant, of patient a valueReference";
                 return Err(QueryFault::BadValue { parameter: name.to_owned(), expected });
             }
         };
-        pair(&mut query, name, value);
+        // Together they are one of the parameters a query may have.
+        match name {
+            "patient" => patients.push(value),
+            _ => pair(&mut query, name, value),
+        }
+    }
+    if !patients.is_empty() {
+        pair(&mut query, "patient", &patients.join(","));
     }
     Ok(Some(query))
 }
@@ -197,9 +216,8 @@ mod tests {
             ("_since=yesterday", "_since"),
             ("_outputFormat=text/csv", "_outputFormat"),
             ("_typeFilter=Observation", "_typeFilter"),
-            ("_typeFilter=A%3Fb%3D1%2CA%3Fb%3D2", "_typeFilter"),
             ("includeAssociatedData=x", "includeAssociatedData"),
-            ("patient=Patient/1", "patient"),
+            ("patient=,", "patient"),
             ("_elements=name.family", "_elements"),
             ("_elements=Patient.name.family", "_elements"),
         ] {
@@ -211,8 +229,13 @@ mod tests {
         let birth = (Some("Patient".to_owned()), "birthDate".to_owned());
         assert_eq!(order.elements, [(None, "id".to_owned()), birth]);
         assert_eq!(order.ignored, ["x"]);
-        for query in ["patient=Patient/1", "_until=2024", "_typefilter=x", "_type=,", "_elements=,"]
-        {
+        let either =
+            "_typeFilter=A%3Fb%3D1%2CA%3Fb%3D2&patient=Patient/1&patient=Patient/2,Patient/3";
+        let order = BulkQuery::parse(either, Handling::Strict).unwrap();
+        let filter = |search: &str| ("A".to_owned(), search.to_owned());
+        assert_eq!(order.filters, [filter("b=1"), filter("b=2")]);
+        assert_eq!(order.patients, ["Patient/1", "Patient/2", "Patient/3"]);
+        for query in ["patient=", "_until=2024", "_typefilter=x", "_type=,", "_elements=,"] {
             let fault = BulkQuery::parse(query, Handling::Lenient).unwrap_err();
             assert!(
                 fault.to_string().contains(query.split('=').next().unwrap()),
@@ -231,6 +254,15 @@ mod tests {
         assert_eq!(query(&of(&format!(r#""parameters": [{ty}]"#))).unwrap(), None);
         let two = r#"{"name": "_type", "valueString": "Patient", "valueCode": "Group"}"#;
         assert!(query(&of(&format!(r#""parameter": [{two}]"#))).is_err());
+        let patient =
+            |value: &str| of(&format!(r#""parameter": [{{"name": "patient", {value}}}]"#));
+        let named = patient(r#""valueReference": {"reference": "Patient/1"}"#);
+        assert_eq!(query(&named).unwrap().as_deref(), Some("patient=Patient%2F1"));
+        for nobody in
+            [r#""valueReference": {"display": "Ana"}"#, r#""valueReference": "Patient/1""#]
+        {
+            assert!(query(&patient(nobody)).is_err(), "{nobody}");
+        }
     }
 
     #[test]

@@ -349,7 +349,7 @@ async fn an_order_by_body_is_the_same_as_by_address() {
         (
             "/Patient/$export",
             fhir,
-            one(json!({"name": "patient", "valueReference": {"reference": "Patient/1"}})),
+            one(json!({"name": "patient", "valueReference": {"display": "Ana"}})),
             400,
             "patient",
         ),

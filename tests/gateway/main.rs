@@ -24,6 +24,8 @@ mod following;
 #[cfg(test)]
 mod exporting_again;
 #[cfg(test)]
+mod exporting_some;
+#[cfg(test)]
 mod damaged;
 #[cfg(test)]
 mod heavy;

@@ -132,10 +132,10 @@ async fn order(
     let handling = if asked.lenient { Handling::Lenient } else { Handling::Strict };
     let base = &plane.0.settings.public_url;
     let separator = if asked.shown.is_empty() { "" } else { "?" };
-    let request = format!("{base}/{path}{separator}{}", asked.shown);
+    let request = format!("{path}{separator}{}", asked.shown);
     let session = plane.session(caller).await?;
     let now = plane.0.clock.now();
-    let order = session.order_export(level, &asked.query, handling, request, now).await;
+    let order = session.order_export(level, &asked.query, handling, (base, &request), now).await;
     let order = order.map_err(|fault| FhirError::of(&fault))?;
     let mut response = StatusCode::ACCEPTED.into_response();
     let place = HeaderValue::from_str(&format!("{base}/bulk/{order}"));

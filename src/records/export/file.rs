@@ -56,11 +56,11 @@ impl Session<FhirRead> {
         patience: Duration,
     ) -> Result<mpsc::Receiver<Part>, RecordsFault> {
         let tenant = self.permit().tenant();
-        let Export { level, files, parts, tag, .. } = order;
+        let Export { level, files, parts, patients, tag, .. } = order;
         let file = files.into_iter().find(|file| file.ty == ty);
         let file = file.ok_or(RecordsFault::NotFound)?;
         let compiled = &self.mapping()?.compiled;
-        self.narrow(&mut file.search_of(&["0".to_owned()])?)?;
+        file.searches()?.iter_mut().try_for_each(|search| self.narrow(search))?;
         // The token may be another one than it was ordered with, and the mapping too.
         if !self.permit().allows(ty, Interaction::Search)
             || !self.may_look(&file.planned(compiled)?)
@@ -77,21 +77,24 @@ impl Session<FhirRead> {
         };
         let place =
             exports.place(tenant, self.config().export_jobs).ok_or(RecordsFault::Exporting)?;
-        let group = match (&level, &file.patient) {
-            (ExportLevel::Group(id), Some(patient)) => {
-                let group = self.read("Group", id, "").await?;
-                let members = Members::of(&group, parts).ok_or(TOO_LARGE)?;
+        let group = match &file.patient {
+            Some(patient) => {
+                let group = match &level {
+                    ExportLevel::Group(id) => Some(self.read("Group", id, "").await?),
+                    ExportLevel::System | ExportLevel::Patient => None,
+                };
+                let members = Members::of(group.as_ref(), patients, parts).ok_or(TOO_LARGE)?;
                 let by = format!("_include={ty}:{patient}:Patient");
                 // Patients' own references are no membership.
                 let by = if ty == "Patient" { None } else { Some(includes(compiled, ty, &by)?) };
                 Some(Group { members, parts, by })
             }
-            _ => None,
+            None => None,
         };
         let (pages, receiver) = mpsc::channel(1);
-        let shown = file.shown();
+        let (shown, any_of) = (file.shown(), file.any_of()?);
         let (session, order) = (self, tag);
-        let mut running = Running { session, file, shown, group, pages, patience, order };
+        let mut running = Running { session, file, any_of, shown, group, pages, patience, order };
         let begin = running.begin(after).await?;
         tokio::spawn(async move {
             let _place = place;
@@ -133,7 +136,7 @@ struct Begin {
     after: Option<Position>,
 }
 
-/// The patients whose resources a file has.
+/// The patients whose resources a file has: a group's, or those who were named.
 struct Group {
     members: Members,
     parts: u32,
@@ -145,6 +148,8 @@ struct Group {
 struct Running {
     session: Session<FhirRead>,
     file: File,
+    /// The searches of which any may find a resource, where there are some.
+    any_of: Vec<SearchQuery>,
     shown: Shown,
     group: Option<Group>,
     pages: mpsc::Sender<Part>,
@@ -204,7 +209,7 @@ impl Running {
         self.session.renew(Deadline::after(self.patience));
         let mapping = self.session.mapping()?;
         let request = PageRequest { count: PAGE, after, base: "" };
-        let mut plan = mapping.compiled.plan_search(&self.file.ty, search, &request)?;
+        let mut plan = mapping.compiled.plan_any(&self.file.ty, search, &self.any_of, &request)?;
         // Given back after each page, for the receiver may be slow.
         let mut lease = None;
         let what = (self.file.ty.as_str(), "export");

@@ -1,4 +1,4 @@
-//! A group's patients in parts, so that a file of theirs can be taken up again in the middle.
+//! A group's patients, or those an order names, in parts, so that a file of theirs can be taken up again in the middle.
 //!
 //! Which part a patient is in is told by her id alone: others who join or leave the group between two
 //! connections move nobody.
@@ -7,9 +7,11 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde::Deserialize;
 
+use super::file::TOO_LARGE;
 use crate::fhir::primitive;
 use crate::mapping::{Included, Includes};
 use crate::records::Answer;
+use crate::records::fault::RecordsFault;
 
 /// Patients a group may have.
 const MOST: usize = 100_000;
@@ -25,9 +27,21 @@ pub(super) struct Members {
     all: HashSet<String>,
 }
 
-/// How many parts a group is read in; none for one that is too large, or does not read.
-pub(super) fn parts_of(group: &Answer) -> Option<u32> {
-    parts_for(ids(group.body())?.len())
+/// How many parts the patients of an order are read in. Whoever is named must be a member of the group, where
+/// there is one.
+pub(super) fn parts_of(
+    group: Option<&Answer>,
+    named: &BTreeSet<String>,
+) -> Result<u32, RecordsFault> {
+    let Some(group) = group else { return parts_for(named.len()).ok_or(TOO_LARGE) };
+    let members = ids(group.body()).ok_or(TOO_LARGE)?;
+    if !named.is_subset(&members) {
+        return Err(RecordsFault::Request(
+            "Some of the patients named are no members of this group.",
+        ));
+    }
+    let asked = if named.is_empty() { members.len() } else { named.len() };
+    parts_for(asked).ok_or(TOO_LARGE)
 }
 
 fn parts_for(members: usize) -> Option<u32> {
@@ -78,9 +92,14 @@ fn ids(group: &[u8]) -> Option<BTreeSet<String>> {
 }
 
 impl Members {
-    /// The members of a group as it stands. `None` when it has grown out of the order's parts, or does not read.
-    pub(super) fn of(group: &Answer, parts: u32) -> Option<Self> {
-        Self::new(ids(group.body())?, parts)
+    /// The members of a group as it stands, of those who were named if anybody was, or those alone. `None` when
+    /// the group has grown out of the order's parts, or does not read.
+    pub(super) fn of(group: Option<&Answer>, named: Vec<String>, parts: u32) -> Option<Self> {
+        let named: BTreeSet<String> = named.into_iter().collect();
+        let Some(group) = group else { return Self::new(named, parts) };
+        let mut members = ids(group.body())?;
+        members.retain(|id| named.is_empty() || named.contains(id));
+        Self::new(members, parts)
     }
 
     fn new(ids: BTreeSet<String>, parts: u32) -> Option<Self> {

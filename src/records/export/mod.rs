@@ -5,6 +5,7 @@
 
 mod file;
 mod group;
+mod named;
 mod places;
 
 use std::time::Duration;
@@ -52,7 +53,10 @@ struct File {
     ty: String,
     #[serde(rename = "s", default, skip_serializing_if = "String::is_empty")]
     search: String,
-    /// The parameter that leads to the patient, for groups.
+    /// Searches of which any may find a resource, where there are some.
+    #[serde(rename = "o", default, skip_serializing_if = "Vec::is_empty")]
+    any_of: Vec<String>,
+    /// The parameter that leads to the patient, for groups and for patients who are named.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     patient: Option<String>,
     /// The elements wanted, empty for all.
@@ -74,6 +78,9 @@ pub struct Export {
     /// In how many parts a group's patients are asked about.
     #[serde(rename = "n", default)]
     parts: u32,
+    /// The patients who were named, by their ids; empty where nobody was.
+    #[serde(rename = "l", default, skip_serializing_if = "Vec::is_empty")]
+    patients: Vec<String>,
     #[serde(skip)]
     tag: Tag,
 }
@@ -111,26 +118,32 @@ impl Export {
 
 impl Session<FhirRead> {
     /// Takes an order: everything it asks for is planned, so that what cannot be given is refused now and
-    /// not in the middle of a file. `request` is the address it was ordered at.
+    /// not in the middle of a file. `base` is the FHIR base URL, and `request` the address below it that
+    /// the order was given at.
     pub async fn order_export(
         &self,
         level: ExportLevel,
         query: &str,
         handling: Handling,
-        request: String,
+        (base, request): (&str, &str),
         now: Timestamp,
     ) -> Result<String, RecordsFault> {
         self.offered(Flag::Export)?;
         let asked = BulkQuery::parse(query, handling)?;
-        let mut parts = 0;
-        if let ExportLevel::Group(id) = &level {
-            let group = self.read("Group", id, "").await?;
-            parts = group::parts_of(&group).ok_or(file::TOO_LARGE)?;
-        }
+        let named = self.named(&level, &asked, base).await?;
+        let group = match &level {
+            ExportLevel::Group(id) => Some(self.read("Group", id, "").await?),
+            ExportLevel::System | ExportLevel::Patient => None,
+        };
+        let parts = match (&group, named.is_empty()) {
+            (None, true) => 0,
+            _ => group::parts_of(group.as_ref(), &named)?,
+        };
         let compiled = &self.mapping()?.compiled;
         let files = self.files(compiled, &level, &asked).await?;
         let (at, id, tag) = (now.as_secs(), self.request(), Tag::default());
-        let order = Export { level, at, id, request, files, parts, tag };
+        let (request, patients) = (format!("{base}/{request}"), named.into_iter().collect());
+        let order = Export { level, at, id, request, files, parts, patients, tag };
         let payload = serde_json::to_vec(&order).map_err(|_| RecordsFault::NoKey)?;
         let tag = self.sign_export(&self.signed(&payload));
         Ok(URL_SAFE_NO_PAD.encode([tag.as_slice(), &payload].concat()))
@@ -193,14 +206,14 @@ impl Session<FhirRead> {
                 }
                 return self.no_export(ty).await;
             }
-            let Some(patient) = by_patient(compiled, level, ty) else {
+            let Some(patient) = by_patient(compiled, level, asked, ty) else {
                 if named {
                     return Err(RecordsFault::NotByPatient(ty.to_owned()));
                 }
                 continue;
             };
             let file = File::of(ty, level, patient, asked);
-            self.narrow(&mut file.search_of(&["0".to_owned()])?)?;
+            file.searches()?.iter_mut().try_for_each(|search| self.narrow(search))?;
             let plan = file.planned(compiled).map_err(|fault| of_since(fault, ty, asked))?;
             if !self.may_look(&plan) {
                 return self.no_export(ty).await;
@@ -227,10 +240,16 @@ impl Session<FhirRead> {
 /// The parameter that leads from a type's resources to their patient, where the level wants one. `None`
 /// when there is none that can be searched.
 #[expect(clippy::option_option, reason = "cannot be told, need not be told, this one")]
-fn by_patient(compiled: &Compiled, level: &ExportLevel, ty: &str) -> Option<Option<&'static str>> {
+fn by_patient(
+    compiled: &Compiled,
+    level: &ExportLevel,
+    asked: &BulkQuery,
+    ty: &str,
+) -> Option<Option<&'static str>> {
     match (level, ty) {
-        (ExportLevel::System, _) | (ExportLevel::Patient, "Patient") => Some(None),
-        (ExportLevel::Group(_), "Patient") => Some(Some("_id")),
+        (ExportLevel::System, _) => Some(None),
+        (ExportLevel::Patient, "Patient") if asked.patients.is_empty() => Some(None),
+        (_, "Patient") => Some(Some("_id")),
         _ => {
             let compartment = Compartment::patient();
             let params = compartment.params(ty).iter();
@@ -257,18 +276,18 @@ impl File {
         if let Some(since) = &asked.since {
             pair(&mut search, "_lastUpdated", &format!("ge{since}"));
         }
-        if let Some((_, filter)) = asked.filters.iter().find(|(of, _)| of == ty) {
-            search = if search.is_empty() { filter.clone() } else { format!("{search}&{filter}") };
-        }
-        if let (ExportLevel::Patient, Some(name)) = (level, patient) {
+        let all = *level == ExportLevel::Patient && asked.patients.is_empty();
+        if let Some(name) = patient.filter(|_| all) {
             pair(&mut search, &format!("{name}:missing"), "false");
         }
-        let patient = patient.filter(|_| matches!(level, ExportLevel::Group(_)));
+        let patient = patient.filter(|_| !all);
+        let filters = asked.filters.iter().filter(|(of, _)| of == ty);
         let elements =
             asked.elements.iter().filter(|(of, _)| of.as_ref().is_none_or(|of| of == ty));
         Self {
             ty: ty.to_owned(),
             search,
+            any_of: filters.map(|(_, filter)| filter.clone()).collect(),
             patient: patient.map(str::to_owned),
             elements: elements.map(|(_, name)| name.clone()).collect(),
         }
@@ -276,14 +295,26 @@ impl File {
 
     /// A trial of the file's search, to know that it can be run and what it looks at.
     fn planned(&self, compiled: &Compiled) -> Result<crate::mapping::SearchPlan, RecordsFault> {
-        let trial = self.search_of(&["0".to_owned()])?;
-        if let Some(name) = about_the_answer(&trial) {
+        let (trial, any_of) = (self.search_of(&["0".to_owned()])?, self.any_of()?);
+        if let Some(name) = any_of.iter().find_map(about_the_answer) {
             // HL7 FHIR Bulk Data Access 2.0, "_typeFilter": no search result parameters.
             let parameter = format!("{name} in _typeFilter");
             return Err(QueryFault::Unsupported { parameter }.into());
         }
         let request = PageRequest { count: 1, after: None, base: "" };
-        Ok(compiled.plan_search(&self.ty, &trial, &request)?)
+        Ok(compiled.plan_any(&self.ty, &trial, &any_of, &request)?)
+    }
+
+    /// Every search in it.
+    fn searches(&self) -> Result<Vec<SearchQuery>, QueryFault> {
+        let mut all = self.any_of()?;
+        all.push(self.search_of(&["0".to_owned()])?);
+        Ok(all)
+    }
+
+    /// The searches of which any may find a resource.
+    fn any_of(&self) -> Result<Vec<SearchQuery>, QueryFault> {
+        self.any_of.iter().map(|search| SearchQuery::parse(search)).collect()
     }
 
     /// The search of its resources, of these patients where it is a group's.
@@ -324,7 +355,8 @@ mod tests {
         let (level, request) = (ExportLevel::System, String::new());
         let tag = Tag::default();
         let (id, files) = (Uuid::nil(), Vec::new());
-        let order = Export { level, at: 1_000_000, id, request, files, parts: 0, tag };
+        let patients = Vec::new();
+        let order = Export { level, at: 1_000_000, id, request, files, parts: 0, patients, tag };
         let at = |after: i64| Timestamp::from_secs(1_000_000 + after);
         assert!(order.counts_at(at(0)) && order.counts_at(at(86_400)));
         assert!(!order.counts_at(at(86_401)));

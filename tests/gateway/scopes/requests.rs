@@ -190,6 +190,10 @@ fn exports() -> Vec<Named> {
         ("export, chain in a filter", Doing::Export(chained)),
         ("export, chain of two steps in a filter", Doing::Export(twice)),
         ("export of patients", Doing::Export("/Patient/$export?_type=Observation")),
+        (
+            "export of patients who are named",
+            Doing::Export("/Patient/$export?_type=Observation&patient=Patient/19"),
+        ),
         ("export of a group", Doing::Export("/Group/1/$export?_type=Observation")),
         ("download", Doing::Fetch("/$export?_type=Observation")),
         ("download, chain in the order", Doing::Fetch(chained)),
