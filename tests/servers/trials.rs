@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use wardgate::mapping::probe::Named;
-use wardgate::mapping::{Compiled, Document, compile};
-use wardgate::store::explain_count_on;
+use wardgate::fhir::SearchQuery;
+use wardgate::mapping::probe::{Named, folded};
+use wardgate::mapping::{Compiled, Document, PageRequest, compile};
+use wardgate::store::run::fetch_counts_on;
+use wardgate::store::{explain_count_on, folded_index_sql};
 
 use crate::store_bed::Bed;
 
@@ -92,6 +94,69 @@ async fn what_a_search_reads_whole_is_named_as_the_hospital_names_it() {
         ] {
             let pair = (search.to_owned(), table.to_owned());
             assert!(told.contains(&pair), "{:?} {search} {table}: {told:?}", bed.flavour);
+        }
+    }
+}
+
+const PEOPLE: &str = r#"CREATE SCHEMA "Old Files";
+CREATE TABLE "Old Files"."Peo""ple" (id INT PRIMARY KEY, "Fam'ily" VARCHAR(60), given TEXT, city CHAR(30));
+INSERT INTO "Old Files"."Peo""ple"
+  SELECT n, 'Muñoz ' || n, ' Ana ' || n, 'Temuco ' || n FROM generate_series(1, 20000) AS n;
+ANALYZE "Old Files"."Peo""ple";"#;
+
+const OF_PEOPLE: &str = r#"
+mapping: 1
+database: {trim: TRIM}
+resources:
+  - type: Patient
+    from: {table: 'Peo"ple', schema: Old Files}
+    key: id
+    id: "$id"
+    map:
+      name: [{family: "${Fam'ily}", given: ["$given"]}]
+      address: [{city: "$city"}]
+"#;
+
+/// The matches of a search, and whether it reads a table from end to end.
+async fn found(bed: &mut Bed, compiled: &Compiled, query: &str) -> (u64, bool) {
+    let query = SearchQuery::parse(&format!("{query}&_total=accurate")).unwrap();
+    let page = PageRequest { count: 1, after: None, base: "" };
+    let counts = compiled.plan_search("Patient", &query, &page).unwrap().counts.unwrap();
+    let (mut conn, flavour) = bed.conn();
+    let estimate = explain_count_on(&mut conn, &counts[0], flavour).await.unwrap().unwrap();
+    let count = fetch_counts_on(&mut conn, &counts, flavour).await.unwrap().unwrap();
+    (count, !estimate.scans.is_empty())
+}
+
+#[tokio::test]
+async fn the_index_a_check_prints_is_the_one_a_search_uses() {
+    for trim in ["true", "false"] {
+        let mut bed = Bed::postgres().await;
+        bed.execute(PEOPLE).await;
+        let document = Document::parse(&OF_PEOPLE.replace("TRIM", trim)).expect("a document");
+        let compiled = match compile(&document, &bed.catalog().await) {
+            Ok(compiled) => compiled,
+            Err(problems) => panic!("{problems:?}"),
+        };
+        for (parameter, value) in [
+            ("family", "munoz%2015432"),
+            ("given", "ANA%2015432"),
+            ("address-city", "temuco%2015432"),
+        ] {
+            let query = format!("{parameter}={value}");
+            let before = found(&mut bed, &compiled, &query).await;
+            let probes = compiled.search_probes();
+            let probe = probes.iter().find(|probe| probe.parameter == parameter).unwrap();
+            let columns: Vec<_> = probe.counts.iter().flat_map(folded).collect();
+            assert_eq!(columns.len(), 1, "{parameter}: {columns:?}");
+            // As it is printed, and nothing else.
+            bed.execute(&format!("{};", folded_index_sql(&columns[0]).unwrap())).await;
+            let after = found(&mut bed, &compiled, &query).await;
+            assert_eq!((before.1, after.1), (true, false), "{parameter}, trim {trim}");
+            assert_eq!(before.0, after.0, "{parameter}, trim {trim}");
+            // Blanks in front are part of the text where they are not trimmed.
+            let there = u64::from(parameter != "given" || trim == "true");
+            assert_eq!(after.0, there, "{parameter}, trim {trim}");
         }
     }
 }
