@@ -54,6 +54,8 @@ pub enum Wanted {
         version: Option<String>,
         /// The query, for `_elements` and `_summary`.
         query: String,
+        /// `ifNoneMatch`: the versions the caller has.
+        unless: Option<String>,
     },
     /// A search.
     Search {
@@ -133,11 +135,13 @@ fn entry(mut entry: Json) -> Result<Entry, RecordsFault> {
         "GET" if bare => Ok(Wanted::Search { resource: ty.clone(), query }),
         "GET" => match (id.clone(), steps.get(2), steps.get(3)) {
             (Some(id), None, None) => {
-                Ok(Wanted::Read { resource: ty.clone(), id, version: None, query })
+                let (version, unless) = (None, text("ifNoneMatch"));
+                Ok(Wanted::Read { resource: ty.clone(), id, version, query, unless })
             }
             (Some(id), Some(&"_history"), Some(version)) if steps.len() == 4 => {
                 let version = Some((*version).to_owned());
-                Ok(Wanted::Read { resource: ty.clone(), id, version, query })
+                let unless = text("ifNoneMatch");
+                Ok(Wanted::Read { resource: ty.clone(), id, version, query, unless })
             }
             _ => Err(NO_ENTRY),
         },

@@ -129,6 +129,8 @@ impl Job {
             Act::Update(_) | Act::Patch(_) => match self.which(tx, order).await? {
                 Some(id) => self.update(tx, order, &id).await,
                 None => match &order.act {
+                    // A version of nothing is nobody's (RFC 9110, 13.1.1).
+                    Act::Update(_) if order.if_match.is_some() => halt(RecordsFault::Stale),
                     Act::Update(body) => self.create(tx, ty, body).await,
                     _ => halt(RecordsFault::NotFound),
                 },

@@ -33,7 +33,8 @@ impl EverythingQuery {
                     return Err(QueryFault::Repeated { parameter: "_since".to_owned() });
                 }
                 "_since" => {
-                    let value = decode(value)?;
+                    // The plus sign of an offset is a blank where nobody encoded it.
+                    let value = decode(value)?.replace(' ', "+");
                     DateInterval::parse(&value).ok_or(QueryFault::BadValue {
                         parameter: "_since".to_owned(),
                         expected: "a time such as 2024-01-31T10:00:00Z",
@@ -93,6 +94,8 @@ mod tests {
         assert_eq!(parsed.types, ["Patient", "Observation"]);
         assert_eq!(parsed.since.as_deref(), Some("2024-01-31T10:00:00+01:00"));
         assert_eq!(parsed.result.count, Some(7));
+        let bare = EverythingQuery::parse("_since=2024-01-31T10:00:00+01:00").unwrap();
+        assert_eq!(bare.since, parsed.since);
         let again = EverythingQuery::parse(&parsed.to_query_string()).unwrap();
         assert_eq!((again.types, again.since), (parsed.types, parsed.since));
         assert!(EverythingQuery::parse(&format!("{CURSOR}=x")).unwrap().result.cursor.is_some());

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::DataPlane;
 use super::error::{FHIR_JSON, FhirError};
 use super::extract::{Bundler, Clinician};
-use super::negotiate::Asked;
+use super::negotiate::{Asked, among};
 use super::validate;
 use super::write::{self, Back, location, outcome, writing};
 use crate::auth::{Permit, Right};
@@ -98,13 +98,18 @@ async fn one(
             let written = written.map_err(|fault| FhirError::of_records(&fault))?;
             Ok(said(base, &written, back))
         }
-        Wanted::Read { resource, id, version, query } => {
+        Wanted::Read { resource, id, version, query, unless } => {
             let session = plane.session(clinician(caller.reader.as_ref(), caller)?).await?;
             let found = match &version {
                 Some(version) => session.vread(&resource, &id, version, &query).await,
                 None => session.read(&resource, &id, &query).await,
             };
-            found.map(|answer| given(&answer)).map_err(|fault| FhirError::of_records(&fault))
+            let answer = found.map_err(|fault| FhirError::of_records(&fault))?;
+            let has = |version| unless.as_ref().is_some_and(|tags| among(tags, version));
+            let same = answer.version().is_some_and(has);
+            let said = given(&answer);
+            let unchanged = StatusCode::NOT_MODIFIED;
+            Ok(if same { Said { status: unchanged, resource: None, ..said } } else { said })
         }
         Wanted::Validate(asked) => {
             let session = plane.session(clinician(caller.writer.as_ref(), caller)?).await?;

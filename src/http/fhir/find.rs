@@ -9,7 +9,7 @@ use super::DataPlane;
 use super::error::FhirError;
 use super::extract::Clinician;
 use super::handlers::{Answered, resource_response};
-use super::negotiate::Asked;
+use super::negotiate::{self, Asked};
 use crate::auth::FhirRead;
 use crate::http::token_in_query::has_token;
 use crate::records::Searched;
@@ -54,6 +54,7 @@ pub(super) async fn search_form(
         let message = "Send the token in the Authorization header only.";
         return Err(FhirError::new(StatusCode::BAD_REQUEST, "invalid", message));
     }
+    negotiate::form(body)?;
     let query = match asked.query.as_str() {
         "" => body.to_owned(),
         query => format!("{query}&{body}"),

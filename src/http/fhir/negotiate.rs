@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::error::FhirError;
+use crate::fhir::query::parameters;
 
 /// What a handler needs of the request's head. It stands behind the caller in a handler's arguments, so
 /// that nobody learns anything without a token.
@@ -21,13 +22,18 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Whether the caller already has this version. Clients send the tag with and without quotes
-    /// (RFC 9110, 13.1.2 wants them).
+    /// Whether the caller already has this version, or any (`*`). Clients send the tag with and without
+    /// quotes (RFC 9110, 13.1.2 wants them).
     pub(super) fn has(&self, version: &str) -> bool {
         let seen = self.if_none_match.as_ref().and_then(|value| value.to_str().ok());
-        let bare = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"') == version;
-        seen.is_some_and(|seen| seen.split(',').any(bare))
+        seen.is_some_and(|seen| among(seen, version))
     }
+}
+
+/// Whether a version is among some tags.
+pub(super) fn among(tags: &str, version: &str) -> bool {
+    let bare = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"') == version;
+    tags.trim() == "*" || tags.split(',').any(bare)
 }
 
 impl<S: Sync> FromRequestParts<S> for Asked {
@@ -58,43 +64,180 @@ pub(super) fn preference<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h
 
 /// Refuses a caller who takes no JSON. `_format` outweighs `Accept`.
 fn json(headers: &HeaderMap, query: &str) -> Result<(), FhirError> {
-    let not_acceptable = || {
-        let message = "Only JSON is served: ask for application/fhir+json.";
-        FhirError::new(StatusCode::NOT_ACCEPTABLE, "not-supported", message)
-    };
-    let format = query.split('&').find_map(|pair| pair.strip_prefix("_format="));
-    if let Some(format) = format {
-        let format =
-            format.replace("%2F", "/").replace("%2f", "/").replace("%2B", "+").replace("%2b", "+");
-        let known = [
-            "json",
-            "application/json",
-            "application/fhir+json",
-            "application/fhir json",
-            "text/json",
-        ];
-        let bare = format.split(';').next().unwrap_or_default();
-        return if known.contains(&bare) { Ok(()) } else { Err(not_acceptable()) };
+    if let Some(served) = format(query) {
+        return if served { Ok(()) } else { Err(not_acceptable()) };
     }
-    let mut accepts = headers.get_all(header::ACCEPT).iter().peekable();
-    if accepts.peek().is_none() {
-        return Ok(());
-    }
-    let takes = |range: &str| {
-        let mut parts = range.split(';').map(str::trim);
-        let kind = parts.next().unwrap_or_default();
-        let refused = parts.any(|p| p == "q=0" || p == "q=0.0");
-        let kinds =
-            ["application/fhir+json", "application/json", "application/*", "*/*", "text/json"];
-        !refused && kinds.iter().any(|known| known.eq_ignore_ascii_case(kind))
+    let accepts = headers.get_all(header::ACCEPT).iter();
+    let lines: Vec<&str> = accepts.filter_map(|line| line.to_str().ok()).collect();
+    let ranges: Vec<Range<'_>> =
+        lines.iter().flat_map(|line| line.split(',')).filter_map(range).collect();
+    let taken = |kind: &&str| {
+        let of_kind = ranges.iter().filter_map(|range| Some((range.closeness(kind)?, range.taken)));
+        of_kind.max_by_key(|(closeness, _)| *closeness).is_some_and(|(_, taken)| taken)
     };
-    let any = accepts.filter_map(|value| value.to_str().ok()).any(|v| v.split(',').any(takes));
-    if any { Ok(()) } else { Err(not_acceptable()) }
+    if ranges.is_empty() || SERVED.iter().any(taken) { Ok(()) } else { Err(not_acceptable()) }
+}
+
+fn not_acceptable() -> FhirError {
+    let message = "Only JSON of FHIR 4.0 is served: ask for application/fhir+json.";
+    FhirError::new(StatusCode::NOT_ACCEPTABLE, "not-supported", message)
+}
+
+/// The media types of JSON of FHIR, as clients name it.
+const SERVED: [&str; 3] = ["application/fhir+json", "application/json", "text/json"];
+
+/// Refuses the `_format` of a form's body, if it has one that is not served.
+pub(super) fn form(body: &str) -> Result<(), FhirError> {
+    if format(body) == Some(false) { Err(not_acceptable()) } else { Ok(()) }
+}
+
+/// Whether what a query's `_format` asks for is served; none where it asks for nothing.
+fn format(query: &str) -> Option<bool> {
+    if !query.contains("_format") {
+        return None;
+    }
+    // What does not decode is refused by whoever reads all of it.
+    let all = parameters(query).unwrap_or_default();
+    let asked = all.iter().find(|(name, value)| name == "_format" && !value.trim().is_empty());
+    asked.map(|(_, value)| {
+        // The plus sign of a media type is a blank where nobody encoded it.
+        let value = value.trim().replace("fhir json", "fhir+json");
+        let kind = range(&value).filter(|range| range.of_r4);
+        kind.is_some_and(|range| {
+            range.kind.eq_ignore_ascii_case("json")
+                || SERVED.iter().any(|served| served.eq_ignore_ascii_case(range.kind))
+        })
+    })
+}
+
+/// One media range (RFC 9110, 12.5.1).
+struct Range<'r> {
+    kind: &'r str,
+    /// Its weight is not zero.
+    taken: bool,
+    /// It names no other version of FHIR (FHIR R4, 3.1.0.1.11).
+    of_r4: bool,
+}
+
+fn range(text: &str) -> Option<Range<'_>> {
+    let mut parts = text.split(';').map(str::trim);
+    let kind = parts.next().filter(|kind| !kind.is_empty())?;
+    let mut range = Range { kind, taken: true, of_r4: true };
+    for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+        let value = value.trim().trim_matches('"');
+        match name.trim() {
+            "q" | "Q" => range.taken = value.parse::<f32>().map_or(true, |weight| weight > 0.0),
+            name if name.eq_ignore_ascii_case("fhirVersion") => {
+                range.of_r4 = value == "4.0" || value.starts_with("4.0.");
+            }
+            _ => {}
+        }
+    }
+    Some(range)
+}
+
+impl Range<'_> {
+    /// How closely it names a media type; none where it does not.
+    fn closeness(&self, kind: &str) -> Option<u8> {
+        let group = kind.split_once('/').map_or("", |(group, _)| group);
+        match self.kind.split_once('/') {
+            _ if !self.of_r4 => None,
+            _ if self.kind.eq_ignore_ascii_case(kind) => Some(3),
+            Some((own, "*")) if own.eq_ignore_ascii_case(group) => Some(2),
+            // Some old clients send the one without the other.
+            Some(("*", "*")) => Some(1),
+            None if self.kind == "*" => Some(1),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(accept: &[&'static str], query: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        for line in accept {
+            headers.append(header::ACCEPT, HeaderValue::from_static(line));
+        }
+        json(&headers, query).is_ok()
+    }
+
+    #[test]
+    fn whoever_takes_json_in_any_form_gets_it() {
+        for accept in [
+            &[][..],
+            &[""],
+            &["*/*"],
+            &["*"],
+            &["application/fhir+json, */*; q=0.1"],
+            &["application/fhir+xml;q=1.0, application/fhir+json;q=0.1"],
+            &["Application/FHIR+JSON; fhirVersion=4.0"],
+            &["application/fhir+json;fhirVersion=\"4.0.1\""],
+            &["text/html, application/*;q=0.2"],
+            &["text/html", "application/json;q=0.001"],
+            &["application/fhir+json;fhirVersion=5.0, application/fhir+json;fhirVersion=4.0;q=0.5"],
+            &["application/xml;q=0, */*"],
+            &["application/json;q=high"],
+        ] {
+            assert!(of(accept, ""), "{accept:?}");
+        }
+        for accept in [
+            &["application/fhir+xml"][..],
+            &["text/html, image/*"],
+            &["application/fhir+json;fhirVersion=5.0"],
+            &["application/fhir+json;q=0"],
+            &["application/fhir+json; q=0.000, application/fhir+xml"],
+            &["application/*;q=0, */*;q=0.0"],
+            &["text/turtle", "text/plain"],
+        ] {
+            assert!(!of(accept, ""), "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn format_outweighs_accept() {
+        let xml = &["application/fhir+xml"][..];
+        for query in [
+            "_format=json",
+            "a=b&_format=application/fhir%2Bjson&c",
+            "_format=application/fhir+json",
+            "_format=application%2Ffhir%2Bjson%3B%20fhirVersion%3D4.0",
+            "_format=text/json",
+        ] {
+            assert!(of(xml, query), "{query}");
+            assert!(form(query).is_ok(), "{query}");
+        }
+        for query in [
+            "_format=xml",
+            "_format=application/fhir%2Bxml",
+            "_format=html",
+            "_format=%2A/%2A",
+            "_format=application/fhir+json;fhirVersion=3.0",
+        ] {
+            assert!(!of(&["*/*"], query), "{query}");
+            assert!(form(query).is_err(), "{query}");
+        }
+        for none in ["", "_format=", "x_format=xml"] {
+            assert!(!of(xml, none) && of(&["*/*"], none) && form(none).is_ok(), "{none}");
+        }
+    }
+
+    #[test]
+    fn any_version_is_one_the_caller_has() {
+        let has = |tags: Option<&'static str>| {
+            let if_none_match = tags.map(HeaderValue::from_static);
+            Asked { query: String::new(), lenient: false, later: false, if_none_match }.has("7")
+        };
+        for tags in ["*", "7", "\"7\"", "W/\"7\"", "W/\"6\", W/\"7\""] {
+            assert!(has(Some(tags)), "{tags}");
+        }
+        for tags in ["", "W/\"8\"", "W/\"77\"", "W/\"*\""] {
+            assert!(!has(Some(tags)), "{tags}");
+        }
+        assert!(!has(None));
+    }
 
     #[test]
     fn preferences_may_stand_in_one_line_or_in_several() {

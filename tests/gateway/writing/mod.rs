@@ -2,6 +2,7 @@
 //! stored by halves.
 
 mod bundles;
+mod conditions;
 mod drifted;
 mod offered;
 mod refused;
