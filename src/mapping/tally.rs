@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::compiled::PlannedSource;
 use super::lens::Reading;
+use super::lens::nothing::is_no_date;
 use super::rows::Rows;
 use super::tree::{Branch, Condition, EachRows, Source, Tree};
 use super::{RenderReport, Shown};
@@ -12,6 +13,8 @@ use super::{RenderReport, Shown};
 /// What became of the rows of one source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
+    /// How its ids are made, such as `pulse-$id`.
+    pub id: String,
     /// Rows looked at.
     pub rows: usize,
     /// Rows whose resource could be written.
@@ -35,6 +38,8 @@ pub struct ElementTally {
     pub empty: usize,
     /// Rows whose cells do not fit what the mapping says they are.
     pub bad: usize,
+    /// Of the rows that gave a value, those with a day that programs write where there is none.
+    pub no_date: usize,
 }
 
 impl PlannedSource {
@@ -54,6 +59,7 @@ impl PlannedSource {
             walk.tree(&member.value, rows, &all);
         }
         Tally {
+            id: self.source().id.pattern(),
             rows: rows.len(),
             written,
             left_out: report.rows_left_out().map(|(path, n)| (path.to_owned(), n)).collect(),
@@ -110,7 +116,11 @@ impl<'s> Walk<'s> {
                 for (row, counted) in rows.iter().zip(counted) {
                     match leaf.lens.read(row) {
                         _ if !counted => tally.empty += 1,
-                        Ok(Some(_)) => tally.filled += 1,
+                        Ok(Some(text)) => {
+                            tally.filled += 1;
+                            tally.no_date +=
+                                usize::from(leaf.lens.gives_dates() && is_no_date(&text));
+                        }
                         Ok(None) => tally.empty += 1,
                         Err(_) => tally.bad += 1,
                     }

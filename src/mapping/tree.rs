@@ -10,6 +10,7 @@ use super::catalog::SqlType;
 use super::lens::cut::Cut;
 use super::lens::decimal;
 use super::lens::id::IdTemplate;
+use super::lens::nothing::stands;
 use super::lens::predicate::{all, column_in, not, one_of};
 use super::lens::{Lens, Reading, Slot, blank};
 use super::plan::{
@@ -287,8 +288,8 @@ impl Condition {
                 let at = at.local(reading);
                 own.is_some_and(|(from, to)| if *after { from >= at } else { to <= at })
             }
-            (Test::In(texts), Some(cell)) => texts.iter().any(|t| t == cell),
-            (Test::NotIn(texts), Some(cell)) => !texts.iter().any(|t| t == cell),
+            (Test::In(texts), Some(cell)) => stands(self.slot.column.ty, texts, cell),
+            (Test::NotIn(texts), Some(cell)) => !stands(self.slot.column.ty, texts, cell),
             (Test::NotIn(_) | Test::Null, None) | (Test::NotNull, Some(_)) => true,
             (Test::In(_) | Test::NotNull, None) | (Test::Null, Some(_)) => false,
         }

@@ -31,17 +31,19 @@ const ROWS: &[(&str, usize)] = &[
     ("Device", 2),
     ("AllergyIntolerance", 2),
     ("Immunization", 3),
+    ("RiskAssessment", 3),
 ];
 const BAD: &[(&str, u32)] = &[("Encounter.period.end", 1), ("Immunization.expirationDate", 1)];
 
 /// The schema as an engine takes it.
 fn schema(engine: Engine) -> String {
-    let (bytes, json) = match engine {
-        Engine::Postgres => ("bytea", "jsonb"),
-        Engine::MySql => ("binary(16)", "json"),
-        Engine::Sqlite => ("blob", "text"),
+    let (bytes, json, moment) = match engine {
+        Engine::Postgres => ("bytea", "jsonb", "timestamp"),
+        Engine::MySql => ("binary(16)", "json", "datetime"),
+        Engine::Sqlite => ("blob", "text", "datetime"),
     };
     let mut text = part("schema.sql").replace("{bytes}", bytes).replace("{json}", json);
+    text = text.replace("{moment}", moment);
     if engine == Engine::MySql {
         text = text.replace("\"order\"", "`order`").replace("\"select\"", "`select`");
     }

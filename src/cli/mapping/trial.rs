@@ -60,11 +60,13 @@ pub(super) fn whole(trial: &TrialView) -> Vec<String> {
 }
 
 fn head(source: &SourceTrial) -> String {
-    let SourceTrial { resource_type, table, rows, written, millis, .. } = source;
+    let SourceTrial { resource_type, table, id, rows, written, millis, .. } = source;
+    // Of one row's several resources it is the id that says which is meant.
+    let id = if id.starts_with('$') || id.is_empty() { String::new() } else { format!(" ({id})") };
     match &source.failed {
-        Some(why) => format!("{resource_type} from {table}: not tried: {why}"),
+        Some(why) => format!("{resource_type} from {table}{id}: not tried: {why}"),
         None => format!(
-            "{resource_type} from {table}: {written} of {rows} rows give a resource, {millis} ms"
+            "{resource_type} from {table}{id}: {written} of {rows} rows give a resource, {millis} ms"
         ),
     }
 }
@@ -84,7 +86,7 @@ fn left_out(source: &SourceTrial) -> impl Iterator<Item = String> {
         let (path, count) = (&lost.path, lost.count);
         if path == "id" {
             return format!(
-                "  {count} rows left out: their key makes no FHIR id (1 to 64 of A-Z, a-z, 0-9, '-' and '.')"
+                "  {count} rows left out: their key makes no FHIR id (1 to 64 of A-Z, a-z, 0-9, '-' and '.'; the cookbook says what helps: \"Keys that are no FHIR ids\")"
             );
         }
         format!("  {count} rows left out: they lack {path}")
@@ -99,7 +101,18 @@ fn brief(source: &SourceTrial) -> Vec<String> {
         let (path, columns) = (&element.path, element.columns.join(", "));
         lines.push(format!("  {} of {of} cells do not fit {path} ({columns})", element.bad));
     }
+    lines.extend(source.elements.iter().filter(|e| e.no_date > 0).map(no_date));
     lines
+}
+
+/// A day of the year 1 is nobody's, though it is a day; so it is for people to say.
+fn no_date(element: &ElementTrial) -> String {
+    let ElementTrial { path, columns, filled, no_date, .. } = element;
+    format!(
+        "  {no_date} of {filled} values of {path} ({}) lie on a day that stands for none in many systems, such as \
+         0001-01-01, 1900-01-01 or 9999-12-31; if it does here, `| null('0001-01-01')` leaves it out",
+        columns.join(", ")
+    )
 }
 
 fn search(search: &SearchTrial) -> String {

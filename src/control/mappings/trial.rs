@@ -45,6 +45,8 @@ pub struct SourceTrial {
     pub resource_type: String,
     /// The base table.
     pub table: String,
+    /// How its ids are made, such as `pulse-$id`; empty where it could not be tried.
+    pub id: String,
     /// Rows tried.
     pub rows: usize,
     /// Of these, rows whose resource can be written.
@@ -83,6 +85,8 @@ pub struct ElementTrial {
     pub empty: usize,
     /// Rows whose cells do not fit.
     pub bad: usize,
+    /// Of the rows that gave a value, those with a day that programs write where there is none.
+    pub no_date: usize,
 }
 
 /// What a statement is expected to do.
@@ -259,6 +263,7 @@ impl SourceTrial {
         Self {
             resource_type,
             table,
+            id: String::new(),
             rows: 0,
             written: 0,
             millis: 0,
@@ -270,6 +275,7 @@ impl SourceTrial {
     }
 
     fn count(&mut self, tally: Tally) {
+        self.id = tally.id;
         self.rows = tally.rows;
         self.written = tally.written;
         let left_out = tally.left_out.into_iter();
@@ -282,6 +288,7 @@ impl SourceTrial {
                 filled: e.filled,
                 empty: e.empty,
                 bad: e.bad,
+                no_date: e.no_date,
             })
             .collect();
     }

@@ -79,16 +79,25 @@ impl<'c> Compiler<'c> {
         for (name, value) in node.members() {
             let at = pointer(at, name);
             let members = value.members();
-            if !members.is_empty() && members.iter().all(|(w, _)| COMPARISONS.contains(&w.as_str()))
-            {
-                for (word, value) in members {
+            let mut others = Vec::new();
+            for (word, value) in members {
+                if COMPARISONS.contains(&word.as_str()) {
                     found.extend(self.comparison(scope, name, word, value, &at));
+                } else {
+                    others.push(Node::Map(vec![(word.clone(), value.clone())]));
                 }
+            }
+            if members.is_empty() {
+                others.push(value.clone());
+            }
+            if others.is_empty() {
                 continue;
             }
             let Some(column) = self.column(scope, &column_name(name), &at) else { continue };
-            if let Some(test) = self.test(&column, value, &at) {
-                found.push((column, test));
+            for one in others {
+                if let Some(test) = self.test(&column, &one, &at) {
+                    found.push((column.clone(), test));
+                }
             }
         }
         found
@@ -162,7 +171,7 @@ impl<'c> Compiler<'c> {
                     return Some(if *missing { Test::Null } else { Test::NotNull });
                 }
                 _ => {
-                    let hint = "Write a value, a list of values, `{not: …}` or `{missing: true}`.";
+                    let hint = "Write a value, a list of values, or of `not`, `missing`, `before`, `after`, `below`, `above` what is asked: `{missing: false, not: \"0\"}`.";
                     self.problems.error(at, "shape", "This is no condition.", hint);
                     return None;
                 }

@@ -9,7 +9,7 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::codes::{CodeMap, Field};
 use crate::mapping::lens::days::Days;
 use crate::mapping::lens::format::{DateFormat, DateIn};
-use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, Target, typed};
+use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, Target, nothing, typed};
 use crate::mapping::plan::ColumnRef;
 use crate::mapping::problem::did_you_mean;
 use crate::mapping::syntax::{Call, Pipe};
@@ -123,7 +123,7 @@ impl<'c> Compiler<'c> {
             && !call.args.is_empty()
         {
             for slot in &mut slots {
-                slot.nothing.clone_from(&call.args);
+                slot.nothing = nothing::words(std::slice::from_ref(slot), &call.args);
             }
             calls = rest;
         }
@@ -172,7 +172,7 @@ impl<'c> Compiler<'c> {
             ("lower", []) => (Step::Lower, Kind::Text),
             ("prefix", [text]) => (Step::Prefix(text.clone()), Kind::Text),
             ("suffix", [text]) => (Step::Suffix(text.clone()), Kind::Text),
-            ("null", [_, ..]) => (Step::NullIf(args.to_vec()), parts.kind),
+            ("null", [_, ..]) => (Step::NullIf(nothing::words(&parts.slots, args)), parts.kind),
             ("default", [text]) => (Step::Default(text.clone()), parts.kind),
             ("split", [] | [_]) => {
                 let separator = args.first().cloned().unwrap_or_else(|| " ".to_owned());

@@ -221,8 +221,7 @@ impl Maker<'_, '_> {
         let (mut filter, mut words) = (Vec::new(), String::new());
         let own = |c: &Col<'_>| c.alias.is_empty();
         for col in self.all(concept::DELETED).into_iter().filter(own) {
-            let dated =
-                matches!(col.column.ty, SqlType::Date | SqlType::DateTime | SqlType::Instant);
+            let dated = self.dated(&col);
             if dated && !filter.is_empty() {
                 // When it was deleted says no more than that it was.
                 self.mark(&col);
@@ -248,11 +247,21 @@ impl Maker<'_, '_> {
         (filter, words)
     }
 
+    /// Whether a column holds days or moments.
+    fn dated(&self, col: &Col<'_>) -> bool {
+        matches!(col.column.ty, SqlType::Date | SqlType::DateTime | SqlType::Instant)
+            || (is_text(col.column.ty)
+                && self.sample(col).is_some_and(|s| s.dated(col.name()).is_some()))
+    }
+
     /// What a mark of deletion is in a row that is not deleted.
     fn absent(&self, col: &Col<'_>) -> Option<String> {
         match col.column.ty {
-            SqlType::Date | SqlType::DateTime | SqlType::Instant => {
-                Some("{missing: true}".to_owned())
+            _ if self.dated(col) => {
+                // A day that most rows have is the end of what they tell, and not of themselves.
+                let sample = self.sample(col);
+                let most = sample.is_none_or(|s| s.cells(col.name()).count() * 2 < s.rows().max(1));
+                most.then(|| "{missing: true}".to_owned())
             }
             SqlType::Boolean => Some("false".to_owned()),
             ty => {

@@ -173,7 +173,7 @@ impl<'c> Maker<'_, 'c> {
     }
 
     fn start_end(&mut self, start: &'static str, end: &'static str) {
-        self.when(start, &format!("{} {}", concept::START, concept::DATE));
+        self.when(start, &format!("onset {} {}", concept::START, concept::DATE));
         if !end.is_empty() {
             self.when(end, concept::END);
         }
@@ -185,7 +185,7 @@ impl<'c> Maker<'_, 'c> {
         let mut all = self.all(rule);
         // When a row was typed in or thrown away is not when anything happened.
         let kept = |c: &Col<'c>| {
-            let rule = "created creation create write changed voided retired modified updated deleted birth";
+            let rule = "created creation create write changed voided retired modified updated deleted birth tstamp";
             c.words().are(rule)
         };
         all.retain(|c| asked || !kept(c));

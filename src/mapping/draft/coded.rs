@@ -179,6 +179,9 @@ impl<'c> Maker<'_, 'c> {
         if share(is_loinc) >= 90 {
             return Some("http://loinc.org");
         }
+        if words.are("icd cie cid") && share(is_icd_10) >= 90 {
+            return Some("http://hl7.org/fhir/sid/icd-10");
+        }
         (share(is_icd_10) >= 90 && sample.distinct(col.name()).len() > 3)
             .then_some("http://hl7.org/fhir/sid/icd-10")
     }
@@ -188,14 +191,16 @@ impl<'c> Maker<'_, 'c> {
         let rule = TYPES.iter().find(|(ty, _)| *ty == self.found.ty).map_or("", |(_, rule)| rule);
         let rec = self.rec;
         let links = rec.graph.links.get(self.found.table)?;
-        let side = "type source unit operator qualifier modifier status route race ethnicity relevant site anatomic disease severity user created changed voided";
+        let side = "type source unit operator qualifier modifier status route race ethnicity relevant site anatomic severity user created changed voided";
+        let side =
+            if self.found.ty == "Condition" { side.to_owned() } else { format!("{side} disease") };
         let person = rec.patients.and_then(|p| rec.graph.parent(p)).map(|l| l.table);
         let open = |link: &&Link| {
             let words = Words::of(link.own.first().map_or("", String::as_str));
             link.own.len() == 1
                 && rec.entry(link.table).is_none()
                 && Some(link.table) != person
-                && !words.are(side)
+                && !words.are(&side)
         };
         let telling = |link: &&Link| {
             let words = Words::of(link.own.first().map_or("", String::as_str));

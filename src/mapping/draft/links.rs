@@ -96,7 +96,7 @@ pub(super) fn named_key(table: &Table) -> Option<&Column> {
 
 /// Whether the words of a column name a table.
 fn names(words: &[&str], table: &Words) -> bool {
-    let meaning = table.meaning();
+    let meaning = table.subject();
     words.len() == meaning.len()
         && words.iter().all(|w| meaning.iter().any(|m| super::words::same(m, w) || m == w))
 }

@@ -85,7 +85,13 @@ impl<'a, 'c> Maker<'a, 'c> {
                 maker.linking.extend(link.own.iter().map(|c| (number, c.clone())));
             }
             let key = rec.graph.key(number).map(<[String]>::to_vec).unwrap_or_default();
-            maker.linking.extend(key.into_iter().map(|c| (number, c)));
+            let text = |name: &String| {
+                let column = rec.graph.table(number).and_then(|t| t.column(name));
+                column.is_some_and(|c| matches!(c.ty, SqlType::Text | SqlType::Char))
+            };
+            // A text in a key of several parts says something of its own: a code, a drug.
+            let bare = key.iter().filter(|name| key.len() == 1 || !text(name));
+            maker.linking.extend(bare.map(|c| (number, c.clone())));
         }
         maker
     }
@@ -163,12 +169,18 @@ impl<'a, 'c> Maker<'a, 'c> {
 
     pub fn take_if(&mut self, rule: &str, test: impl Fn(&Col<'c>) -> bool) -> Option<Col<'c>> {
         let all = self.all(rule);
-        let filled =
-            |col: &&Col<'c>| self.sample(col).is_none_or(|s| s.cells(col.name()).next().is_some());
         let mut good = all.iter().filter(|col| test(col));
-        let first = good.clone().find(filled).or_else(|| good.next()).copied()?;
+        // Of a few rows, what is empty may yet be filled.
+        let few = |col: &&Col<'c>| self.sample(col).is_none_or(|s| s.rows() < 10);
+        let first =
+            good.clone().find(|col| self.filled(col)).or_else(|| good.find(few)).copied()?;
         self.mark(&first);
         Some(first)
+    }
+
+    /// Whether a column holds something, as far as was seen.
+    pub fn filled(&self, col: &Col<'_>) -> bool {
+        self.sample(col).is_none_or(|s| s.cells(col.name()).next().is_some())
     }
 
     pub fn mark(&mut self, col: &Col<'_>) {
@@ -225,11 +237,13 @@ impl<'a, 'c> Maker<'a, 'c> {
         let leaf = col.leaf();
         match col.column.ty {
             SqlType::Date | SqlType::DateTime | SqlType::Instant => {
-                return Some((
-                    leaf,
-                    Sure::Certain,
-                    format!("'{}' is a {}", col.name(), col.column.declared),
-                ));
+                let why = format!("'{}' is a {}", col.name(), col.column.declared);
+                let Some(none) = self.sample(col).and_then(|s| s.no_date(col.name())) else {
+                    return Some((leaf, Sure::Certain, why));
+                };
+                let why =
+                    format!("{why}; {} stands there for none in {} rows", none.text, none.rows);
+                return Some((format!("{leaf} | null('{}')", none.text), Sure::Certain, why));
             }
             SqlType::Text | SqlType::Char | SqlType::Any => {}
             _ => return None,

@@ -25,6 +25,8 @@ mod words;
 #[cfg(test)]
 mod kin_tests;
 #[cfg(test)]
+mod strange_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -296,7 +298,8 @@ fn left(maker: &Maker<'_, '_>) -> Vec<String> {
             .sample(&col)
             .map(|s| s.distinct(col.name()).len())
             .filter(|n| (1..=12).contains(n));
-        let empty = maker.sample(&col).is_some_and(|s| s.cells(col.name()).next().is_none());
+        let sample = maker.sample(&col).filter(|s| s.saw(col.name()));
+        let empty = sample.is_some_and(|s| s.cells(col.name()).next().is_none());
         let seen = match few {
             _ if empty => ": empty in all rows seen".to_owned(),
             Some(_) if !maker.links(&col) => format!(": {}", maker.values(&col)),

@@ -31,8 +31,8 @@ impl<'c> Maker<'_, 'c> {
         let middle = take(self, concept::MIDDLE);
         let mut given = take(self, concept::GIVEN);
         if family.is_some() && given.is_none() {
-            // Beside a family name, a name alone is the other one.
-            given = take(self, BARE_NAME);
+            // Beside a family name, a name alone is the other one, and so are other names.
+            given = take(self, BARE_NAME).or_else(|| take(self, "other+name"));
         }
         let full =
             if family.is_none() && given.is_none() { take(self, concept::FULL_NAME) } else { None };
@@ -202,10 +202,12 @@ impl<'c> Maker<'_, 'c> {
 
     /// `telecom` from columns of its own.
     pub fn telecoms(&mut self) -> bool {
-        use concept::{EMAIL, FAX, MOBILE, PHONE};
+        use concept::{EMAIL, FAX, HOME_PHONE, MOBILE, PHONE, WORK_PHONE};
         let (mut lines, mut seen) = (vec!["telecom:".to_owned()], Vec::new());
         for (rule, is) in [
             (MOBILE, "system: phone, use: mobile"),
+            (HOME_PHONE, "system: phone, use: home"),
+            (WORK_PHONE, "system: phone, use: work"),
             (PHONE, "system: phone"),
             (EMAIL, "system: email"),
             (FAX, "system: fax"),

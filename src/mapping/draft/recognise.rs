@@ -182,7 +182,7 @@ fn patients(graph: &Graph<'_>) -> Option<Found> {
         let inherited = via.map_or(0, |n| personal_of(graph, n));
         // A table called so and nothing else comes before one that is called so among other things, and a
         // table before a view of it.
-        let plain = graph.words.get(number).is_some_and(|w| w.meaning().len() == 1);
+        let plain = graph.words.get(number).is_some_and(|w| w.subject().len() == 1);
         let plain = usize::from(plain && !table.view) * 15;
         let (score, sure, why) = if is(number, rule) {
             (100 + plain + 10 * (traits + inherited), Sure::Certain, "by its name")

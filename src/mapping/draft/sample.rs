@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::mapping::lens::format::{DateFormat, DateIn};
+use crate::mapping::lens::nothing::is_no_date;
 use crate::mapping::rows::Rows;
 
 /// Rows of a table as they were looked at. They hold patients' data: nothing of them but counts, formats
@@ -34,6 +35,14 @@ pub(super) const FLAGS: [(&str, &str); 15] = [
     ("A", "I"),
     ("-1", "0"),
 ];
+
+/// What stands in a column of dates where there is none.
+pub(super) struct NoDate {
+    /// As people write it: `0001-01-01`, `0001-01-01 00:00:00`.
+    pub text: String,
+    /// How often it was seen.
+    pub rows: usize,
+}
 
 /// How dates are written in texts, the likelier first; a longer format also reads what ends early, so it
 /// comes after the shorter.
@@ -100,6 +109,22 @@ impl Sampled {
     /// How many rows were looked at.
     pub fn rows(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Whether a column was among those looked at.
+    pub(super) fn saw(&self, column: &str) -> bool {
+        self.place(column).is_some()
+    }
+
+    /// The day or moment that programs write for "no date", where a column of dates holds it often: the first
+    /// and the last that a language or a database knows. It is nobody's own.
+    pub(super) fn no_date(&self, column: &str) -> Option<NoDate> {
+        let counted = self.distinct(column);
+        let found = counted.into_iter().find(|(cell, rows)| is_no_date(cell) && *rows >= RARE);
+        found.map(|(cell, rows)| {
+            let text = cell.replace('T', " ");
+            NoDate { text: text.trim_end_matches('Z').to_owned(), rows }
+        })
     }
 
     fn place(&self, column: &str) -> Option<usize> {

@@ -39,9 +39,12 @@ impl Words {
     }
 
     /// Whether one alternative of a rule holds. Alternatives are separated by blanks; `a+b` wants both
-    /// words, `-c` in it forbids one, `nac*` is the beginning of a word.
+    /// words, `-c` in it forbids one, `nac*` is the beginning of a word, `=last` is the whole name.
     pub fn are(&self, rule: &str) -> bool {
         rule.split_ascii_whitespace().any(|alternative| {
+            if let Some(whole) = alternative.strip_prefix('=') {
+                return same(&self.whole, whole);
+            }
             alternative.split('+').all(|part| match part.strip_prefix('-') {
                 Some(other) => !self.has(other),
                 None => self.has(part),
@@ -57,6 +60,14 @@ impl Words {
         }
     }
 
+    /// What a table's name says it holds: [`meaning`](Self::meaning) without words that are said of any table.
+    pub fn subject(&self) -> Vec<&str> {
+        let meaning = self.meaning();
+        let telling: Vec<&str> =
+            meaning.iter().copied().filter(|t| !TABLE_WORDS.contains(t)).collect();
+        if telling.is_empty() { meaning } else { telling }
+    }
+
     /// The words that say what is meant, without those that only say it is a key.
     pub fn meaning(&self) -> Vec<&str> {
         let tokens = self.tokens.iter().map(String::as_str);
@@ -70,6 +81,26 @@ impl Words {
 const KEY_WORDS: [&str; 22] = [
     "id", "ids", "no", "nr", "num", "nro", "number", "numero", "key", "fk", "pk", "cod", "code",
     "codigo", "uuid", "guid", "ref", "de", "do", "da", "del", "tbl",
+];
+
+/// Words of a table's name that say nothing of what it holds.
+const TABLE_WORDS: [&str; 16] = [
+    "tab",
+    "tb",
+    "t",
+    "data",
+    "dato",
+    "datos",
+    "dados",
+    "daten",
+    "info",
+    "master",
+    "main",
+    "mst",
+    "stamm",
+    "stammdaten",
+    "demographic",
+    "demographics",
 ];
 
 /// Whether a word is another, in the singular or plural.
@@ -179,23 +210,25 @@ macro_rules! concepts {
 }
 
 concepts! {
-    FAMILY = "family ap+1 ape+1 apellido+1 last+-update+-updated+-modified+-changed lastname surname apellido apellidos paterno+-nombre ap+pat ape+pat appaterno sobrenome nachname familienname nom+famille last+nm last+name";
+    FAMILY = "=family family+name family+nm patient+family pat+family lname ap+1 ape+1 apellido+1 =last patient+last pat+last pt+last legal+last lastname surname apellido apellidos paterno+-nombre ap+pat ape+pat appaterno sobrenome nachname familienname nom+famille last+nm last+name";
     FAMILY_2 = "materno ap+mat ape+mat apmaterno family+2 apellido+2 ap+2 ape+2 segundo+apellido seg+apellido";
-    GIVEN = "given first firstname forename vorname prenom nombres nom+-famille primer+nombre nombre+-comuna+-ciudad+-medico+-calle";
-    MIDDLE = "middle middlename segundo+nombre";
-    FULL_NAME = "name+-user+-file+-class fullname nombre+completo nome nom+complet displayname patientenname";
+    GIVEN = "given fname =first first+name first+nm patient+first pat+first pt+first legal+first firstname forename vorname prenom nombres nom+-famille primer+nombre nombre+-comuna+-ciudad+-medico+-calle";
+    MIDDLE = "middle mname =mi middlename segundo+nombre";
+    FULL_NAME = "name+-user+-file+-class+-school+-mother+-father+-guardian+-spouse+-employer+-contact+-ice fullname nombre+completo nome nom+complet displayname patientenname";
     TITLE = "title+-job tratamiento anrede salutation prefix titel titre";
     SUFFIX = "suffix namenszusatz";
     SEX = "sex gender sexo geschlecht sexe genero";
     BIRTH = "birth+-place+-country+-year+-month+-day+-weight+-time+-estimated birthdate dob birthday geburtsdatum geburtstag geburtsdat gebdat geb fec+nac fecha+nac fecha+nacimiento fec+nacimiento fecnac fechanac nac nacimiento+-lugar+-pais nascimento data+nasc dt+nasc datanasc naissance date+naiss";
     DEATH = "death deathdate deceased died dod fallecimiento fec+def fecha+def defuncion obito sterbedatum verstorben todesdatum deces muerte";
-    NATIONAL = "rut run dni nie nif curp cpf ssn nhs national+id cedula cuil insee personalausweis svnr ahv nir rfc";
-    RECORD_NO = "mrn nhc hc historia+clinica expediente prontuario patientennummer chart medical+record fallnummer ipp";
+    NATIONAL = "rut =ss run dni nie nif curp cpf ssn nhs national+id cedula cuil insee personalausweis svnr ahv nir rfc";
+    RECORD_NO = "mrn pubpid chfid uhid =uid unique+id file+number hospital+number registration+number card+number nhc hc historia+clinica expediente prontuario patientennummer chart medical+record fallnummer ipp";
     PASSPORT = "passport pasaporte passaporte reisepass passeport";
     INSURANCE_NO = "insurance+number versichertennummer versichertennr poliza cns afiliado";
     IDENTIFIER = "identifier identificador identifiant kennung nif source+value+person npi colegiado colegiatura license licencia matricula lanr registro";
-    PHONE = "phone telephone tel telefono telefone fono telefon telefonnummer tlf";
-    MOBILE = "mobile cell celular movil handy cellphone mobil portable";
+    HOME_PHONE = "home+phone hm+phone homephone telefono+casa tel+casa telefon+privat fono+casa";
+    WORK_PHONE = "work+phone wk+phone biz+phone business+phone workphone office+phone telefono+trabajo tel+trabajo telefon+arbeit";
+    PHONE = "phone+-emergency+-guardian+-ice+-kin+-employer+-mother+-father+-spouse telephone tel telefono telefone fono telefon telefonnummer tlf";
+    MOBILE = "mobile cell wireless celular movil handy cellphone mobil portable";
     EMAIL = "email mail correo e+mail";
     FAX = "fax";
     STREET = "address street direccion calle domicilio endereco adresse strasse rua address+1 rue logradouro addr line+1";
@@ -206,16 +239,16 @@ concepts! {
     POSTAL = "zip postcode postal plz cep codigo+postal cp code+postal postleitzahl";
     COUNTRY = "country pais land pays";
     ACTIVE = "active activo ativo vigente aktiv actif enabled habilitado";
-    DELETED = "deleted borrado eliminado excluido geloscht geloescht supprime voided anulado retired removed baja invalid+-reason";
-    MODIFIED = "write+date updated modified lastmodified changed last+update fec+mod fecha+mod fecha+modificacion geandert aktualisiert actualizado alterado modification ultima+actualizacion";
+    DELETED = "deleted borrado eliminado excluido geloscht geloescht supprime voided validity+to valid+to anulado retired removed baja invalid+-reason";
+    MODIFIED = "write+date updated modified tstamp lastmodified changed last+update fec+mod fecha+mod fecha+modificacion geandert aktualisiert actualizado alterado modification ultima+actualizacion";
     CODE = "code cod cd codigo cie icd cid snomed loinc atc cpt cvx rxnorm icd10 cie10";
     DISPLAY = "description desc descripcion descricao bezeichnung name nombre nome libelle label text texto title titulo term test analyse analito prueba exam";
-    STATUS = "status estado situacao statut zustand state situacion";
+    STATUS = "status+-marital+-civil+-smoking+-student+-employment+-bmi+-immigration+-insurance estado+-civil situacao statut zustand state situacion";
     CLASS = "class clase encounterclass patient+class klasse";
     KIND = "type tipo typ art kind clase categoria category";
-    START = "start begin began started inicio ingreso admission admitted aufnahme beginn von onset debut entree entrada begindatum startdate starts from";
-    END = "end stop stopped ended fin fim alta discharge discharged entlassung ende bis sortie saida enddate ends abated egreso resolved until termino";
-    DATE = "date datetime fecha data datum fec dat time+-zone taken performed recorded measured done authored ordered created+-by drawn toma at dt fch";
+    START = "start begin began started inicio ingreso admission admitted aufnahme beginn von debut admittime admitdate admdate starttime intime arrival arrived entree entrada begindatum startdate starts from";
+    END = "end stop stopped ended dischtime dischdate stoptime outtime endtime fin fim alta discharge discharged entlassung ende bis sortie saida enddate ends abated egreso resolved until termino";
+    DATE = "date datetime chartdate charttime visitdate eventdate orderdate ordertime fecha data datum fec dat time+-zone taken performed recorded measured done authored ordered created+-by drawn toma at dt fch";
     TIME = "time hora hour uhrzeit heure zeit hr";
     VALUE = "value valor result resultado wert messwert ergebnis valeur resultat numeric+value val";
     UNIT = "unit unidad unidade einheit unite uom";
@@ -277,10 +310,11 @@ pub(super) const VITALS: [(&str, &str, &str, &str); 11] = [
 ];
 
 /// Systems of codes that a column's own name tells.
-pub(super) const SYSTEMS: [(&str, &str); 8] = [
+pub(super) const SYSTEMS: [(&str, &str); 9] = [
     ("loinc", "http://loinc.org"),
     ("snomed sct", "http://snomed.info/sct"),
-    ("icd+10 cie+10 cid+10 icd10 cie10 cid10 icd cie cid", "http://hl7.org/fhir/sid/icd-10"),
+    ("icd+9 cie+9 cid+9 icd9 cie9", "http://hl7.org/fhir/sid/icd-9-cm"),
+    ("icd+10 cie+10 cid+10 icd10 cie10 cid10", "http://hl7.org/fhir/sid/icd-10"),
     ("atc", "http://www.whocc.no/atc"),
     ("rxnorm rxcui", "http://www.nlm.nih.gov/research/umls/rxnorm"),
     ("cvx", "http://hl7.org/fhir/sid/cvx"),
@@ -323,5 +357,14 @@ mod tests {
         assert!(!are("birthplace", concept::BIRTH) && !are("birth_country", concept::BIRTH));
         assert!(!are("identity", "id"));
         assert!(are("last_update", concept::MODIFIED) && !are("last_update", concept::FAMILY));
+        for name in ["lname", "LName", "Last", "LAST_NM", "last_name", "family", "pat_last"] {
+            assert!(are(name, concept::FAMILY), "{name}");
+        }
+        for name in ["family_size", "last_interacted_with", "FamilyID", "LastVisit"] {
+            assert!(!are(name, concept::FAMILY), "{name}");
+        }
+        assert!(are("FName", concept::GIVEN) && !are("first_visit", concept::GIVEN));
+        assert!(are("marital_status", "marital") && !are("marital_status", concept::STATUS));
+        assert!(are("HmPhone", concept::HOME_PHONE) && !are("emergency_phone", concept::PHONE));
     }
 }

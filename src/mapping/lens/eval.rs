@@ -12,6 +12,7 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::rows::Row;
 
 use super::format::{DateIn, Stamp, clock_time};
+use super::nothing::stands;
 use super::{Gather, Lens, Out, Reading, Slot, Step};
 
 /// A cell that cannot be shown as what the mapping says it is.
@@ -33,7 +34,7 @@ impl Reading {
             text
         };
         let something = !text.is_empty() || !self.empty_is_null;
-        (something && !slot.nothing.iter().any(|n| n == text)).then_some(text)
+        (something && !stands(slot.column.ty, &slot.nothing, text)).then_some(text)
     }
 }
 
@@ -119,7 +120,7 @@ impl Lens {
             Step::Lower => Some(Cow::Owned(text.chars().map(lower).collect())),
             Step::Prefix(prefix) => Some(Cow::Owned(format!("{prefix}{text}"))),
             Step::Suffix(suffix) => Some(Cow::Owned(format!("{text}{suffix}"))),
-            Step::NullIf(list) => (!list.iter().any(|n| *n == text)).then_some(text),
+            Step::NullIf(list) => (!stands(self.compared(), list, &text)).then_some(text),
             Step::Default(_) => Some(text),
             Step::Bool { yes, no } => {
                 if yes.iter().any(|word| *word == text) {

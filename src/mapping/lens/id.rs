@@ -50,6 +50,15 @@ impl IdTemplate {
         good
     }
 
+    /// The template as a mapping writes it: `adm-$ward-$number`.
+    pub fn pattern(&self) -> String {
+        let part = |part: &IdPart| match part {
+            IdPart::Literal(text) => text.clone(),
+            IdPart::Key(n) => format!("${}", self.key.get(*n).map_or("", |c| c.name.as_str())),
+        };
+        self.parts.iter().map(part).collect()
+    }
+
     /// Whether every key makes a FHIR id: whole numbers and UUIDs do, texts need not.
     pub fn fits_every_key(&self) -> bool {
         let fits = |c: &ColumnRef| matches!(c.ty, SqlType::Integer { .. } | SqlType::Uuid);

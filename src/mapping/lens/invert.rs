@@ -8,6 +8,7 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{Expr, Predicate, TextMatch, Value};
 
 use super::codes::{CodeMap, Coded};
+use super::nothing::stands;
 use super::predicate::{all, any, column_in, not, one_of};
 use super::rewrite::Rewrite;
 use super::{Gather, Lens, Reading, Slot, Step, typed};
@@ -76,7 +77,7 @@ impl Lens {
     fn cell_in(&self, slot: &Slot, wanted: &[String], strict: bool) -> Option<Predicate> {
         let (column, reading) = (&slot.column, &self.reading);
         let cannot = |w: &str| {
-            slot.nothing.iter().any(|n| n == w)
+            stands(slot.column.ty, &slot.nothing, w)
                 || (reading.empty_is_null && w.is_empty())
                 || (reading.trim && (w.starts_with(' ') || w.ends_with(' ')))
         };
@@ -129,7 +130,7 @@ impl Lens {
                 self.one_of(n - 1, &owned(inner), strict)
             }
             Step::NullIf(list) => {
-                let inner = wanted.iter().filter(|w| !list.contains(w));
+                let inner = wanted.iter().filter(|w| !stands(self.compared(), list, w));
                 self.one_of(n - 1, &owned(inner.map(String::as_str)), strict)
             }
             Step::Default(text) => {
@@ -268,7 +269,7 @@ impl Lens {
             Step::Upper | Step::Lower if folded => self.text(n - 1, how, text, true),
             Step::NullIf(list) => {
                 let inner = self.text(n - 1, how, text, folded)?;
-                Some(all([inner, not(self.one_of(n - 1, list, true)?)]))
+                Some(all([inner, not(self.stood_for(n - 1, list)?)]))
             }
             Step::Default(default) => {
                 let mut parts = vec![self.text(n - 1, how, text, folded)?];

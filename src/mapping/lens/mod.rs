@@ -11,6 +11,7 @@ pub(super) mod id;
 mod invert;
 pub(super) mod layout;
 pub(super) mod moment;
+pub(super) mod nothing;
 pub(super) mod predicate;
 mod presence;
 pub(super) mod rewrite;

@@ -112,7 +112,7 @@ impl Lens {
         };
         match step {
             Step::Trim if !self.reading.trim => None,
-            Step::NullIf(list) => Some(any([self.none(n - 1)?, self.one_of(n - 1, list, true)?])),
+            Step::NullIf(list) => Some(any([self.none(n - 1)?, self.stood_for(n - 1, list)?])),
             Step::Default(_) => Some(Predicate::Never),
             Step::Code(map, field) => {
                 let unset = |c: &Coded| c.field(*field).is_none();
@@ -147,9 +147,7 @@ impl Lens {
             Step::Trim | Step::Upper | Step::Lower | Step::Prefix(_) | Step::Suffix(_) => {
                 self.some(n - 1)
             }
-            Step::NullIf(list) => {
-                Some(all([self.some(n - 1)?, not(self.one_of(n - 1, list, true)?)]))
-            }
+            Step::NullIf(list) => Some(all([self.some(n - 1)?, not(self.stood_for(n - 1, list)?)])),
             Step::Default(_) => Some(any([self.some(n - 1)?, self.none(n - 1)?])),
             Step::Bool { yes, no } => {
                 let words: Vec<String> = yes.iter().chain(no).cloned().collect();

@@ -204,3 +204,18 @@ proptest! {
         prop_assert_eq!(read, got(&day.to_string()));
     }
 }
+
+/// What is shown as nothing is searched as nothing, however the column writes its zeros.
+#[test]
+fn a_sentinel_counts_by_its_value_in_a_column_of_numbers() {
+    let steps = vec![Step::NullIf(vec!["0".to_owned()]), Step::Decimal('.')];
+    let mut weight = lens(steps, Out::Decimal);
+    weight.gather = Gather::Column(slot(0, SqlType::Decimal));
+    for zero in ["0", "0.000000", "-0.00"] {
+        assert_eq!(one(&weight, zero), Ok(None), "{zero}");
+    }
+    assert_eq!(one(&weight, "0.50"), got("0.50"));
+    let zeros = |p: &Predicate| format!("{p:?}").matches("text: \"0\"").count();
+    let present = weight.present().unwrap();
+    assert!(zeros(&present) == 1 && !format!("{present:?}").contains("Trimmed"), "{present:?}");
+}

@@ -10,7 +10,7 @@ use crate::fhir::primitive::{self, DateInterval, Precision};
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::codes::Field;
 use crate::mapping::lens::format::{DateFormat, DateIn, Field as Part, Stamp, Token};
-use crate::mapping::lens::{Gather, Lens, Slot, Step, Target, typed};
+use crate::mapping::lens::{Gather, Lens, Slot, Step, Target, nothing, typed};
 use crate::mapping::plan::{ColumnRef, Value};
 
 /// What is wrong with a value that cannot be stored, in a sentence.
@@ -51,7 +51,7 @@ pub fn store(lens: &Lens, text: &str) -> Result<Cells, Refused> {
                 _ => return Err(format!("It must end with '{suffix}'.").into()),
             },
             Step::NullIf(words) => {
-                if words.iter().any(|word| *word == value) {
+                if nothing::stands(slot.column.ty, words, &value) {
                     return Err("This text stands for nothing in the hospital's database.".into());
                 }
                 value

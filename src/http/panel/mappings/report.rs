@@ -55,11 +55,15 @@ fn tried(trial: &TrialView) -> Markup {
                 @else { (source.written) " of " (source.rows) " rows give a resource, " (source.millis) " ms" }
             }
             @let bad: Vec<_> = source.elements.iter().filter(|element| element.bad > 0).collect();
-            @if !bad.is_empty() || !source.left_out.is_empty() {
+            @let none: Vec<_> = source.elements.iter().filter(|element| element.no_date > 0).collect();
+            @if !bad.is_empty() || !none.is_empty() || !source.left_out.is_empty() {
                 ul {
                     @for lost in &source.left_out { li { (lost.count) " rows left out: they lack " code { (lost.path) } } }
                     @for element in bad {
                         li { (element.bad) " cells do not fit " code { (element.path) } " (" (element.columns.join(", ")) ")" }
+                    }
+                    @for element in none {
+                        li { (element.no_date) " values of " code { (element.path) } " (" (element.columns.join(", ")) ") lie on a day that stands for none in many systems, such as 0001-01-01" }
                     }
                 }
             }
