@@ -192,6 +192,7 @@ impl Compiled {
             return Err(Refusal::Unknown);
         }
         let (mut found, mut points) = (Vec::new(), false);
+        let before = reached.take_filled();
         for (_, from) in self.of_type(ty) {
             let param = from.params.iter().find(|p| p.name == by);
             let param = param.filter(|p| p.kind == ParamKind::Reference);
@@ -213,6 +214,10 @@ impl Compiled {
                     }
                 }
             }
+        }
+        // What stands in resources that never point here is no condition on what is here.
+        if reached.take_filled() && points || before {
+            reached.filled();
         }
         if points { Ok(any(found)) } else { Err(Refusal::NotMapped) }
     }
