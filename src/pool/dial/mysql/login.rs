@@ -212,9 +212,16 @@ fn set_up_sql(flavour: &Flavour, session: &SessionSettings) -> String {
     // A limit that the account or the server has of its own counts where it is stricter.
     let limited = |variable: &str, limit: String, any: bool| match session.own_limit_counts {
         false => format!("{variable}={limit},"),
-        true if any => format!(
-            "{variable}=IF(@@session.{variable}>0,LEAST(@@session.{variable},{limit}),{limit}),"
-        ),
+        // Of a signed and an unsigned number MySQL makes a decimal, which it does not take for milliseconds.
+        true if any => {
+            let own = format!("@@session.{variable}");
+            let stricter = format!("IF({own}>0,LEAST({own},{limit}),{limit})");
+            if flavour.mariadb {
+                format!("{variable}={stricter},")
+            } else {
+                format!("{variable}=CAST({stricter} AS UNSIGNED),")
+            }
+        }
         true => String::new(),
     };
     let statement = if flavour.mariadb {
@@ -259,7 +266,7 @@ mod tests {
              LEAST(@@session.max_statement_time,1.500),1.500),idle_transaction_timeout=15"
         ));
         assert!(maria.contains("innodb_lock_wait_timeout=1,"));
-        assert!(sql("8.0.36").contains(",1500),1500),transaction_read_only=1"));
+        assert!(sql("8.0.36").contains(",1500),1500) AS UNSIGNED),transaction_read_only=1"));
         let ours = SessionSettings { own_limit_counts: false, ..session.clone() };
         let ours = set_up_sql(&Flavour::of("8.0.36"), &ours);
         assert!(ours.contains("max_execution_time=1500,transaction_read_only=1"));
