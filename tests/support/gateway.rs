@@ -89,7 +89,7 @@ impl Gateway {
         Self {
             fhir: format!("http://{fhir}/fhir"),
             admin: format!("http://{admin}"),
-            // The gateway closes a connection that is idle for 10 s: one that is older meets it closing.
+            // Far less than the gateway keeps an idle connection for: none is met while it is being closed.
             http: reqwest::Client::builder()
                 .no_proxy()
                 .pool_idle_timeout(Duration::from_secs(5))
