@@ -51,6 +51,9 @@ pub struct Table {
     pub primary_key: Vec<String>,
     /// Every index, each as its leading plain columns in order; the primary key's is among them.
     pub indexes: Vec<Index>,
+    /// Columns with an index of `lower(column)` in the order of bytes (PostgreSQL, `text_pattern_ops`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lowered: Vec<String>,
     /// Declared foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
     /// The server's own estimate of the number of rows.

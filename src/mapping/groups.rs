@@ -152,7 +152,7 @@ mod tests {
             rows.push(Some(&number.to_string())).unwrap();
         }
         let column = ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text };
-        let own = [Slot { cell: 0, column, indexed: false, nothing: Vec::new() }];
+        let own = [Slot { cell: 0, column, indexed: false, lowered: false, nothing: Vec::new() }];
         let groups = Groups::new(&rows, &own);
         asked.iter().map(|key| groups.of(key).filter_map(|row| row.get(1)).collect()).collect()
     }
@@ -185,7 +185,7 @@ mod tests {
         rows.push(None).unwrap();
         rows.push(Some("of nobody")).unwrap();
         let column = ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text };
-        let own = [Slot { cell: 0, column, indexed: false, nothing: Vec::new() }];
+        let own = [Slot { cell: 0, column, indexed: false, lowered: false, nothing: Vec::new() }];
         let groups = Groups::new(&rows, &own);
         let names = |key: &str| groups.of(key).filter_map(|row| row.get(1)).collect::<String>();
         assert_eq!([names("1"), names("2"), names("3"), names("4")], ["abd", "cf", "e", ""]);

@@ -334,6 +334,14 @@ pub enum Predicate {
         /// Whether case and accents are ignored; otherwise every code point counts.
         folded: bool,
     },
+    /// The column's text begins with `begins`, folded, as far as an index of `lower(column)` can tell:
+    /// never false where [`Self::Text`] with that beginning is true.
+    Lowered {
+        /// The column.
+        column: ColumnRef,
+        /// What it begins with, at least in part.
+        begins: String,
+    },
     /// No row of the same relation that meets `filter` has the same values in `group` and a smaller
     /// key: the row that stands for its group.
     First {

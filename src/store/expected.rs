@@ -88,6 +88,13 @@ fn pages() -> Vec<(&'static str, Select)> {
         ("in_texts", base(among)),
         ("in_numbers", base(numbers)),
         ("folded_prefix", base(text(TextMatch::StartsWith, true))),
+        (
+            "lowered_prefix",
+            base(Predicate::Lowered {
+                column: col(0, "surname", SqlType::Text),
+                begins: "Ob'é".into(),
+            }),
+        ),
         ("exact_prefix", base(text(TextMatch::StartsWith, false))),
         ("word", base(text(TextMatch::StartsWord { separator: ' ' }, true))),
         (

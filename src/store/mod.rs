@@ -18,6 +18,7 @@ mod fold;
 mod introspect;
 mod keyset;
 mod letters;
+mod lowered;
 mod member;
 mod predicate;
 mod prepared;

@@ -5,7 +5,7 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{ColumnRef, Predicate};
 
 use super::statement::{Scope, Writer};
-use super::{Flavour, WriteFault, among, compare, first, member, sql, text};
+use super::{Flavour, WriteFault, among, compare, first, lowered, member, sql, text};
 
 /// Deepest nesting written; plans made from queries stay far below.
 const MAX_DEPTH: usize = 64;
@@ -66,6 +66,7 @@ pub(super) fn predicate(
             w.sql(")");
             Ok(())
         }
+        Predicate::Lowered { column, begins } => lowered::begins(w, scope, column, begins),
         Predicate::First { from, filter, group, key } => {
             first::of_group(w, scope, (from, filter), group, key, depth)
         }

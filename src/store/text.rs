@@ -288,7 +288,7 @@ fn within_index(w: &mut Writer, scope: Scope, left: &Expr, folded: &str) -> Resu
 }
 
 /// The first text behind all that begin with this one, letter by letter; none behind the empty text.
-fn successor(text: &str) -> Option<String> {
+pub(super) fn successor(text: &str) -> Option<String> {
     let last = text.chars().next_back()?;
     let next = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32)?;
     let mut after = text.get(..text.len() - last.len_utf8())?.to_owned();

@@ -80,6 +80,7 @@ mod store_bed;
 #[cfg(test)]
 mod store_lease;
 #[cfg(test)]
+mod store_names;
 mod store_search;
 #[cfg(test)]
 mod store_types;

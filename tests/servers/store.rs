@@ -235,50 +235,6 @@ async fn key_equality_and_keyset_use_an_index() {
     }
 }
 
-/// A search that ignores case and accents uses an index of folded texts, and finds the same without one.
-#[tokio::test]
-async fn a_folded_search_uses_an_index_of_folded_texts() {
-    let mut bed = Bed::postgres().await;
-    bed.execute("CREATE TABLE x (id INT PRIMARY KEY, v VARCHAR(40) NOT NULL)").await;
-    bed.execute(
-        "INSERT INTO x SELECT n, (ARRAY['Müller ', 'MULLER ', 'Muñoz ', 'Петров ', 'ΠΕΤΡΟΥ '])[1 + n % 5] || n \
-         FROM generate_series(1, 20000) AS n",
-    )
-    .await;
-    bed.execute("ANALYZE x").await;
-    let columns = [column("id", INT), column("v", SqlType::Text)];
-    let texts = ["muller 1000", "MUÑOZ 77", "петров 1003", "Πετρου 14", "x"];
-    let flavour = bed.flavour;
-    let asked = |text: &str, how| {
-        let left = Expr::Column(column("v", SqlType::Text));
-        let text = text.to_owned();
-        query(flavour, "x", &columns, Predicate::Text { left, how, text, folded: true })
-    };
-    let mut found = Vec::new();
-    for indexed in [false, true] {
-        if indexed {
-            let (from, to) = wardgate::mapping::fold::translation();
-            let index =
-                format!("CREATE INDEX ON x (translate(v, '{from}', '{to}') text_pattern_ops)");
-            bed.execute(&index).await;
-            bed.execute("ANALYZE x").await;
-        }
-        let mut all = Vec::new();
-        for (text, how) in texts
-            .iter()
-            .flat_map(|t| [TextMatch::StartsWith, TextMatch::Equals].map(|how| (*t, how)))
-        {
-            let what = asked(text, how);
-            let plan = bed.explain(&what).await;
-            assert_eq!(plan.contains("Index Cond"), indexed, "{text} {plan}");
-            all.push(bed.page(&what).await);
-        }
-        found.push(all);
-    }
-    assert_eq!(found[0], found[1]);
-    assert!(found[0].iter().step_by(2).take(4).all(|rows| !rows.is_empty()), "{found:?}");
-}
-
 /// Our own schema can be created, and the catalogue read back holds its keys, indexes and references.
 #[tokio::test]
 async fn our_own_schema_comes_back_as_a_catalogue() {

@@ -55,7 +55,8 @@ impl<'c> Scope<'c> {
     pub(super) fn slot_at(&self, cell: usize, column: ColumnRef) -> Slot {
         let table = self.relations.get(column.relation).map(|(_, table)| table);
         let indexed = table.is_some_and(|t| t.indexed(&[column.name.as_str()]));
-        Slot { cell, column, indexed, nothing: Vec::new() }
+        let lowered = table.is_some_and(|t| t.lowered.contains(&column.name));
+        Slot { cell, column, indexed, lowered, nothing: Vec::new() }
     }
 
     /// The base table.

@@ -49,13 +49,19 @@ impl Compiler<'_> {
         if table.view || table.estimated_rows.is_some_and(|rows| rows < SMALL) {
             return;
         }
+        let texts = |name: &str| {
+            source.params.iter().any(|p| p.name == name && p.kind == ParamKind::String)
+        };
         // One line for columns that several parameters look at.
         let mut groups: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
         for (param, columns) in search::base_columns(source) {
             let mut bare: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
             bare.sort_unstable();
             bare.dedup();
-            if bare.is_empty() || bare.iter().any(|c| table.indexed(&[c.as_str()])) {
+            let served = |c: &String| {
+                table.indexed(&[c.as_str()]) || texts(param) && table.lowered.contains(c)
+            };
+            if bare.is_empty() || bare.iter().any(served) {
                 continue;
             }
             match groups.iter_mut().find(|(known, _)| *known == bare) {
@@ -70,10 +76,7 @@ impl Compiler<'_> {
                 table.name,
                 columns.join(" or ")
             );
-            let texts = |name: &&&str| {
-                source.params.iter().any(|p| p.name == **name && p.kind == ParamKind::String)
-            };
-            let hint = if params.iter().filter(texts).count() == params.len() {
+            let hint = if params.iter().all(|name| texts(name)) {
                 "A plain index serves `:exact` alone; the cookbook says which serves the beginning of a text (\"A search by name is slow\")."
             } else {
                 "Add an index, or switch the parameters off under `search:`."

@@ -249,7 +249,13 @@ impl Lens {
                 }
                 Gather::Joined { slots, .. } if slots.iter().any(|s| !s.nothing.is_empty()) => None,
                 Gather::Column(slot) => {
-                    Some(all([on(self.shown(slot)), not(stands_for_nothing(&self.reading, slot))]))
+                    let begins = matches!(how, TextMatch::StartsWith | TextMatch::Equals);
+                    let near = (slot.lowered && folded && begins).then(|| Predicate::Lowered {
+                        column: slot.column.clone(),
+                        begins: text.to_owned(),
+                    });
+                    let shown = all([on(self.shown(slot)), near.unwrap_or(Predicate::Always)]);
+                    Some(all([shown, not(stands_for_nothing(&self.reading, slot))]))
                 }
                 Gather::Joined { slots, separator } => {
                     Some(on(self.shown_joined(slots, separator)))

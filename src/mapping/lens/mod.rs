@@ -39,6 +39,8 @@ pub(super) struct Slot {
     pub column: ColumnRef,
     /// Whether an index begins with it: equality then looks at the column as it stands.
     pub indexed: bool,
+    /// Whether there is an index of its text in small letters.
+    pub lowered: bool,
     /// Texts that stand for nothing before the column is put together with others.
     pub nothing: Vec<String>,
 }

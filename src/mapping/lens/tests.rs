@@ -14,6 +14,7 @@ fn slot(cell: usize, ty: SqlType) -> Slot {
     Slot {
         cell,
         column: ColumnRef { relation: 0, name: format!("c{cell}"), ty },
+        lowered: false,
         indexed: false,
         nothing: Vec::new(),
     }

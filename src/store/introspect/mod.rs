@@ -65,6 +65,7 @@ impl Draft {
             heirs: flag(row, 4),
             columns: Vec::new(),
             primary_key: Vec::new(),
+            lowered: Vec::new(),
             indexes: Vec::new(),
             foreign_keys: Vec::new(),
             // PostgreSQL says -1 for a table never analysed.
@@ -118,6 +119,15 @@ impl Draft {
                 let unique = flag(row, 3);
                 table.indexes.push(Index { columns: vec![column.to_owned()], unique });
                 open = Some(key);
+            }
+        }
+    }
+
+    /// `schema, table, column`.
+    fn add_lowered(&mut self, rows: &Rows) {
+        for row in rows.iter() {
+            if let Some(table) = self.tables.get_mut(&name_of(row, 0)) {
+                table.lowered.push(text(row, 2));
             }
         }
     }

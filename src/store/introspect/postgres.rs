@@ -58,6 +58,22 @@ AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname OPERATOR
 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
 ORDER BY 1, 2, i.indisprimary DESC, i.indexrelid, k.place";
 
+/// Columns of which an index holds the text in small letters, in the order of bytes, for every row.
+const LOWERED: &str = "\
+SELECT DISTINCT n.nspname::text, c.relname::text, a.attname::text \
+FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid \
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+JOIN pg_catalog.pg_opclass AS o ON o.oid = i.indclass[0] \
+JOIN pg_catalog.pg_opfamily AS f ON f.oid = o.opcfamily AND f.opfname = 'text_pattern_ops' \
+JOIN pg_catalog.pg_am AS m ON m.oid = f.opfmethod AND m.amname = 'btree' \
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+WHERE i.indkey[0] = 0 AND i.indpred IS NULL AND i.indisvalid AND NOT c.relispartition \
+AND pg_catalog.pg_get_indexdef(i.indexrelid, 1, false) \
+IN (pg_catalog.format('lower(%I)', a.attname), pg_catalog.format('lower((%I)::text)', a.attname)) \
+AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|temp)' \
+AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
+ORDER BY 1, 2, 3";
+
 const FOREIGN_KEYS: &str = "\
 SELECT n.nspname::text, c.relname::text, f.oid::text, a.attname::text, \
 fn.nspname::text, fc.relname::text, fa.attname::text \
@@ -85,6 +101,7 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
         draft.add_column(row, sql_type(row.get(6).unwrap_or(""), row.get(7).unwrap_or("")));
     }
     draft.add_indexes(&rows!(ask(conn, pg, INDEXES, 6, Vec::new())));
+    draft.add_lowered(&rows!(ask(conn, pg, LOWERED, 3, Vec::new())));
     draft.add_foreign_keys(&rows!(ask(conn, pg, FOREIGN_KEYS, 7, Vec::new())));
     Ok(Ok(draft))
 }
