@@ -67,7 +67,7 @@ impl Control {
     ) -> Result<EventPage, ControlFault> {
         let limit = limit.clamp(1, 200);
         let before = before.and_then(|n| u64::try_from(n).ok());
-        let filter = EventFilter { tenant: None, before, after: None };
+        let filter = EventFilter { tenant: None, before };
         let found = self.0.registry.list_events(&filter, limit).await?;
         let full = found.len() == limit as usize;
         let events: Vec<EventView> = found.into_iter().map(event_view).collect();
@@ -77,8 +77,7 @@ impl Control {
 
     /// The end of the operators' log.
     pub async fn end_of_events(&self, _caller: &Caller) -> Result<Following, ControlFault> {
-        let filter = EventFilter { tenant: None, before: None, after: None };
-        let known = self.0.registry.list_events(&filter, AT_ONCE).await?;
+        let known = self.0.registry.list_events(&EventFilter::default(), AT_ONCE).await?;
         let last = known.first().map_or(0, |event| event.id);
         let mut at =
             Following { from: 0, last, told: known.iter().map(|event| event.id).collect() };

@@ -187,7 +187,7 @@ impl Control {
         limit: u32,
     ) -> Result<Vec<EventView>, ControlFault> {
         let tenant = self.find(named).await?;
-        let filter = EventFilter { tenant: Some(tenant.id), before: None, after: None };
+        let filter = EventFilter { tenant: Some(tenant.id), before: None };
         let found = self.0.registry.list_events(&filter, limit.clamp(1, 200)).await?;
         Ok(found.into_iter().map(event_view).collect())
     }

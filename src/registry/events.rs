@@ -34,10 +34,6 @@ pub struct EventFilter {
     pub tenant: Option<TenantId>,
     /// Only older than this id: the cursor of the next page.
     pub before: Option<u64>,
-    /// Only newer than this id: what a live view has not shown yet. With several writers on PostgreSQL
-    /// an event may appear below an id that was seen already; a view that must miss none asks again
-    /// from a few seconds back.
-    pub after: Option<u64>,
 }
 
 impl OperatorEvent {
@@ -67,22 +63,18 @@ impl Registry {
         let rows = tx
             .fetch(
                 "SELECT id, at, actor_kind, actor, action, tenant, generation, detail, request_id \
-                 FROM operator_events WHERE ($1 = '' OR tenant = $1) AND id < $2 AND id > $3 \
-                 ORDER BY id DESC LIMIT $4",
-                binds![
-                    tenant,
-                    filter.before.unwrap_or(u64::MAX),
-                    filter.after.unwrap_or(0),
-                    limit.min(1000)
-                ],
+                 FROM operator_events WHERE ($1 = '' OR tenant = $1) AND id < $2 \
+                 ORDER BY id DESC LIMIT $3",
+                binds![tenant, filter.before.unwrap_or(u64::MAX), limit.min(1000)],
             )
             .await?;
         tx.commit().await?;
         rows.iter().map(OperatorEvent::read).collect()
     }
 
-    /// Events newer than `after`, oldest first, at most `limit` (capped at 1,000). As with
-    /// [`EventFilter::after`], one may appear below an id that was seen already.
+    /// Events newer than `after`, oldest first, at most `limit` (capped at 1,000). With several writers on
+    /// PostgreSQL an event may appear below an id that was seen already; a view that must miss none asks
+    /// again from a few seconds back.
     pub async fn events_since(
         &self,
         after: u64,

@@ -280,8 +280,9 @@ pub async fn every_change_writes_its_event(place: &impl Place) {
     assert_eq!(registry.list_events(&of, 50).await.unwrap().len(), 1);
     let older = EventFilter { before: Some(put.id), ..EventFilter::default() };
     assert_eq!(registry.list_events(&older, 50).await.unwrap(), events[3..]);
-    let newer = EventFilter { after: Some(put.id), ..EventFilter::default() };
-    assert_eq!(registry.list_events(&newer, 50).await.unwrap(), events[..2]);
+    let newer = registry.events_since(put.id, 50).await.unwrap();
+    assert_eq!(newer.iter().rev().collect::<Vec<_>>(), events[..2].iter().collect::<Vec<_>>());
+    assert_eq!(registry.events_since(put.id, 1).await.unwrap(), newer[..1]);
 }
 
 pub async fn requests_are_reserved_once(place: &impl Place) {
