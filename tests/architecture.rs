@@ -67,8 +67,9 @@ const DOORS: &[(&str, &str)] = &[
     ("jsonwebtoken", "auth app"),
     // HTTP.
     ("axum tower tower_http hyper hyper_util http_body_util utoipa_axum", "http app"),
-    // Views describe their own shape where they are defined.
-    ("utoipa", "control http app"),
+    // Views describe their own shape where they are defined; `registry` has the limits, which are stored as
+    // they are shown.
+    ("utoipa", "control registry http app"),
     ("http", "auth http app"),
     ("maud", "http"),
     // Documents, settings, seeing, the shell.

@@ -5,7 +5,9 @@ use super::output::{Output, table};
 use super::{Done, Refused};
 use crate::app::Console;
 use crate::base::Generation;
-use crate::control::{FlagsView, LimitsView, TenantPatch, TenantView, flag_entries};
+use crate::control::{
+    FlagsView, StoredLimits, TenantPatch, TenantView, flag_entries, limit_entries,
+};
 
 pub(super) async fn limits(console: &Console, wanted: &TenantSettings, output: &Output) -> Done {
     let (control, caller) = (console.control(), console.caller());
@@ -16,16 +18,16 @@ pub(super) async fn limits(console: &Console, wanted: &TenantSettings, output: &
             let value = value.map(str::parse::<u32>).transpose();
             let value = value.map_err(|_| Refused::new(format!("{name} takes a whole number")))?;
             if !limits.set(name, value) {
-                let known: Vec<_> = limits.entries().iter().map(|entry| entry.name).collect();
+                let known: Vec<_> = limits.named().iter().map(|(name, _)| *name).collect();
                 return Err(unknown("limit", name, &known));
             }
         }
         let patch = TenantPatch { limits: Some(limits), ..TenantPatch::default() };
         tenant = control.change(&caller, &wanted.tenant, seen(&tenant), patch).await?;
     }
-    output.result(&tenant.limits, |limits: &LimitsView| {
+    output.result(&tenant.limits, |limits: &StoredLimits| {
         let shown = |value: Option<u32>| value.map_or("the gateway's".into(), |n| n.to_string());
-        let entries = limits.entries();
+        let entries = limit_entries(limits);
         let rows: Vec<_> = entries.iter().map(|e| vec![e.name.into(), shown(e.value)]).collect();
         table(&["LIMIT", "VALUE"], &rows)
     });

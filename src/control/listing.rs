@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::limits::shown;
 use super::mappings::of_version;
 use super::tenants::{bare, connection_view, identity, unreadable};
 use super::view::TenantView;
@@ -57,7 +56,7 @@ impl Control {
         let active = summary.active_mapping;
         view.mapping.active = active.and_then(|version| u32::try_from(version).ok());
         view.mapping.drift = rest.check.and_then(|check| of_version(&check, active));
-        view.limits = shown(&rest.limits);
+        view.limits = rest.limits;
         view.flags = rest.flags.named(true);
         view
     }

@@ -47,7 +47,7 @@ pub use fleet::{FleetFilter, FleetOrder, FleetPage, FleetRow};
 pub use health::{Health, Level};
 pub use keys::{KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
-pub use limits::{LimitEntry, LimitsView};
+pub use limits::{LimitEntry, limit_entries};
 pub use mappings::{
     ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
     ElementTrial, ImportView, PathCount, SearchTrial, Side, SourceTrial, StatementTrial, TrialView,
@@ -68,6 +68,8 @@ pub use view::{
     CheckFinding, CheckReport, CheckStep, ConnectionView, EventView, IdentityView, MappingPointer,
     MappingProblemView, MappingReport, MappingView, TenantView,
 };
+
+pub use crate::registry::StoredLimits;
 
 use crate::auth::{Authority, OperatorPermit, OperatorSource};
 use crate::base::{Clock, Deadline, Generation, TenantId, TenantName};

@@ -4,7 +4,6 @@ use utoipa::ToSchema;
 use super::connections::ConnectionInput;
 use super::fault::ControlFault;
 use super::flags::{FlagsView, parsed};
-use super::limits::{LimitsView, shown, stored};
 use super::view::{ConnectionView, IdentityView, MappingPointer, TenantView};
 use super::{Caller, Control};
 use crate::auth::is_claim_value;
@@ -28,7 +27,7 @@ pub struct NewTenant {
     pub identities: Vec<IdentityView>,
     /// Its own limits.
     #[serde(default)]
-    pub limits: Option<LimitsView>,
+    pub limits: Option<StoredLimits>,
     /// Its connection; without one, or unchecked, it stays a draft.
     #[serde(default)]
     pub connection: Option<ConnectionInput>,
@@ -46,7 +45,7 @@ pub struct TenantPatch {
     pub identities: Option<Vec<IdentityView>>,
     /// All its limits.
     #[serde(default)]
-    pub limits: Option<LimitsView>,
+    pub limits: Option<StoredLimits>,
     /// All its flags, each `on`, `off` or a share of the users such as `25%`; those left out are on. They are
     /// `fhir.write`, `fhir.export`, `fhir.everything`, `fhir.include` and `search.chain`.
     #[serde(default)]
@@ -116,8 +115,7 @@ impl Control {
         let id = TenantId::random();
         // All that can be refused without asking anybody is refused before a database is connected to.
         let bindings = self.bindings(id, &new.identities)?;
-        let limits = new.limits.as_ref().map(stored);
-        limits.as_ref().map_or(Ok(()), StoredLimits::check)?;
+        new.limits.as_ref().map_or(Ok(()), StoredLimits::check)?;
         if self.0.registry.tenant_by_name(&name).await?.is_some() {
             return Err(ControlFault::Conflict("a tenant of that name exists already"));
         }
@@ -135,7 +133,7 @@ impl Control {
             placement: Placement::Database,
             bindings,
         };
-        let with = Beginnings { limits, connection, active };
+        let with = Beginnings { limits: new.limits, connection, active };
         let tenant = self.0.registry.create_tenant_with(&row, &with, &caller.origin()).await?;
         self.announce(tenant.id, tenant.generation).await;
         self.view(tenant.id).await
@@ -156,7 +154,6 @@ impl Control {
         let tenant = self.find(named).await?;
         let bindings =
             identities.as_deref().map(|all| self.bindings(tenant.id, all)).transpose()?;
-        let limits = limits.as_ref().map(stored);
         let flags = flags.as_ref().map(parsed).transpose()?;
         let amendment = Amendment { display_name, limits, flags, bindings };
         let (registry, origin) = (&self.0.registry, caller.origin());
@@ -253,7 +250,7 @@ impl Control {
         let active = config.mapping.as_ref().map(|mapping| mapping.version);
         view.mapping.active = active.and_then(|version| u32::try_from(version).ok());
         view.mapping.drift = self.known_drift(tenant, active).await?;
-        view.limits = shown(&config.limits);
+        view.limits = config.limits.clone();
         view.flags = config.flags.named(true);
         Ok(view)
     }
@@ -307,7 +304,7 @@ pub(super) fn bare(row: registry::Tenant) -> TenantView {
         connection: None,
         same_database: Vec::new(),
         mapping: MappingPointer::default(),
-        limits: LimitsView::default(),
+        limits: StoredLimits::default(),
         flags: FlagsView::new(),
     }
 }
@@ -328,7 +325,7 @@ pub(super) fn unreadable(listed: &registry::Listed) -> TenantView {
         connection: None,
         same_database: Vec::new(),
         mapping: MappingPointer::default(),
-        limits: LimitsView::default(),
+        limits: StoredLimits::default(),
         flags: FlagsView::new(),
     }
 }

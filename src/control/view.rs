@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::flags::FlagsView;
-use super::limits::LimitsView;
 use super::mappings::{DriftView, TrialView};
 use crate::mapping::{TypeSearches, Unserved};
+use crate::registry::StoredLimits;
 
 /// A tenant as the admin API and the command line show it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -43,7 +43,7 @@ pub struct TenantView {
     /// Its mapping.
     pub mapping: MappingPointer,
     /// Its own limits, where they differ from the gateway's.
-    pub limits: LimitsView,
+    pub limits: StoredLimits,
     /// What its users are offered: each flag with `on`, `off` or a share of the users such as `25%`.
     pub flags: FlagsView,
 }

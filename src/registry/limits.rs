@@ -1,28 +1,30 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::db::Tx;
 use super::value::{Row, binds};
 use super::{Origin, Registry, RegistryFault};
 use crate::base::{Generation, TenantId};
 
-/// A tenant's own limits; each replaces the gateway's setting of that name when it is given.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A tenant's own limits; what is left out is the gateway's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LimitsView)]
 #[serde(deny_unknown_fields)]
 pub struct StoredLimits {
     /// Requests a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<u32>,
-    /// Requests at a time.
+    /// Requests under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrent_requests: Option<u32>,
-    /// Connections in the tenant's lane.
+    /// Connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
-    /// Resources on a page when the client does not say.
+    /// Entries of a page when `_count` is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
-    /// Resources on a page at most.
+    /// The most `_count` gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size_max: Option<u32>,
     /// Milliseconds a request may take; never longer than the gateway's setting.
@@ -34,39 +36,40 @@ pub struct StoredLimits {
     /// Files of exports fetched at once, on each gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export_jobs: Option<u32>,
-    /// Weight against other tenants where all share the gateway's connections.
+    /// Weight against other tenants where all share the gateway's connections; 1 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
 }
 
-/// The most each limit may be, in the order of the fields. The least is 1.
-const MOST: [u32; 9] = [
-    1_000_000,
-    100_000,
-    1000,
-    StoredLimits::PAGE_SIZE_MOST,
-    StoredLimits::PAGE_SIZE_MOST,
-    3_600_000,
-    3_600_000,
-    100,
-    100,
-];
-
 impl StoredLimits {
+    /// How many limits there are.
+    pub const COUNT: usize = 9;
     /// The most resources on a page anybody may ask for.
     pub const PAGE_SIZE_MOST: u32 = 10_000;
 
-    fn fields(&mut self) -> [&mut Option<u32>; 9] {
+    /// All limits by the names of the document and the API, in the order they are shown in.
+    pub fn named(&self) -> [(&'static str, Option<u32>); Self::COUNT] {
+        self.clone().fields().map(|(name, _, value)| (name, *value))
+    }
+
+    /// Sets the limit of that name, or leaves it to the gateway. `false` when there is none.
+    pub fn set(&mut self, name: &str, value: Option<u32>) -> bool {
+        let field = self.fields().into_iter().find(|(known, ..)| *known == name);
+        field.map(|(.., field)| *field = value).is_some()
+    }
+
+    /// Each limit's name and the most it may be; the least is 1.
+    fn fields(&mut self) -> [(&'static str, u32, &mut Option<u32>); Self::COUNT] {
         [
-            &mut self.requests_per_second,
-            &mut self.concurrent_requests,
-            &mut self.max_connections,
-            &mut self.page_size,
-            &mut self.page_size_max,
-            &mut self.request_timeout_ms,
-            &mut self.statement_timeout_ms,
-            &mut self.export_jobs,
-            &mut self.weight,
+            ("requests_per_second", 1_000_000, &mut self.requests_per_second),
+            ("concurrent_requests", 100_000, &mut self.concurrent_requests),
+            ("max_connections", 1000, &mut self.max_connections),
+            ("page_size", Self::PAGE_SIZE_MOST, &mut self.page_size),
+            ("page_size_max", Self::PAGE_SIZE_MOST, &mut self.page_size_max),
+            ("request_timeout_ms", 3_600_000, &mut self.request_timeout_ms),
+            ("statement_timeout_ms", 3_600_000, &mut self.statement_timeout_ms),
+            ("export_jobs", 100, &mut self.export_jobs),
+            ("weight", 100, &mut self.weight),
         ]
     }
 
@@ -87,7 +90,7 @@ impl StoredLimits {
 
     /// The nearest limits within bounds: what is read may have been written by another hand.
     fn bounded(mut self) -> Self {
-        for (field, most) in self.fields().into_iter().zip(MOST) {
+        for (_, most, field) in self.fields() {
             *field = field.map(|limit| limit.clamp(1, most));
         }
         self
@@ -129,5 +132,24 @@ impl Registry {
         let mut change = self.change(tenant, expected, origin).await?;
         write(&mut change.tx, tenant, limits).await?;
         change.finish("limits.set", json!(limits)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_goes_by_the_name_it_is_stored_under() {
+        let mut limits = StoredLimits::default();
+        for (at, (name, _)) in limits.named().into_iter().enumerate() {
+            assert!(limits.set(name, u32::try_from(at + 1).ok()), "{name}");
+        }
+        let document = json!(limits);
+        for (at, (name, value)) in limits.named().into_iter().enumerate() {
+            assert_eq!((&document[name], value), (&json!(at + 1), u32::try_from(at + 1).ok()));
+        }
+        assert_eq!(document.as_object().unwrap().len(), limits.named().len());
+        assert!(!limits.set("body_bytes", None));
     }
 }

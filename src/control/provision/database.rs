@@ -5,7 +5,6 @@ use serde_json::json;
 use super::Order;
 use crate::base::{ConnectionRecord, ConnectionRevision, SecretText, ServerRecord, SqliteRecord};
 use crate::control::connections::Prepared;
-use crate::control::limits::stored;
 use crate::control::operations::{Ended, Maintenance, Running, Step, StepFault};
 use crate::control::servers;
 use crate::keyring::random_password;
@@ -51,7 +50,7 @@ pub(super) async fn register(at: &Running<'_>, place: &Maintenance<'_>, order: &
         placement: Placement::Database,
         bindings: at.control.bindings(place.tenant, &order.identities)?,
     };
-    let limits = order.limits.as_ref().map(stored);
+    let limits = order.limits.clone();
     let with = Beginnings { limits, connection: Some(connection), active: false };
     let tenant = registry.create_tenant_with(&row, &with, &at.order.origin()).await?;
     at.control.announce(tenant.id, tenant.generation).await;

@@ -15,10 +15,9 @@ pub use verbs::NewProvision;
 pub(super) use database::{record_on, remove};
 pub(super) use mapping::shipped;
 
-use super::limits::LimitsView;
 use super::operations::{Ended, Maintenance, Running, Step, StepFault};
 use super::view::IdentityView;
-use crate::registry::TenantState;
+use crate::registry::{StoredLimits, TenantState};
 use crate::store::admin::Names;
 
 pub(super) const STEPS: &[&str] = &[
@@ -41,7 +40,7 @@ pub(super) struct Order {
     name: String,
     display_name: String,
     identities: Vec<IdentityView>,
-    limits: Option<LimitsView>,
+    limits: Option<StoredLimits>,
     server: String,
     release: u64,
 }

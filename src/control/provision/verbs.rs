@@ -3,7 +3,6 @@ use utoipa::ToSchema;
 
 use super::Order;
 use crate::base::{TenantId, TenantName};
-use crate::control::limits::{LimitsView, stored};
 use crate::control::operations::{Kind, OperationView};
 use crate::control::view::IdentityView;
 use crate::control::{Caller, Control, ControlFault};
@@ -23,7 +22,7 @@ pub struct NewProvision {
     pub identities: Vec<IdentityView>,
     /// Its own limits.
     #[serde(default)]
-    pub limits: Option<LimitsView>,
+    pub limits: Option<StoredLimits>,
     /// The server its database is made on, by slug.
     pub server: String,
     /// The release of the schema it begins with; the newest when left out.
@@ -46,7 +45,7 @@ impl Control {
         for identity in &new.identities {
             self.binding(identity)?;
         }
-        new.limits.as_ref().map(stored).as_ref().map_or(Ok(()), StoredLimits::check)?;
+        new.limits.as_ref().map_or(Ok(()), StoredLimits::check)?;
         let display_name = new.display_name.unwrap_or_else(|| new.name.clone());
         if display_name.trim().is_empty() || display_name.chars().count() > 200 {
             return Err(invalid("a display name has 1 to 200 characters".to_owned()));

@@ -14,7 +14,7 @@ use super::refusal::{Answer, Refusal, told};
 use super::session::{Fields, Order, Seen};
 use super::{Panel, connection, events, mappings, words};
 use crate::control::{
-    CheckReport, ControlFault, EventView, FlagsView, FleetRow, LimitsView, QueriesView,
+    CheckReport, ControlFault, EventView, FlagsView, FleetRow, QueriesView, StoredLimits,
     TenantPatch, TenantUsage, TenantView, flag_entries,
 };
 
@@ -113,9 +113,9 @@ pub(super) async fn limits(
         }),
     };
     let read = || {
-        let mut limits = LimitsView::default();
-        for entry in limits.entries() {
-            limits.set(entry.name, number(entry.name)?);
+        let mut limits = StoredLimits::default();
+        for (name, _) in limits.named() {
+            limits.set(name, number(name)?);
         }
         Ok::<_, ControlFault>(limits)
     };

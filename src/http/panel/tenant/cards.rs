@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{base, hidden};
-use crate::control::{FleetRow, TenantView, flag_entries};
+use crate::control::{FleetRow, TenantView, flag_entries, limit_entries};
 use crate::http::panel::session::{Fields, Seen};
 use crate::http::panel::{Panel, layout, spark, words};
 
@@ -113,7 +113,7 @@ pub(super) fn limits_form(seen: &Seen, tenant: &TenantView, typed: Option<&Field
         Some(typed) => Some(typed.text(name).to_owned()),
         None => value.map(|value| value.to_string()),
     };
-    let fields = tenant.limits.entries();
+    let fields = limit_entries(&tenant.limits);
     html! {
         section class="card" {
             h2 { "Limits" }
