@@ -3,8 +3,6 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::support::{Gateway, Options, Reply, TestIssuer, mapping};
 use crate::world;
@@ -120,8 +118,7 @@ async fn sql_that_a_mapping_brings_is_approved_by_another() {
     assert_eq!((back.status, found().await), (200, 5), "{back:?}");
 
     // What counts is what would be in force, whatever text it is said to have come from.
-    let file = gateway.folder().join("registry.db");
-    let mut registry = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    let mut registry = world::registry(&gateway).await;
     for (version, said) in [(90, mapping("4")), (91, "no: [mapping".to_owned())] {
         let sql = format!(
             "INSERT INTO mappings (tenant, version, document, source, catalog, report, created_by, created_at)

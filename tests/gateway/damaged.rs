@@ -5,23 +5,9 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
 
 use crate::support::{Gateway, Options, Reply, TestIssuer};
-use crate::world;
-
-async fn registry(gateway: &Gateway) -> SqliteConnection {
-    let file = gateway.folder().join("registry.db");
-    let options = SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(10));
-    options.connect().await.unwrap()
-}
-
-async fn execute(gateway: &Gateway, sql: &str) {
-    let mut connection = registry(gateway).await;
-    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-}
+use crate::world::{self, in_registry};
 
 /// Damages of `north`, what they are called, and what mends them.
 const DAMAGES: [(&str, &str, &str, &str); 3] = [
@@ -71,7 +57,7 @@ async fn one_damaged_tenant_is_named_and_refused_and_the_others_are_served() {
     let own = json!({"limits": {"page_size": 7}, "flags": {"fhir.export": "25%"}});
     gateway.change(Method::PATCH, "south", "", own).await;
     for (damage, what, address, mended) in DAMAGES {
-        execute(&gateway, damage).await;
+        in_registry(&gateway, damage).await;
         let list = listed(&gateway).await;
         assert_eq!(list.status, 200, "{what}: {list:?}");
         let tenants = &list.json()["tenants"];
@@ -112,7 +98,7 @@ async fn a_tenant_without_a_readable_identity_keeps_no_change_of_another_away() 
     let sql = "INSERT INTO tenants (id, name, display_name, state, ownership, placement, created_at, \
                updated_at) VALUES ('not-a-uuid-but-thirty-six-characters', 'North Clinic!', 'x', 'active', \
                'attached', 'database', 0, 0)";
-    execute(&gateway, sql).await;
+    in_registry(&gateway, sql).await;
     let list = listed(&gateway).await;
     let tenants = list.json()["tenants"].clone();
     assert_eq!((list.status, &tenants[0]["state"]), (200, &json!("damaged")), "{list:?}");
@@ -121,6 +107,6 @@ async fn a_tenant_without_a_readable_identity_keeps_no_change_of_another_away() 
         (&json!("North Clinic!"), &json!("south"))
     );
     // A suspension by another hand arrives over the feed, which holds that row's entry too.
-    execute(&gateway, "UPDATE tenants SET state = 'suspended' WHERE name = 'south'").await;
+    in_registry(&gateway, "UPDATE tenants SET state = 'suspended' WHERE name = 'south'").await;
     until(&gateway, &south, "/Patient/1001", |status| status == 403).await;
 }

@@ -11,7 +11,7 @@ use crate::support::issuer::clinician;
 use crate::support::{Gateway, Options, Reply, TestIssuer};
 
 const ROWS: u64 = 12_345;
-const BASE: &str = "http://gateway.test/fhir";
+pub const BASE: &str = "http://gateway.test/fhir";
 const MAPPING: &str = r#"
 mapping: 1
 resources:
@@ -82,11 +82,15 @@ pub async fn order(gateway: &Gateway, token: &str, path: &str) -> Reply {
     Reply::of(request.header("prefer", "respond-async")).await.unwrap()
 }
 
+/// Where the manifest of an order is.
+pub fn place(ordered: &Reply) -> String {
+    assert_eq!(ordered.status, 202, "{ordered:?}");
+    ordered.header("content-location").strip_prefix(BASE).unwrap().to_owned()
+}
+
 /// The manifest of an order, with its address.
 pub async fn manifest(gateway: &Gateway, token: &str, path: &str) -> (String, Value) {
-    let ordered = order(gateway, token, path).await;
-    assert_eq!(ordered.status, 202, "{path}: {ordered:?}");
-    let place = ordered.header("content-location").strip_prefix(BASE).unwrap().to_owned();
+    let place = place(&order(gateway, token, path).await);
     let status = gateway.get(token, &place).await;
     assert_eq!(status.status, 200, "{status:?}");
     assert!(status.header("expires").ends_with(" GMT"), "{status:?}");
@@ -108,7 +112,8 @@ pub async fn resources(gateway: &Gateway, token: &str, path: &str) -> Vec<Value>
     reply.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn ids(resources: &[Value]) -> BTreeSet<u64> {
+/// Their ids, each of which must have come once.
+pub fn ids(resources: &[Value]) -> BTreeSet<u64> {
     let ids: BTreeSet<u64> =
         resources.iter().map(|r| r["id"].as_str().unwrap().parse().unwrap()).collect();
     assert_eq!(ids.len(), resources.len(), "a resource came twice");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use crate::exporting::{file, manifest, resources, world};
+use crate::exporting::{file, manifest, place, resources, world};
 use crate::support::gateway::Stores;
 use crate::support::{Gateway, Options, Reply, TestIssuer};
 
@@ -177,15 +177,8 @@ async fn a_cancelled_order_ends_its_files_and_no_others() {
 
     let cancelled = gateway.http.delete(format!("{}{place}", gateway.fhir)).bearer_auth(&token);
     assert_eq!(Reply::of(cancelled).await.unwrap().status, 202);
-    for mut one in under_way {
-        let broken = loop {
-            match one.chunk().await {
-                Ok(Some(_)) => {}
-                Ok(None) => break false,
-                Err(_) => break true,
-            }
-        };
-        assert!(broken, "a file of a cancelled order ended as if it were whole");
+    for one in under_way {
+        assert!(breaks_off(one).await, "a file of a cancelled order ended as if it were whole");
     }
     assert_eq!(fetch().await.unwrap().status(), 404);
     // Another order is not touched, once the places are free again.
@@ -244,12 +237,7 @@ async fn what_is_switched_off_leaves_no_further_page() {
 async fn what_was_cancelled_stays_so_over_a_new_beginning() {
     let issuer = TestIssuer::for_tenants(&["north"]).await;
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    let stores = Stores {
-        registry: format!("sqlite:{}", at("registry.db").display()),
-        keys: format!("sqlite:{}", at("keys.db").display()),
-        kek: at("kek"),
-    };
+    let stores = Stores::in_folder(folder.path());
     let options = |fresh| Options { stores: Some(stores.clone()), fresh, ..Options::default() };
     let first = Gateway::start(&issuer, options(true)).await;
     let mut connection = database(&first).await;
@@ -265,7 +253,7 @@ async fn what_was_cancelled_stays_so_over_a_new_beginning() {
     drop(first);
 
     let rename = async |from: &str, to: &str| {
-        let file = SqliteConnectOptions::new().filename(at("registry.db"));
+        let file = SqliteConnectOptions::new().filename(folder.path().join("registry.db"));
         let mut registry = file.connect().await.unwrap();
         let sql = format!("ALTER TABLE {from} RENAME TO {to}");
         sqlx::raw_sql(&sql).execute(&mut registry).await.unwrap();
@@ -312,13 +300,7 @@ async fn an_order_by_body_is_the_same_as_by_address() {
     let path = "/$export?_type=Observation&_since=2024-01-01T00:00:00Z&_typeFilter=Observation%3Fcode%3D8867-4";
     let (_, by_address) = manifest(&gateway, &token, path).await;
     let ordered = post(&gateway, &token, "/$export", fhir, &body).await;
-    assert_eq!(ordered.status, 202, "{ordered:?}");
-    let place = ordered
-        .header("content-location")
-        .strip_prefix("http://gateway.test/fhir")
-        .unwrap()
-        .to_owned();
-    let by_body = gateway.get(&token, &place).await.json();
+    let by_body = gateway.get(&token, &place(&ordered)).await.json();
     // The address alone: what a body said is not in it.
     assert_eq!(by_body["request"], "http://gateway.test/fhir/$export");
     let mut found = Vec::new();
@@ -331,13 +313,7 @@ async fn an_order_by_body_is_the_same_as_by_address() {
     for (path, types) in [("/Patient/$export", 2), ("/Group/1/$export", 2)] {
         let body = of(json!([{"name": "_type", "valueString": "Patient,Observation"}]));
         let ordered = post(&gateway, &token, path, fhir, &body).await;
-        assert_eq!(ordered.status, 202, "{path}: {ordered:?}");
-        let place = ordered
-            .header("content-location")
-            .strip_prefix("http://gateway.test/fhir")
-            .unwrap()
-            .to_owned();
-        let manifest = gateway.get(&token, &place).await.json();
+        let manifest = gateway.get(&token, &place(&ordered)).await.json();
         assert_eq!(manifest["output"].as_array().unwrap().len(), types, "{path}: {manifest}");
     }
     let one = |item: Value| of(json!([item]));

@@ -1,15 +1,11 @@
 //! Exports of patients who are named, and of what meets any of several filters.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
-use crate::exporting::{file, manifest, order, resources, world};
+use crate::exporting::{BASE, file, ids, manifest, order, place, resources, world};
 use crate::support::{Gateway, Reply};
 
-const BASE: &str = "http://gateway.test/fhir";
-
-/// The manifest of an order by body that names these patients.
+/// The answer to an order by body that names these patients.
 async fn post(gateway: &Gateway, token: &str, path: &str, patients: &[&str]) -> Reply {
     let named = patients
         .iter()
@@ -21,13 +17,6 @@ async fn post(gateway: &Gateway, token: &str, path: &str, patients: &[&str]) -> 
     let request = request.header("prefer", "respond-async");
     let request = request.header("content-type", "application/fhir+json");
     Reply::of(request.body(body)).await.unwrap()
-}
-
-fn ids(resources: &[Value]) -> BTreeSet<u64> {
-    let ids: BTreeSet<u64> =
-        resources.iter().map(|r| r["id"].as_str().unwrap().parse().unwrap()).collect();
-    assert_eq!(ids.len(), resources.len(), "a resource came twice");
-    ids
 }
 
 #[tokio::test]
@@ -43,9 +32,7 @@ async fn only_what_is_of_the_patients_named_is_given() {
         ),
         ("/Group/1/$export", &["Patient/3", "Patient/4", "Patient/119"], [3, 4, 119]),
     ] {
-        let ordered = post(&gateway, &token, path, patients).await;
-        assert_eq!(ordered.status, 202, "{path}: {ordered:?}");
-        let place = ordered.header("content-location").strip_prefix(BASE).unwrap().to_owned();
+        let place = place(&post(&gateway, &token, path, patients).await);
         let manifest = gateway.get(&token, &place).await.json();
         assert_eq!(manifest["request"], format!("{BASE}{path}"));
         let found = resources(&gateway, &token, &file(&manifest, "Patient").unwrap()).await;
@@ -93,8 +80,7 @@ async fn whoever_is_not_here_or_not_in_the_group_is_refused_at_once() {
     assert_eq!(nobody.status, 400, "{nobody:?}");
     // Another hospital's.
     let other = post(&gateway, &issuer.token("uli"), "/Patient/$export", &["Patient/1"]).await;
-    let place = other.header("content-location").strip_prefix(BASE).unwrap().to_owned();
-    assert_eq!(gateway.get(&token, &place).await.status, 404);
+    assert_eq!(gateway.get(&token, &place(&other)).await.status, 404);
 }
 
 #[tokio::test]

@@ -78,7 +78,11 @@ mod writing;
 /// What the topics share.
 #[cfg(test)]
 mod world {
+    use std::time::Duration;
+
     use serde_json::json;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+    use sqlx::{ConnectOptions as _, Connection as _};
 
     use crate::support::{Gateway, Options, TestIssuer, mapping, sqlite_hospital};
 
@@ -96,5 +100,20 @@ mod world {
             gateway.publish(name, &mapping("1")).await;
         }
         gateway
+    }
+
+    /// A connection to a gateway's registry, past the gateway.
+    pub async fn registry(gateway: &Gateway) -> SqliteConnection {
+        let file = gateway.folder().join("registry.db");
+        let options =
+            SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(10));
+        options.connect().await.unwrap()
+    }
+
+    /// What somebody else writes into a gateway's registry.
+    pub async fn in_registry(gateway: &Gateway, sql: &str) {
+        let mut connection = registry(gateway).await;
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 }

@@ -2,8 +2,6 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::support::{Gateway, Options, Reply, TestIssuer, mapping};
 use crate::world;
@@ -131,8 +129,7 @@ async fn an_answer_that_another_hand_wrote_is_not_given() {
     assert_eq!(order("key-2").await.status, 200);
     let again = order("key-1").await;
     assert_eq!((again.status, again.header("idempotency-replayed")), (200, "true"), "{again:?}");
-    let file = gateway.folder().join("registry.db");
-    let mut registry = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    let mut registry = world::registry(&gateway).await;
     for (what, sql) in [
         (
             "edited",

@@ -3,16 +3,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
 use tokio::net::TcpListener;
 
 use crate::support::{Gateway, Options, TestIssuer, mapping};
-use crate::world;
+use crate::world::{self, in_registry};
 
 /// A port that counts who knocks and says nothing.
 struct Trap {
@@ -38,18 +35,6 @@ impl Trap {
     fn knocks(&self) -> usize {
         self.knocks.load(Ordering::SeqCst)
     }
-}
-
-async fn registry(gateway: &Gateway) -> SqliteConnection {
-    let file = gateway.folder().join("registry.db");
-    let options = SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(10));
-    options.connect().await.unwrap()
-}
-
-async fn execute(gateway: &Gateway, sql: &str) {
-    let mut connection = registry(gateway).await;
-    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
 }
 
 /// The gateway takes up what plain SQL wrote, and opens the connection anew: a lane that is open already
@@ -89,12 +74,12 @@ async fn a_rewritten_binding_leads_no_token_to_another_hospital() {
         ),
     ] {
         assert_eq!(gateway.get(&north, "/Patient/1001").await.status, 200, "before {sql}");
-        execute(
+        in_registry(
             &gateway,
             "CREATE TABLE gone AS SELECT * FROM bindings WHERE claim_value = 'north'",
         )
         .await;
-        execute(&gateway, &sql).await;
+        in_registry(&gateway, &sql).await;
         take_up(&gateway, "south").await;
         take_up(&gateway, "north").await;
         for path in ["/Patient/1001", "/Patient/2001", "/Patient", "/metadata"] {
@@ -105,7 +90,7 @@ async fn a_rewritten_binding_leads_no_token_to_another_hospital() {
         assert_eq!(gateway.get(&south, "/Patient/2001").await.status, 200, "{sql}");
         let back = "DELETE FROM bindings WHERE claim_value = 'north'; \
                     INSERT INTO bindings SELECT * FROM gone; DROP TABLE gone";
-        execute(&gateway, back).await;
+        in_registry(&gateway, back).await;
         take_up(&gateway, "north").await;
     }
 }
@@ -144,7 +129,7 @@ async fn exchanged_connection_records_open_nothing() {
     let (north, south) = (id("north").await, id("south").await);
     for columns in EXCHANGES {
         let exchange = exchange(columns, &north, &south);
-        execute(&gateway, &exchange).await;
+        in_registry(&gateway, &exchange).await;
         take_up(&gateway, "north").await;
         take_up(&gateway, "south").await;
         let before = traps.each_ref().map(Trap::knocks);
@@ -160,7 +145,7 @@ async fn exchanged_connection_records_open_nothing() {
         let after = traps.each_ref().map(Trap::knocks);
         assert_eq!(before, after, "{columns:?}: a socket was opened");
         // Exchanged back, all is as before.
-        execute(&gateway, &exchange).await;
+        in_registry(&gateway, &exchange).await;
         for (at, trap) in traps.iter().enumerate() {
             take_up(&gateway, names[at]).await;
             let reply = gateway.get(&tokens[at], "/Patient/1001").await;
@@ -205,7 +190,7 @@ async fn an_older_record_put_back_opens_nothing() {
     let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
     let token = issuer.token("north");
     let old: String = {
-        let mut connection = registry(&gateway).await;
+        let mut connection = world::registry(&gateway).await;
         let row = sqlx::query_scalar("SELECT sealed FROM connections").fetch_one(&mut connection);
         row.await.unwrap()
     };
@@ -214,7 +199,7 @@ async fn an_older_record_put_back_opens_nothing() {
     gateway.change(Method::PUT, "north", "connection", json!({ "url": "sqlite:new.db" })).await;
     gateway.publish("north", &mapping("2")).await;
     assert_eq!(gateway.get(&token, "/Patient/1001").await.status, 200);
-    execute(&gateway, &format!("UPDATE connections SET sealed = '{old}'")).await;
+    in_registry(&gateway, &format!("UPDATE connections SET sealed = '{old}'")).await;
     take_up(&gateway, "north").await;
     for _ in 0..10 {
         let reply = gateway.get(&token, "/Patient/1001").await;

@@ -110,11 +110,7 @@ pub async fn run(plan: Plan) -> Outcome {
     let warm: Vec<String> = (0..plan.warm).map(name).collect();
     let issuer = TestIssuer::for_tenants(&warm).await;
     let folder = tempfile::tempdir().expect("make a folder");
-    let stores = Stores {
-        registry: format!("sqlite:{}", folder.path().join("registry.db").display()),
-        keys: format!("sqlite:{}", folder.path().join("keys.db").display()),
-        kek: folder.path().join("kek"),
-    };
+    let stores = Stores::in_folder(folder.path());
     let options = |fresh| Options {
         egress: vec![format!("127.0.0.1/32:{}", Postgres::server().port)],
         settings: format!(

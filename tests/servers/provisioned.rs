@@ -174,12 +174,7 @@ async fn a_gateway_killed_as_a_process_is_followed_by_the_next() {
     let _shared = crate::provisioning::SERVERS.read().await;
     let issuer = TestIssuer::for_tenants(&["postgres", "mysql"]).await;
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    let stores = crate::support::gateway::Stores {
-        registry: format!("sqlite:{}", at("registry.db").display()),
-        keys: format!("sqlite:{}", at("keys.db").display()),
-        kek: at("kek"),
-    };
+    let stores = crate::support::gateway::Stores::in_folder(folder.path());
     let start = |fresh| Options { stores: Some(stores.clone()), fresh, ..options() };
     let first = Gateway::start(&issuer, start(true)).await;
     add_servers(&first).await;

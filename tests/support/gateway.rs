@@ -74,7 +74,7 @@ impl Gateway {
     pub async fn start(issuer: &TestIssuer, options: Options) -> Self {
         let folder = tempfile::tempdir().expect("make a folder");
         let fresh = options.fresh || options.stores.is_none();
-        let stores = options.stores.clone().unwrap_or_else(|| Stores::beside(folder.path()));
+        let stores = options.stores.clone().unwrap_or_else(|| Stores::in_folder(folder.path()));
         let place = options.panel.then(Place::reserve);
         write_settings(folder.path(), issuer, &options, &stores, place.as_ref());
         if fresh {
@@ -160,7 +160,8 @@ impl Drop for Gateway {
 }
 
 impl Stores {
-    fn beside(folder: &Path) -> Self {
+    /// SQLite files in that folder, the keys' apart.
+    pub fn in_folder(folder: &Path) -> Self {
         let keys = folder.join("keys");
         std::fs::create_dir_all(&keys).expect("make a folder");
         Self {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::exporting::place;
 
 impl World {
     async fn switch(&self, flags: Value) {
@@ -68,11 +69,7 @@ async fn what_is_switched_off_is_not_served_and_not_promised() {
         assert_eq!(world.asked("both", path).await.status, 200, "{path}");
     }
     let order = world.asked("both", "/$export").await;
-    let place = order
-        .header("content-location")
-        .strip_prefix("http://gateway.test/fhir")
-        .unwrap()
-        .to_owned();
+    let place = place(&order);
 
     world
         .switch(json!({"fhir.write": "off", "fhir.export": "off", "fhir.everything": "off",
