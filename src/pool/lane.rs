@@ -280,7 +280,6 @@ impl Lane {
     }
 
     pub(crate) fn connected(&self, identity: Arc<ServerIdentity>) {
-        counter!(names::CONNECTS, names::TENANT => self.spec.tenant.to_string()).increment(1);
         self.shelf().identity = Some(identity);
     }
 

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use metrics::counter;
 use sqlx::Connection as _;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -10,7 +11,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::Cancel;
 use super::dial::{ServerFacts, TenantConnection};
 use super::fair::Place;
-use crate::base::{Deadline, ServerIdentity};
+use crate::base::{Deadline, ServerIdentity, TenantId};
+use crate::telemetry::pool_metrics as names;
 
 /// What a lane counts. Apart from the lane, so that its idle connections do not keep it alive.
 #[derive(Debug, Default)]
@@ -24,19 +26,26 @@ pub(crate) struct Counters {
     pub(crate) saturated: AtomicU64,
 }
 
-/// Counts one connection for as long as it lives: in its lane, in the gateway's budget and among what
-/// a retired lane waits for.
+/// Counts one connection for as long as it lives: in its lane, in the gateway's budget, in the metrics and
+/// among what a retired lane waits for.
 pub(crate) struct Tally {
+    tenant: TenantId,
     counters: Arc<Counters>,
     _budget: Place,
     _alive: TaskTrackerToken,
 }
 
 impl Tally {
-    pub(crate) fn new(counters: Arc<Counters>, budget: Place, alive: TaskTrackerToken) -> Self {
+    pub(crate) fn new(
+        tenant: TenantId,
+        counters: Arc<Counters>,
+        budget: Place,
+        alive: TaskTrackerToken,
+    ) -> Self {
         counters.open.fetch_add(1, Relaxed);
         counters.created.fetch_add(1, Relaxed);
-        Self { counters, _budget: budget, _alive: alive }
+        counter!(names::CONNECTS, names::TENANT => tenant.to_string()).increment(1);
+        Self { tenant, counters, _budget: budget, _alive: alive }
     }
 }
 
@@ -44,6 +53,7 @@ impl Drop for Tally {
     fn drop(&mut self) {
         self.counters.open.fetch_sub(1, Relaxed);
         self.counters.closed.fetch_add(1, Relaxed);
+        counter!(names::CLOSES, names::TENANT => self.tenant.to_string()).increment(1);
     }
 }
 

@@ -129,7 +129,7 @@ async fn connect(
         Ok(dialled) => {
             pass.logged_in();
             let alive = lane.tracker.token();
-            let tally = Tally::new(Arc::clone(&lane.counters), budget, alive);
+            let tally = Tally::new(tenant, Arc::clone(&lane.counters), budget, alive);
             accept(pools, lane, dialled, writes, tally).await
         }
         Err(fault) => {

@@ -2,7 +2,9 @@
 //! have, and leave none out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::support::{Options, Reply, TestIssuer};
@@ -88,10 +90,22 @@ async fn a_gateway_at_work_shows_them_with_the_labels_that_are_asked_for() {
     assert_eq!(gateway.get("no token", "/Patient/1001").await.status, 401);
     let ready = Reply::of(gateway.http.get(format!("{}/readyz", gateway.admin))).await;
     assert_eq!(ready.expect("an answer").status, 200);
-    let page = Reply::of(gateway.http.get(format!("{}/metrics", gateway.admin)))
-        .await
-        .expect("the page")
-        .body;
+    let drained = gateway.operate(Method::POST, "tenants/north/pool/drain", None, None).await;
+    assert_eq!(drained.status, 204, "{drained:?}");
+    let scrape = async || {
+        let page = gateway.http.get(format!("{}/metrics", gateway.admin));
+        Reply::of(page).await.expect("the page").body
+    };
+    let begun = Instant::now();
+    let page = loop {
+        let page = scrape().await;
+        // Closed is closed a moment after the answer.
+        if page.contains("wardgate_pool_closes_total{") || begun.elapsed() > Duration::from_mins(1)
+        {
+            break page;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     let labels = scraped(&page);
     let with = |name: &str, wanted: &[&str]| {
         let has = labels.get(name).unwrap_or_else(|| panic!("{name} is not in\n{page}"));
@@ -105,6 +119,7 @@ async fn a_gateway_at_work_shows_them_with_the_labels_that_are_asked_for() {
     with("wardgate_refusals_total", &["reason"]);
     with("wardgate_config_loads_total", &["outcome"]);
     with("wardgate_pool_connects_total", &["tenant"]);
+    with("wardgate_pool_closes_total", &["tenant"]);
     with("wardgate_breaker_state", &["tenant"]);
     with("wardgate_operations", &["kind", "state"]);
     with("wardgate_operations_oldest_age_seconds", &["kind", "state"]);
