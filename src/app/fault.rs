@@ -45,7 +45,8 @@ impl StartFault {
             }
             Self::Registry(_) => "check [registry] url and [keys] store",
             Self::Keys(_) => {
-                "check [keys]; `wardgate keys init` makes a first key file, a lost one comes from its backup"
+                "check [keys]; `wardgate keys init` makes a first key file in a folder that is there, a lost one \
+                 comes from its backup"
             }
             Self::Auth(_) => "check [[issuers]] and [operators]",
             Self::Audit(AuditFault::InUse(_)) => {

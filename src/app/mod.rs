@@ -21,7 +21,7 @@ pub use application::Application;
 pub use console::{AccessLogFault, AccessLogReport, ChainVerdict, Console};
 pub use fault::StartFault;
 pub use memory::keep_memory_private;
-pub use parts::{StoreStatus, init_keys, migrate_stores, store_status};
+pub use parts::{InitialKeys, StoreStatus, init_keys, migrate_stores, store_status};
 pub use remote::{RemoteFault, Token, post_text};
 pub use settings::check_settings;
 pub use signal::stop_signal;

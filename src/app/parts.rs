@@ -10,7 +10,7 @@ use super::fault::StartFault;
 use super::rooms;
 use crate::base::Clock;
 use crate::config::Settings;
-use crate::keyring::{Keyring, WrappedKeys};
+use crate::keyring::{KeyFault, Keyring, WrappedKeys};
 use crate::pool::dial::Dialer;
 use crate::registry::{KeyStore, MigrationStatus, Registry};
 
@@ -131,13 +131,22 @@ pub async fn store_status(settings: &Settings) -> Result<StoreStatus, StartFault
     })
 }
 
-/// Makes the key file and the platform's data key where there are none. Gives back the current
-/// key-encryption key's id.
-pub async fn init_keys(settings: &Settings) -> Result<String, StartFault> {
+/// The keys a gateway begins with.
+#[derive(Debug, Serialize)]
+pub struct InitialKeys {
+    /// The current key-encryption key's id.
+    pub kek: String,
+    /// The platform's data key is new; without it nothing was done.
+    pub made: bool,
+}
+
+/// Makes the key file and the platform's data key where there are none.
+pub async fn init_keys(settings: &Settings) -> Result<InitialKeys, StartFault> {
     let (_registry, keys) = open_stores(settings)?;
     keys.require_current().await?;
+    let made = keys.list(None, 1).await.map_err(KeyFault::from)?.is_empty();
     let keyring = Keyring::init(rooms::keyring(settings), Arc::new(keys), rooms::clock()).await?;
-    Ok(keyring.keks().await?.1.0)
+    Ok(InitialKeys { kek: keyring.keks().await?.1.0, made })
 }
 
 /// Makes a folder that only this account may look into.

@@ -10,6 +10,10 @@ use super::{Done, Refused};
 use crate::app::check_settings;
 use crate::config::{SettingFault, Settings};
 
+/// What to do where settings are missing altogether.
+pub(super) const NO_FILE: &str = "no settings file was read: there is no config/wardgate.toml below this folder; name \
+                                  yours with --config FILE";
+
 /// The settings, or all faults: of their form, and what the rooms would stumble over.
 pub(super) fn examine(file: Option<&Path>) -> Result<Settings, Vec<SettingFault>> {
     let (settings, mut faults) = crate::config::examine(file);
@@ -43,7 +47,11 @@ pub(super) fn run(verb: &ConfigVerb, file: Option<&Path>, output: &Output) -> Do
                 "{count} fault{} in the settings",
                 if count == 1 { "" } else { "s" }
             ))
-            .hint("config/wardgate.toml is a commented example"))
+            .hint(if file.is_some() {
+                "config/wardgate.toml is a commented example"
+            } else {
+                NO_FILE
+            }))
         }
         Ok(settings) => {
             match verb {

@@ -5,14 +5,20 @@ use serde_json::json;
 use super::args::KeysVerb;
 use super::output::{Output, table};
 use super::{Done, Refused};
-use crate::app::{Console, init_keys};
+use crate::app::{Console, InitialKeys, init_keys};
 use crate::config::Settings;
 
 pub(super) async fn run(verb: &KeysVerb, settings: Settings, output: &Output) -> Done {
     let refused = |fault: crate::app::StartFault| Refused::new(&fault).hint(fault.hint());
     if matches!(verb, KeysVerb::Init) {
-        let made = init_keys(&settings).await.map_err(refused)?;
-        output.result(&json!({ "kek": made }), |_| format!("made key-encryption key {made}"));
+        let keys = init_keys(&settings).await.map_err(refused)?;
+        output.result(&keys, |InitialKeys { kek, made }| {
+            if *made {
+                format!("made key-encryption key {kek}")
+            } else {
+                format!("nothing was made: key-encryption key {kek} is in use already")
+            }
+        });
         return Ok(());
     }
     let console = Console::open(settings).await.map_err(refused)?;

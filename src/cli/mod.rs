@@ -9,6 +9,8 @@ mod args;
 mod audit;
 mod config;
 mod demo;
+#[cfg(test)]
+mod documented;
 mod fleet_args;
 mod keys;
 mod mapping;
@@ -125,10 +127,16 @@ fn settings_file(cli: &Cli) -> Option<PathBuf> {
 }
 
 fn settings(cli: &Cli) -> Result<Settings, Refused> {
-    config::examine(settings_file(cli).as_deref()).map_err(|faults| {
+    let file = settings_file(cli);
+    config::examine(file.as_deref()).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Refused::new(format!("the settings cannot be used:\n  {}", lines.join("\n  ")))
-            .hint("`wardgate config check` shows the same; config/wardgate.toml is an example")
+            .hint(match file {
+                Some(_) => {
+                    "`wardgate config check` shows the same; config/wardgate.toml is an example"
+                }
+                None => config::NO_FILE,
+            })
             .detail("faults", config::listed(&faults))
     })
 }

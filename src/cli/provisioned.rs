@@ -3,11 +3,12 @@
 use super::fleet_args::{TenantMigrate, TenantProvision};
 use super::operation::follow;
 use super::output::{Output, table};
+use super::tenant::note_unknown_issuer;
 use super::{Done, Refused, approval};
 use crate::app::Console;
 use crate::control::{
-    IdentityView, MigrationPlan, NewMigration, NewProvision, OperationView, Ordered, SchemaReport,
-    SchemaView,
+    ControlFault, IdentityView, MigrationPlan, NewMigration, NewProvision, OperationView, Ordered,
+    SchemaReport, SchemaView,
 };
 
 pub(super) async fn provision(console: &Console, new: &TenantProvision, output: &Output) -> Done {
@@ -24,6 +25,7 @@ pub(super) async fn provision(console: &Console, new: &TenantProvision, output: 
         release: new.release,
     };
     let view = console.control().provision(&console.caller(), order).await?;
+    note_unknown_issuer(console, &new.issuer, output);
     ordered(console, view, new.no_wait, output).await
 }
 
@@ -49,8 +51,9 @@ pub(super) async fn offboard(
 ) -> Done {
     let view = console.control().offboard(&console.caller(), named, None, confirm).await;
     let view = view.map_err(|fault| {
+        let unconfirmed = matches!(fault, ControlFault::Invalid(_)) && confirm.is_none();
         let refused = Refused::from(fault);
-        if confirm.is_none() { refused.hint(format!("add `--confirm {named}`")) } else { refused }
+        if unconfirmed { refused.hint(format!("add `--confirm {named}`")) } else { refused }
     })?;
     match view {
         Ordered::Done(view) => ordered(console, view, no_wait, output).await,
@@ -102,12 +105,15 @@ fn report(report: &SchemaReport) -> String {
 }
 
 fn plan(plan: &MigrationPlan) -> String {
+    let first = match plan.canary.join(", ") {
+        none if none.is_empty() => none,
+        names => format!("; first: {names}"),
+    };
     let mut lines = vec![format!(
-        "{} hospitals to release {}, {} are there already; first: {}",
+        "{} hospitals to release {}, {} are there already{first}",
         plan.tenants.len(),
         plan.release,
         plan.already,
-        plan.canary.join(", ")
     )];
     for migration in &plan.migrations {
         lines.push(format!(

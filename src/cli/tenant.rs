@@ -22,6 +22,7 @@ pub(super) async fn run(verb: &TenantVerb, settings: Settings, output: &Output) 
         TenantVerb::Add(add) => {
             let tenant = control.add(&caller, new_tenant(add)?).await?;
             output.result(&tenant, one);
+            note_unknown_issuer(&console, &add.issuer, output);
         }
         TenantVerb::Provision(new) => provisioned::provision(&console, new, output).await?,
         TenantVerb::Migrate(wanted) => provisioned::migrate(&console, wanted, output).await?,
@@ -64,6 +65,15 @@ pub(super) async fn run(verb: &TenantVerb, settings: Settings, output: &Output) 
         }
     }
     Ok(())
+}
+
+/// A slip in an issuer's URL would show as refused tokens only.
+pub(super) fn note_unknown_issuer(console: &Console, issuer: &str, output: &Output) {
+    if !console.control().knows_issuer(issuer) {
+        output.note(&format!(
+            "no [[issuers]] url of these settings is {issuer}: gateways refuse its tokens until one is"
+        ));
+    }
 }
 
 async fn list(console: &Console, output: &Output) -> Done {

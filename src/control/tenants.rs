@@ -341,6 +341,11 @@ impl Control {
         identities.iter().map(|identity| self.binding(identity).map(vouched)).collect()
     }
 
+    /// Whether the settings of this process name that issuer. Tokens of any other are refused.
+    pub fn knows_issuer(&self, url: &str) -> bool {
+        self.0.issuers.iter().any(|known| known.url == url)
+    }
+
     pub(super) fn binding(&self, identity: &IdentityView) -> Result<TenantBinding, ControlFault> {
         let invalid = |why: &'static str| Err(ControlFault::Invalid(why.into()));
         let issuer = self.0.issuers.iter().find(|known| known.url == identity.issuer);

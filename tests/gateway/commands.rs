@@ -36,6 +36,45 @@ fn document(gateway: &Gateway, words: &[&str], input: &str) -> (Value, bool) {
 }
 
 #[tokio::test]
+async fn what_was_mistyped_or_forgotten_is_told_as_that() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let says = |words: &[&str], input: &str| {
+        let done = run(&gateway, words, input);
+        let said = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        (done.status.code().unwrap(), said)
+    };
+    let known = issuer.hospitals();
+    let add = ["tenant", "add", "south", "--claim", "south", "--azp", "app", "--no-check", "-"];
+    let (code, said) =
+        says(&[&add[..], &["--issuer", &format!("{known}/")]].concat(), "sqlite:s.db");
+    assert!(code == 0 && said.contains("no [[issuers]] url of these settings"), "{said}");
+    let add = ["tenant", "add", "west", "--claim", "west", "--azp", "app", "--no-check", "-"];
+    let (code, said) = says(&[&add[..], &["--issuer", &known]].concat(), "sqlite:w.db");
+    assert!(code == 0 && !said.contains("[[issuers]]"), "{said}");
+    for (words, status, part, none) in [
+        (&["keys", "init"][..], 0, "nothing was made", "made key"),
+        (&["tenant", "offboard", "nobody"], 1, "`wardgate tenant list`", "--confirm"),
+        (&["audit", "verify", "nobody"], 1, "`wardgate tenant list`", "panicked"),
+        (&["audit", "export", "nobody"], 1, "`wardgate tenant list`", "panicked"),
+        (&["tenant", "migrate", "--all", "--dry-run"], 0, "0 hospitals to release", "first"),
+        (&["tenant", "lst"], 2, "'list'", "panicked"),
+    ] {
+        let (code, said) = says(words, "");
+        let fits = code == status && said.contains(part) && !said.contains(none);
+        assert!(fits, "{words:?}: {code} {said}");
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    for verb in [&["serve"][..], &["config", "check"]] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_wardgate"));
+        let done = program.env_clear().args(verb).current_dir(elsewhere.path()).output().unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(said.contains("no settings file was read") && said.contains("--config"), "{said}");
+        assert_eq!(done.status.code(), Some(1), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn every_command_answers_with_one_document_also_when_it_fails() {
     let issuer = TestIssuer::for_tenants(&["north"]).await;
     let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
@@ -64,15 +103,12 @@ async fn every_command_answers_with_one_document_also_when_it_fails() {
     assert_eq!(gateway.get(&issuer.token("north"), "/Patient/1001").await.status, 200);
     // The gateway adds up what it counted before it shows it; the command line reads what is added up.
     gateway.view("tenants/north/usage").await;
-    for words in [&["tenant", "usage", "north"][..], &["tenant", "usage"]] {
-        let used = good(words);
-        assert_eq!(
-            (&used[0]["name"], &used[0]["requests"]),
-            (&json!("north"), &json!(1)),
-            "{used}"
-        );
-        assert!(used[1].is_null());
-    }
+    let used = good(&["tenant", "usage", "north"]);
+    assert_eq!((&used[0]["name"], &used[0]["requests"]), (&json!("north"), &json!(1)), "{used}");
+    // By its month, which may be over by now.
+    let month = used[0]["month"].as_str().unwrap();
+    assert_eq!(good(&["tenant", "usage", "--month", month]), used);
+    assert!(used[1].is_null());
     assert_eq!(good(&["tenant", "usage", "--month", "1999-12"]), json!([]));
     let set = ["--set", "page_size=2", "--set", "page_size_max=20", "--set", "export_jobs=1"];
     let limits = good(&[&["tenant", "limits", "north"][..], &set].concat());
