@@ -1,8 +1,14 @@
 //! What operators do to tenants.
 //!
-//! Every method takes a [`Caller`], so nothing happens without an operator's permit; the registry writes
-//! the operators' log in the same transaction as the change; and the change counts on this gateway before
-//! the method returns.
+//! Every method of [`Control`] takes a [`Caller`], so nothing happens without an operator's permit; the
+//! registry writes the operators' log in the same transaction as the change; and the change counts on this
+//! gateway before the method returns.
+//!
+//! The admin API, the panel and the command line call the same methods and show the same views. Where to
+//! look: [`tenants`], [`connections`] and [`mappings`] change a hospital; [`fleet`], [`health`], [`lanes`]
+//! and [`usage`] show how it is; what takes long is rows with steps, carried out by [`operations`]:
+//! [`provision`], [`migrate`], [`rotate`] and [`offboard`], on the [`servers`] where databases are made.
+//! [`approvals`] holds back what needs a second person.
 
 mod approval;
 mod approvals;

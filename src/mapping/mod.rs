@@ -1,6 +1,11 @@
 //! The mapping language: a tenant's document, compiled against its catalogue, turns queries into
 //! plans and rows into FHIR bytes. Pure data in, pure data out: no IO, no SQL text.
 //!
+//! [`Document`] is the text as its author wrote it; [`compile()`] makes it a [`Compiled`] or names every
+//! fault. Of that, `tree` is what each source reads and writes and `lens` how cells become a value and back;
+//! `search` turns queries into plans over it, `render` rows into bytes, `write` a resource into changes of
+//! rows. [`mod@draft`], [`mod@diff`], [`mod@drift`], [`probe`] and [`tally`] serve whoever writes a mapping.
+//!
 //! [`plan`] is the border to `store`, which alone writes SQL; [`catalog`] and [`rows`] are what
 //! `store` gives back. The language itself is described in `docs/mapping/LANGUAGE.md`.
 

@@ -1,5 +1,10 @@
 //! Reading, searching and writing records, as methods of a session.
 //!
+//! The session's mapping makes a plan of what is asked, a lease of the session's lane fetches the rows
+//! (`together` for reads by id, `gather` for pages and what is shown `beside` them), the mapping writes them as
+//! bytes. A change goes through `prepare` and `step`, one database transaction for each, alone (`change`) or
+//! with others (`transaction`).
+//!
 //! An answer with a patient's data in it exists only as [`Answer`], and an [`Answer`] is made only from a
 //! receipt of the access log: no durable event, no data.
 
