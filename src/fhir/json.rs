@@ -35,11 +35,6 @@ pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[from..]);
 }
 
-/// Appends a whole number.
-pub fn write_number(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(number.to_string().as_bytes());
-}
-
 /// Appends a comma unless the last byte opens an object or array (or nothing was written yet).
 pub fn separate(out: &mut Vec<u8>) {
     if !matches!(out.last(), None | Some(b'{' | b'[')) {
@@ -52,12 +47,6 @@ pub fn key(out: &mut Vec<u8>, name: &str) {
     separate(out);
     write_string(out, name);
     out.push(b':');
-}
-
-/// Appends a member with a string value.
-pub fn string_member(out: &mut Vec<u8>, name: &str, text: &str) {
-    key(out, name);
-    write_string(out, text);
 }
 
 #[cfg(test)]

@@ -73,13 +73,6 @@ impl Compiled {
         Self { sources, reading: Arc::clone(reading), warnings: warnings.into(), clock }
     }
 
-    /// The same with the present time from elsewhere than the operating system.
-    #[must_use]
-    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
-        let clock = self.clock.is_some().then_some(clock);
-        Self { clock, ..self }
-    }
-
     /// How cells are read in a request that comes now: one moment from its plan to its last byte.
     fn reading_now(&self) -> Arc<Reading> {
         let Some(clock) = &self.clock else { return Arc::clone(&self.reading) };
