@@ -156,6 +156,45 @@ fn one_planted_fault_of_each_kind_is_found_and_nothing_else() {
     assert_eq!(faults, expected);
 }
 
+/// What `docs/ARCHITECTURE.md` and `src/lib.rs` say of the rooms, room by room in their order.
+#[test]
+fn the_page_and_the_crate_tell_of_the_same_rooms() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect(path);
+    let rooms: Vec<_> = MAY_USE.iter().filter(|(room, _)| *room != "main").collect();
+    let library = read("src/lib.rs");
+    let declared = library.lines().filter_map(|line| line.strip_prefix("pub mod "));
+    let declared: Vec<_> = declared.map(|room| room.trim_end_matches(';')).collect();
+    assert_eq!(declared, rooms.iter().map(|(room, _)| *room).collect::<Vec<_>>(), "src/lib.rs");
+    let page = read("docs/ARCHITECTURE.md");
+    let (_, table) =
+        page.split_once("| room | holds | may use |\n|---|---|---|\n").expect("a table");
+    let rows = table.lines().map_while(|line| line.strip_prefix("| `"));
+    let told: Vec<_> = rows
+        .enumerate()
+        .map(|(at, row)| {
+            let (room, _) = row.split_once('`').expect("a room");
+            let words = row.trim_end_matches(" |").rsplit_once("| ").expect("a last cell").1;
+            let (above, but) = words.split_once(" but ").unwrap_or((words, ""));
+            let used: BTreeSet<&str> = match above {
+                "–" => BTreeSet::new(),
+                "all above" => declared[..at].iter().copied().filter(|room| *room != but).collect(),
+                named => named.split(' ').collect(),
+            };
+            (room, used)
+        })
+        .collect();
+    let known = listed(MAY_USE);
+    let known: Vec<_> = rooms.iter().map(|(room, _)| (*room, known[room].clone())).collect();
+    assert_eq!(told, known, "docs/ARCHITECTURE.md");
+    for (at, (room, used)) in known.iter().enumerate() {
+        assert!(
+            used.iter().all(|used| declared[..at].contains(used)),
+            "{room} uses a room below it"
+        );
+    }
+}
+
 /// All faults, sorted.
 fn check(manifest: &str, files: &BTreeMap<PathBuf, String>) -> Vec<String> {
     let mut faults = BTreeSet::new();
