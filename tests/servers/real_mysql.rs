@@ -80,6 +80,7 @@ async fn a_session_has_its_settings_and_a_long_read_ends_in_the_server() {
         ("SELECT CAST(@@max_execution_time AS CHAR)", "10000"),
         ("SELECT CAST(@@innodb_lock_wait_timeout AS CHAR)", "2"),
         ("SELECT CAST(@@transaction_read_only AS CHAR)", "1"),
+        ("SELECT @@transaction_isolation", "REPEATABLE-READ"),
         ("SELECT @@time_zone", "+00:00"),
         ("SELECT @@character_set_results", "utf8mb4"),
         (

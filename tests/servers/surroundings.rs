@@ -249,6 +249,42 @@ async fn a_server_with_settings_of_its_own_changes_no_answer() {
     assert_eq!(answers(own).await, answers(plain).await);
 }
 
+/// A page and what hangs off it are of one moment, and of nothing that is not stored.
+#[tokio::test]
+async fn a_server_that_shows_what_is_not_stored_shows_it_to_others() {
+    let server = Stoppable::mariadb().await;
+    let database = MariaDb::database_on(server.server()).await;
+    for setting in
+        ["tx_isolation = 'READ-UNCOMMITTED'", "sql_safe_updates = ON", "sql_auto_is_null = ON"]
+    {
+        set_global(&database, setting).await;
+    }
+    let bed = Bed::open(Some(database), TABLES).await;
+    bed.gateway.publish("north", MAPPING).await;
+    let before = bed.read("/Patient/2").await;
+    let mut other = bed.database().mariadb().await;
+    for statement in [
+        "BEGIN",
+        "UPDATE people SET family = 'Half' WHERE id = 2",
+        "DELETE FROM contact WHERE person = 2 AND kind = 'A'",
+    ] {
+        other.execute(sqlx::raw_sql(statement)).await.unwrap();
+    }
+    assert_eq!(bed.read("/Patient/2").await, before);
+    other.execute(sqlx::raw_sql("ROLLBACK")).await.unwrap();
+
+    let (pools, spec, _sockets) = patient(bed.database());
+    let mut lease = pools.lease(&spec, soon()).await.unwrap();
+    for (sql, expected) in [
+        ("SELECT @@tx_isolation", "REPEATABLE-READ"),
+        ("SELECT CAST(@@sql_safe_updates AS CHAR)", "0"),
+        ("SELECT CAST(@@sql_auto_is_null AS CHAR)", "0"),
+    ] {
+        let found = lease.run(soon(), |c| text(c, sql)).await;
+        assert_eq!(found.as_deref(), Ok(expected), "{sql}");
+    }
+}
+
 async fn set_global(database: &Database, setting: &str) {
     let server = &database.server;
     let options = MySqlConnectOptions::new()

@@ -174,7 +174,9 @@ fn switched(packet: &[u8]) -> Result<(Plugin, Vec<u8>), DialFault> {
 /// cut, and without ANSI_QUOTES, PIPES_AS_CONCAT or NO_BACKSLASH_ESCAPES, so that one SQL text means the
 /// same on every server. NO_ZERO_DATE is left out, because hospitals' old rows hold zero dates. What a server may
 /// say for all its sessions and must not for these: how many rows an answer has at most, how many it may look
-/// at, and that a transaction follows on the one before.
+/// at, that a transaction follows on the one before, that transactions see what others have not or only just
+/// stored (a snapshot then is none, and nothing says so), that a missing key means the last one given out, and
+/// that changes must say more than ours do.
 pub(super) async fn set_up(
     packets: &mut Packets<'_>,
     flavour: &Flavour,
@@ -224,6 +226,8 @@ fn set_up_sql(flavour: &Flavour, session: &SessionSettings) -> String {
         }
         true => String::new(),
     };
+    // Both names changed at once.
+    let mode = if !flavour.mariadb && flavour.numbers >= (5, 7, 20) { "transaction" } else { "tx" };
     let statement = if flavour.mariadb {
         let millis = session.statement_timeout.as_millis().min(31_536_000_000);
         let idle = match session.idle_in_transaction_timeout {
@@ -232,19 +236,18 @@ fn set_up_sql(flavour: &Flavour, session: &SessionSettings) -> String {
         };
         let limit = format!("{}.{:03}", millis / 1000, millis % 1000);
         let limited = limited("max_statement_time", limit, millis > 0);
-        format!("{limited}idle_transaction_timeout={idle},tx_read_only={read_only}")
+        format!("{limited}idle_transaction_timeout={idle},")
     } else {
         let millis = session.statement_timeout.as_millis().min(u128::from(u32::MAX));
-        let variable =
-            if flavour.numbers >= (5, 7, 20) { "transaction_read_only" } else { "tx_read_only" };
-        let limited = limited("max_execution_time", millis.to_string(), millis > 0);
-        format!("{limited}{variable}={read_only}")
+        limited("max_execution_time", millis.to_string(), millis > 0)
     };
     format!(
         "SET NAMES utf8mb4,time_zone='+00:00',sql_mode='STRICT_ALL_TABLES,\
          ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',autocommit=1,\
          sql_select_limit=18446744073709551615,sql_big_selects=1,completion_type=0,\
-         innodb_lock_wait_timeout={lock},lock_wait_timeout={lock},{statement}"
+         sql_auto_is_null=0,sql_safe_updates=0,\
+         innodb_lock_wait_timeout={lock},lock_wait_timeout={lock},\
+         {statement}{mode}_isolation='REPEATABLE-READ',{mode}_read_only={read_only}"
     )
 }
 
@@ -266,13 +269,13 @@ mod tests {
              LEAST(@@session.max_statement_time,1.500),1.500),idle_transaction_timeout=15"
         ));
         assert!(maria.contains("innodb_lock_wait_timeout=1,"));
-        assert!(sql("8.0.36").contains(",1500),1500) AS UNSIGNED),transaction_read_only=1"));
+        assert!(sql("8.0.36").contains(",1500),1500) AS UNSIGNED),transaction_isolation='REPEATABLE-READ',transaction_read_only=1"));
         let ours = SessionSettings { own_limit_counts: false, ..session.clone() };
         let ours = set_up_sql(&Flavour::of("8.0.36"), &ours);
-        assert!(ours.contains("max_execution_time=1500,transaction_read_only=1"));
+        assert!(ours.contains("max_execution_time=1500,transaction_isolation="));
         let none = SessionSettings { statement_timeout: Duration::ZERO, ..session.clone() };
         assert!(!set_up_sql(&Flavour::of("8.0.36"), &none).contains("max_execution_time"));
-        assert!(sql("5.7.19-log").contains("tx_read_only=1"));
+        assert!(sql("5.7.19-log").contains(",tx_isolation='REPEATABLE-READ',tx_read_only=1"));
     }
 
     #[test]
