@@ -113,6 +113,7 @@ impl Dial for FakeDialer {
                     flavour: ServerFlavour::Sqlite,
                     encoding: None,
                     tls: false,
+                    standby: false,
                     steps: Vec::new(),
                 },
             })

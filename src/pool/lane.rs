@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use metrics::counter;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -55,8 +55,17 @@ struct Shelf {
     retired: bool,
     used: Instant,
     refuse_until: Option<Instant>,
+    /// Connections that were opened before are not lent any more.
+    renewed: Option<Instant>,
     identity: Option<Arc<ServerIdentity>>,
     last_error: Option<(Cow<'static, str>, Timestamp)>,
+}
+
+impl Shelf {
+    fn takes(&self, link: &Link) -> bool {
+        let outdated = self.renewed.is_some_and(|since| link.opened_at < since);
+        !self.retired && self.refuse_until.is_none() && !outdated
+    }
 }
 
 /// Counts a waiting caller, also one who goes away.
@@ -102,6 +111,7 @@ impl Lane {
                 retired: false,
                 used: Instant::now(),
                 refuse_until: None,
+                renewed: None,
                 identity: None,
                 last_error: None,
             }),
@@ -192,7 +202,7 @@ impl Lane {
     /// Puts a clean connection back; returns it when the lane takes none.
     pub(crate) fn park(&self, mut link: Link) -> Option<Link> {
         let mut shelf = self.shelf();
-        if shelf.retired || shelf.refuse_until.is_some() {
+        if !shelf.takes(&link) {
             return Some(link);
         }
         link.idle_since = Instant::now();
@@ -215,7 +225,7 @@ impl Lane {
     /// Puts a connection back that was taken for no caller's sake: it has been idle all the while.
     pub(crate) fn put_back(&self, link: Link) -> Option<Link> {
         let mut shelf = self.shelf();
-        if shelf.retired || shelf.refuse_until.is_some() {
+        if !shelf.takes(&link) {
             return Some(link);
         }
         shelf.idle.insert(0, link);
@@ -236,6 +246,16 @@ impl Lane {
     /// Empties the shelf.
     pub(crate) fn clear(&self) -> Vec<Link> {
         std::mem::take(&mut self.shelf().idle)
+    }
+
+    /// Has no connection lent again that is open now, and gives those on the shelf; at most once in `pause`.
+    pub(crate) fn renew(&self, pause: Duration) -> Vec<Link> {
+        let mut shelf = self.shelf();
+        if shelf.renewed.is_some_and(|since| since.elapsed() < pause) {
+            return Vec::new();
+        }
+        shelf.renewed = Some(Instant::now());
+        std::mem::take(&mut shelf.idle)
     }
 
     /// Has every connection on the shelf checked before its next use: what ended one of them, a restart
@@ -375,15 +395,5 @@ impl Lane {
             saturated_total: counters.saturated.load(Relaxed),
             last_error: shelf.last_error.clone(),
         }
-    }
-
-    /// Sets the lane's gauges; to zero once it is over.
-    pub(crate) fn show(&self, over: bool) {
-        let tenant = self.spec.tenant.to_string();
-        let status = self.status();
-        let value = |n: u32| if over { 0.0 } else { f64::from(n) };
-        gauge!(names::OPEN, names::TENANT => tenant.clone()).set(value(status.open));
-        gauge!(names::IDLE, names::TENANT => tenant.clone()).set(value(status.idle));
-        gauge!(names::WAITING, names::TENANT => tenant).set(value(status.waiting));
     }
 }

@@ -39,6 +39,10 @@ pub struct Lease {
     dirty: bool,
 }
 
+/// How often at most a lane's connections are exchanged because their server takes no changes: it may be meant
+/// to take none.
+const RENEW: Duration = Duration::from_secs(10);
+
 /// The right to a connection, and where it is wanted the right to be the one who writes.
 pub(crate) type Permits = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
@@ -149,6 +153,16 @@ impl Lease {
     /// Whether an earlier call cost the connection: what follows needs another lease.
     pub const fn is_lost(&self) -> bool {
         self.held.is_none()
+    }
+
+    /// Says that the server takes no changes. A name may lead to another server by now, and what is open stays
+    /// where it is: nothing of the lane's that is open now is lent again.
+    pub fn takes_no_changes(&self) {
+        let limit = self.pools.config.close_timeout;
+        let idle = self.lane.renew(RENEW);
+        background(async move {
+            futures_util::future::join_all(idle.into_iter().map(|link| link.close(limit))).await;
+        });
     }
 
     /// Runs `work` on the connection, until `deadline` at the latest.
@@ -316,7 +330,11 @@ pub(crate) fn background(work: impl Future<Output = ()> + Send + 'static) {
 async fn clear_away(pools: &Inner, lane: &Lane, held: Held, why: GivenUp) {
     let Held { mut link, permit, writer, mut pass } = held;
     let config = &pools.config;
+    // MySQL is told by logging in. Where the account is refused, once more may lock it; the statement has the
+    // server's own limit.
+    let untold = lane.spec.engine == Engine::MySql && pass.holds_logins();
     let cancelled = match why {
+        _ if untold => Ok(()),
         GivenUp::Over | GivenUp::Silent => Ok(()),
         GivenUp::Deadline | GivenUp::Abandoned | GivenUp::Broken => {
             let deadline = Deadline::after(config.cancel_timeout);
@@ -330,7 +348,7 @@ async fn clear_away(pools: &Inner, lane: &Lane, held: Held, why: GivenUp) {
     // A caller's impatience says nothing about the server. That it cannot be reached to stop, or keeps
     // silent after it was stopped, does.
     let ask = match why {
-        GivenUp::Deadline => true,
+        GivenUp::Deadline => !untold,
         GivenUp::Abandoned => unreachable,
         GivenUp::Broken | GivenUp::Over | GivenUp::Silent => false,
     };

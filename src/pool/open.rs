@@ -158,7 +158,8 @@ async fn dial(
         PoolFault::Record(RecordFault::new(FaultKind::Unavailable, "it took too long"))
     })??;
     let session = lane.spec.limits.session.clone();
-    let session = SessionSettings { read_only: session.read_only && !writes, ..session };
+    let (read_only, expected) = (session.read_only && !writes, lane.spec.expected.clone());
+    let session = SessionSettings { read_only, expected, ..session };
     let open = AssertUnwindSafe(pools.dialer.open(&record, &session, deadline)).catch_unwind();
     match timeout_at(deadline.at(), open).await {
         Ok(Ok(opened)) => Ok(opened?),

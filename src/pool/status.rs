@@ -1,8 +1,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use metrics::gauge;
+
+use super::lane::Lane;
 use super::{BreakerState, RecordMark};
 use crate::base::{ConnectionRevision, Engine, ServerIdentity, Timestamp};
+use crate::telemetry::pool_metrics as names;
 
 /// What a tenant's lane is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,4 +58,16 @@ pub struct BreakerStatus {
     pub opened: u64,
     /// How many calls it turned away.
     pub rejected: u64,
+}
+
+impl Lane {
+    /// Sets the lane's gauges; to zero once it is over.
+    pub(crate) fn show(&self, over: bool) {
+        let tenant = self.spec.tenant.to_string();
+        let status = self.status();
+        let value = |n: u32| if over { 0.0 } else { f64::from(n) };
+        gauge!(names::OPEN, names::TENANT => tenant.clone()).set(value(status.open));
+        gauge!(names::IDLE, names::TENANT => tenant.clone()).set(value(status.idle));
+        gauge!(names::WAITING, names::TENANT => tenant).set(value(status.waiting));
+    }
 }

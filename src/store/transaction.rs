@@ -93,6 +93,8 @@ where
 {
     let flavour = Flavour::of_server(lease.facts());
     let (measured, aside) = (lease.measured().cloned(), lease.aside());
+    let closed = Arc::new(AtomicBool::new(false));
+    let found = Arc::clone(&closed);
     let outcome = lease
         .run(deadline, move |connection| {
             Box::pin(async move {
@@ -105,24 +107,32 @@ where
                     aside,
                     undoable: Vec::new(),
                 };
-                run(tx, apart, work).await
+                run(tx, apart, &found, work).await
             })
         })
         .await;
+    if closed.load(Ordering::SeqCst) {
+        lease.takes_no_changes();
+    }
     outcome.map_err(|fault| E::from(fault.into()))?
 }
 
 async fn run<T, E>(
     mut tx: Transaction<'_>,
     apart: Apart,
+    closed: &AtomicBool,
     work: impl for<'t, 'c> FnOnce(&'t mut Transaction<'c>) -> BoxFuture<'t, Result<T, Halt<E>>> + Send,
 ) -> Result<Result<T, E>, sqlx::Error>
 where
     E: From<StoreFault>,
 {
+    let read_only = || {
+        closed.store(true, Ordering::SeqCst);
+        E::from(StoreFault::ReadOnly)
+    };
     let outcome = match tx.begin(apart).await {
         Ok(()) => work(&mut tx).await,
-        Err(error) if begins_no_change(&error) => Err(Halt::Work(E::from(StoreFault::ReadOnly))),
+        Err(error) if begins_no_change(&error) => Err(Halt::Work(read_only())),
         Err(error) => Err(Halt::Driver(Failed(error))),
     };
     match outcome {
@@ -143,7 +153,7 @@ where
         }
         Err(Halt::Driver(Failed(error))) if takes_no_changes(&error) && !tx.ending.is_unknown() => {
             tx.rollback().await?;
-            Ok(Err(E::from(StoreFault::ReadOnly)))
+            Ok(Err(read_only()))
         }
         // Drivers do not know of this transaction: a connection that serves on must not carry it along.
         Err(Halt::Driver(Failed(error))) if classify(&error).leaves_connection_usable() => {

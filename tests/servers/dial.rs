@@ -95,6 +95,7 @@ async fn postgres_opens_with_its_settings_in_force() {
         idle_in_transaction_timeout: Duration::from_secs(9),
         read_only: true,
         application_name: "wardgate test".to_owned(),
+        expected: None,
     };
     let mut opened = open(&dialer, database.server_record(), &session).await.unwrap();
     assert!(opened.facts.tls);

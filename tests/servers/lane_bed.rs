@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::{Executor as _, Row as _};
-use wardgate::base::{ConnectionRecord, ConnectionRevision, SystemClock, TenantId};
+use wardgate::base::{ConnectionRecord, ConnectionRevision, ServerRecord, SystemClock, TenantId};
 use wardgate::pool::dial::{DialConfig, Dialer, EgressRules, TenantConnection};
 use wardgate::pool::{
     Dial, LaneLimits, LaneSpec, PoolConfig, Pools, RecordFault, RecordMark, RecordSource,
@@ -28,12 +28,15 @@ impl RecordSource for Source {
 
 /// A lane to `database`, reached on `port`, of a tenant of its own.
 pub fn lane(database: &Database, port: u16, limits: LaneLimits) -> LaneSpec {
-    let mut record = database.server_record();
-    record.port = port;
+    lane_to(ServerRecord { port, ..database.server_record() }, limits)
+}
+
+/// A lane as `record` says, of a tenant of its own.
+pub fn lane_to(record: ServerRecord, limits: LaneLimits) -> LaneSpec {
     LaneSpec {
         tenant: TenantId::random(),
         revision: ConnectionRevision(1),
-        engine: database.engine,
+        engine: record.engine,
         limits,
         expected: None,
         record: RecordMark::default(),

@@ -7,6 +7,10 @@
 //! that helper functions are test code as well.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
+mod addresses;
+#[cfg(test)]
 #[path = "../support/directory.rs"]
 mod bindings;
 #[cfg(test)]
@@ -71,6 +75,8 @@ mod search_everywhere;
 mod shadow;
 #[cfg(test)]
 mod silence;
+#[cfg(test)]
+mod standby;
 #[cfg(test)]
 mod stoppable;
 #[cfg(test)]

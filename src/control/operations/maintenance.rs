@@ -91,6 +91,7 @@ impl<'a> Maintenance<'a> {
             idle_in_transaction_timeout: Duration::from_mins(1),
             read_only: false,
             application_name: "wardgate maintenance".to_owned(),
+            ..SessionSettings::default()
         };
         Ok(self.control.0.dialer.open(record, &session, Deadline::after(OPEN)).await?)
     }

@@ -19,11 +19,11 @@ impl Dialer {
         let asking = async {
             match (connection, record) {
                 (TenantConnection::Postgres(open), _) => {
-                    guarded(postgres::identify(open, session)).await
+                    guarded(postgres::identify(open, session)).await.map(|(found, _)| found)
                 }
                 (TenantConnection::MySql(open), _) => {
                     let mariadb = flavour == ServerFlavour::MariaDb;
-                    guarded(mysql::identify(open, mariadb)).await
+                    guarded(mysql::identify(open, mariadb)).await.map(|(found, _)| found)
                 }
                 (TenantConnection::Sqlite(open), ConnectionRecord::Sqlite(file)) => {
                     sqlite::identify_file(&self.inner, file, open).await

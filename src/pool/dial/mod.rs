@@ -15,6 +15,7 @@ mod identify;
 mod mysql;
 mod postgres;
 mod progress;
+mod race;
 mod resolve;
 mod sqlite;
 mod tls;
@@ -65,9 +66,11 @@ struct Inner {
 struct Dialled {
     stream: TcpStream,
     address: SocketAddr,
+    heard: wire::Heard,
 }
 
 /// Where the time goes.
+#[derive(Clone)]
 struct Steps {
     last: Instant,
     done: Vec<(&'static str, Duration)>,
@@ -83,7 +86,11 @@ impl Steps {
         let now = Instant::now();
         self.done.push((step, now - self.last));
         if let Some(progress) = &self.progress {
-            progress.lock().push((step, now - self.last));
+            let mut progress = progress.lock();
+            // Of several addresses the one that came furthest counts.
+            if progress.iter().all(|(done, _)| *done != step) {
+                progress.push((step, now - self.last));
+            }
         }
         self.last = now;
     }
@@ -165,15 +172,30 @@ impl Dialer {
         };
         let addresses = inner.resolver.resolve(&server.host, deadline).await?;
         steps.done("resolve");
-        let dialled = inner.connect(&server, &addresses, deadline).await?;
-        steps.done("connect");
-        match server.engine {
-            Engine::Postgres => {
-                Box::pin(postgres::open(inner, &server, session, dialled, steps)).await
+        inner.allow(&server, &addresses)?;
+        let (server, steps) = (&server, &steps);
+        let attempt = |address, heard| async move {
+            let mut steps = steps.clone();
+            let dialled = inner.connect(server, address, heard, deadline).await?;
+            steps.done("connect");
+            match server.engine {
+                Engine::Postgres => {
+                    Box::pin(postgres::open(inner, server, session, dialled, steps)).await
+                }
+                Engine::MySql => {
+                    Box::pin(mysql::open(inner, server, session, dialled, steps)).await
+                }
+                Engine::Sqlite => {
+                    Err(DialFault::internal("a SQLite record with a server's fields"))
+                }
             }
-            Engine::MySql => Box::pin(mysql::open(inner, &server, session, dialled, steps)).await,
-            Engine::Sqlite => Err(DialFault::internal("a SQLite record with a server's fields")),
-        }
+        };
+        let choice = |opened: &Opened| match &session.expected {
+            Some(expected) if *expected != opened.identity => race::Choice::Stranger,
+            _ if opened.facts.standby => race::Choice::Standby,
+            _ => race::Choice::Best,
+        };
+        race::open(&addresses, deadline, choice, attempt).await
     }
 }
 
@@ -182,20 +204,37 @@ impl Inner {
         self.tls.as_ref().map_err(Clone::clone)
     }
 
-    /// Connects to one of `addresses`. The transport the record demands is checked for each of them
-    /// first, so that an ended exception or a plaintext record opens no socket.
-    async fn connect(
-        &self,
-        record: &ServerRecord,
-        addresses: &[IpAddr],
-        deadline: Deadline,
-    ) -> Result<Dialled, DialFault> {
+    /// Whether the rules let a session go to each of `addresses`, in the transport that the record demands:
+    /// an ended exception or a plaintext record opens no socket.
+    fn allow(&self, record: &ServerRecord, addresses: &[IpAddr]) -> Result<(), DialFault> {
         self.config.egress.check(&record.host, record.port, addresses)?;
         for &address in addresses {
             self.tls()?.demand(record, address, &*self.clock)?;
         }
-        let (stream, address) = wire::connect(addresses, record.port, deadline).await?;
-        Ok(Dialled { stream, address })
+        Ok(())
+    }
+
+    /// Connects to an address that was allowed.
+    async fn connect(
+        &self,
+        record: &ServerRecord,
+        address: IpAddr,
+        heard: wire::Heard,
+        deadline: Deadline,
+    ) -> Result<Dialled, DialFault> {
+        let address = SocketAddr::new(address, record.port);
+        Ok(Dialled { stream: wire::connect(address, deadline).await?, address, heard })
+    }
+
+    /// Connects to where a session of `record` stands, to reach around it.
+    async fn reach(
+        &self,
+        record: &ServerRecord,
+        address: SocketAddr,
+        deadline: Deadline,
+    ) -> Result<Dialled, DialFault> {
+        self.allow(record, &[address.ip()])?;
+        self.connect(record, address.ip(), wire::Heard::default(), deadline).await
     }
 }
 

@@ -87,6 +87,7 @@ pub(super) async fn open(
         flavour: ServerFlavour::Sqlite,
         encoding: None,
         tls: false,
+        standby: false,
         steps: steps.finish(),
     };
     Ok(Opened { connection: TenantConnection::Sqlite(connection), canceller, identity, facts })

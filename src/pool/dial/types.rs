@@ -60,6 +60,8 @@ pub struct SessionSettings {
     pub idle_in_transaction_timeout: Duration,
     /// Whether transactions are read-only unless they say otherwise; SQLite files are opened read-only.
     pub read_only: bool,
+    /// Which server is looked for where a name leads to several; `None` for any.
+    pub expected: Option<ServerIdentity>,
     /// The name shown in PostgreSQL's `pg_stat_activity`; printable ASCII, at most 63 characters.
     pub application_name: String,
 }
@@ -72,6 +74,7 @@ impl Default for SessionSettings {
             lock_timeout: Duration::from_secs(2),
             idle_in_transaction_timeout: Duration::from_secs(15),
             read_only: true,
+            expected: None,
             application_name: "wardgate".to_owned(),
         }
     }
@@ -135,6 +138,8 @@ pub struct ServerFacts {
     pub encoding: Option<String>,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// Whether the server took no changes when the connection was opened: a standby, a replica.
+    pub standby: bool,
     /// Where the time of opening went, in order: `permit`, `resolve`, `connect`, `tls`, `login`,
     /// `attach` (MySQL), `session` for servers; `permit`, `file`, `session` for SQLite.
     pub steps: Vec<(&'static str, Duration)>,

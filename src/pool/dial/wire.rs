@@ -1,12 +1,10 @@
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -37,6 +35,11 @@ impl Heard {
     pub(super) fn times(&self) -> u64 {
         self.0.load(Relaxed)
     }
+
+    /// Counts once more.
+    pub(super) fn note(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
 }
 
 impl Wire {
@@ -46,6 +49,11 @@ impl Wire {
 
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
         Self { stream: Stream::Tls(Box::new(stream)), heard: Heard::default() }
+    }
+
+    /// The same, counted by `heard`.
+    pub(super) fn counted(self, heard: &Heard) -> Self {
+        Self { heard: heard.clone(), ..self }
     }
 
     pub(super) const fn is_encrypted(&self) -> bool {
@@ -58,10 +66,6 @@ impl Wire {
             Stream::Plain(stream) => Some(stream),
             Stream::Tls(_) => None,
         }
-    }
-
-    pub(super) fn heard(&self) -> Heard {
-        self.heard.clone()
     }
 
     /// Whether the peer has neither said anything that was not read nor hung up. Asks the system, not the
@@ -91,6 +95,8 @@ pub(super) type Buffered = BufReader<Wire>;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MS: u32 = 1_500;
 
+const UNANSWERED: &str = "the server did not answer the connection attempt";
+
 /// What the rules for passwords depend on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Link {
@@ -107,36 +113,15 @@ impl Link {
     }
 }
 
-/// How long one address keeps the next waiting while it does not answer (RFC 8305, section 8).
-const NEXT: Duration = Duration::from_millis(250);
-
-/// Connects to the one of `addresses` that answers first. They are tried in order, the next when the last
-/// one failed or has not answered for a while; nobody waits out a dead one's time.
+/// Connects to an address.
 pub(super) async fn connect(
-    addresses: &[IpAddr],
-    port: u16,
+    address: SocketAddr,
     deadline: Deadline,
-) -> Result<(TcpStream, SocketAddr), DialFault> {
-    let attempt = async |address| match connect_one(address).await {
-        Ok(stream) => Ok((stream, address)),
-        Err(error) => Err(connect_fault(&error)),
-    };
-    let mut last = DialFault::internal("no address to dial");
-    let mut waiting = addresses.iter();
-    let mut under_way = FuturesUnordered::new();
-    loop {
-        under_way.extend(waiting.next().map(|&address| attempt(SocketAddr::new(address, port))));
-        let next = if waiting.len() > 0 { deadline.within(NEXT) } else { deadline };
-        match timeout_at(next.at(), under_way.next()).await {
-            Ok(Some(Ok(connected))) => return Ok(connected),
-            Ok(Some(Err(fault))) => last = fault,
-            Ok(None) => return Err(last),
-            Err(_elapsed) if deadline.passed() => {
-                return Err(DialFault::timeout("the server did not answer the connection attempt"));
-            }
-            Err(_elapsed) => {}
-        }
-    }
+) -> Result<TcpStream, DialFault> {
+    timeout_at(deadline.at(), connect_one(address))
+        .await
+        .map_err(|_elapsed| DialFault::timeout(UNANSWERED))?
+        .map_err(|error| connect_fault(&error))
 }
 
 async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
@@ -154,9 +139,7 @@ fn connect_fault(error: &io::Error) -> DialFault {
         io::ErrorKind::ConnectionRefused => {
             DialFault::new(DialClass::Refused, "nobody listens at the address")
         }
-        io::ErrorKind::TimedOut => {
-            DialFault::timeout("the server did not answer the connection attempt")
-        }
+        io::ErrorKind::TimedOut => DialFault::timeout(UNANSWERED),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
             DialFault::new(DialClass::Refused, "the network does not reach the address")
         }
@@ -199,7 +182,7 @@ impl AsyncRead for Wire {
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         if read.is_ready() {
-            wire.heard.0.fetch_add(1, Relaxed);
+            wire.heard.note();
         }
         read
     }
@@ -235,13 +218,13 @@ impl AsyncWrite for Wire {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use tokio::net::TcpListener;
     use tokio::time::timeout;
 
     use super::*;
 
-    const DEAD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
     const LIVE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
     /// A listener whose queue is full: what else is sent there is dropped, as by a machine that is gone.
@@ -260,32 +243,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_is_dead_does_not_keep_the_next_one_waiting() {
-        let live = TcpListener::bind((LIVE, 0)).await.unwrap();
-        let port = live.local_addr().unwrap().port();
-        let _dead = dead(SocketAddr::from((DEAD, port))).await;
-        let addresses = [IpAddr::V4(DEAD), IpAddr::V4(LIVE)];
-        let connecting = connect(&addresses, port, Deadline::after(Duration::from_mins(2)));
-        let (_, address) =
-            timeout(Duration::from_secs(20), connecting).await.expect("it waits").unwrap();
-        assert_eq!(address.ip(), LIVE);
-    }
-
-    #[tokio::test]
-    async fn where_no_address_answers_the_last_word_is_told() {
+    async fn what_does_not_answer_and_what_refuses_are_told_apart() {
         // Bound and not listened at: nobody else can listen there either.
-        let bound = [TcpSocket::new_v4().unwrap(), TcpSocket::new_v4().unwrap()];
-        bound[0].bind(SocketAddr::from((LIVE, 0))).unwrap();
-        let port = bound[0].local_addr().unwrap().port();
-        bound[1].bind(SocketAddr::from((DEAD, port))).unwrap();
-        let long = || Deadline::after(Duration::from_mins(1));
-        let fault = connect(&[DEAD.into(), LIVE.into()], port, long()).await.unwrap_err();
+        let bound = TcpSocket::new_v4().unwrap();
+        bound.bind(SocketAddr::from((LIVE, 0))).unwrap();
+        let long = Deadline::after(Duration::from_mins(1));
+        let fault = connect(bound.local_addr().unwrap(), long).await.unwrap_err();
         assert_eq!(fault.class(), DialClass::Refused);
-        assert_eq!(connect(&[], port, long()).await.unwrap_err().class(), DialClass::Internal);
 
         let (address, _dead) = dead(SocketAddr::from(([127, 0, 0, 4], 0))).await;
-        let soon = Deadline::after(Duration::from_millis(500));
-        let fault = connect(&[address.ip()], address.port(), soon).await.unwrap_err();
+        let fault =
+            connect(address, Deadline::after(Duration::from_millis(500))).await.unwrap_err();
         assert_eq!(fault.class(), DialClass::Timeout);
     }
 }

@@ -26,12 +26,14 @@ use packet::{Greeting, Packets, capability, framed, refusal};
 /// Prepared statements a connection keeps. Each also lives in the server's memory.
 const STATEMENTS: usize = 32;
 
-/// MySQL's own lasting name, and the schema's.
+/// MySQL's own lasting name, the schema's, and whether the server takes changes.
 const IDENTITY_MYSQL: &str = "SELECT CAST(@@server_uuid AS CHAR CHARACTER SET utf8mb4), \
-     CAST(DATABASE() AS CHAR CHARACTER SET utf8mb4)";
+     CAST(DATABASE() AS CHAR CHARACTER SET utf8mb4), \
+     CAST(@@global.read_only AS CHAR CHARACTER SET utf8mb4)";
 /// MariaDB has no `server_uuid`; this is the nearest.
 const IDENTITY_MARIADB: &str = "SELECT CAST(CONCAT_WS(':', @@server_id, @@hostname, @@port) AS \
-     CHAR CHARACTER SET utf8mb4), CAST(DATABASE() AS CHAR CHARACTER SET utf8mb4)";
+     CHAR CHARACTER SET utf8mb4), CAST(DATABASE() AS CHAR CHARACTER SET utf8mb4), \
+     CAST(@@global.read_only AS CHAR CHARACTER SET utf8mb4)";
 
 /// What the version string gives away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +74,7 @@ pub(super) async fn open(
     dialled: Dialled,
     mut steps: Steps,
 ) -> Result<Opened, DialFault> {
-    let address = dialled.address;
+    let (address, heard) = (dialled.address, dialled.heard.clone());
     let Session { mut wire, sequence, link, greeting } = secure(inner, record, dialled).await?;
     steps.done("tls");
     let mut packets = Packets::new(&mut wire, sequence);
@@ -100,11 +102,10 @@ pub(super) async fn open(
         .disable_statement_logging();
     let hello = hello(&greeting, login::agreed(&greeting)?);
     let welcome = async |driver: &mut UnixStream| welcome(driver, &hello).await;
-    let heard = wire.get_ref().heard();
     let mut connection = attach(doorway, options.connect(), welcome, wire, &inner.sessions).await?;
     steps.done("attach");
 
-    let identity = guarded(identify(&mut connection, flavour.mariadb)).await?;
+    let (identity, standby) = guarded(identify(&mut connection, flavour.mariadb)).await?;
     steps.done("session");
     let canceller = Canceller::mysql(inner, record, address, greeting.connection_id, heard);
     let facts = ServerFacts {
@@ -112,6 +113,7 @@ pub(super) async fn open(
         flavour: if flavour.mariadb { ServerFlavour::MariaDb } else { ServerFlavour::MySql },
         encoding: None,
         tls: link.encrypted,
+        standby,
         steps: steps.finish(),
     };
     Ok(Opened { connection: TenantConnection::MySql(connection), canceller, identity, facts })
@@ -125,7 +127,7 @@ async fn secure(
 ) -> Result<Session, DialFault> {
     let ip = dialled.address.ip();
     let demand = inner.tls()?.demand(record, ip, &*inner.clock)?;
-    let mut wire = BufReader::new(Wire::plain(dialled.stream));
+    let mut wire = BufReader::new(Wire::plain(dialled.stream).counted(&dialled.heard));
     let mut packets = Packets::new(&mut wire, 0);
     let greeting = Greeting::read(&packets.next().await?)?;
     let capabilities = login::agreed(&greeting)?;
@@ -144,7 +146,7 @@ async fn secure(
     let Some(stream) = wire.into_inner().into_plain() else {
         return Err(DialFault::internal("TLS within TLS"));
     };
-    let wire = BufReader::new(handshake(config, name, stream).await?);
+    let wire = BufReader::new(handshake(config, name, stream).await?.counted(&dialled.heard));
     Ok(Session { wire, sequence: 2, link: link(true), greeting })
 }
 
@@ -174,10 +176,11 @@ async fn welcome(driver: &mut UnixStream, hello: &[u8]) -> std::io::Result<()> {
     driver.flush().await
 }
 
+/// Which server and database it is, and whether it is closed to changes, as replicas are.
 pub(super) async fn identify(
     connection: &mut MySqlConnection,
     mariadb: bool,
-) -> Result<ServerIdentity, DialFault> {
+) -> Result<(ServerIdentity, bool), DialFault> {
     let sql = if mariadb { IDENTITY_MARIADB } else { IDENTITY_MYSQL };
     let row =
         connection.fetch_one(sqlx::raw_sql(sql)).await.map_err(|error| unidentified(&error))?;
@@ -185,7 +188,9 @@ pub(super) async fn identify(
         let cell: Result<String, _> = row.try_get(at);
         cell.map_err(|_| DialFault::protocol("the server's identity is malformed"))
     };
-    Ok(ServerIdentity { engine: Engine::MySql, system: text(&row, 0)?, database: text(&row, 1)? })
+    let (system, database) = (text(&row, 0)?, text(&row, 1)?);
+    let standby = !matches!(text(&row, 2)?.as_str(), "0" | "OFF");
+    Ok((ServerIdentity { engine: Engine::MySql, system, database }, standby))
 }
 
 /// Why a server did not say who it is. One that lets an account with an expired password in, as MariaDB does,
@@ -246,7 +251,7 @@ async fn beside(
     command: &[u8],
     deadline: Deadline,
 ) -> Result<Vec<u8>, DialFault> {
-    let dialled = inner.connect(record, &[address.ip()], deadline).await?;
+    let dialled = inner.reach(record, address, deadline).await?;
     let Session { mut wire, sequence, link, greeting } = secure(inner, record, dialled).await?;
     let mut packets = Packets::new(&mut wire, sequence);
     login::login(&mut packets, link, &greeting, record).await?;

@@ -45,6 +45,7 @@ const IDENTITY: &str = concat!(
     ", CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $process \
       AND pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'on' \
       THEN pg_catalog.set_config('default_transaction_isolation', 'repeatable read', false) ELSE '' END, \
+     pg_catalog.pg_is_in_recovery()::pg_catalog.text, \
      (SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()) \
      FROM pg_catalog.pg_database d \
      WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
@@ -74,7 +75,7 @@ pub(super) async fn open(
     dialled: Dialled,
     mut steps: Steps,
 ) -> Result<Opened, DialFault> {
-    let address = dialled.address;
+    let (address, heard) = (dialled.address, dialled.heard.clone());
     let (mut wire, link) = secure(inner, record, dialled).await?;
     steps.done("tls");
     let iterations = inner.config.scram_iterations_max;
@@ -82,9 +83,8 @@ pub(super) async fn open(
     steps.done("login");
 
     let LoggedIn { version, encoding, key } = logged_in;
-    let heard = wire.get_ref().heard();
     let mut connection = session_over(inner, wire, key);
-    let identity = guarded(identify(&mut connection, session)).await?;
+    let (identity, standby) = guarded(identify(&mut connection, session)).await?;
     steps.done("session");
     let key = Key { bytes: key, pooled: connection.is_pooled() };
     let canceller = Canceller::postgres(inner, record, address, key, heard);
@@ -93,6 +93,7 @@ pub(super) async fn open(
         flavour: ServerFlavour::Postgres,
         encoding,
         tls: link.encrypted,
+        standby,
         steps: steps.finish(),
     };
     let connection = TenantConnection::Postgres(Box::new(connection));
@@ -123,9 +124,11 @@ async fn secure(
         Demand::Tls(config, name) => {
             let mut stream = dialled.stream;
             request_tls(&mut stream).await?;
+            dialled.heard.note();
             handshake(config, name, stream).await?
         }
     };
+    let wire = wire.counted(&dialled.heard);
     let encrypted = wire.is_encrypted();
     Ok((BufReader::new(wire), Link { encrypted, loopback }))
 }
@@ -148,10 +151,11 @@ async fn request_tls(stream: &mut TcpStream) -> Result<(), DialFault> {
     }
 }
 
+/// Which server and database it is, and whether it is a standby, which takes no changes.
 pub(super) async fn identify(
     connection: &mut PostgresSession,
     session: &SessionSettings,
-) -> Result<ServerIdentity, DialFault> {
+) -> Result<(ServerIdentity, bool), DialFault> {
     let millis = session.statement_timeout.as_millis().min(i32::MAX as u128);
     let sql = IDENTITY
         .replace("$stands", &stands(session, millis))
@@ -167,8 +171,8 @@ pub(super) async fn identify(
     let malformed = || DialFault::protocol("the server's identity is malformed");
     let row: Option<Vec<String>> =
         rows.into_iter().next().and_then(|row| row.into_iter().collect());
-    let row = <[String; 8]>::try_from(row.ok_or_else(malformed)?).map_err(|_| malformed())?;
-    let [database, oid, limit, mode, formats, path, moment, system] = row;
+    let row = <[String; 9]>::try_from(row.ok_or_else(malformed)?).map_err(|_| malformed())?;
+    let [database, oid, limit, mode, formats, path, moment, standby, system] = row;
     // What changes rows says so in every transaction.
     let limited = limit.parse().is_ok_and(|limit| millis == 0 || (1..=millis).contains(&limit));
     // Written otherwise, a value would be read as another.
@@ -188,7 +192,7 @@ pub(super) async fn identify(
         }
     }
     let database = format!("{database}:{oid}");
-    Ok(ServerIdentity { engine: Engine::Postgres, system, database })
+    Ok((ServerIdentity { engine: Engine::Postgres, system, database }, standby == "true"))
 }
 
 /// When the limit that the session has without the gateway's word stands, as a condition on `own`: that limit
@@ -221,7 +225,7 @@ pub(super) async fn cancel(
     key: [u8; 8],
     deadline: Deadline,
 ) -> Result<(), DialFault> {
-    let dialled = inner.connect(record, &[address.ip()], deadline).await?;
+    let dialled = inner.reach(record, address, deadline).await?;
     let (mut wire, _) = secure(inner, record, dialled).await?;
     let mut request = vec![0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e];
     request.extend_from_slice(&key);
@@ -248,7 +252,7 @@ pub(super) async fn look(
     key: Key,
     deadline: Deadline,
 ) -> Result<Found, DialFault> {
-    let dialled = inner.connect(record, &[address.ip()], deadline).await?;
+    let dialled = inner.reach(record, address, deadline).await?;
     let (mut wire, link) = secure(inner, record, dialled).await?;
     // Said at once: what hides behind it has nothing to say to one question.
     let session = SessionSettings {

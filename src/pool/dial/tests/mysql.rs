@@ -181,11 +181,12 @@ async fn serve(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin)) -> Opti
         bytes
     };
     let answer = [
-        packet(1, b"\x02"),
+        packet(1, b"\x03"),
         packet(2, &column(b"a")),
         packet(3, &column(b"b")),
-        packet(4, b"\x04uuid\x03emr"),
-        packet(5, b"\xfe\0\0\x02\0\0\0"),
+        packet(4, &column(b"c")),
+        packet(5, b"\x04uuid\x03emr\x010"),
+        packet(6, b"\xfe\0\0\x02\0\0\0"),
     ];
     stream.write_all(&answer.concat()).await.ok()?;
     stream.flush().await.ok()?;

@@ -217,9 +217,10 @@ fn identity_on(timeout: &str, path: &str) -> Vec<u8> {
 }
 
 fn identity_in(formats: &str, timeout: &str, path: &str) -> Vec<u8> {
-    let mut description = 8_u16.to_be_bytes().to_vec();
-    let mut row = 8_u16.to_be_bytes().to_vec();
-    for cell in ["emr", "16384", timeout, "on", formats, path, "repeatable read", "7001"] {
+    let cells = ["emr", "16384", timeout, "on", formats, path, "repeatable read", "false", "7001"];
+    let mut description = 9_u16.to_be_bytes().to_vec();
+    let mut row = 9_u16.to_be_bytes().to_vec();
+    for cell in cells {
         description.extend_from_slice(b"c\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0");
         row.extend_from_slice(&u32::try_from(cell.len()).unwrap().to_be_bytes());
         row.extend_from_slice(cell.as_bytes());
