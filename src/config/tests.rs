@@ -100,6 +100,30 @@ fn the_shipped_example_is_accepted() {
 }
 
 #[test]
+fn the_shipped_example_names_every_setting() {
+    let example = include_str!("../../config/wardgate.toml");
+    let (mut section, mut named) = ("", Vec::new());
+    for line in example.lines().map(|line| line.trim_start_matches(['#', ' '])) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_start_matches('[').split(']').next().unwrap();
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            named.push(format!("{section}.{key}"));
+        }
+    }
+    for setting in resolve(example, env(&[])).unwrap().shown {
+        // `issuers.0.url`: of the first issuer.
+        let key = setting.key.replace(".0.", ".");
+        assert!(named.contains(&key), "{key}");
+    }
+    // What needs not be given is not shown.
+    for key in
+        ["issuers.internal_url", "operators.internal_url", "operators.client_id", "tls.key_file"]
+    {
+        assert!(named.iter().any(|named| named == key), "{key}");
+    }
+}
+
+#[test]
 fn the_access_log_is_kept_for_ever_unless_days_are_given() {
     assert_eq!(resolve(LEAST, env(&[])).unwrap().audit.keep, None);
     let days = |value| resolve(LEAST, env(&[("WARDGATE__AUDIT__KEEP", value)]));
