@@ -74,6 +74,11 @@ impl DbError {
             )
     }
 
+    /// Whether a row was longer than the gateway hears of one. What came after it was never read.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.code == "2020"
+    }
+
     /// Whether the connection that gave this error can serve another statement.
     pub(crate) fn leaves_connection_usable(&self) -> bool {
         self.family != Family::Availability
@@ -85,6 +90,7 @@ impl DbError {
                     | "1927"
                     | "4031"
                     | "1461"
+                    | "2020"
                     | "sqlite-13"
                     | "begin"
                     | "worker"

@@ -19,7 +19,12 @@ use super::{Flavour, StoreFault, catalog_on, introspect_on};
 
 impl From<PoolFault> for StoreFault {
     fn from(fault: PoolFault) -> Self {
-        Self::Database(Box::new(fault))
+        match fault {
+            PoolFault::Database(DatabaseFault(error)) if error.is_too_long() => {
+                Self::TooLarge { limit: MAX_TEXT }
+            }
+            fault => Self::Database(Box::new(fault)),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{Child, Count, KeyedRead, SourcePlan, Value};
 use crate::mapping::rows::{Rows, UncheckedRows};
 use crate::pool::postgres::{Cells, Ended, PostgresSession};
+use crate::pool::verdict::classify;
 
 use super::cells::{Cell, TextRow};
 use super::prepared::{self, Ready};
@@ -315,8 +316,13 @@ async fn fetch(
     // A transaction may have begun also where the server did not say so.
     match (command(conn, "ROLLBACK").await, outcome) {
         (Ok(()), outcome) => outcome,
-        // It broke off beneath the protocol, which says more than what followed from it.
-        (Err(_), Err(first)) if !matches!(first, sqlx::Error::Database(_)) => Err(first),
+        // It broke off beneath the protocol, or over a row that is too long to be heard: that says more than
+        // what followed from it.
+        (Err(_), Err(first))
+            if !matches!(first, sqlx::Error::Database(_)) || classify(&first).is_too_long() =>
+        {
+            Err(first)
+        }
         // Whoever has the connection next would read inside this snapshot. This error closes it.
         (Err(_), _) => Err(sqlx::Error::BeginFailed),
     }

@@ -13,7 +13,6 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::DialFault;
-use super::wire::Buffered;
 
 /// Bytes carried at once in each direction.
 const RELAY_BUFFER: usize = 16 * 1024;
@@ -77,7 +76,7 @@ pub(super) async fn attach<C>(
     doorway: Doorway,
     driver: impl Future<Output = Result<C, sqlx::Error>>,
     welcome: impl AsyncFnOnce(&mut UnixStream) -> io::Result<()>,
-    server: Buffered,
+    server: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     sessions: &TaskTracker,
 ) -> Result<C, DialFault> {
     let failed = || DialFault::internal("the driver could not be attached");
@@ -92,7 +91,7 @@ pub(super) async fn attach<C>(
     Ok(connection)
 }
 
-async fn carry(client: UnixStream, mut server: Buffered) {
+async fn carry(client: UnixStream, mut server: impl AsyncRead + AsyncWrite + Unpin) {
     let mut client = Client(client);
     // Either end may fail at any time; both are dropped and each side sees its peer gone.
     let _ =

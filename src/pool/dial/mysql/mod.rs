@@ -1,6 +1,7 @@
 //! MySQL and MariaDB: greeting, TLS, login, session settings, hand-over to the driver, identity,
 //! `KILL QUERY`.
 
+mod answers;
 mod auth;
 mod login;
 mod packet;
@@ -21,6 +22,7 @@ use super::{
     SessionSettings, Steps, TenantConnection, guarded,
 };
 use crate::base::{Deadline, Engine, ServerIdentity, ServerRecord};
+use answers::Bounded;
 use packet::{Greeting, Packets, capability, framed, refusal};
 
 /// Prepared statements a connection keeps. Each also lives in the server's memory.
@@ -100,9 +102,12 @@ pub(super) async fn open(
         .enable_cleartext_plugin(false)
         .statement_cache_capacity(STATEMENTS)
         .disable_statement_logging();
-    let hello = hello(&greeting, login::agreed(&greeting)?);
+    let capabilities = login::agreed(&greeting)?;
+    let hello = hello(&greeting, capabilities);
     let welcome = async |driver: &mut UnixStream| welcome(driver, &hello).await;
-    let mut connection = attach(doorway, options.connect(), welcome, wire, &inner.sessions).await?;
+    let server = Bounded::new(wire, capabilities & capability::DEPRECATE_EOF == 0);
+    let mut connection =
+        attach(doorway, options.connect(), welcome, server, &inner.sessions).await?;
     steps.done("attach");
 
     let (identity, standby) = guarded(identify(&mut connection, flavour.mariadb)).await?;

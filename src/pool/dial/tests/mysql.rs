@@ -166,13 +166,18 @@ async fn silence_ends_at_the_deadline() {
     assert_eq!(bench.fault(plain(&silent)).await.class(), DialClass::Timeout);
 }
 
-/// What follows a login as MySQL 8 does it: the session settings, then the identity, then nothing.
-async fn serve(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin)) -> Option<()> {
+/// Takes the session settings, and waits to be asked who it is.
+async fn set_up(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin)) -> Option<()> {
     let (_, settings) = client_packet(stream).await?;
     assert!(settings.starts_with(b"\x03SET NAMES utf8mb4,"));
     stream.write_all(&packet(1, b"\0\0\0\x02\0\0\0")).await.ok()?;
     stream.flush().await.ok()?;
-    client_packet(stream).await?;
+    client_packet(stream).await.map(drop)
+}
+
+/// What follows a login as MySQL 8 does it: the session settings, then the identity, then nothing.
+async fn serve(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin)) -> Option<()> {
+    set_up(stream).await?;
     let column = |name: &[u8]| {
         let mut bytes = b"\x03def\0\0\0".to_vec();
         bytes.push(u8::try_from(name.len()).unwrap());
@@ -274,4 +279,38 @@ async fn without_tls_the_password_goes_under_the_servers_key() {
     })
     .await;
     assert_eq!(Bench::new().open(plain(&fake)).await.unwrap().identity.system, "uuid");
+}
+
+#[tokio::test]
+async fn an_answer_cannot_take_the_gateways_memory() {
+    // The driver makes room for as many columns as it is told of, and memory that is not there ends the
+    // process; and it gathers what comes in parts of 16 MiB without end.
+    for (begin, rest) in [
+        (packet(1, b"\xfe\0\0\0\0\0\x01\0\0"), vec![]),
+        (packet(1, b"\xfe\0\0\0\0\0\x01\0\0 and more"), vec![]),
+        (vec![0xff, 0xff, 0xff, 1], vec![0; 0xff_ffff]),
+    ] {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&sent);
+        let fake = Fake::start(move |mut stream| {
+            let (begin, rest, count) = (begin.clone(), rest.clone(), Arc::clone(&count));
+            async move {
+                stream.write_all(&greeting(EVERYTHING, "mysql_native_password")).await.ok()?;
+                client_packet(&mut stream).await?;
+                stream.write_all(&packet(2, b"\0\0\0\x02\0\0\0")).await.ok()?;
+                set_up(&mut stream).await?;
+                // Bounded, so that a gateway that believes it all lives to tell.
+                for _ in 0..if rest.is_empty() { 1 } else { 16 } {
+                    stream.write_all(&begin).await.ok()?;
+                    stream.write_all(&rest).await.ok()?;
+                    count.fetch_add(rest.len(), Ordering::SeqCst);
+                }
+                drain(&mut stream).await
+            }
+        })
+        .await;
+        let fault = Bench::new().fault(plain(&fake)).await;
+        assert_eq!(fault.class(), DialClass::Protocol);
+        assert!(sent.load(Ordering::SeqCst) < 16 << 20, "it was all read");
+    }
 }
