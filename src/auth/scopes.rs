@@ -36,6 +36,9 @@ impl Interaction {
     }
 }
 
+/// The records of the one patient an application is launched for: it narrows, for that is not enforced here.
+const LAUNCH_PATIENT: &str = "launch/patient";
+
 const ALL: u8 = 31;
 const READ: u8 = 2 | 16;
 const WRITE: u8 = 1 | 4 | 8;
@@ -62,6 +65,9 @@ impl Scopes {
     pub(super) fn parse(claim: &str) -> Self {
         let mut grants: Option<Vec<Grant>> = None;
         for scope in claim.split(' ') {
+            if scope == LAUNCH_PATIENT {
+                grants.get_or_insert_default();
+            }
             let Some((context, rest)) = scope.split_once('/') else { continue };
             if !matches!(context, "patient" | "user" | "system") {
                 continue;
@@ -206,6 +212,8 @@ mod tests {
         for claim in [
             "patient/Patient.read",
             "patient/*.*",
+            "launch/patient",
+            "openid launch/patient",
             "user/Patient.sr",
             "user/Patient.rr",
             "user/Patient.",
@@ -225,6 +233,7 @@ mod tests {
     #[test]
     fn patient_scopes_do_not_take_from_user_scopes() {
         assert_eq!(allowed("patient/*.* user/Patient.r", "Patient"), "r");
+        assert_eq!(allowed("launch/patient user/Patient.r", "Patient"), "r");
     }
 
     #[test]

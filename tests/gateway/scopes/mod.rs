@@ -137,6 +137,7 @@ async fn what_is_taken_away_refuses_or_leaves_out_and_changes_nothing() {
             "openid user/Device.cruds",
             "patient/*.cruds",
             "patient/Patient.* launch/patient",
+            "openid launch/patient",
             "user/*.cruds?category=laboratory",
             "user/patient.cruds",
         ] {
