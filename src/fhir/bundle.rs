@@ -2,6 +2,10 @@
 
 use std::io::Write as _;
 
+/// The longest bundle, in bytes: twice what the rows of one answer may hold. What is made of them by a mapping
+/// with long constants could be of any length, and lies in the gateway's memory.
+pub const MAX_BUNDLE: usize = 32 * 1024 * 1024;
+
 /// A searchset under construction.
 pub struct SearchSet {
     out: Vec<u8>,
@@ -72,6 +76,11 @@ impl SearchSet {
              \"code\":\"processing\",\"diagnostics\":{message}}}]}},\"search\":{{\"mode\":\"outcome\"}}}}"
         );
         self.entries += 1;
+    }
+
+    /// Whether it has become too long to be given out.
+    pub const fn is_too_long(&self) -> bool {
+        self.out.len() > MAX_BUNDLE
     }
 
     /// The bundle.

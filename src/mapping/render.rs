@@ -1,17 +1,20 @@
 //! Rows to FHIR JSON, straight into a byte buffer. Parts that turn out empty are rolled back.
 
 mod back;
+mod leaf;
 
 use std::borrow::Cow;
 
 use crate::fhir::json;
+
+use self::leaf::TOO_LONG;
 
 use super::groups::{Groups, key_of};
 use super::lens::{Lens, Reading};
 use super::period;
 use super::report::{RenderReport, RowOutcome, Shown};
 use super::rows::{Row, Rows};
-use super::tree::{Branch, Each, EachRows, Leaf, Object, Source, Tree};
+use super::tree::{Branch, Each, EachRows, Object, Source, Tree};
 
 /// What says that elements were left out (R4 section 3.1.1.5.9).
 const SUBSETTED: &[u8] = b"\"tag\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ObservationValue\",\"code\":\"SUBSETTED\"}]";
@@ -41,6 +44,9 @@ struct Writer<'w, 'p> {
     shown: &'w Shown,
     out: &'w mut Vec<u8>,
     report: &'w mut RenderReport,
+    /// Up to where `out` may grow, and whether it did.
+    most: usize,
+    full: bool,
 }
 
 impl<'p> Page<'p> {
@@ -119,18 +125,22 @@ impl<'p> Page<'p> {
         out.extend_from_slice(id.as_bytes());
         let id = from..out.len();
         out.push(b'"');
-        let mut writer = Writer { page: self, shown, out, report };
+        let mut writer = Writer::new(self, shown, out, report);
         if *shown != Shown::All {
             writer.subset_meta(row);
         }
-        match writer.members(&self.source.root, row) {
+        let written = writer.members(&self.source.root, row);
+        let written = if writer.is_full() { Err(None) } else { written.map_err(Some) };
+        match written {
             Ok(_) => {
                 out.push(b'}');
                 Some(RowOutcome::Written { id })
             }
             Err(path) => {
                 out.truncate(start);
-                let path = self.source.paths.get(path).map_or("", String::as_str);
+                let path =
+                    path.map_or(Some(TOO_LONG), |at| self.source.paths.get(at).map(String::as_str));
+                let path = path.unwrap_or("");
                 RenderReport::count(&mut report.left_out, path);
                 Some(RowOutcome::LeftOut { path })
             }
@@ -223,6 +233,9 @@ impl<'p> Writer<'_, 'p> {
     }
 
     fn tree(&mut self, tree: &'p Tree, row: Row<'_>) -> Wrote {
+        if self.is_full() {
+            return Wrote::Nothing;
+        }
         match tree {
             Tree::Const(constant) => {
                 self.out.extend_from_slice(&constant.json);
@@ -360,40 +373,5 @@ impl<'p> Writer<'_, 'p> {
         let reading = self.page.reading;
         let own = branches.iter().find(|b| b.when.iter().all(|c| c.holds(reading, row)))?;
         own.tree.as_ref()
-    }
-
-    /// Writes a value, or the items of a list that stands in one text.
-    fn leaf(&mut self, leaf: &'p Leaf, row: Row<'_>, in_list: bool) -> Wrote {
-        let Ok(text) = leaf.lens.read(row) else {
-            self.bad(leaf.path);
-            return Wrote::Nothing;
-        };
-        let Some(text) = text else { return Wrote::Nothing };
-        let Some(separator) = &leaf.lens.split else {
-            if in_list {
-                json::separate(self.out);
-            }
-            self.value(&leaf.lens, &text);
-            return Wrote::Value;
-        };
-        let mut wrote = Wrote::Nothing;
-        for part in text.split(separator.as_str()).map(str::trim).filter(|p| !p.is_empty()) {
-            if leaf.lens.out.fits(part) {
-                json::separate(self.out);
-                self.value(&leaf.lens, part);
-                wrote = Wrote::Value;
-            } else {
-                self.bad(leaf.path);
-            }
-        }
-        wrote
-    }
-
-    fn value(&mut self, lens: &Lens, text: &str) {
-        if lens.out.bare() {
-            self.out.extend_from_slice(text.as_bytes());
-        } else {
-            json::write_string(self.out, text);
-        }
     }
 }

@@ -1,12 +1,12 @@
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-use super::{PoolFault, TenantLimits};
+use super::{PoolFault, TenantLimits, untaken};
 
 /// Leave to answer one request. Dropping it makes room for the next.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Gate {
     rate: Mutex<Rate>,
     /// Requests being answered, whatever the limits were when they came.
     held: Arc<AtomicU32>,
+    /// Bytes of answers that were given and not taken yet.
+    pub(super) untaken: Arc<AtomicU64>,
     clock: DefaultClock,
 }
 
@@ -55,11 +57,14 @@ impl Rate {
 impl Gate {
     pub(crate) fn new(limits: &TenantLimits) -> Self {
         let (rate, held) = (Mutex::new(Rate::new(limits)), Arc::default());
-        Self { rate, held, clock: DefaultClock::default() }
+        Self { rate, held, untaken: Arc::default(), clock: DefaultClock::default() }
     }
 
     /// The place comes first, so that a request turned away for want of one costs no rate.
     pub(crate) fn admit(&self, limits: &TenantLimits) -> Result<Admission, PoolFault> {
+        if self.untaken.load(Relaxed) > untaken::MOST {
+            return Err(PoolFault::Throttled { retry_after: Duration::from_secs(1) });
+        }
         let most = limits.concurrent_requests.max(1);
         let more = |held: u32| (held < most).then_some(held + 1);
         self.held
@@ -82,7 +87,7 @@ impl Gate {
 
     /// Whether requests are being answered at present.
     pub(crate) fn in_use(&self) -> bool {
-        self.held.load(Relaxed) > 0
+        self.held.load(Relaxed) > 0 || self.untaken.load(Relaxed) > 0
     }
 }
 

@@ -11,6 +11,7 @@ pub mod dial;
 /// A session with a PostgreSQL server.
 pub mod postgres;
 /// Which errors say what about a database.
+mod untaken;
 pub mod verdict;
 
 mod admission;

@@ -38,9 +38,9 @@ pub(super) struct Unreleased {
 
 impl Unreleased {
     /// Needs the receipt only to show that there is one.
-    pub(super) fn release(self, _written: &Receipt) -> Answer {
+    pub(super) fn release<R: Right>(self, session: &Session<R>, _written: &Receipt) -> Answer {
         Answer {
-            body: Bytes::from(self.body),
+            body: session.counted(self.body),
             version: self.version,
             last_modified: self.last_modified.as_deref().and_then(http_date),
         }
@@ -67,7 +67,7 @@ pub(super) async fn release<R: Right>(
     found: Unreleased,
 ) -> Result<Answer, TenantFault> {
     let receipt = session.record(event(session, access, Outcome::Success, 200)).await?;
-    Ok(found.release(&receipt))
+    Ok(found.release(session, &receipt))
 }
 
 /// Writes an access down that gave nothing.

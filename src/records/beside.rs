@@ -16,7 +16,7 @@ pub(super) const MAX_INCLUDED: usize = 1000;
 
 /// What a row left out says.
 pub(super) const LEFT_OUT: &str =
-    "A record was left out because it lacks an element that FHIR demands.";
+    "A record was left out because it lacks an element that FHIR demands, or is too long.";
 
 /// Resources being put beside the matches.
 pub(super) struct Beside<'b> {
@@ -116,7 +116,7 @@ impl Beside<'_> {
             if self.there.contains(&one) {
                 continue;
             }
-            if self.left() == 0 {
+            if self.left() == 0 || self.bundle.is_too_long() {
                 self.cut = true;
                 return;
             }

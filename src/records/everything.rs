@@ -101,7 +101,7 @@ impl Session<FhirRead> {
         page::count(self, &report);
         let target = Target::Count(written);
         let access = Access { action: Action::Search, resource_type: PATIENT, target };
-        let found = Unreleased { body: bundle.finish(), version: None, last_modified: None };
+        let found = Unreleased { body: page::whole(bundle)?, version: None, last_modified: None };
         Ok(release(self, access, found).await?)
     }
 

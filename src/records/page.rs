@@ -2,9 +2,11 @@
 
 use super::fault::RecordsFault;
 use crate::auth::Right;
+use crate::fhir::bundle::{MAX_BUNDLE, SearchSet};
 use crate::fhir::query::Summary;
 use crate::fhir::{QueryFault, SearchQuery};
 use crate::mapping::{RenderReport, Shown};
+use crate::store::StoreFault;
 use crate::telemetry::names;
 use crate::tenant::Session;
 
@@ -19,6 +21,14 @@ pub(super) fn shown(query: &SearchQuery) -> Result<Shown, RecordsFault> {
         (Summary::Text, true) => Ok(Shown::Only(vec!["text".to_owned()])),
         (Summary::Data, true) => Ok(Shown::NoText),
     }
+}
+
+/// The bundle, unless it has become too long.
+pub(super) fn whole(bundle: SearchSet) -> Result<Vec<u8>, RecordsFault> {
+    if bundle.is_too_long() {
+        return Err(StoreFault::TooLarge { limit: MAX_BUNDLE }.into());
+    }
+    Ok(bundle.finish())
 }
 
 /// Counts cells and rows that could not be rendered; the log names elements, never values.

@@ -10,6 +10,7 @@ use super::answer::{Answer, Unreleased, actor};
 use super::fault::RecordsFault;
 use crate::audit::{AccessEvent, Action, Outcome, Target};
 use crate::auth::{FhirAdmin, FhirRead, Interaction, Permit};
+use crate::fhir::bundle::MAX_BUNDLE;
 use crate::mapping::tally::Tally;
 use crate::mapping::{
     Compiled, Document, MappingProblem, Page, ProblemSeverity, RenderReport, RowOutcome, Shown,
@@ -41,6 +42,9 @@ struct Seen {
     sources: Vec<Tried>,
     #[serde(skip)]
     shown: u64,
+    /// Bytes of the resources.
+    #[serde(skip)]
+    bytes: usize,
 }
 
 /// What one row gave: the resource as it would be served, or the element it lacks.
@@ -193,7 +197,7 @@ impl Session<FhirRead> {
         let body = Body { tenant, ok, problems, seen: &seen };
         // Plain data: writing it cannot fail.
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        Ok(Unreleased { body, version: None, last_modified: None }.release(&receipt))
+        Ok(Unreleased { body, version: None, last_modified: None }.release(self, &receipt))
     }
 }
 
@@ -201,10 +205,13 @@ impl Seen {
     /// Adds what a row gives: the resource as it would be served, and what of it did not fit.
     fn row(&mut self, page: &Page<'_>, row: usize) {
         let (mut out, mut report) = (Vec::with_capacity(2048), RenderReport::default());
-        let outcome = page.write(row, &Shown::All, &mut out, &mut report);
+        let room = self.bytes <= MAX_BUNDLE;
+        let outcome = if room { page.write(row, &Shown::All, &mut out, &mut report) } else { None };
+        self.bytes += out.len();
         let bad = report.bad_cells().map(|(path, count)| Misfit { path: path.to_owned(), count });
         let lacks = match outcome {
-            Some(RowOutcome::Written { .. }) | None => None,
+            Some(RowOutcome::Written { .. }) => None,
+            None => Some("(too long)".to_owned()),
             Some(RowOutcome::LeftOut { path }) => Some(path.to_owned()),
         };
         // As it stands: numbers keep their digits.

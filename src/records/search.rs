@@ -137,7 +137,7 @@ impl Session<FhirRead> {
             write(&mut bundle, &page, shown, (listed, looks_at), &mut report);
         drop(page);
         let mut written = count;
-        if !matches.is_empty() {
+        if !matches.is_empty() && !bundle.is_too_long() {
             let references: Vec<String> =
                 matches.iter().map(|(ty, id)| format!("{ty}/{id}")).collect();
             let lease = leased(self, lease).await?;
@@ -167,7 +167,7 @@ impl Session<FhirRead> {
             ));
         }
         page::count(self, &report);
-        Ok((bundle.finish(), written))
+        Ok((page::whole(bundle)?, written))
     }
 
     /// The tenant's own CapabilityStatement, of what it offers this user.
@@ -205,6 +205,9 @@ pub(super) fn write(
         .map(|(planned, rows)| (planned.resource_type(), planned.page(&rows.page, &rows.children)))
         .collect();
     for (part, row) in &page.order {
+        if bundle.is_too_long() {
+            break;
+        }
         let Some((resource, rows)) = parts.get(*part) else { continue };
         rows.id(*row, &mut id);
         let mut there = false;

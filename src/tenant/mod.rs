@@ -19,6 +19,7 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -159,6 +160,11 @@ impl Tenants {
     /// Tenants whose schema should be compared with their mapping's, as they come up. Given out once.
     pub fn suspects(&self) -> Option<mpsc::Receiver<TenantId>> {
         self.shared.suspects.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// An answer of several requests' to be given out, counted among the tenant's that are not taken yet.
+    pub fn counted(&self, tenant: TenantId, body: Vec<u8>) -> Bytes {
+        self.shared.pools.counted(tenant, body)
     }
 
     /// What each tenant was asked lately, and what it used.

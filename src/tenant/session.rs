@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Shared;
@@ -130,6 +131,11 @@ impl<R: Right> Session<R> {
             Some(trace) => lease.traced(trace),
             None => lease,
         })
+    }
+
+    /// An answer to be given out, counted among the tenant's that are not taken yet.
+    pub fn counted(&self, body: Vec<u8>) -> Bytes {
+        self.shared.pools.counted(self.config.id, body)
     }
 
     /// The present time.

@@ -1,8 +1,12 @@
 //! Requests that ask for more than one answer may hold.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpSocket;
 
 use crate::support::{Gateway, Options, Reply, TestIssuer};
 
@@ -45,4 +49,70 @@ async fn a_batch_of_large_answers_ends_where_the_memory_of_others_begins() {
     }
     let small = batch(100, "Patient?_count=1").await;
     assert!(small.iter().all(|response| response["status"] == "200 OK"));
+}
+
+#[tokio::test]
+async fn a_mapping_cannot_make_an_answer_of_any_length() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let settings = "[limits]\nrequest_timeout = \"60s\"".to_owned();
+    let gateway = Gateway::start(&issuer, Options { settings, ..Options::default() }).await;
+    let file = gateway.folder().join("sqlite/north.db");
+    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let people = PEOPLE.replace("zeroblob(30000)", "zeroblob(3)");
+    sqlx::raw_sql(&people).execute(&mut options.connect().await.unwrap()).await.unwrap();
+    gateway.register("north", json!({ "url": "sqlite:north.db" })).await;
+    // Forty megabytes, and seven hundred bytes of them are the hospital's.
+    let long = format!("$family | suffix('{}')", "x".repeat(200_000));
+    gateway.publish("north", &MAPPING.replace("$family", &long)).await;
+    let token = issuer.token("north");
+    let whole = gateway.get(&token, "/Patient?_count=200").await;
+    assert_eq!(whole.status, 400, "{}", whole.body.len());
+    assert!(whole.body.contains("ask for a smaller page"), "{whole:?}");
+    let some = gateway.get(&token, "/Patient?_count=20").await;
+    assert_eq!((some.status, some.body.len() / 1_000_000), (200, 4));
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_are_not_piled_up() {
+    let issuer = TestIssuer::for_tenants(&["north", "south"]).await;
+    let settings = "[limits]\nrequest_timeout = \"60s\"".to_owned();
+    let gateway = Gateway::start(&issuer, Options { settings, ..Options::default() }).await;
+    for (name, people) in
+        [("north", PEOPLE.to_owned()), ("south", PEOPLE.replace("zeroblob(30000)", "zeroblob(3)"))]
+    {
+        let file = gateway.folder().join(format!("sqlite/{name}.db"));
+        let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+        sqlx::raw_sql(&people).execute(&mut options.connect().await.unwrap()).await.unwrap();
+        gateway.register(name, json!({ "url": format!("sqlite:{name}.db") })).await;
+        gateway.publish(name, MAPPING).await;
+    }
+    let (north, south) = (issuer.token("north"), issuer.token("south"));
+    let one = "/Patient?_count=1";
+    let (_, rest) = gateway.fhir.split_once("://").unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    // Twelve megabytes each, of which the system takes little for whoever reads nothing.
+    let mut waiting = Vec::new();
+    while gateway.get(&north, one).await.status == 200 {
+        assert!(waiting.len() < 40, "{} answers lie there", waiting.len());
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        let mut stream = socket.connect(host.parse().unwrap()).await.unwrap();
+        let request = format!(
+            "GET /{path}/Patient?_count=200 HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {north}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.readable().await.unwrap();
+        waiting.push(stream);
+    }
+    assert!(waiting.len() >= 20, "{} answers", waiting.len());
+    let refused = gateway.get(&north, one).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, "1"), "{refused:?}");
+    assert_eq!(gateway.get(&south, one).await.status, 200);
+    drop(waiting);
+    let served = async {
+        while gateway.get(&north, one).await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), served).await.expect("they are gone");
 }

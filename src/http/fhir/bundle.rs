@@ -42,9 +42,15 @@ pub(super) async fn bundle(
     let types = ["application/fhir+json", "application/json", "text/json"];
     let body = write::json(&headers, &types, body)?;
     let bundle = Bundle::read(body).map_err(|fault| FhirError::of_records(&fault))?;
-    let back = Back::of(&headers);
+    let (back, whose) = (Back::of(&headers), caller.tenant());
+    let counted = |text: String| match whose {
+        Some(tenant) => plane.0.tenants.counted(tenant, text.into_bytes()),
+        None => Bytes::from(text),
+    };
     match bundle.kind {
-        BundleKind::Transaction => transaction(&plane, caller, bundle, back).await,
+        BundleKind::Transaction => transaction(&plane, caller, bundle, back)
+            .await
+            .map(|all| answer(counted(text("transaction-response", &all)))),
         BundleKind::Batch => {
             let (mut all, mut long) = (Vec::with_capacity(bundle.entries.len()), 0);
             for entry in bundle.entries {
@@ -57,7 +63,7 @@ pub(super) async fn bundle(
                 long += said.resource.as_ref().map_or(0, Bytes::len);
                 all.push(said);
             }
-            Ok(answer("batch-response", &all))
+            Ok(answer(counted(text("batch-response", &all))))
         }
     }
 }
@@ -67,7 +73,7 @@ async fn transaction(
     caller: Bundler,
     bundle: Bundle,
     back: Back,
-) -> Result<Response, FhirError> {
+) -> Result<Vec<Said>, FhirError> {
     let entries: Result<Vec<Entry>, RecordsFault> = bundle.entries.into_iter().collect();
     let entries = entries.map_err(|fault| FhirError::of_records(&fault))?;
     let Bundler { reader, writer, request, deadline } = caller;
@@ -76,8 +82,7 @@ async fn transaction(
     let written = session.write_together(entries, writing(plane, reader)).await;
     let written = written.map_err(|fault| FhirError::of_records(&fault))?;
     let base = &plane.0.settings.public_url;
-    let all: Vec<Said> = written.iter().map(|written| said(base, written, back)).collect();
-    Ok(answer("transaction-response", &all))
+    Ok(written.iter().map(|written| said(base, written, back)).collect())
 }
 
 /// Carries one entry of a batch out, as a request of its own.
@@ -178,7 +183,7 @@ fn said(base: &str, written: &Written, back: Back) -> Said {
     Said { status, resource, response }
 }
 
-fn answer(kind: &str, all: &[Said]) -> Response {
+fn text(kind: &str, all: &[Said]) -> String {
     let mut text = format!("{{\"resourceType\":\"Bundle\",\"type\":\"{kind}\"");
     for (at, said) in all.iter().enumerate() {
         text.push_str(if at == 0 { ",\"entry\":[{" } else { ",{" });
@@ -198,7 +203,11 @@ fn answer(kind: &str, all: &[Said]) -> Response {
         text.push('}');
     }
     text.push_str(if all.is_empty() { "}" } else { "]}" });
-    let mut response = (StatusCode::OK, text).into_response();
+    text
+}
+
+fn answer(body: Bytes) -> Response {
+    let mut response = (StatusCode::OK, body).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, FHIR_JSON);
     response
 }

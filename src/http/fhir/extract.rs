@@ -86,6 +86,13 @@ pub(super) struct Bundler {
     pub(super) deadline: Deadline,
 }
 
+impl Bundler {
+    pub(super) fn tenant(&self) -> Option<TenantId> {
+        let reader = self.reader.as_ref().map(Permit::tenant);
+        reader.or_else(|| self.writer.as_ref().map(Permit::tenant))
+    }
+}
+
 impl FromRequestParts<DataPlane> for Bundler {
     type Rejection = FhirError;
 

@@ -36,6 +36,8 @@ use super::{Compiled, MappingProblem};
 
 /// Most sources of one mapping, cases counted one by one.
 const MAX_SOURCES: usize = 500;
+/// Most columns and transforms of all leaves together.
+const MAX_WORK: usize = 20_000;
 
 /// What compiling carries along.
 struct Compiler<'c> {
@@ -48,6 +50,22 @@ struct Compiler<'c> {
     targets: Vec<(String, Arc<Target>)>,
     /// What the parts of a text are rows of.
     part: &'c Table,
+    /// Columns and transforms of all leaves so far.
+    work: usize,
+}
+
+impl Compiler<'_> {
+    /// Counts what a leaf costs each time a row is shown, which is where nobody can interrupt it.
+    fn spend(&mut self, work: usize, at: &str) -> Option<()> {
+        let before = self.work;
+        self.work += work;
+        if before <= MAX_WORK && self.work > MAX_WORK {
+            let message =
+                format!("The leaves have more than {MAX_WORK} columns and transforms together.");
+            self.problems.error(at, "too-many", message, "Map what is asked for.");
+        }
+        (self.work <= MAX_WORK).then_some(())
+    }
 }
 
 /// What one source gathers while its template is compiled.
@@ -115,6 +133,7 @@ pub fn compile(document: &Document, catalog: &Catalog) -> Result<Compiled, Vec<M
         codes: HashMap::new(),
         targets: Vec::new(),
         part: &part,
+        work: 0,
     };
     let sources = compiler.run(document.root());
     if compiler.problems.failed() {

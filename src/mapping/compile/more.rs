@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use crate::mapping::lens::cut::json_pointer;
 use crate::mapping::lens::decimal::Decimal;
 use crate::mapping::lens::format::DateIn;
 use crate::mapping::lens::moment::{Combine, Unit};
 use crate::mapping::lens::rewrite::Rewrite;
 use crate::mapping::lens::{Gather, Step};
+use crate::mapping::problem::did_you_mean;
 
+use super::settings::ZONES;
 use super::transforms::{Kind, Parts, Wrong, dates, wrong};
 
 type Made = Result<Option<(Step, Kind)>, Wrong>;
@@ -79,4 +83,12 @@ pub(super) fn step(parts: &Parts, name: &str, args: &[String]) -> Made {
 fn combined(parts: &Parts, columns: usize, how: Combine) -> Option<(Step, Kind)> {
     let whole = matches!(parts.gather, Some(Gather::Parts(_))) && parts.steps.is_empty();
     (whole && parts.slots.len() == columns).then_some((Step::Combine(how), Kind::DateTime))
+}
+
+/// A zone by its name.
+pub(super) fn time_zone(name: &str) -> Result<TimeZone, Wrong> {
+    TimeZone::get(name).or_else(|_| {
+        let hint = did_you_mean(name, ZONES, "Write a name like Europe/Madrid.");
+        wrong("timezone", "This time zone is not known.", hint)
+    })
 }

@@ -16,7 +16,6 @@ use crate::mapping::syntax::{Call, Pipe};
 
 use super::leaf::Wanted;
 use super::scope::Scope;
-use super::settings::ZONES;
 use super::{Compiler, more};
 
 /// Every transform, for "did you mean".
@@ -73,6 +72,7 @@ impl<'c> Compiler<'c> {
         wanted: &Wanted<'_>,
         at: &str,
     ) -> Option<Lens> {
+        self.spend(pipe.columns.len() + pipe.calls.len(), at)?;
         let mut slots = Vec::new();
         for name in &pipe.columns {
             let column = self.column(scope, name, at)?;
@@ -207,7 +207,7 @@ impl<'c> Compiler<'c> {
                 (Step::Reference(target), Kind::Reference)
             }
             ("zone", [zone]) => {
-                parts.zone = Some(time_zone(zone)?);
+                parts.zone = Some(more::time_zone(zone)?);
                 return Ok(());
             }
             _ if NAMES.contains(&name) => match more::step(parts, name, args)? {
@@ -344,14 +344,6 @@ pub(super) fn dates(parts: &Parts, args: &[String]) -> Result<DateIn, Wrong> {
         }
     }
     Ok(DateIn::Formats(formats))
-}
-
-/// A zone by its name.
-fn time_zone(name: &str) -> Result<TimeZone, Wrong> {
-    TimeZone::get(name).or_else(|_| {
-        let hint = did_you_mean(name, ZONES, "Write a name like Europe/Madrid.");
-        wrong("timezone", "This time zone is not known.", hint)
-    })
 }
 
 fn arguments<T>(name: &str) -> Result<T, Wrong> {

@@ -13,7 +13,7 @@ use crate::mapping::rows::Row;
 
 use super::format::{DateIn, Stamp, clock_time};
 use super::nothing::stands;
-use super::{Gather, Lens, Out, Reading, Slot, Step};
+use super::{Gather, LONGEST, Lens, Out, Reading, Slot, Step};
 
 /// A cell that cannot be shown as what the mapping says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Lens {
             Gather::First(slots) => {
                 slots.iter().find_map(|slot| self.reading.cell(slot, row)).map(Cow::Borrowed)
             }
-            Gather::Joined { slots, separator } => self.joined(slots, separator, row),
+            Gather::Joined { slots, separator } => self.joined(slots, separator, row)?,
             Gather::Parts(slots) => match steps.next() {
                 Some(Step::Reference(target)) => {
                     let mut id = format!("{}/", target.resource_type);
@@ -78,26 +78,30 @@ impl Lens {
             value = self.step(step, value)?;
         }
         match value {
+            Some(text) if text.len() > LONGEST => Err(Bad),
             Some(text) if self.split.is_none() && !self.out.fits(&text) => Err(Bad),
             Some(text) if text.is_empty() => Ok(None),
             value => Ok(value),
         }
     }
 
-    fn joined<'a>(&self, slots: &[Slot], separator: &str, row: Row<'a>) -> Option<Cow<'a, str>> {
+    fn joined<'a>(&self, slots: &[Slot], separator: &str, row: Row<'a>) -> Text<'a> {
         let mut cells = slots
             .iter()
             .filter_map(|slot| self.reading.cell(slot, row))
             .filter(|text| !text.trim_matches(' ').is_empty());
-        let first = cells.next()?;
-        let Some(second) = cells.next() else { return Some(Cow::Borrowed(first)) };
+        let Some(first) = cells.next() else { return Ok(None) };
+        let Some(second) = cells.next() else { return Ok(Some(Cow::Borrowed(first))) };
         let mut text = String::with_capacity(first.len() + second.len() + 16);
         text.push_str(first);
         for cell in std::iter::once(second).chain(cells) {
+            if text.len() > LONGEST {
+                return Err(Bad);
+            }
             text.push_str(separator);
             text.push_str(cell);
         }
-        Some(Cow::Owned(text))
+        Ok(Some(Cow::Owned(text)))
     }
 
     fn step<'a>(&'a self, step: &'a Step, value: Option<Cow<'a, str>>) -> Text<'a> {

@@ -32,6 +32,10 @@ use rewrite::Rewrite;
 
 pub(super) use invert::{blank, matches};
 
+/// The longest text a value is made of, in bytes: as long as the rows of one answer may be. A mapping can have
+/// texts put in each other's place again and again, and each time there are more of them.
+const LONGEST: usize = 16 * 1024 * 1024;
+
 /// A column, and which cell of its row holds it.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use regex::{Regex, RegexBuilder};
 use serde_json::value::RawValue;
 
+use super::LONGEST;
 use super::decimal::Decimal;
 use super::eval::Bad;
 
@@ -68,6 +69,11 @@ impl Rewrite {
     pub fn apply<'a>(&self, text: Cow<'a, str>) -> Result<Option<Cow<'a, str>>, Bad> {
         Ok(match self {
             Self::Replace { from, to } if text.contains(from.as_str()) => {
+                let times = text.matches(from.as_str()).count();
+                let left = text.len() - times * from.len();
+                if left.saturating_add(times.saturating_mul(to.len())) > LONGEST {
+                    return Err(Bad);
+                }
                 filled(text.replace(from.as_str(), to))
             }
             Self::Replace { .. } => Some(text),

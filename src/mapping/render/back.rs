@@ -25,18 +25,16 @@ impl<'p> Page<'p> {
     /// What a part of the template shows of a row.
     pub(in crate::mapping) fn part(&self, tree: &'p Tree, row: Row<'p>) -> Option<Vec<u8>> {
         let (mut out, mut report) = (Vec::new(), RenderReport::default());
-        let (shown, page) = (&Shown::All, self);
-        let mut writer = Writer { page, shown, out: &mut out, report: &mut report };
+        let mut writer = Writer::new(self, &Shown::All, &mut out, &mut report);
         let wrote = writer.tree(tree, row);
-        (wrote != Wrote::Nothing).then_some(out)
+        (wrote != Wrote::Nothing && !writer.is_full()).then_some(out)
     }
 
     /// What an object of the template shows of a row: nothing of it, where the row does not have it. `None`
     /// for a resource that cannot be shown.
     pub(in crate::mapping) fn shown_of(&self, object: &'p Object, row: Row<'_>) -> Option<Json> {
         let (mut out, mut report) = (Vec::new(), RenderReport::default());
-        let (shown, page) = (&Shown::All, self);
-        let mut writer = Writer { page, shown, out: &mut out, report: &mut report };
+        let mut writer = Writer::new(self, &Shown::All, &mut out, &mut report);
         if object.root {
             writer.out.push(b'{');
             writer.members(object, row).ok()?;

@@ -1,8 +1,10 @@
 //! How far the conditions of one search may look.
 
-use super::support::{catalog, compiled};
+use super::support::{catalog, compiled, rows};
 use crate::fhir::SearchQuery;
-use crate::mapping::{Compiled, Document, PageRequest, PlanFault, SearchPlan, compile};
+use crate::mapping::{
+    Compiled, Document, PageRequest, PlanFault, RenderReport, SearchPlan, Shown, compile,
+};
 
 fn plan(compiled: &Compiled, ty: &str, query: &str) -> Result<SearchPlan, PlanFault> {
     let query = SearchQuery::parse(query).unwrap();
@@ -84,4 +86,69 @@ fn every_type_on_the_way_is_named() {
     assert_eq!(reached("Patient", "_has:Observation:patient:_id=1"), "Observation");
     let both = "patient._has:Observation:patient:_id=1";
     assert_eq!(reached("Observation", both), "Observation Patient");
+}
+
+/// What a mapping makes of one patient, and the elements that did not fit or lack.
+fn made(codes: &str, family: &str, given: &str, cell: &str) -> (usize, Vec<String>, Vec<String>) {
+    let text = format!(
+        "mapping: 1\ncodes: {{{codes}}}\nresources:\n  - {{type: Patient, from: {{table: pacientes}}, key: [id], \
+         id: \"$id\", map: {{name: [{{family: \"{family}\", given: [{given}]}}]}}}}\n"
+    );
+    let compiled = compile(&Document::parse(&text).unwrap(), &catalog()).unwrap();
+    let (_, planned) = compiled.first_pages(1).pop().unwrap();
+    let columns = &planned.plan.page.columns;
+    let cells: Vec<_> = columns
+        .iter()
+        .map(|column| match column.name.as_str() {
+            "id" => Some("1"),
+            "nombre" => Some(cell),
+            _ => Some("F"),
+        })
+        .collect();
+    let rows = rows(columns.len(), &cells);
+    let (mut out, mut report) = (Vec::new(), RenderReport::default());
+    planned.page(&rows, &[]).write(0, &Shown::All, &mut out, &mut report);
+    let paths = |of: Vec<(&str, u32)>| of.into_iter().map(|(path, _)| path.to_owned()).collect();
+    (out.len(), paths(report.bad_cells().collect()), paths(report.rows_left_out().collect()))
+}
+
+#[test]
+fn texts_that_grow_and_grow_do_not_become_values() {
+    let grown = |letter: &str| letter.repeat(1000);
+    let family =
+        format!("$nombre | replace('a', '{}') | replace('b', '{}')", grown("b"), grown("c"));
+    let (length, bad, _) = made("", &family, "x", "aaaaaaaaaa");
+    assert!(length > 10_000_000 && bad.is_empty(), "{length} {bad:?}");
+    let (length, bad, _) = made("", &family, "x", &"a".repeat(17));
+    assert!(length < 1000 && bad == ["Patient.name.family"], "{length} {bad:?}");
+    // Columns put together with a long text between them.
+    let joined = format!("{} | join('{}')", vec!["$nombre"; 20].join(", "), "-".repeat(1_000_000));
+    let (length, bad, _) = made("", &joined, "x", "a");
+    assert!(length < 1000 && bad == ["Patient.name.family"], "{length} {bad:?}");
+}
+
+#[test]
+fn a_resource_that_becomes_too_long_is_left_out() {
+    let codes =
+        format!("big: {{values: {{F: {{code: f, display: \"{}\"}}}}}}", "d".repeat(1_000_000));
+    let given = |count: usize| vec!["\"$sexo | display(big)\""; count].join(", ");
+    let (length, bad, left_out) = made(&codes, "$nombre", &given(30), "a");
+    assert!(length > 30_000_000 && bad.is_empty() && left_out.is_empty(), "{length}");
+    let (length, _, left_out) = made(&codes, "$nombre", &given(40), "a");
+    assert_eq!((length, left_out), (0, vec!["(too long)".to_owned()]));
+}
+
+#[test]
+fn leaves_do_so_much_and_no_more() {
+    let problems = |count: usize| {
+        let given = vec!["$nombre|trim"; count].join(", ");
+        let text = format!(
+            "mapping: 1\nresources:\n  - {{type: Patient, from: {{table: pacientes}}, key: [id], id: \"$id\", \
+             map: {{name: [{{given: [{given}]}}]}}}}\n"
+        );
+        compile(&Document::parse(&text).unwrap(), &catalog()).map(drop)
+    };
+    assert_eq!(problems(10_000), Ok(()));
+    let refused = problems(10_001).unwrap_err();
+    assert_eq!(refused.iter().filter(|problem| problem.code == "too-many").count(), 1);
 }

@@ -10,6 +10,7 @@ use super::{Export, ExportLevel, Exports, File, Tag};
 use crate::audit::{Action, Target};
 use crate::auth::{FhirRead, Interaction};
 use crate::base::{Deadline, Flag};
+use crate::fhir::bundle::MAX_BUNDLE;
 use crate::fhir::query::pair;
 use crate::fhir::{SearchQuery, primitive};
 use crate::mapping::{Includes, PageRequest, Position, RenderReport, RowOutcome, Shown};
@@ -17,6 +18,7 @@ use crate::records::answer::{Access, Unreleased, release};
 use crate::records::fault::RecordsFault;
 use crate::records::gather::{Fetched, fetch};
 use crate::records::page;
+use crate::store::StoreFault;
 use crate::tenant::Session;
 
 /// Resources fetched at a time.
@@ -226,6 +228,9 @@ impl Running {
         let parts: Vec<_> =
             parts.map(|(planned, rows)| planned.page(&rows.page, &rows.children)).collect();
         for (source, row) in &fetched.order {
+            if body.len() > MAX_BUNDLE {
+                break;
+            }
             let (Some(source), begun) = (parts.get(*source), body.len()) else { continue };
             let outcome = source.write(*row, &self.shown, &mut body, &mut report);
             if !matches!(outcome, Some(RowOutcome::Written { .. })) {
@@ -270,6 +275,9 @@ impl Running {
             }
             let fetched = self.page(search, after.as_ref()).await?;
             let (body, count) = self.lines(&fetched, part);
+            if body.len() > MAX_BUNDLE {
+                return Err(StoreFault::TooLarge { limit: MAX_BUNDLE }.into());
+            }
             after = fetched.next;
             let target = Target::Count(count);
             let access = Access { action: Action::Export, resource_type: &self.file.ty, target };
