@@ -208,11 +208,11 @@ impl Answers {
                 match (left - 1, self.old_ends) {
                     _ if self.defined > DEFINITIONS => None,
                     (0, true) => Some(Due::Ended(then)),
-                    (0, false) => Some(self.after(then)),
+                    (0, false) => Some(Self::after(then)),
                     (left, _) => Some(Due::Definitions { left, then }),
                 }
             }
-            Due::Ended(then) => ends.then(|| self.after(then)),
+            Due::Ended(then) => ends.then(|| Self::after(then)),
             Due::Rows if ends => self.status(head).map(|()| Due::Nothing),
             Due::Rows => Some(Due::Rows),
         }
@@ -226,12 +226,12 @@ impl Answers {
         let then = if columns == 0 { Then::Nothing } else { Then::Columns(columns) };
         match u64::from(parameters) {
             _ if head[0] != 0 => None,
-            0 => Some(self.after(then)),
+            0 => Some(Self::after(then)),
             left => Some(Due::Definitions { left, then }),
         }
     }
 
-    fn after(&self, then: Then) -> Due {
+    const fn after(then: Then) -> Due {
         match then {
             Then::Nothing => Due::Nothing,
             Then::Columns(left) => Due::Definitions { left, then: Then::Nothing },
