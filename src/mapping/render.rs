@@ -46,6 +46,8 @@ struct Writer<'w, 'p> {
     report: &'w mut RenderReport,
     /// Up to where `out` may grow, and whether it did.
     most: usize,
+    /// How many bytes of text were looked at so far.
+    text: usize,
     full: bool,
 }
 

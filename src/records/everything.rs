@@ -76,7 +76,7 @@ impl Session<FhirRead> {
         let mut report = RenderReport::default();
         let outside = Includes::outside_of_patients();
         let Written { count, matches, wanted } =
-            write(&mut bundle, &page, &shown, (true, Some(&outside)), &mut report);
+            write(&mut bundle, &page, &shown, (true, Some(&outside)), &mut report).await;
         drop::<Fetched>(page);
         let mut written = count;
         let mut beside = Beside {

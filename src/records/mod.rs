@@ -35,6 +35,7 @@ mod preview;
 mod read;
 mod refused;
 mod search;
+mod slices;
 mod step;
 mod together;
 mod transaction;

@@ -7,6 +7,7 @@ use super::cursor::Binding;
 use super::fault::RecordsFault;
 use super::gather::{Fetched, fetch, leased};
 use super::page::{self, shown};
+use super::slices::Slices;
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
 use crate::fhir::bundle::SearchSet;
@@ -134,7 +135,7 @@ impl Session<FhirRead> {
         let looks_at = Some(&plan.includes).filter(|includes| includes.looks_at_matches());
         let listed = !plan.includes.is_empty();
         let Written { count, matches, wanted } =
-            write(&mut bundle, &page, shown, (listed, looks_at), &mut report);
+            write(&mut bundle, &page, shown, (listed, looks_at), &mut report).await;
         drop(page);
         let mut written = count;
         if !matches.is_empty() && !bundle.is_too_long() {
@@ -190,7 +191,7 @@ pub(super) struct Written {
 
 /// Writes a page's resources, and lists them where that is wanted; `includes` says which of their
 /// references are looked at.
-pub(super) fn write(
+pub(super) async fn write(
     bundle: &mut SearchSet,
     page: &Fetched,
     shown: &Shown,
@@ -204,10 +205,12 @@ pub(super) fn write(
         .iter()
         .map(|(planned, rows)| (planned.resource_type(), planned.page(&rows.page, &rows.children)))
         .collect();
+    let mut slices = Slices::begin();
     for (part, row) in &page.order {
         if bundle.is_too_long() {
             break;
         }
+        slices.next().await;
         let Some((resource, rows)) = parts.get(*part) else { continue };
         rows.id(*row, &mut id);
         let mut there = false;

@@ -39,6 +39,9 @@ const MAX_SOURCES: usize = 500;
 /// Most columns and transforms of all leaves together.
 const MAX_WORK: usize = 20_000;
 
+/// Most columns and transforms of one leaf.
+const MAX_STEPS: usize = 64;
+
 /// What compiling carries along.
 struct Compiler<'c> {
     catalog: &'c Catalog,
@@ -57,6 +60,11 @@ struct Compiler<'c> {
 impl Compiler<'_> {
     /// Counts what a leaf costs each time a row is shown, which is where nobody can interrupt it.
     fn spend(&mut self, work: usize, at: &str) -> Option<()> {
+        if work > MAX_STEPS {
+            let message = format!("A value has {MAX_STEPS} columns and transforms at most.");
+            self.problems.error(at, "too-many", message, "Have the database do a part of it.");
+            return None;
+        }
         let before = self.work;
         self.work += work;
         if before <= MAX_WORK && self.work > MAX_WORK {

@@ -49,6 +49,11 @@ impl Lens {
     /// The value of a row as text, whole and in its FHIR form. A list (see [`Lens::split`]) is not
     /// taken apart or checked yet: each of its items is, with [`fits`](Out::fits).
     pub fn read<'a>(&'a self, row: Row<'a>) -> Text<'a> {
+        self.read_counted(row, &mut 0)
+    }
+
+    /// The same; adds to `work` the bytes of what each step begins with and of what comes of all.
+    pub fn read_counted<'a>(&'a self, row: Row<'a>, work: &mut usize) -> Text<'a> {
         let mut steps = self.steps.iter();
         let mut value = match &self.gather {
             Gather::Column(slot) => self.reading.cell(slot, row).map(Cow::Borrowed),
@@ -75,8 +80,10 @@ impl Lens {
             },
         };
         for step in steps {
+            *work += value.as_ref().map_or(0, |text| text.len());
             value = self.step(step, value)?;
         }
+        *work += value.as_ref().map_or(0, |text| text.len());
         match value {
             Some(text) if text.len() > LONGEST => Err(Bad),
             Some(text) if self.split.is_none() && !self.out.fits(&text) => Err(Bad),

@@ -12,6 +12,10 @@ use super::{Page, Writer, Wrote};
 /// make more of less, and what is made lies in the gateway's memory.
 const MAX_RESOURCE: usize = 32 * 1024 * 1024;
 
+/// How many bytes of text one resource is made of, each value counted once for each of its transforms and once
+/// more: some tenths of a second, in which its thread does nothing else.
+const MAX_TEXT: usize = 256 * 1024 * 1024;
+
 /// In place of the path of an element that lacks.
 pub(super) const TOO_LONG: &str = "(too long)";
 
@@ -23,12 +27,12 @@ impl<'w, 'p> Writer<'w, 'p> {
         report: &'w mut RenderReport,
     ) -> Self {
         let most = out.len() + MAX_RESOURCE;
-        Self { page, shown, out, report, most, full: false }
+        Self { page, shown, out, report, most, text: 0, full: false }
     }
 
-    /// Whether the resource has become too long: then nothing is added to it any more.
+    /// Whether the resource has become too long or too much work: then nothing is added to it any more.
     pub(super) const fn is_full(&mut self) -> bool {
-        self.full |= self.out.len() > self.most;
+        self.full |= self.out.len() > self.most || self.text > MAX_TEXT;
         self.full
     }
 
@@ -37,7 +41,7 @@ impl<'w, 'p> Writer<'w, 'p> {
         if self.is_full() {
             return Wrote::Nothing;
         }
-        let Ok(text) = leaf.lens.read(row) else {
+        let Ok(text) = leaf.lens.read_counted(row, &mut self.text) else {
             self.bad(leaf.path);
             return Wrote::Nothing;
         };

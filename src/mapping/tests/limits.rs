@@ -152,3 +152,32 @@ fn leaves_do_so_much_and_no_more() {
     let refused = problems(10_001).unwrap_err();
     assert_eq!(refused.iter().filter(|problem| problem.code == "too-many").count(), 1);
 }
+
+#[test]
+fn a_value_takes_so_many_steps_and_no_more() {
+    let problems = |steps: usize| {
+        let text = format!(
+            "mapping: 1\nresources:\n  - {{type: Patient, from: {{table: pacientes}}, key: [id], id: \"$id\", \
+             map: {{name: [{{family: \"$nombre{}\"}}]}}}}\n",
+            "|upper".repeat(steps)
+        );
+        compile(&Document::parse(&text).unwrap(), &catalog()).map(drop)
+    };
+    assert_eq!(problems(63), Ok(()));
+    let refused = problems(64).unwrap_err();
+    assert_eq!(refused.iter().filter(|problem| problem.code == "too-many").count(), 1);
+}
+
+/// Long texts that are shown by nobody cost as much as others.
+#[test]
+fn a_resource_that_is_too_much_work_is_left_out() {
+    // 1 MiB at each step, and nothing that is known in the end.
+    let none = "none: {values: {F: f}}";
+    let steps = "|trim".repeat(39);
+    let given = |count: usize| vec![format!("\"$nombre{steps}|code(none)\""); count].join(", ");
+    let cell = "a".repeat(1 << 20);
+    let (_, _, left_out) = made(none, "$sexo", &given(5), &cell);
+    assert!(left_out.is_empty(), "{left_out:?}");
+    let (length, _, left_out) = made(none, "$sexo", &given(7), &cell);
+    assert_eq!((length, left_out), (0, vec!["(too long)".to_owned()]));
+}

@@ -18,6 +18,7 @@ use crate::records::answer::{Access, Unreleased, release};
 use crate::records::fault::RecordsFault;
 use crate::records::gather::{Fetched, fetch};
 use crate::records::page;
+use crate::records::slices::Slices;
 use crate::store::StoreFault;
 use crate::tenant::Session;
 
@@ -221,13 +222,15 @@ impl Running {
 
     /// The resources of a page, a line each, and how many they are; without those that an earlier part of
     /// the group has given.
-    fn lines(&self, fetched: &Fetched, part: Option<usize>) -> (Vec<u8>, u64) {
+    async fn lines(&self, fetched: &Fetched, part: Option<usize>) -> (Vec<u8>, u64) {
         let (mut body, mut count) = (Vec::with_capacity(256 * 1024), 0);
         let (mut report, mut scratch) = (RenderReport::default(), Vec::new());
         let parts = fetched.parts.iter();
         let parts: Vec<_> =
             parts.map(|(planned, rows)| planned.page(&rows.page, &rows.children)).collect();
+        let mut slices = Slices::begin();
         for (source, row) in &fetched.order {
+            slices.next().await;
             if body.len() > MAX_BUNDLE {
                 break;
             }
@@ -274,7 +277,7 @@ impl Running {
                 return Err(RecordsFault::SwitchedOff(Flag::Export));
             }
             let fetched = self.page(search, after.as_ref()).await?;
-            let (body, count) = self.lines(&fetched, part);
+            let (body, count) = self.lines(&fetched, part).await;
             if body.len() > MAX_BUNDLE {
                 return Err(StoreFault::TooLarge { limit: MAX_BUNDLE }.into());
             }
