@@ -1,7 +1,10 @@
 //! What a tenant's database holds, as read from its own catalogue by `store`.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::plan::ColumnRef;
 use crate::base::Engine;
 
 /// The tables and views a connection can see. Saved beside each published mapping version, so that
@@ -73,6 +76,18 @@ pub struct Column {
     pub nullable: bool,
     /// Whether an insert may leave it out (default, identity, generated).
     pub has_default: bool,
+    /// The rules by which it compares letters, where they are its own: two columns of different rules are not
+    /// compared as they stand. Always on MySQL, never on SQLite, whose columns do not mind each other's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collation: Option<String>,
+}
+
+impl Column {
+    /// The column in a select's relation.
+    pub fn of_relation(&self, relation: usize) -> ColumnRef {
+        let collation = self.collation.as_deref().map(Arc::from);
+        ColumnRef { relation, name: self.name.clone(), ty: self.ty, collation }
+    }
 }
 
 /// An index, as far as search cares.

@@ -151,7 +151,8 @@ mod tests {
             rows.push(Some(parent)).unwrap();
             rows.push(Some(&number.to_string())).unwrap();
         }
-        let column = ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text };
+        let column =
+            ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text, collation: None };
         let own = [Slot { cell: 0, column, indexed: false, lowered: false, nothing: Vec::new() }];
         let groups = Groups::new(&rows, &own);
         asked.iter().map(|key| groups.of(key).filter_map(|row| row.get(1)).collect()).collect()
@@ -184,7 +185,8 @@ mod tests {
         }
         rows.push(None).unwrap();
         rows.push(Some("of nobody")).unwrap();
-        let column = ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text };
+        let column =
+            ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text, collation: None };
         let own = [Slot { cell: 0, column, indexed: false, lowered: false, nothing: Vec::new() }];
         let groups = Groups::new(&rows, &own);
         let names = |key: &str| groups.of(key).filter_map(|row| row.get(1)).collect::<String>();

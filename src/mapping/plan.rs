@@ -18,8 +18,7 @@ pub struct SourcePlan {
     pub children: Arc<[Child]>,
 }
 
-/// How one row of a source is read by its key, however often: only the key differs from one reading
-/// to the next, so that `store` writes the statement once.
+/// How one row of a source is read by its key: only the key ever differs, so that `store` writes it once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyedRead {
     /// The base rows without the condition on the key.
@@ -135,6 +134,8 @@ pub struct ColumnRef {
     pub name: String,
     /// What it holds.
     pub ty: SqlType,
+    /// Its own rules of comparing letters: see [`Column::collation`](super::catalog::Column::collation).
+    pub collation: Option<Arc<str>>,
 }
 
 /// A to-one left join.
@@ -193,8 +194,7 @@ pub struct Order {
 /// Rows of a one-to-many table for a whole page at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child {
-    /// Its statement without the key condition. `store` adds `own IN (keys of the page)` and puts
-    /// `own` first in the order.
+    /// Its statement without the key condition. `store` adds `own IN (keys of the page)`, `own` first in order.
     pub select: Select,
     /// Whose rows are the parents: an earlier child of the same plan, or the page where none is named.
     pub of: Option<usize>,

@@ -159,7 +159,7 @@ pub(super) enum EachRows {
     /// The parts of one text, each a row of one cell.
     Parts {
         /// The text.
-        lens: Lens,
+        lens: Box<Lens>,
         /// How it is taken apart.
         cut: Cut,
         /// Its place in [`Source::paths`].

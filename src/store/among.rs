@@ -4,12 +4,12 @@
 //! less than that (collations, `5` and `5.00`), the text stands beside the bare column or instead of it.
 
 use crate::mapping::catalog::SqlType;
-use crate::mapping::plan::{Expr, Rowset};
+use crate::mapping::plan::{ColumnRef, Expr, Rowset};
 
 use super::sql::{MAX_NESTING, relations};
 use super::statement::{Scope, Writer};
 use super::text::as_text;
-use super::{Flavour, WriteFault, predicate};
+use super::{Flavour, WriteFault, collation, predicate};
 use crate::mapping::plan::Predicate;
 
 /// How a value is compared with its counterpart.
@@ -52,13 +52,19 @@ pub(super) fn among(
     let ways: Vec<How> = own.iter().zip(theirs).map(|(o, t)| how(w.flavour, o, t)).collect();
     let width: usize = ways.iter().map(|way| if *way == How::Both { 2 } else { 1 }).sum();
     w.sql(if width > 1 { "(" } else { "" });
-    w.list(own.iter().zip(&ways), ", ", |w, (expr, how)| value(w, scope, expr, *how))?;
+    let pairs: Vec<(&Expr, &Expr, How)> =
+        own.iter().zip(theirs).zip(&ways).map(|((o, t), how)| (o, t, *how)).collect();
+    w.list(&pairs, ", ", |w, (own, theirs, how)| {
+        value(w, scope, (own, theirs), *how, collation::own)
+    })?;
     w.sql(if width > 1 { ")" } else { "" });
     // Bare columns are of built-in types here, and all else is text.
     w.among(&[]);
     w.sql("SELECT ");
     let inner = Scope { depth, relations: rows.joins.len() + 1 };
-    w.list(theirs.iter().zip(&ways), ", ", |w, (expr, how)| value(w, inner, expr, *how))?;
+    w.list(&pairs, ", ", |w, (own, theirs, how)| {
+        value(w, inner, (theirs, own), *how, collation::theirs)
+    })?;
     relations(w, &rows.from, &rows.joins, depth)?;
     if rows.filter != Predicate::Always {
         w.sql(" WHERE ");
@@ -68,9 +74,17 @@ pub(super) fn among(
     Ok(())
 }
 
-fn value(w: &mut Writer, scope: Scope, expr: &Expr, how: How) -> Result<(), WriteFault> {
-    if let (Expr::Column(column), How::Bare | How::Both) = (expr, how) {
-        w.column(scope, column)?;
+type Side = fn(&mut Writer, Scope, &ColumnRef, &ColumnRef) -> Result<(), WriteFault>;
+
+fn value(
+    w: &mut Writer,
+    scope: Scope,
+    (expr, other): (&Expr, &Expr),
+    how: How,
+    side: Side,
+) -> Result<(), WriteFault> {
+    if let (Expr::Column(column), Expr::Column(other), How::Bare | How::Both) = (expr, other, how) {
+        side(w, scope, column, other)?;
         let text = matches!(column.ty, SqlType::Text | SqlType::Char);
         if w.flavour == Flavour::Sqlite && text {
             w.sql(" COLLATE BINARY");
@@ -81,6 +95,10 @@ fn value(w: &mut Writer, scope: Scope, expr: &Expr, how: How) -> Result<(), Writ
     }
     if how != How::Bare {
         shown(w, scope, expr)?;
+        let mixed = || collation::mixed(w.flavour, &[expr.clone(), other.clone()]);
+        if w.flavour.is_postgres() && mixed() {
+            w.sql(collation::EXACT);
+        }
     }
     Ok(())
 }

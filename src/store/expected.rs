@@ -11,7 +11,7 @@ use crate::mapping::rows::Rows;
 const INT: SqlType = SqlType::Integer { bits: 32, unsigned: false };
 
 fn col(relation: usize, name: &str, ty: SqlType) -> ColumnRef {
-    ColumnRef { relation, name: name.to_owned(), ty }
+    ColumnRef { relation, name: name.to_owned(), ty, collation: None }
 }
 
 fn value(ty: SqlType, text: &str) -> Value {

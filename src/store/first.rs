@@ -5,7 +5,7 @@ use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Join, JoinOn, Order, Pred
 
 use super::keyset::{self, Nulls};
 use super::statement::{Scope, Writer};
-use super::{WriteFault, compare, predicate, sql};
+use super::{WriteFault, collation, compare, predicate, sql};
 
 /// The scope of a select inside a condition over one relation.
 fn inside(scope: Scope) -> Result<Scope, WriteFault> {
@@ -94,9 +94,9 @@ pub(super) fn of_join(
     let others = join.on.iter().filter(|on| !matches!(on, JoinOn::First { .. }));
     w.list(others, " AND ", |w, on| match on {
         JoinOn::Columns(theirs, mine) => {
-            w.column(scope, theirs)?;
+            collation::own(w, scope, theirs, mine)?;
             w.between("=", &[theirs.ty, mine.ty]);
-            w.column(inner, &own(mine))
+            collation::theirs(w, inner, &own(mine), theirs)
         }
         JoinOn::Value(column, value) => {
             w.sql("(");

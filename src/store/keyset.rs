@@ -16,8 +16,13 @@ fn key(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), WriteFaul
         (
             Flavour::Postgres | Flavour::PostgresIn(_),
             SqlType::Enum | SqlType::Json | SqlType::Other | SqlType::Any,
-        )
-        | (Flavour::MySql | Flavour::MariaDb, SqlType::Enum | SqlType::Json | SqlType::Other) => {
+        ) => {
+            // In the order of the column's own letters.
+            w.column(scope, column)?;
+            w.cast("text");
+            Ok(())
+        }
+        (Flavour::MySql | Flavour::MariaDb, SqlType::Enum | SqlType::Json | SqlType::Other) => {
             as_text(w, scope, &Expr::Column(column.clone()))
         }
         // Stored with a blank or a `T`, in one column.
@@ -194,7 +199,9 @@ fn position_value(w: &mut Writer, column: &ColumnRef, value: &Value) -> Result<(
         ty if canonical(ty, text) => {
             return typed(w, &Value { ty: column.ty, text: text.clone() });
         }
-        _ => Bind::Text(blank_form(text)),
+        // As `key` reads the cell, a closing `Z` and all.
+        SqlType::DateTime | SqlType::Instant => Bind::Text(text.replace('T', " ")),
+        _ => Bind::Text(text.clone()),
     });
     Ok(())
 }

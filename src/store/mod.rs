@@ -7,6 +7,7 @@
 pub mod admin;
 mod among;
 mod cells;
+mod collation;
 mod compare;
 mod describe;
 mod explain;

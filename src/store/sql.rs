@@ -8,7 +8,7 @@ use crate::mapping::rows::Rows;
 
 use super::keyset::Nulls;
 use super::statement::{Bind, Scope, Statement, Writer};
-use super::{Flavour, WriteFault, compare, first, keyset, predicate, prepared};
+use super::{Flavour, WriteFault, collation, compare, first, keyset, predicate, prepared};
 
 /// Deepest nesting of selects: each step of a chain takes up to three, its condition some more.
 pub(super) const MAX_NESTING: usize = 16;
@@ -152,9 +152,9 @@ pub(super) fn relations(
         }
         w.list(&join.on, " AND ", |w, on| match on {
             JoinOn::Columns(left, right) => {
-                w.column(scope, left)?;
+                collation::own(w, scope, left, right)?;
                 w.between("=", &[left.ty, right.ty]);
-                w.column(scope, right)
+                collation::theirs(w, scope, right, left)
             }
             JoinOn::Value(column, value) => {
                 let left = crate::mapping::plan::Expr::Column(column.clone());

@@ -10,7 +10,7 @@ use crate::mapping::catalog::{Catalog, SqlType};
 use crate::mapping::plan::*;
 
 pub(super) fn col(name: &str, ty: SqlType) -> ColumnRef {
-    ColumnRef { relation: 0, name: name.to_owned(), ty }
+    ColumnRef { relation: 0, name: name.to_owned(), ty, collation: None }
 }
 
 fn table(name: &str) -> Relation {

@@ -7,7 +7,7 @@ use super::compare::{mysql_bytes, sign};
 use super::fold::{Syntax, escaped, folded};
 use super::letters::Letters;
 use super::statement::{Bind, Scope, Writer};
-use super::{Flavour, WriteFault};
+use super::{Flavour, WriteFault, collation};
 use crate::mapping::fold::{fold, translated, translation};
 
 /// Longest text searched for, in characters.
@@ -41,7 +41,11 @@ pub(super) fn as_text(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), W
                 as_text(w, scope, part)?;
                 w.sql(" END");
             }
-            w.sql("), '')");
+            w.sql(")");
+            if w.flavour.is_postgres() && collation::mixed(w.flavour, parts) {
+                w.sql(collation::EXACT);
+            }
+            w.sql(", '')");
             Ok(())
         }
         Expr::Pieces { column, pieces } => {
@@ -77,6 +81,10 @@ fn column_text(w: &mut Writer, scope: Scope, column: &ColumnRef) -> Result<(), W
         Flavour::Postgres | Flavour::PostgresIn(_) => {
             w.column(scope, column)?;
             w.cast("text");
+            // Its collation, or its type's, may take several texts for the same.
+            if column.ty == SqlType::Enum {
+                w.sql(collation::EXACT);
+            }
         }
         Flavour::MySql | Flavour::MariaDb => {
             w.sql("CONVERT(");

@@ -48,6 +48,7 @@ fn catalog(sql: &str) -> Catalog {
                 declared: declared.trim_end_matches(',').to_owned(),
                 nullable: true,
                 has_default: false,
+                collation: None,
             });
             if line.contains("PRIMARY KEY") {
                 primary_key.push(name.to_owned());

@@ -155,7 +155,7 @@ pub fn table(rows: &Rows) -> Table {
 }
 
 pub fn column(name: &str, ty: SqlType) -> ColumnRef {
-    ColumnRef { relation: 0, name: name.to_owned(), ty }
+    ColumnRef { relation: 0, name: name.to_owned(), ty, collation: None }
 }
 
 pub fn query(flavour: Flavour, name: &str, columns: &[ColumnRef], filter: Predicate) -> Select {

@@ -164,7 +164,8 @@ impl<'c> Compiler<'c> {
         inner.level = scope.level;
         inner.part = true;
         let item = self.plain(b, &mut inner, item, place)?;
-        Some(Tree::Each(Box::new(Each { rows: EachRows::Parts { lens, cut, path }, max, item })))
+        let rows = EachRows::Parts { lens: Box::new(lens), cut, path };
+        Some(Tree::Each(Box::new(Each { rows, max, item })))
     }
 
     /// What stands between the parts of a text.

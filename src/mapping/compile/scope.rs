@@ -174,7 +174,7 @@ impl<'c> Compiler<'c> {
             self.problems.error(at, "credential", message, hint);
             return None;
         }
-        Some(ColumnRef { relation: number, name: column.name.clone(), ty: column.ty })
+        Some(column.of_relation(number))
     }
 
     /// A name with a dot as a column of the table itself, where there is no joined table of that name.

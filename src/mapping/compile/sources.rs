@@ -15,6 +15,7 @@ pub(super) fn part() -> Table {
         declared: String::new(),
         nullable: false,
         has_default: false,
+        collation: None,
     };
     Table {
         schema: None,

@@ -29,10 +29,7 @@ impl<'c> Compiler<'c> {
     /// The columns that tell one row of a child from another.
     pub(super) fn child_key(&self, child: &ChildRows) -> Vec<ColumnRef> {
         let Some(table) = self.child_table(child) else { return Vec::new() };
-        let column = |name: &String| {
-            let column = table.column(name)?;
-            Some(ColumnRef { relation: 0, name: column.name.clone(), ty: column.ty })
-        };
+        let column = |name: &String| Some(table.column(name)?.of_relation(0));
         table.primary_key.iter().filter_map(column).collect()
     }
 

@@ -104,8 +104,7 @@ fn ask(catalog: &Catalog, number: usize, table: &Table) -> Ask {
     let secret = |name: &str| super::compile::is_credential(name);
     let columns =
         table.columns.iter().filter(|c| held(c.ty) && !secret(&c.name)).take(MOST_COLUMNS);
-    let refs: Vec<ColumnRef> =
-        columns.map(|c| ColumnRef { relation: 0, name: c.name.clone(), ty: c.ty }).collect();
+    let refs: Vec<ColumnRef> = columns.map(|c| c.of_relation(0)).collect();
     let schema = catalog.written_schema(table);
     Ask {
         table: number,

@@ -159,7 +159,7 @@ mod tests {
             .collect();
         let key = types
             .iter()
-            .map(|ty| ColumnRef { relation: 0, name: "k".to_owned(), ty: *ty })
+            .map(|ty| ColumnRef { relation: 0, name: "k".to_owned(), ty: *ty, collation: None })
             .collect();
         IdTemplate { parts, key }
     }

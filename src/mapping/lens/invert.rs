@@ -90,6 +90,7 @@ impl Lens {
             SqlType::Float | SqlType::Json | SqlType::Other => return None,
             // 5 and 5.00 are one number and two texts.
             SqlType::Decimal => all([column_in(column, &wanted), texts()]),
+            SqlType::Enum if reading.trim => texts(),
             SqlType::Enum => column_in(column, &wanted),
             SqlType::Text | SqlType::Char | SqlType::Any
                 if reading.trim && (strict || !slot.indexed) =>

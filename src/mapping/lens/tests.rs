@@ -13,7 +13,7 @@ use crate::mapping::rows::Rows;
 fn slot(cell: usize, ty: SqlType) -> Slot {
     Slot {
         cell,
-        column: ColumnRef { relation: 0, name: format!("c{cell}"), ty },
+        column: ColumnRef { relation: 0, name: format!("c{cell}"), ty, collation: None },
         lowered: false,
         indexed: false,
         nothing: Vec::new(),

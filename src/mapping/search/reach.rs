@@ -53,7 +53,7 @@ const fn whole(column: &ColumnRef) -> bool {
 /// A column as a reference shows it. One with an index is compared as it stands, so that its index serves.
 pub(super) fn shown(reading: &Reading, slot: &Slot) -> Expr {
     let column = Expr::Column(slot.column.clone());
-    let loose = matches!(slot.column.ty, SqlType::Text | SqlType::Any);
+    let loose = matches!(slot.column.ty, SqlType::Text | SqlType::Enum | SqlType::Any);
     if loose && reading.trim && !slot.indexed { Expr::Trimmed(Box::new(column)) } else { column }
 }
 

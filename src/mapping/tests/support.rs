@@ -21,6 +21,7 @@ pub fn table(name: &str, columns: &[(&str, SqlType)], key: &str) -> Table {
         declared: String::new(),
         nullable: *name != "id",
         has_default: false,
+        collation: None,
     };
     Table {
         schema: None,

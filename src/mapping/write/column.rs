@@ -103,6 +103,7 @@ mod tests {
             declared: declared.to_owned(),
             nullable: false,
             has_default: false,
+            collation: None,
         })
     }
 

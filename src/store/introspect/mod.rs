@@ -74,8 +74,9 @@ impl Draft {
         self.tables.insert((schema, name), table);
     }
 
-    /// `schema, table, column, nullable, has default, declared type`, and what the type holds.
-    fn add_column(&mut self, row: Row<'_>, ty: SqlType) {
+    /// `schema, table, column, nullable, has default, declared type`; what the type holds, and by which rules
+    /// of its own the column compares letters.
+    fn add_column(&mut self, row: Row<'_>, ty: SqlType, collation: Option<&str>) {
         if let Some(table) = self.tables.get_mut(&name_of(row, 0)) {
             table.columns.push(Column {
                 name: text(row, 2),
@@ -83,6 +84,7 @@ impl Draft {
                 declared: text(row, 5),
                 nullable: flag(row, 3),
                 has_default: flag(row, 4),
+                collation: collation.map(str::to_owned),
             });
         }
     }

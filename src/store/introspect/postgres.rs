@@ -1,7 +1,7 @@
 use crate::base::Engine;
 use crate::mapping::catalog::SqlType;
 
-use super::{Draft, Flavour, Outcome, StoreFault, TenantConn, ask, rows, table_limit};
+use super::{Draft, Flavour, Outcome, StoreFault, TenantConn, ask, flag, rows, table_limit};
 
 const ABOUT: &str = "SELECT current_setting('server_version')::text, current_schema()::text";
 
@@ -25,10 +25,14 @@ UNION ALL SELECT b.oid, t.typbasetype, t.typname, t.typtype FROM base AS b \
 JOIN pg_catalog.pg_type AS t ON t.oid = b.under WHERE b.typtype = 'd') \
 SELECT n.nspname::text, c.relname::text, a.attname::text, (NOT a.attnotnull)::text, \
 (a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '')::text, \
-pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text, b.typtype::text \
+pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text, b.typtype::text, \
+CASE WHEN co.collname <> 'default' THEN pg_catalog.concat(cn.nspname, '.', co.collname) END, \
+(NOT co.collisdeterministic)::text \
 FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid \
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
 JOIN base AS b ON b.oid = a.atttypid AND b.typtype <> 'd' \
+LEFT JOIN pg_catalog.pg_collation AS co ON co.oid = a.attcollation \
+LEFT JOIN pg_catalog.pg_namespace AS cn ON cn.oid = co.collnamespace \
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
 AND a.attnum > 0 AND NOT a.attisdropped \
 AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|temp)' \
@@ -97,8 +101,13 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
     for row in rows!(ask(conn, pg, TABLES, 5, table_limit())).iter() {
         draft.add_table(row);
     }
-    for row in rows!(ask(conn, pg, COLUMNS, 8, Vec::new())).iter() {
-        draft.add_column(row, sql_type(row.get(6).unwrap_or(""), row.get(7).unwrap_or("")));
+    for row in rows!(ask(conn, pg, COLUMNS, 10, Vec::new())).iter() {
+        let ty = match sql_type(row.get(6).unwrap_or(""), row.get(7).unwrap_or("")) {
+            // Its collation takes several texts for the same (`deterministic = false`), as citext does.
+            SqlType::Text | SqlType::Char if flag(row, 9) => SqlType::Enum,
+            ty => ty,
+        };
+        draft.add_column(row, ty, row.get(8));
     }
     draft.add_indexes(&rows!(ask(conn, pg, INDEXES, 6, Vec::new())));
     draft.add_lowered(&rows!(ask(conn, pg, LOWERED, 3, Vec::new())));

@@ -50,7 +50,7 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
         draft.add_table(row);
     }
     for row in rows!(ask(conn, lite, COLUMNS, 6, Vec::<Bind>::new())).iter() {
-        draft.add_column(row, sql_type(row.get(5).unwrap_or_default()));
+        draft.add_column(row, sql_type(row.get(5).unwrap_or_default()), None);
     }
     draft.add_indexes(&rows!(ask(conn, lite, ROWID_KEYS, 6, Vec::new())));
     draft.add_indexes(&rows!(ask(conn, lite, INDEXES, 6, Vec::new())));
