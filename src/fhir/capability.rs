@@ -128,6 +128,9 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability], offered: 
             "interaction": interactions,
             "versioning": ty.versioning,
         });
+        if ty.versioning != "no-version" {
+            resource["conditionalRead"] = json!("not-match");
+        }
         let Conditional { create, update, delete } = ty.conditional;
         if create || update || delete {
             resource["updateCreate"] = json!(false);
@@ -232,6 +235,7 @@ mod tests {
             assert_eq!(json["rest"][0]["resource"].is_array(), !types.is_empty());
         }
         let json: Value = serde_json::from_str(&statement(&server, &types, all)).unwrap();
+        assert!(json["rest"][0]["resource"][0]["conditionalRead"].is_null());
         assert_eq!(json["rest"][0]["resource"][0]["searchParam"][0]["type"], "date");
         assert_eq!(json["rest"][0]["resource"][0]["operation"][0]["name"], "everything");
         assert!(json["rest"][0]["resource"][0]["searchInclude"].is_array());

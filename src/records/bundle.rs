@@ -61,6 +61,15 @@ pub enum Wanted {
     Search {
         /// Type.
         resource: String,
+        /// Only resources of that patient's compartment.
+        patient: Option<String>,
+        /// The query.
+        query: String,
+    },
+    /// `$everything` of a patient.
+    Everything {
+        /// The patient's id.
+        patient: String,
         /// The query.
         query: String,
     },
@@ -95,6 +104,12 @@ impl Bundle {
     }
 }
 
+/// Whether a text looks like the name of a resource type.
+fn is_type(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.bytes().all(|b| b.is_ascii_alphabetic())
+}
+
 fn entry(mut entry: Json) -> Result<Entry, RecordsFault> {
     let resource = entry.take("resource");
     let full_url = entry.get("fullUrl").and_then(Json::text).map(str::to_owned);
@@ -107,8 +122,7 @@ fn entry(mut entry: Json) -> Result<Entry, RecordsFault> {
     };
     let steps: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let ty = steps.first().copied().unwrap_or_default();
-    let named = ty.starts_with(|c: char| c.is_ascii_uppercase());
-    if !(named && ty.bytes().all(|b| b.is_ascii_alphabetic())) {
+    if !is_type(ty) {
         return Err(NO_ENTRY);
     }
     let (ty, condition) = (ty.to_owned(), (!query.is_empty()).then(|| query.clone()));
@@ -132,7 +146,18 @@ fn entry(mut entry: Json) -> Result<Entry, RecordsFault> {
         _ => Err(NO_ENTRY),
     };
     let wanted = match method.as_str() {
-        "GET" if bare => Ok(Wanted::Search { resource: ty.clone(), query }),
+        "GET" if bare => Ok(Wanted::Search { resource: ty.clone(), patient: None, query }),
+        "GET" if ty == "Patient" && steps.len() == 3 && id.is_some() => {
+            let patient = id.clone().ok_or(NO_ENTRY)?;
+            match steps.get(2) {
+                Some(&"$everything") => Ok(Wanted::Everything { patient, query }),
+                Some(of) if is_type(of) => {
+                    let (resource, patient) = ((*of).to_owned(), Some(patient));
+                    Ok(Wanted::Search { resource, patient, query })
+                }
+                _ => Err(NO_ENTRY),
+            }
+        }
         "GET" => match (id.clone(), steps.get(2), steps.get(3)) {
             (Some(id), None, None) => {
                 let (version, unless) = (None, text("ifNoneMatch"));

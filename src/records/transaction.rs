@@ -102,7 +102,10 @@ fn in_order(entries: Vec<Entry>) -> Result<Vec<Numbered>, RecordsFault> {
             Wanted::Read { resource, id, version: None, query, .. } if query.is_empty() => {
                 Order { resource, id: Some(id), query: None, if_match: None, act: Act::Read }
             }
-            Wanted::Read { .. } | Wanted::Search { .. } | Wanted::Validate(_) => {
+            Wanted::Read { .. }
+            | Wanted::Search { .. }
+            | Wanted::Everything { .. }
+            | Wanted::Validate(_) => {
                 let message = "A transaction reads single resources only; send searches and \
                                $validate as a batch.";
                 return Err(at_entry(RecordsFault::Request(message), at));

@@ -3,8 +3,12 @@
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
+use reqwest::Method;
+use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
-use crate::support::{Options, TestIssuer};
+use crate::support::{Options, Reply, TestIssuer, mapping};
 use crate::world;
 
 #[tokio::test]
@@ -59,4 +63,61 @@ async fn no_other_cursor_leads_anywhere() {
             assert!(!reply.body.contains("mark-"), "{cursor}: {reply:?}");
         }
     }
+}
+
+fn ids(reply: &Reply) -> Vec<String> {
+    let bundle = reply.json();
+    let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+    entries.iter().map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_page_of_another_mapping_is_refused_and_says_what_to_do() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let token = issuer.token("north");
+    let first = gateway.get(&token, "/Patient?_count=2").await;
+    let next = first.next().expect("a next page");
+    assert_eq!(ids(&gateway.get(&token, &next).await), ["1003", "1004"]);
+    gateway.publish("north", &mapping("2")).await;
+    let refused = gateway.get(&token, &next).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    let outcome = refused.json();
+    assert_eq!(outcome["resourceType"], "OperationOutcome", "{refused:?}");
+    let said = outcome["issue"][0]["diagnostics"].as_str().unwrap();
+    assert!(said.contains("search again"), "{said}");
+    // A search that begins anew is of the mapping in force, page by page.
+    let again = gateway.get(&token, "/Patient?_count=2").await.next().expect("a next page");
+    let page = gateway.get(&token, &again).await;
+    assert_eq!(ids(&page), ["1003", "1004"]);
+    assert!(page.body.contains("urn:mapping:2"), "{page:?}");
+    // Where the mapping is the first one again, so is what its links lead to.
+    gateway.change(Method::POST, "north", "mappings/rollback", json!({})).await;
+    assert_eq!(gateway.get(&token, &again).await.status, 400);
+    let page = gateway.get(&token, &next).await;
+    assert_eq!(ids(&page), ["1003", "1004"], "{page:?}");
+    assert!(!page.body.contains("urn:mapping:2"), "{page:?}");
+}
+
+#[tokio::test]
+async fn rows_that_come_and_go_between_pages_move_no_others() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let token = issuer.token("north");
+    let first = gateway.get(&token, "/Patient?_count=2").await;
+    assert_eq!(ids(&first), ["1001", "1002"]);
+    let file = SqliteConnectOptions::new().filename(gateway.folder().join("sqlite/north.db"));
+    let mut hospital = file.connect().await.unwrap();
+    let changes = "
+        DELETE FROM patients WHERE id IN (1002, 1003);
+        INSERT INTO patients VALUES (999, 'a', 'before', 'x'), (1090, 'b', 'behind', 'x');
+        UPDATE patients SET family_name = 'changed' WHERE id = 1004;";
+    sqlx::raw_sql(changes).execute(&mut hospital).await.unwrap();
+    hospital.close().await.unwrap();
+    let second = gateway.get(&token, &first.next().expect("a next page")).await;
+    assert_eq!(ids(&second), ["1004", "1005"], "{second:?}");
+    assert!(second.body.contains("changed"), "{second:?}");
+    let third = gateway.get(&token, &second.next().expect("a next page")).await;
+    assert_eq!(ids(&third), ["1090"], "{third:?}");
+    assert!(third.next().is_none(), "{third:?}");
 }

@@ -123,9 +123,14 @@ async fn one(
             let resource = Some(validate::told(&issues).to_string().into());
             Ok(Said { status: StatusCode::OK, resource, response: json!({}) })
         }
-        Wanted::Search { resource, query } => {
+        Wanted::Everything { patient, query } => {
             let session = plane.session(clinician(caller.reader.as_ref(), caller)?).await?;
-            let searched = Searched { resource: &resource, patient: None };
+            let found = session.everything(&patient, &query, base).await;
+            found.map(|answer| given(&answer)).map_err(|fault| FhirError::of_records(&fault))
+        }
+        Wanted::Search { resource, patient, query } => {
+            let session = plane.session(clinician(caller.reader.as_ref(), caller)?).await?;
+            let searched = Searched { resource: &resource, patient: patient.as_deref() };
             let found = session.search(searched, &query, lenient, base).await;
             found.map(|answer| given(&answer)).map_err(|fault| FhirError::of_records(&fault))
         }

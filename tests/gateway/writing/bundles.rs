@@ -107,6 +107,9 @@ async fn a_batch_carries_each_entry_out_by_itself() {
             json!({"request": {"method": "GET", "url": "Patient/777"}}),
             json!({"request": {"method": "BREW", "url": "Patient"}}),
             json!({"request": {"method": "DELETE", "url": "Patient/2"}}),
+            json!({"request": {"method": "GET", "url": "Patient/1/$everything?_count=1"}}),
+            json!({"request": {"method": "GET", "url": "Patient/1/Observation"}}),
+            json!({"request": {"method": "GET", "url": "Observation/m-1/$everything"}}),
         ],
     );
     let done = world.send(Method::POST, "", &batch).await.json();
@@ -116,7 +119,11 @@ async fn a_batch_carries_each_entry_out_by_itself() {
         .iter()
         .map(|e| &e["response"]["status"].as_str().unwrap()[..3])
         .collect();
-    assert_eq!(statuses, ["409", "201", "200", "404", "400", "204"], "{done}");
+    let wanted = ["409", "201", "200", "404", "400", "204", "200", "200", "400"];
+    assert_eq!(statuses, wanted, "{done}");
+    assert_eq!(done["entry"][6]["resource"]["entry"][0]["resource"]["id"], "1", "{done}");
+    let alone = world.read("/Patient/1/Observation").await;
+    assert_eq!(done["entry"][7]["resource"], alone);
     assert_eq!(
         done["entry"][2]["resource"]["entry"][0]["resource"]["name"][0]["family"], "Neu",
         "{done}"
@@ -131,6 +138,12 @@ async fn a_batch_carries_each_entry_out_by_itself() {
             .map(|e| e["response"]["status"].as_str().unwrap()[..3].to_owned())
             .collect::<Vec<_>>()
     };
-    assert_eq!(statuses("reader").await, ["403", "403", "200", "404", "400", "403"]);
-    assert_eq!(statuses("writer").await, ["409", "409", "403", "403", "400", "204"]);
+    assert_eq!(
+        statuses("reader").await,
+        ["403", "403", "200", "404", "400", "403", "200", "200", "400",]
+    );
+    assert_eq!(
+        statuses("writer").await,
+        ["409", "409", "403", "403", "400", "204", "403", "403", "400",]
+    );
 }
