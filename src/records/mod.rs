@@ -40,8 +40,6 @@ mod step;
 mod together;
 mod transaction;
 mod validate;
-#[cfg(test)]
-mod search_model;
 
 pub use crate::audit::Action;
 pub use access_log::AccessLogPage;

@@ -17,7 +17,10 @@ mod idp;
 mod logs;
 mod mappings;
 mod queries;
+#[path = "../search_model/mod.rs"]
+mod search_model;
 mod seals;
+mod searches;
 mod tokens;
 mod urls;
 

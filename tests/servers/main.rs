@@ -72,6 +72,11 @@ mod sealed_record;
 #[cfg(test)]
 mod search_everywhere;
 #[cfg(test)]
+#[path = "../search_model/mod.rs"]
+mod search_model;
+#[cfg(test)]
+mod searches;
+#[cfg(test)]
 mod shadow;
 #[cfg(test)]
 mod silence;

@@ -1,23 +1,36 @@
 //! A hospital's tables with everything that goes wrong in them.
 
-use std::fmt::Write as _;
-
 use proptest::prelude::*;
+
+use super::ZONES;
+
+/// A cell's text; nothing is NULL.
+pub type Cell = Option<&'static str>;
+
+/// What the tables hold, and the zone their times are of.
+#[derive(Debug, Clone)]
+pub struct Hospital {
+    pub zone: usize,
+    pub rows: Vec<Row>,
+}
 
 /// One row of each table.
 #[derive(Debug, Clone)]
 pub struct Row {
-    pub cells: Vec<Option<&'static str>>,
-    pub contacts: Vec<(Option<&'static str>, Option<&'static str>)>,
-    pub measured: Vec<Option<&'static str>>,
+    pub cells: Vec<Cell>,
+    pub contacts: Vec<(Cell, Cell)>,
+    pub measured: Vec<Cell>,
     /// Of the measurement: code, amount and word of each of its parts.
-    pub parts: Vec<[Option<&'static str>; 3]>,
+    pub parts: Vec<[Cell; 3]>,
     /// A stay of the hospital: ward, person and state.
-    pub stay: [Option<&'static str>; 3],
+    pub stay: [Cell; 3],
     /// A team: its number elsewhere and the ward it is of.
-    pub of_team: [Option<&'static str>; 2],
+    pub of_team: [Cell; 2],
     /// Who is in it, and as what.
-    pub team: Vec<[Option<&'static str>; 2]>,
+    pub team: Vec<[Cell; 2]>,
+    /// A visit: place, person, its beginning and end, when it was seen, a decimal, a ratio, a flag. Columns of
+    /// the engines' own types.
+    pub visit: [Cell; 8],
 }
 
 pub const DOCUMENT: &str = r#"
@@ -104,7 +117,7 @@ resources:
     map:
       identifier: [{system: "urn:t", value: "$number"}]
       participant:
-        - {member: "$lead | null('-') | ref(Organization)"}
+        - {member: "$head | null('-') | ref(Organization)"}
         - each: {table: member, match: {team: id}, filter: {live: "1"}, order: [id]}
           item: {if: {role: "r"}, member: "$person | ref(Patient, person)", role: [{text: "$role"}]}
   - name: measured
@@ -139,6 +152,44 @@ resources:
       subject: "$ward | ref(Location)"
       effectiveDateTime: "$packed | date('yyyyMMdd')"
       valueString: "$word | null('-')"
+  - name: shot
+    type: Immunization
+    from: {table: visit}
+    key: [place, id]
+    id: "v-$place-$id"
+    map:
+      status: completed
+      vaccineCode: {text: x}
+      patient: "$person | ref(Patient, person)"
+      occurrenceDateTime: "$seen"
+      lotNumber: "$place"
+  - name: act
+    type: Procedure
+    from: {table: visit}
+    key: uid
+    id: "$uid"
+    map:
+      status: completed
+      identifier: [{system: "urn:u", value: "$uid"}]
+      subject: {display: x, reference: "$person | ref(Patient, person)"}
+      performedPeriod: {start: "$began", end: "$ended"}
+  - name: risk
+    type: RiskAssessment
+    from: {table: visit}
+    key: id
+    id: "r-$id"
+    map:
+      status: final
+      subject: {display: x, reference: "$person | ref(Patient, person)"}
+      occurrenceDateTime: "$began"
+      prediction: [{probabilityDecimal: "$score"}, {probabilityDecimal: "$ratio"}]
+  - name: nurse
+    type: Practitioner
+    from: {table: visit}
+    key: id
+    id: "$id"
+    map:
+      active: "$flag | bool('true|1', 'false|0')"
   - name: form
     type: QuestionnaireResponse
     from: {table: measured}
@@ -149,7 +200,7 @@ resources:
       questionnaire: "$form"
 "#;
 
-const A: [Option<&str>; 8] = [
+const A: [Cell; 10] = [
     None,
     Some(""),
     Some("  "),
@@ -158,14 +209,15 @@ const A: [Option<&str>; 8] = [
     Some(" munoz paz"),
     Some("MUÑOZ"),
     Some("x@y"),
+    Some("O'Brien\\%_"),
+    Some("😀 ñu "),
 ];
-const B: [Option<&str>; 6] =
+const B: [Cell; 6] =
     [None, Some(""), Some("Ana  María"), Some("ANA"), Some("de la Paz"), Some("-")];
-const IDENT: [Option<&str>; 7] =
+const IDENT: [Cell; 7] =
     [None, Some("-"), Some("0"), Some("A1"), Some("a1"), Some(" A1 "), Some("A 1")];
-const SEX: [Option<&str>; 7] =
-    [None, Some("F"), Some("f"), Some("M "), Some("X"), Some(""), Some("-")];
-const BORN: [Option<&str>; 11] = [
+const SEX: [Cell; 7] = [None, Some("F"), Some("f"), Some("M "), Some("X"), Some(""), Some("-")];
+const BORN: [Cell; 11] = [
     None,
     Some("31/12/9999"),
     Some("05/03/1985"),
@@ -178,7 +230,7 @@ const BORN: [Option<&str>; 11] = [
     Some("05/03/1985x"),
     Some("00/00/0000"),
 ];
-const DIED: [Option<&str>; 10] = [
+const DIED: [Cell; 10] = [
     None,
     Some("9999-12-31"),
     Some("9999-12-31T23:59:59"),
@@ -190,32 +242,81 @@ const DIED: [Option<&str>; 10] = [
     Some("soon"),
     Some("2020-13"),
 ];
-const YES: [Option<&str>; 5] = [None, Some("1"), Some("0"), Some("yes"), Some("2")];
-const DEAD: [Option<&str>; 5] = [None, Some("Y"), Some("N"), Some("y"), Some("")];
-const MOOD: [Option<&str>; 5] = [None, Some("Á"), Some("a"), Some("b"), Some("c")];
-pub const WARD: [Option<&str>; 7] =
+const YES: [Cell; 5] = [None, Some("1"), Some("0"), Some("yes"), Some("2")];
+const DEAD: [Cell; 5] = [None, Some("Y"), Some("N"), Some("y"), Some("")];
+const MOOD: [Cell; 5] = [None, Some("Á"), Some("a"), Some("b"), Some("c")];
+pub const WARD: [Cell; 7] =
     [None, Some("W1"), Some("w1"), Some(" W1 "), Some("W 1"), Some("-"), Some("W-2")];
-const BOSS: [Option<&str>; 4] = [None, Some("1"), Some("2"), Some("77")];
+const BOSS: [Cell; 4] = [None, Some("1"), Some("2"), Some("77")];
 
-fn pick(from: &'static [Option<&'static str>]) -> impl Strategy<Value = Option<&'static str>> {
+fn pick(from: &'static [Cell]) -> impl Strategy<Value = Cell> {
     prop::sample::select(from)
 }
 
-/// Tables of up to eight people.
-pub fn rows() -> impl Strategy<Value = Vec<Row>> {
-    let kinds: &[Option<&str>] = &[None, Some("T"), Some("E"), Some("Z")];
-    let values: &[Option<&str>] = &[None, Some("555"), Some("x@y"), Some(" "), Some("5")];
+/// Tables of up to eight people, somewhere.
+pub fn hospitals() -> impl Strategy<Value = Hospital> {
+    (0..ZONES.len(), rows()).prop_map(|(zone, rows)| Hospital { zone, rows })
+}
+
+fn visits() -> impl Strategy<Value = [Cell; 8]> {
+    let places: &[Cell] = &[Some("a"), Some("b"), Some("B"), Some("c.d")];
+    // No end lies before its beginning: such a period is shown without it. What never was is of each engine's
+    // own kind: see `tables`.
+    let stays: &[(Cell, Cell)] = &[
+        (None, None),
+        (None, Some("2020-05-06 10:00:00")),
+        (None, Some("never")),
+        (Some("2020-05-06"), None),
+        (Some("2020-05-06"), Some("2020-05-06 10:00:00")),
+        (Some("2020-05-06"), Some("2020-05-07 00:00:00")),
+        (Some("1985-03-05"), Some("1985-12-31 23:59:59")),
+        (Some("1985-03-05"), Some("never")),
+        (Some("1985-12-31"), Some("9999-12-31 23:59:59")),
+        (Some("0001-01-01"), Some("2020-05-06 10:00:00")),
+        (Some("9999-12-31"), None),
+        (Some("never"), Some("1985-12-31 23:59:59")),
+        (Some("never"), None),
+    ];
+    let seen: &[Cell] = &[
+        None,
+        Some("2020-05-06 10:00:00Z"),
+        Some("2020-05-06 23:30:00Z"),
+        Some("2020-01-01 02:00:00Z"),
+        Some("1985-03-05 08:30:00Z"),
+        Some("never"),
+    ];
+    let scores: &[Cell] =
+        &[None, Some("0.5"), Some("0.500001"), Some("1234567.123456"), Some("-0.25"), Some("0")];
+    let ratios: &[Cell] = &[
+        None,
+        Some("0.5"),
+        Some("0.1"),
+        Some("1.5e-7"),
+        Some("0.30000000000000004"),
+        Some("1e16"),
+        Some("'x'"),
+    ];
+    let flags: &[Cell] = &[None, Some("1"), Some("0")];
+    let first = (pick(places), pick(&BOSS), prop::sample::select(stays));
+    (first, pick(seen), pick(scores), pick(ratios), pick(flags)).prop_map(
+        |((place, person, (began, ended)), seen, score, ratio, flag)| {
+            [place, person, began, ended, seen, score, ratio, flag]
+        },
+    )
+}
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let kinds: &[Cell] = &[None, Some("T"), Some("E"), Some("Z")];
+    let values: &[Cell] = &[None, Some("555"), Some("x@y"), Some(" "), Some("5")];
     let person = (
         (pick(&A), pick(&B), pick(&IDENT), pick(&SEX), pick(&BORN), pick(&DIED)),
         (pick(&YES), pick(&DEAD), pick(&MOOD), pick(&BOSS), pick(&YES)),
     );
     let contacts = prop::collection::vec((pick(kinds), pick(values)), 0..3);
-    let tests: &[Option<&str>] =
-        &[None, Some("GLU"), Some("LOC"), Some("HGB"), Some("Z  Z"), Some("glu")];
-    let clocks: &[Option<&str>] = &[None, Some("08:30"), Some("23:59"), Some("24:00"), Some(" ")];
-    let amounts: &[Option<&str>] =
-        &[None, Some("5"), Some("5.4"), Some("5.45"), Some("-1"), Some("'x'")];
-    let packed: &[Option<&str>] = &[
+    let tests: &[Cell] = &[None, Some("GLU"), Some("LOC"), Some("HGB"), Some("Z  Z"), Some("glu")];
+    let clocks: &[Cell] = &[None, Some("08:30"), Some("23:59"), Some("24:00"), Some(" ")];
+    let amounts: &[Cell] = &[None, Some("5"), Some("5.4"), Some("5.45"), Some("-1"), Some("'x'")];
+    let packed: &[Cell] = &[
         None,
         Some("1985"),
         Some("198503"),
@@ -224,21 +325,21 @@ pub fn rows() -> impl Strategy<Value = Vec<Row>> {
         Some("198"),
         Some("00000000"),
     ];
-    let words: &[Option<&str>] = &[None, Some("-"), Some("Glucosa"), Some(" glú"), Some("")];
+    let words: &[Cell] = &[None, Some("-"), Some("Glucosa"), Some(" glú"), Some("")];
     let measured = (
         (pick(tests), pick(&YES), pick(&BOSS), pick(&BORN), pick(clocks)),
         (pick(amounts), pick(words), pick(packed)),
     );
-    let codes: &[Option<&str>] = &[None, Some("a"), Some("b")];
+    let codes: &[Cell] = &[None, Some("a"), Some("b")];
     let part = (pick(codes), pick(amounts), pick(words)).prop_map(|(a, b, c)| [a, b, c]);
     let parts = prop::collection::vec(part, 0..3);
-    let states: &[Option<&str>] = &[None, Some("F"), Some("P"), Some("x")];
+    let states: &[Cell] = &[None, Some("F"), Some("P"), Some("x")];
     let stay = (pick(&WARD), pick(&BOSS), pick(states)).prop_map(|(a, b, c)| [a, b, c]);
-    let roles: &[Option<&str>] = &[Some("r"), Some("r"), Some("s")];
+    let roles: &[Cell] = &[Some("r"), Some("r"), Some("s")];
     let member = (pick(&BOSS), pick(roles)).prop_map(|(a, b)| [a, b]);
     let of_team = (pick(&IDENT), pick(&WARD)).prop_map(|(a, b)| [a, b]);
     let team = (of_team, prop::collection::vec(member, 0..3));
-    let changed: &[Option<&str>] = &[
+    let changed: &[Cell] = &[
         None,
         Some("2020-05-06 10:00:00"),
         Some("2021-01-01T00:00:00"),
@@ -246,11 +347,11 @@ pub fn rows() -> impl Strategy<Value = Vec<Row>> {
         Some("2019-12-31 23:59:59"),
         Some("9999-12-31 23:59:59"),
     ];
-    let epochs: &[Option<&str>] =
+    let epochs: &[Cell] =
         &[None, Some("1588759200"), Some("1609459200"), Some("0"), Some("253402300799")];
-    let stays: &[Option<&str>] = &[None, Some("1"), Some("2"), Some("3")];
+    let stays: &[Cell] = &[None, Some("1"), Some("2"), Some("3")];
     let homes = (pick(&WARD), pick(&WARD));
-    let forms: &[Option<&str>] = &[
+    let forms: &[Cell] = &[
         None,
         Some("http://q/a"),
         Some("http://q/a|1"),
@@ -261,8 +362,8 @@ pub fn rows() -> impl Strategy<Value = Vec<Row>> {
     ];
     let extra = (homes, pick(&WARD), pick(stays), (pick(changed), pick(epochs)), pick(forms));
     let beyond = (parts, stay, team, extra);
-    let row =
-        (person, contacts, measured, beyond).prop_map(|(person, contacts, measured, beyond)| {
+    let row = (person, contacts, measured, beyond, visits()).prop_map(
+        |(person, contacts, measured, beyond, visit)| {
             let (parts, stay, (of_team, team), (homes, ward, number, (changed, changed2), form)) =
                 beyond;
             let ((a, b, ident, sex, born, died), (active, dead, mood, boss, _)) = person;
@@ -280,73 +381,9 @@ pub fn rows() -> impl Strategy<Value = Vec<Row>> {
                 stay,
                 of_team,
                 team,
+                visit,
             }
-        });
-    prop::collection::vec(row, 0..8)
-}
-
-fn literal(cell: Option<&str>) -> String {
-    cell.map_or("NULL".to_owned(), |text| match text {
-        "'x'" => text.to_owned(),
-        text => format!("'{text}'"),
-    })
-}
-
-/// The tables and their rows as SQL.
-pub fn schema(rows: &[Row]) -> String {
-    let mut sql = String::from(
-        "CREATE TABLE person (id INTEGER PRIMARY KEY, gone INTEGER, a TEXT, b TEXT, ident TEXT,
-           sex TEXT, born TEXT, died TEXT, active TEXT, dead BOOLEAN, mood TEXT, boss INTEGER, ward TEXT,
-           second TEXT);
-         CREATE TABLE contact (id INTEGER PRIMARY KEY, person INTEGER, live INTEGER, kind TEXT, value TEXT);
-         CREATE TABLE measured (id INTEGER PRIMARY KEY, test TEXT, final TEXT, person INTEGER, day TEXT,
-           clock TEXT, amount DECIMAL(10,2), word TEXT, packed TEXT, ward TEXT, stay INTEGER, changed DATETIME, changed2 INTEGER, form TEXT,
-           unit TEXT DEFAULT 'mg');
-         CREATE TABLE part (id INTEGER PRIMARY KEY, measured INTEGER, code TEXT, amount REAL, word TEXT);
-         CREATE TABLE ward (code TEXT NOT NULL PRIMARY KEY, label TEXT);
-         CREATE TABLE stay (ward TEXT NOT NULL, number INTEGER NOT NULL, person INTEGER, state TEXT,
-           PRIMARY KEY (ward, number));
-         CREATE TABLE team (id INTEGER PRIMARY KEY, number TEXT, lead TEXT);
-         CREATE TABLE member (id INTEGER PRIMARY KEY, team INTEGER, person INTEGER, role TEXT, live INTEGER);
-         INSERT INTO ward VALUES ('W1', 'Muñoz'), ('w1', 'ANA'), ('W 1', 'Muñoz'), ('W-2', NULL), ('-', 'ANA');\n",
+        },
     );
-    for (number, row) in rows.iter().enumerate() {
-        let id = number + 1;
-        let list = |cells: &[Option<&str>]| {
-            cells.iter().map(|cell| literal(*cell)).collect::<Vec<_>>().join(", ")
-        };
-        let gone = usize::from(id == 4);
-        writeln!(sql, "INSERT INTO person VALUES ({id}, {gone}, {});", list(&row.cells)).unwrap();
-        for (at, (kind, value)) in row.contacts.iter().enumerate() {
-            let cells = list(&[*kind, *value]);
-            writeln!(
-                sql,
-                "INSERT INTO contact VALUES ({id}{at}, {id}, {}, {cells});",
-                usize::from(at % 2 == 0)
-            )
-            .unwrap();
-        }
-        let cells = list(&row.measured);
-        writeln!(
-            sql,
-            "INSERT INTO measured (id, test, final, person, day, clock, amount, word, packed, ward, stay,
-               changed, changed2, form) VALUES ({id}, {cells});"
-        )
-        .unwrap();
-        for (at, part) in row.parts.iter().enumerate() {
-            writeln!(sql, "INSERT INTO part VALUES ({id}{at}, {id}, {});", list(part)).unwrap();
-        }
-        let [ward, person, state] = row.stay;
-        if ward.is_some() {
-            let (ward, rest) = (list(&[ward]), list(&[person, state]));
-            writeln!(sql, "INSERT INTO stay VALUES ({ward}, {id}, {rest});").unwrap();
-        }
-        writeln!(sql, "INSERT INTO team VALUES ({id}, {});", list(&row.of_team)).unwrap();
-        for (at, member) in row.team.iter().enumerate() {
-            let member = list(member);
-            let live = usize::from(at % 2 == 0);
-            writeln!(sql, "INSERT INTO member VALUES ({id}{at}, {id}, {member}, {live});").unwrap();
-        }
-    }
-    sql
+    prop::collection::vec(row, 0..8)
 }

@@ -2,32 +2,40 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
-use super::hospital::rows;
-use super::{Answered, Bed, ids, naive};
+use super::hospital::{Hospital, hospitals};
+use super::{Answered, Beds, Place, Query, Trial, ids, naive};
 
-pub const TYPES: [&str; 7] = [
+pub const TYPES: [&str; 11] = [
     "Patient",
     "Organization",
     "Location",
     "Encounter",
     "CareTeam",
     "Observation",
+    "Immunization",
+    "Procedure",
+    "RiskAssessment",
     "QuestionnaireResponse",
+    "Practitioner",
 ];
 
-/// Every resource there is.
-pub struct World(pub BTreeMap<&'static str, Vec<Json>>);
+/// How many of them lead somewhere or are led to.
+const LED: usize = 9;
+
+/// Every resource there is, and the zone their times are of.
+pub struct World(pub BTreeMap<&'static str, Vec<Json>>, TimeZone);
 
 impl World {
-    pub async fn of(bed: &mut Bed) -> Self {
+    pub async fn of<P: Place>(beds: &mut Beds<P>) -> Self {
         let mut all = BTreeMap::new();
         for ty in TYPES {
-            all.insert(ty, bed.search(ty, "").await.unwrap().0);
+            all.insert(ty, beds.search(ty, "").await.unwrap().0);
         }
-        Self(all)
+        Self(all, beds.zone())
     }
 
     /// The resource a reference leads to, if it is there.
@@ -50,7 +58,7 @@ pub fn references(ty: &str, param: &str, resource: &Json) -> Vec<String> {
 }
 
 /// The reference parameters of the hospital, and what they lead to.
-pub const ROADS: [(&str, &str, &str); 11] = [
+pub const ROADS: [(&str, &str, &str); 14] = [
     ("Observation", "subject", "Patient"),
     ("Observation", "subject", "Location"),
     ("Observation", "patient", "Patient"),
@@ -61,16 +69,15 @@ pub const ROADS: [(&str, &str, &str); 11] = [
     ("Patient", "link", "Patient"),
     ("CareTeam", "participant", "Patient"),
     ("CareTeam", "participant", "Organization"),
+    ("Immunization", "patient", "Patient"),
+    ("Procedure", "subject", "Patient"),
+    ("RiskAssessment", "subject", "Patient"),
     // A place is nobody's patient, though observations are of it.
     ("Observation", "patient", "Location"),
 ];
 
 /// A query of a type, and whether a resource meets it.
 type Asked<'w> = (&'static str, String, Box<dyn Fn(&Json) -> bool + 'w>);
-
-fn encoded(value: &str) -> String {
-    value.replace(' ', "%20").replace('+', "%2B")
-}
 
 /// One step: a road, and whether it is gone backwards and names the type it leads to.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +99,7 @@ fn walked<'w>(
     world: &'w World,
     first: &'static str,
     steps: Vec<Step>,
-    query: &(String, String, String),
+    query: &Query,
 ) -> Option<Asked<'w>> {
     let (mut here, mut text) = (first, String::new());
     for step in &steps {
@@ -110,14 +117,14 @@ fn walked<'w>(
     naive::parameter(here, name)?;
     let tests: BTreeMap<&str, _> = TYPES
         .into_iter()
-        .filter_map(|ty| Some((ty, naive::test(ty, name, modifier, value)?)))
+        .filter_map(|ty| Some((ty, naive::test(ty, name, modifier, value, &world.1)?)))
         .collect();
     if !tests.contains_key(here) {
         return None;
     }
     let dot = if text.ends_with(':') { "" } else { "." };
     let colon = if modifier.is_empty() { "" } else { ":" };
-    let text = format!("{text}{dot}{name}{colon}{modifier}={}", encoded(value));
+    let text = format!("{text}{dot}{name}{colon}{modifier}={}", naive::encoded(value));
     let test = move |ty: &str, resource: &Json| tests.get(ty).is_some_and(|test| test(resource));
     let meets = move |resource: &Json| leads(world, &steps, (first, resource), &test);
     Some((first, text, Box::new(meets)))
@@ -146,10 +153,9 @@ fn leads(
 fn walk<'w>(
     world: &'w World,
     (begin, choices): &(usize, Vec<(usize, bool)>),
-    query: &(String, String, String),
+    query: &Query,
 ) -> Option<Asked<'w>> {
-    // Nothing leads to a form, and a form leads nowhere.
-    let (first, mut steps) = (TYPES[begin % (TYPES.len() - 1)], Vec::new());
+    let (first, mut steps) = (TYPES[begin % LED], Vec::new());
     let mut here = first;
     for (choice, typed) in choices {
         let all = (0..ROADS.len()).flat_map(|road| [false, true].map(|back| (road, back)));
@@ -180,13 +186,13 @@ fn composite<'w>((name, code, amount): (&'static str, &'static str, &'static str
 }
 
 /// Where it begins, each step's choice and whether it names the type, and the condition.
-type Walk = ((usize, Vec<(usize, bool)>), (String, String, String));
+type Walk = ((usize, Vec<(usize, bool)>), Query);
 
 /// What is asked of one world.
 #[derive(Debug, Clone)]
 struct Questions {
-    chains: Vec<(usize, (String, String, String), bool)>,
-    backwards: Vec<(usize, (String, String, String))>,
+    chains: Vec<(usize, Query, bool)>,
+    backwards: Vec<(usize, Query)>,
     walks: Vec<Walk>,
     composites: Vec<(&'static str, &'static str, &'static str)>,
 }
@@ -214,11 +220,16 @@ fn questions() -> impl Strategy<Value = Questions> {
         })
 }
 
-async fn agree(bed: &mut Bed, questions: &Questions, answered: &mut [Answered; 4]) {
-    let world = World::of(bed).await;
+async fn agree<P: Place>(
+    beds: &mut Beds<P>,
+    (hospital, questions): (&Hospital, &Questions),
+    answered: &mut [Answered; 4],
+) {
+    beds.fill(hospital).await;
+    let world = World::of(beds).await;
     // Nobody's language is known anywhere: that is refused, and not answered with nobody.
     for nowhere in ["subject:Patient.language=en", "encounter.subject.language:missing=true"] {
-        assert!(bed.search("Observation", nowhere).await.is_err(), "{nowhere}");
+        assert!(beds.search("Observation", nowhere).await.is_err(), "{nowhere}");
     }
     let one = |step: Step, q| walked(&world, ends(step).0, vec![step], q);
     let chains = questions.chains.iter();
@@ -232,7 +243,7 @@ async fn agree(bed: &mut Bed, questions: &Questions, answered: &mut [Answered; 4
     let walks = walks.map(|q| (3, q));
     let all = chains.map(|q| (0, q)).chain(backwards.map(|q| (1, q))).chain(walks);
     for (kind, (ty, query, meets)) in all.chain(composites.map(|q| (2, q))) {
-        let Ok((found, _)) = bed.search(ty, &query).await else {
+        let Ok((found, _)) = beds.search(ty, &query).await else {
             answered[kind].no += 1;
             continue;
         };
@@ -243,51 +254,18 @@ async fn agree(bed: &mut Bed, questions: &Questions, answered: &mut [Answered; 4
         if !expected.is_empty() {
             answered[kind].some += 1;
         }
-        if let Ok((_, total)) = bed.search(ty, &format!("{query}&_total=accurate")).await {
+        if let Ok((_, total)) = beds.search(ty, &format!("{query}&_total=accurate")).await {
             assert_eq!(total, Some(expected.len() as u64), "{ty}?{query}: total");
         }
     }
-    for down in [false, true] {
-        let (found, _) = bed
-            .search("Observation", if down { "_sort=-_lastUpdated" } else { "_sort=_lastUpdated" })
-            .await
-            .unwrap();
-        assert_eq!(ids(&found), ids(&world.0["Observation"]), "sorting loses or repeats");
-        assert_eq!(found.len(), world.0["Observation"].len(), "sorting repeats");
-        let times: Vec<Option<&str>> =
-            found.iter().map(|r| r["meta"]["lastUpdated"].as_str()).collect();
-        // A cell that is no time stands where its database has it; the others follow each other.
-        let known: Vec<&str> = times.iter().flatten().copied().collect();
-        let mut sorted = known.clone();
-        sorted.sort_unstable();
-        if down {
-            sorted.reverse();
-        }
-        assert_eq!(known, sorted, "of {found:#?}");
-    }
 }
 
-#[test]
-fn what_looks_further_finds_what_a_naive_reading_finds() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 60,
-        max_shrink_iters: 200,
-        ..ProptestConfig::default()
-    });
+pub fn chains<P: Place>(trial: &Trial<P>) {
     let answered = std::cell::RefCell::new(<[Answered; 4]>::default());
-    let checked = runner.run(&(rows(), questions()), |(rows, questions)| {
-        runtime.block_on(async {
-            let mut bed = Bed::new(&rows).await;
-            let mut counted = answered.take();
-            agree(&mut bed, &questions, &mut counted).await;
-            answered.replace(counted);
-        });
-        Ok(())
+    trial.of(&(hospitals(), questions()), |runtime, beds, (hospital, questions)| {
+        let asked = (&hospital, &questions);
+        runtime.block_on(agree(beds, asked, &mut answered.borrow_mut()));
     });
-    if let Err(fault) = checked {
-        panic!("{fault}");
-    }
     for (kind, answered) in ["chains", "reverse chains", "composites", "several steps"]
         .iter()
         .zip(answered.into_inner())

@@ -1,11 +1,27 @@
 //! Searching by looking at every resource, written from the specification alone.
 
+use std::fmt::Write as _;
+
+use jiff::civil::DateTime;
+use jiff::tz::{Offset, TimeZone};
 use proptest::prelude::*;
 use serde_json::Value as Json;
-
-use crate::store::fold;
+use wardgate::fhir::query::unescape;
+use wardgate::store::fold;
 
 type Test = Box<dyn Fn(&Json) -> bool>;
+
+/// A value as a query string has it.
+pub fn encoded(value: &str) -> String {
+    value.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02X}").expect("memory");
+        }
+        out
+    })
+}
 
 /// A parameter, a modifier and a value that have something to do with each other.
 pub fn query() -> impl Strategy<Value = (String, String, String)> {
@@ -17,9 +33,11 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
     };
     prop_oneof![
         3 => of(
-            &["family", "given", "name", "address-city", "address-country", "address-state", "value-string"],
+            &["family", "given", "name", "address-city", "address-country", "address-state", "value-string",
+              "lot-number"],
             &["", "", "exact", "contains"],
-            &["mu", "Muñoz", "muñoz paz", "ANA", "ana m", "a", "-", "CL", "dr", "A1", "glú", "paz"],
+            &["mu", "Muñoz", "muñoz paz", "ANA", "ana m", "a", "-", "CL", "dr", "A1", "glú", "paz",
+              "o'b", "O'Brien\\\\%_", "%", "_", "\\\\", "😀", "b", "B", "c.d"],
         ),
         4 => of(
             &["gender", "active", "identifier", "phone", "email", "telecom", "status", "code", "deceased",
@@ -33,13 +51,14 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
               "http://hl7.org/fhir/administrative-gender|", "female,male", "A1,-"],
         ),
         3 => of(
-            &["birthdate", "death-date", "date", "_lastUpdated"],
+            &["birthdate", "death-date", "date", "date", "_lastUpdated"],
             &[""],
             &["1985", "1985-03", "1985-03-05", "ge1985-03-05", "lt1986", "gt1985-12-31", "le1984-02-29",
               "ne1985", "sa1985", "eb1986-01-01", "2020", "2020-05", "2020-05-06", "ge2020-05-06T10:00:00Z",
               "lt2020-05-06T10:00:00Z", "2020-05-06T10:00:00Z", "ne2020-05", "eq1985-03-05T08:30:00Z",
               "ge1985-03-05T08:30", "le1985-12-31T23:59:00Z", "9999", "le9999-12-31", "gt9999-12-30",
-              "sa9999-12-31", "ne9999-12-31", "ge9999-12-31T23:59:59Z"],
+              "sa9999-12-31", "ne9999-12-31", "ge9999-12-31T23:59:59Z",
+              "2020-05-06T06:00:00-04:00", "ge2020-05-07", "lt2020-05-07T00:00:00", "eb2020-05-07", "0001-01-01"],
         ),
         2 => of(
             &["link", "subject", "patient"],
@@ -55,6 +74,9 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
             &["http://q/a", "http://q/a|1", "http://q/ab", "http://q", "HTTP://q/a", "a", "http://q/a|", "true",
               "http://q/a|2,http://q/ab"]),
         2 => of(&["component-code", "name"], &["", "not", "missing"], &["a", "urn:p|b", "Muñoz", "true", "false"]),
+        1 => of(&["probability"], &["", "", "missing"],
+            &["0.5", "0.50", "lt0.5", "ge0.5", "gt0.1", "le0.1", "0.1", "ne0.1", "10000000000000000", "true", "gt1e10",
+              "0.00000015", "1234567.123456", "-0.25", "0", "ap0.5"]),
         2 => of(&["value-quantity", "component-value-quantity"], &[""],
             &["5", "5.4", "lt5.4", "ge5", "ne5.4", "gt-1", "5.4|http://unitsofmeasure.org|mg", "5||mg", "ap5"]),
         3 => of(
@@ -68,9 +90,10 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
 }
 
 /// What a query means; `None` where the type has no such parameter.
-pub fn test(ty: &str, name: &str, modifier: &str, value: &str) -> Option<Test> {
+pub fn test(ty: &str, name: &str, modifier: &str, value: &str, zone: &TimeZone) -> Option<Test> {
     let (kind, paths) = parameter(ty, name)?;
     let value = value.to_owned();
+    let zone = zone.clone();
     if modifier == "missing" {
         let wanted = value == "true";
         return Some(Box::new(move |r| at(r, name_of(&paths)).is_empty() == wanted));
@@ -81,10 +104,10 @@ pub fn test(ty: &str, name: &str, modifier: &str, value: &str) -> Option<Test> {
     Some(match kind {
         "string" if matches!(modifier.as_str(), "" | "exact" | "contains") => Box::new(move |r| {
             strings(&at(r, name_of(&paths))).iter().any(|own| {
-                each.iter().any(|value| match modifier.as_str() {
-                    "exact" => own == value,
-                    "contains" => fold(own).contains(&fold(value)),
-                    _ => fold(own).starts_with(&fold(value)),
+                each.iter().map(|value| unescape(value)).any(|value| match modifier.as_str() {
+                    "exact" => *own == value,
+                    "contains" => fold(own).contains(&fold(&value)),
+                    _ => fold(own).starts_with(&fold(&value)),
                 })
             })
         }),
@@ -100,9 +123,9 @@ pub fn test(ty: &str, name: &str, modifier: &str, value: &str) -> Option<Test> {
             };
             hit != negated
         }),
-        "date" if modifier.is_empty() => Box::new(move |r| {
-            at(r, name_of(&paths)).iter().any(|own| date(own.as_str().unwrap(), &value))
-        }),
+        "date" if modifier.is_empty() => {
+            Box::new(move |r| at(r, name_of(&paths)).iter().any(|own| date(own, &value, &zone)))
+        }
         "canonical" if modifier.is_empty() => Box::new(move |r| {
             at(r, name_of(&paths)).iter().filter_map(|own| own.as_str()).any(|own| {
                 let version =
@@ -124,6 +147,10 @@ pub fn test(ty: &str, name: &str, modifier: &str, value: &str) -> Option<Test> {
         }),
         "quantity" if modifier.is_empty() => {
             Box::new(move |r| at(r, name_of(&paths)).iter().any(|own| quantity(own, &value)))
+        }
+        "number" if modifier.is_empty() => {
+            let meets = move |own: &Json| own.as_f64().is_some_and(|own| number(own, &value));
+            Box::new(move |r| at(r, name_of(&paths)).into_iter().any(&meets))
         }
         _ => return None,
     })
@@ -181,6 +208,15 @@ pub fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str
         ("Observation", "date") => ("date", vec!["effectiveDateTime"]),
         ("Observation", "value-quantity") => ("quantity", vec!["valueQuantity"]),
         ("Observation", "value-string") => ("string", vec!["valueString"]),
+        ("Immunization", "date") => ("date", vec!["occurrenceDateTime"]),
+        ("Immunization", "lot-number") => ("string", vec!["lotNumber"]),
+        ("Immunization", "patient") => ("reference", vec!["patient"]),
+        ("Procedure", "date") => ("date", vec!["performedPeriod"]),
+        ("Procedure", "identifier") => ("token", vec!["identifier"]),
+        ("Procedure" | "RiskAssessment", "subject" | "patient") => ("reference", vec!["subject"]),
+        ("RiskAssessment", "date") => ("date", vec!["occurrenceDateTime"]),
+        ("RiskAssessment", "probability") => ("number", vec!["prediction.probabilityDecimal"]),
+        ("Practitioner", "active") => ("token", vec!["active"]),
         _ => return None,
     })
 }
@@ -259,23 +295,59 @@ pub fn token(own: &Json, wanted: &str, name: &str) -> bool {
     code_fits && system_fits
 }
 
+/// Seconds from 1970 to a local time. One that no clock can tell is as far off as the zone's last offset.
+fn seconds(local: DateTime, offset: Option<Offset>, zone: &TimeZone) -> i64 {
+    let since = |utc: DateTime| utc.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    if let Some(offset) = offset {
+        return since(local).as_secs() - i64::from(offset.seconds());
+    }
+    if let Ok(at) = zone.to_ambiguous_timestamp(local).compatible() {
+        return at.as_second();
+    }
+    since(local).as_secs() - i64::from(zone.to_offset(jiff::Timestamp::MAX).seconds())
+}
+
 /// First and last second, both within it.
-fn interval(text: &str) -> (String, String) {
-    let text = text.trim_end_matches('Z').trim_end_matches("+00:00");
+fn interval(text: &str, zone: &TimeZone) -> (i64, i64) {
+    let (text, offset) = match text.split_once('T') {
+        None => (text, None),
+        Some((_, clock)) => match clock.find(['Z', '+', '-']) {
+            None => (text, None),
+            Some(at) => {
+                let (local, offset) = text.split_at(text.len() - clock.len() + at);
+                let of = |digits: &str| digits.parse::<i32>().unwrap();
+                let sign = if offset.starts_with('-') { -60 } else { 60 };
+                let minutes =
+                    offset.get(1..6).map_or(0, |clock| of(&clock[..2]) * 60 + of(&clock[3..]));
+                (local, Some(Offset::from_seconds(sign * minutes).unwrap()))
+            }
+        },
+    };
     let low = "0001-01-01T00:00:00";
     let high = "9999-12-31T23:59:59";
+    let first = format!("{text}{}", low.get(text.len()..).unwrap_or_default());
     let mut last = format!("{text}{}", high.get(text.len()..).unwrap_or_default());
     if text.len() == 7 {
         let first: jiff::civil::Date = format!("{text}-01").parse().unwrap();
         last = format!("{text}-{:02}T23:59:59", first.days_in_month());
     }
-    (format!("{text}{}", low.get(text.len()..).unwrap_or_default()), last)
+    let at = |text: &str| seconds(text.parse().unwrap(), offset, zone);
+    // Nothing comes after the last day that a calendar has, wherever it is, but what has no end.
+    let closing = last == high && text.len() <= 10;
+    (at(&first), if closing { i64::MAX - 1 } else { at(&last) })
 }
 
-fn date(own: &str, wanted: &str) -> bool {
+/// A date, or a period, whose missing ends are infinitely far away.
+fn date(own: &Json, wanted: &str, zone: &TimeZone) -> bool {
     let prefix = wanted.get(..2).filter(|p| p.bytes().all(|b| b.is_ascii_lowercase()));
-    let (low, high) = interval(prefix.map_or(wanted, |_| &wanted[2..]));
-    let (from, to) = interval(own);
+    let (low, high) = interval(prefix.map_or(wanted, |_| &wanted[2..]), zone);
+    let (from, to) = match own.as_str() {
+        Some(text) => interval(text, zone),
+        None => (
+            own["start"].as_str().map_or(i64::MIN, |text| interval(text, zone).0),
+            own["end"].as_str().map_or(i64::MAX, |text| interval(text, zone).1),
+        ),
+    };
     let inside = from >= low && to <= high;
     match prefix.unwrap_or("eq") {
         "eq" => inside,
@@ -292,25 +364,30 @@ fn date(own: &str, wanted: &str) -> bool {
 
 pub fn quantity(own: &Json, wanted: &str) -> bool {
     let parts: Vec<&str> = wanted.split('|').collect();
-    let prefix = parts[0].get(..2).filter(|p| p.bytes().all(|b| b.is_ascii_lowercase()));
-    let digits = prefix.map_or(parts[0], |_| &parts[0][2..]);
     let Some(own_number) = own["value"].as_f64() else { return false };
+    number(own_number, parts[0])
+        && match parts.as_slice() {
+            [_, "", code] => own["code"] == *code || own["unit"] == *code,
+            [_, system, code] => own["system"] == *system && own["code"] == *code,
+            _ => true,
+        }
+}
+
+fn number(own_number: f64, wanted: &str) -> bool {
+    let prefix = wanted.get(..2).filter(|p| p.bytes().all(|b| b.is_ascii_lowercase()));
+    let digits = prefix.map_or(wanted, |_| &wanted[2..]);
     let number: f64 = digits.parse().unwrap();
     let places = digits.split_once('.').map_or(0, |(_, f)| f.len());
     let half = 0.5 / 10_f64.powi(i32::try_from(places).unwrap());
     let near = |half: f64| own_number >= number - half && own_number < number + half;
-    let hit = match prefix.unwrap_or("eq") {
+    match prefix.unwrap_or("eq") {
         "eq" => near(half),
         "ne" => !near(half),
         "lt" => own_number < number,
         "gt" => own_number > number,
         "ge" => own_number >= number,
+        "le" => own_number <= number,
         "ap" => near(number.abs() / 10.0),
         other => panic!("{other}"),
-    };
-    hit && match parts.as_slice() {
-        [_, "", code] => own["code"] == *code || own["unit"] == *code,
-        [_, system, code] => own["system"] == *system && own["code"] == *code,
-        _ => true,
     }
 }
