@@ -52,6 +52,28 @@ impl Drop for Demo {
 }
 
 #[tokio::test]
+async fn servers_that_are_allowed_stand_in_the_settings_of_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = |rule: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wardgate"));
+        command
+            .args(["demo", "--json", "--fhir-port", "0", "--admin-port", "0", "--allow", rule])
+            .arg("--data-dir")
+            .arg(dir.path());
+        command
+    };
+    let refused = start("anywhere").output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("--allow"), "{said}");
+    let mut process = start("192.0.2.7/32:5432").stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let _demo = Demo { process, ready: serde_json::from_str(&line).unwrap() };
+    let settings = std::fs::read_to_string(dir.path().join("wardgate.toml")).unwrap();
+    assert!(settings.contains("allow = [\"192.0.2.7/32:5432\"]"), "{settings}");
+}
+
+#[tokio::test]
 async fn a_second_demo_on_one_folder_is_refused_and_the_first_one_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let demo = Demo::start(dir.path());

@@ -78,6 +78,9 @@ pub struct DemoArgs {
     /// Port of the admin API; 0 picks a free one
     #[arg(long, value_name = "N", default_value_t = 8081)]
     pub admin_port: u16,
+    /// A database server of your own that hospitals may be on, as in `[egress] allow`; repeat for several
+    #[arg(long, value_name = "ADDRESS/BITS:PORT")]
+    pub allow: Vec<String>,
     /// Something else than running it
     #[command(subcommand)]
     pub verb: Option<DemoVerb>,

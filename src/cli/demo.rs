@@ -30,6 +30,7 @@ pub(super) async fn run(args: &DemoArgs, output: &Output) -> Done {
         data_dir: folder(&args.data_dir),
         fhir_port: args.fhir_port,
         admin_port: args.admin_port,
+        allow: args.allow.clone(),
     };
     let demo = Demo::start(options).await.map_err(|f| {
         let ports = "choose others with --fhir-port and --admin-port; 0 takes a free one";

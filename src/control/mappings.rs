@@ -4,6 +4,7 @@ mod diff;
 mod draft;
 mod drift;
 mod import;
+mod leading;
 mod live;
 mod looked;
 mod trial;

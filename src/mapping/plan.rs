@@ -382,10 +382,21 @@ pub enum Predicate {
     /// The texts consist of what a FHIR id may, and are no longer together than that.
     Id {
         /// The texts.
-        parts: Vec<Expr>,
+        parts: Vec<IdText>,
         /// Most characters of all together.
         room: u32,
     },
+}
+
+/// A text that is part of an id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IdText {
+    /// The text.
+    pub text: Expr,
+    /// Whether what may not stand in an id is written so that it may.
+    pub escaped: bool,
+    /// The character behind it that parts it from the rest; that is escaped as well.
+    pub apart: Option<char>,
 }
 
 /// Rows that are looked at and not fetched.

@@ -68,10 +68,19 @@ pub(super) fn leaf(text: &str) -> Parsed<LeafText> {
     Err(format!("'{}' was not expected here", shown(reader.rest)))
 }
 
-/// Takes an id template apart: `adm-$ADM_ID`, `${odd name}`.
-pub(super) fn id_template(text: &str) -> Parsed<Vec<IdPiece>> {
+/// Takes an id template apart: `adm-$ADM_ID`, `${odd name} | escape`. The second: whether it escapes.
+pub(super) fn id_template(text: &str) -> Parsed<(Vec<IdPiece>, bool)> {
     let mut pieces = Vec::new();
-    let mut rest = text;
+    // A name in braces may hold a bar, so it is the last one that counts.
+    let piped = text.rsplit_once('|').filter(|(_, call)| !call.contains('}'));
+    let (mut rest, escaped) = match piped {
+        None => (text, false),
+        Some((template, call)) if call.trim() == "escape" => (template.trim_end(), true),
+        Some((_, call)) => {
+            let call = shown(call.trim());
+            return Err(format!("'{call}' is no transform of ids; only `escape` is"));
+        }
+    };
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix('$') {
             let mut reader = Reader { rest: after };
@@ -85,7 +94,7 @@ pub(super) fn id_template(text: &str) -> Parsed<Vec<IdPiece>> {
             rest = after;
         }
     }
-    Ok(pieces)
+    Ok((pieces, escaped))
 }
 
 /// Reads `name` or `alias.name` as it stands in `filter` and `match`.
@@ -247,10 +256,17 @@ mod tests {
 
     #[test]
     fn id_templates() {
-        let pieces = id_template("adm-${ADM ID}-$x").unwrap();
-        assert_eq!(pieces.len(), 4);
+        let (pieces, escaped) = id_template("adm-${ADM ID}-$x").unwrap();
+        assert_eq!((pieces.len(), escaped), (4, false));
         assert_eq!(pieces[1], IdPiece::Column("ADM ID".to_owned()));
-        assert!(id_template("a$-").is_err());
+        let piped = id_template("${a|b}-$c | escape");
+        let column = |name: &str| IdPiece::Column(name.to_owned());
+        let between = IdPiece::Literal("-".to_owned());
+        assert_eq!(piped, Ok((vec![column("a|b"), between, column("c")], true)));
+        assert_eq!(id_template("${a|b}"), Ok((vec![column("a|b")], false)));
+        for bad in ["a$-", "$a | upper", "$a |"] {
+            assert!(id_template(bad).is_err(), "{bad}");
+        }
     }
 
     proptest! {

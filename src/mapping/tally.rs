@@ -1,11 +1,12 @@
 //! What became of each element over some rows, in numbers alone: whoever may not see a patient may see
-//! this. No value leaves this module.
+//! this. No value leaves this module but keys, for [`Compiled::plan_keys`](super::Compiled::plan_keys) to ask for
+//! what they lead to.
 
 use serde::Serialize;
 
 use super::compiled::PlannedSource;
-use super::lens::Reading;
 use super::lens::nothing::is_no_date;
+use super::lens::{Reading, Step};
 use super::rows::Rows;
 use super::tree::{Branch, Condition, EachRows, Source, Tree};
 use super::{RenderReport, Shown};
@@ -40,6 +41,9 @@ pub struct ElementTally {
     pub bad: usize,
     /// Of the rows that gave a value, those with a day that programs write where there is none.
     pub no_date: usize,
+    /// What it refers to, as `Patient/7`, once for each row; never given out.
+    #[serde(skip)]
+    pub refers: Vec<String>,
 }
 
 impl PlannedSource {
@@ -120,6 +124,9 @@ impl<'s> Walk<'s> {
                             tally.filled += 1;
                             tally.no_date +=
                                 usize::from(leaf.lens.gives_dates() && is_no_date(&text));
+                            if matches!(leaf.lens.steps.last(), Some(Step::Reference(_))) {
+                                tally.refers.push(text.into_owned());
+                            }
                         }
                         Ok(None) => tally.empty += 1,
                         Err(_) => tally.bad += 1,

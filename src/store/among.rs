@@ -1,4 +1,4 @@
-//! Values among those of other rows, as `(a, b) IN (SELECT c, d FROM …)`, and texts that make an id.
+//! Values among those of other rows, as `(a, b) IN (SELECT c, d FROM …)`.
 //!
 //! Two values are the same when they are shown as the same text. Where an engine's own `=` says more or
 //! less than that (collations, `5` and `5.00`), the text stands beside the bare column or instead of it.
@@ -129,38 +129,4 @@ fn shown(w: &mut Writer, scope: Scope, expr: &Expr) -> Result<(), WriteFault> {
             Ok(())
         }
     }
-}
-
-/// The texts are of FHIR's alphabet for ids (R4, 2.24.0.1), and short enough together.
-pub(super) fn is_id(
-    w: &mut Writer,
-    scope: Scope,
-    parts: &[Expr],
-    room: u32,
-) -> Result<(), WriteFault> {
-    if parts.is_empty() {
-        return Err(WriteFault::Plan);
-    }
-    w.sql("(");
-    for part in parts {
-        as_text(w, scope, part)?;
-        w.sql(match w.flavour {
-            Flavour::Postgres | Flavour::PostgresIn(_) => {
-                " OPERATOR(pg_catalog.!~) '[^A-Za-z0-9.-]' AND "
-            }
-            Flavour::MySql | Flavour::MariaDb => {
-                " COLLATE utf8mb4_bin NOT REGEXP '[^A-Za-z0-9.-]' AND "
-            }
-            Flavour::Sqlite => " NOT GLOB '*[^-A-Za-z0-9.]*' AND ",
-        });
-    }
-    let plus = if w.flavour.is_postgres() { " OPERATOR(pg_catalog.+) " } else { " + " };
-    w.list(parts, plus, |w, part| {
-        w.call(if w.flavour.is_mysql() { "CHAR_LENGTH" } else { "length" });
-        as_text(w, scope, part)?;
-        w.sql(")");
-        Ok(())
-    })?;
-    w.sql(&format!(" BETWEEN 1 AND {room})"));
-    Ok(())
 }

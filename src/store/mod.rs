@@ -16,6 +16,7 @@ mod fetch;
 mod first;
 mod flavour;
 mod fold;
+mod id;
 mod introspect;
 mod keyset;
 mod letters;

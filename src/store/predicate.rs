@@ -5,7 +5,7 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{ColumnRef, Predicate};
 
 use super::statement::{Scope, Writer};
-use super::{Flavour, WriteFault, among, compare, first, lowered, member, sql, text};
+use super::{Flavour, WriteFault, among, compare, first, id, lowered, member, sql, text};
 
 /// Deepest nesting written; plans made from queries stay far below.
 const MAX_DEPTH: usize = 64;
@@ -93,7 +93,7 @@ pub(super) fn predicate(
             w.sql(")");
             Ok(())
         }
-        Predicate::Id { parts, room } => among::is_id(w, scope, parts, *room),
+        Predicate::Id { parts, room } => id::is_id(w, scope, parts, *room),
     }
 }
 

@@ -87,7 +87,7 @@ resources:
     type: Organization
     from: {table: ward}
     key: code
-    id: "$code"
+    id: "$code | escape"
     map:
       name: "$label"
       identifier: [{system: "urn:w", value: "$code"}]
@@ -103,7 +103,7 @@ resources:
     type: Encounter
     from: {table: stay, filter: {ward: {not: "W-2"}}}
     key: [ward, number]
-    id: "s-$ward-$number"
+    id: "s-$ward-$number | escape"
     map:
       identifier: [{system: "urn:s", value: "$ward"}]
       status: "$state | code(stay)"
@@ -245,8 +245,18 @@ const DIED: [Cell; 10] = [
 const YES: [Cell; 5] = [None, Some("1"), Some("0"), Some("yes"), Some("2")];
 const DEAD: [Cell; 5] = [None, Some("Y"), Some("N"), Some("y"), Some("")];
 const MOOD: [Cell; 5] = [None, Some("Á"), Some("a"), Some("b"), Some("c")];
-pub const WARD: [Cell; 7] =
-    [None, Some("W1"), Some("w1"), Some(" W1 "), Some("W 1"), Some("-"), Some("W-2")];
+pub const WARD: [Cell; 9] = [
+    None,
+    Some("W1"),
+    Some("w1"),
+    Some(" W1 "),
+    Some("W 1"),
+    Some("-"),
+    Some("W-2"),
+    Some("é/{1}"),
+    // Escaped it is an id alone and too long for one with a number.
+    Some("____________________"),
+];
 const BOSS: [Cell; 4] = [None, Some("1"), Some("2"), Some("77")];
 
 fn pick(from: &'static [Cell]) -> impl Strategy<Value = Cell> {

@@ -68,7 +68,8 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
         1 => of(
             &["general-practitioner", "encounter", "participant"],
             &[""],
-            &["W1", "Organization/w1", "s-W1-1", "Encounter/s-w1-2", "Patient/1", "2", "s-W1-1,s-W1-2,s-w1-1", "W1,w1"],
+            &["W1", "Organization/w1", "s-W1-1", "Encounter/s-w1-2", "Patient/1", "2", "s-W1-1,s-W1-2,s-w1-1", "W1,w1",
+                "Organization/-W.201", "Organization/--", "s--W.201-1,s--.C3.A9.2F.7B1.7D-2,s-----3", "-.C3.A9.2F.7B1.7D,W 1"],
         ),
         1 => of(&["questionnaire"], &["", "", "missing"],
             &["http://q/a", "http://q/a|1", "http://q/ab", "http://q", "HTTP://q/a", "a", "http://q/a|", "true",

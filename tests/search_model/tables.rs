@@ -69,7 +69,7 @@ const TYPES: [(&str, [&str; 3]); 15] = [
 
 /// What a hospital never deletes.
 const WARDS: &str = "INSERT INTO ward VALUES ('W1', 'Muñoz'), ('w1', 'ANA'), ('W 1', 'Muñoz'), \
-     ('W-2', NULL), ('-', 'ANA');\n";
+     ('W-2', NULL), ('-', 'ANA'), ('é/{1}', 'ANA'), ('____________________', 'Muñoz'), (' W1 ', 'ANA');\n";
 
 const NAMES: [&str; 8] =
     ["person", "contact", "measured", "part", "stay", "team", "member", "visit"];

@@ -39,8 +39,13 @@ resources:
   - type: Organization
     from: {table: place}
     key: code
-    id: "$code"
+    id: "$code | escape"
     map: {name: "$label", identifier: [{type: {coding: [{system: "urn:t", code: X}]}, value: "$label"}]}
+  - type: Location
+    from: {table: place}
+    key: [label, code]
+    id: "l-$label-$code | escape"
+    map: {name: "$label"}
   - type: Observation
     from: {table: person}
     key: [site, id]
@@ -63,14 +68,18 @@ const TABLES: &str = "CREATE TABLE person (site CHAR(3) NOT NULL, id INT NOT NUL
   PRIMARY KEY (site, id));
 CREATE TABLE contact (id INT PRIMARY KEY, site CHAR(3), person INT, kind VARCHAR(2), value VARCHAR(20),
   weight DOUBLE PRECISION);
-CREATE TABLE place (code VARCHAR(20) PRIMARY KEY, label VARCHAR(20));
-INSERT INTO place VALUES ('A1', 'Muñoz'), ('ab', 'ANA'), ('a/b', 'x');
+CREATE TABLE place (code VARCHAR(70) NOT NULL PRIMARY KEY, label VARCHAR(20) NOT NULL, UNIQUE (label, code));
+INSERT INTO place VALUES ('A1', 'Muñoz'), ('ab', 'ANA'), ('a/b', 'x'), ('-', 'ANA-1'), ('{Ж_日}', '-'), (' c', 'x'), ('', 'x'),
+ ('____________________', 'x'), ('_____________________', 'x'), ('1.2.84', 'x-1'), ('-a.2Fb', 'x-'),
+ ('0123456789012345678901234567890123456789012345678901234567890/', 'y');
 INSERT INTO person VALUES
  ('N', 1, 'Muñoz', 'Ana María', 'A1', 'F', '05/03/1985', '2020', 1, 'Á', '05/03/1985', '08:30', '2020-01-02 03:04:05', 5.40),
  ('N', 2, ' munoz ', NULL, 'a1', 'f', '31/02/1985', '2020-05', 0, 'a', '05/03/1985', NULL, NULL, 5),
  ('N', 12, '-', 'de la Paz', '-', 'M ', '29/02/1984', '2020-05-06', 2, 'b', '31/12/1985', '24:00', '2020-05-06 00:00:00', NULL),
  ('S', 1, NULL, '  ', ' A1 ', NULL, '29/02/1985', '2020-05-06T10:00:00', NULL, 'c', 'x', '10:00', '1999-12-31 23:59:59', -1),
  ('S', 2, '', 'ANA', NULL, 'X', '05-03-1985', 'soon', 1, NULL, '31/12/1985', '23:59', NULL, 5.45),
+ ('S', 4, 'Odd', 'x', 'a/b', '', NULL, NULL, 1, 'B', NULL, '08:30', NULL, 0),
+ ('S', 5, 'Odd', 'y', '{Ж_日}', '', NULL, NULL, 1, 'B', NULL, '08:30', NULL, 0),
  ('S', 3, 'Ñandú', 'x', 'ab', '', '00/00/0000', '2020-05-06 10:00:00Z', 1, 'B', NULL, '08:30', NULL, 0);
 INSERT INTO contact VALUES (1, 'N', 1, 'T', '555', 5.4), (2, 'N', 1, 'E', 'x@y', 1e16), (3, 'S', 2, 'E', ' ', 5.45),
  (4, 'S', 3, 'T', '5', NULL);";
@@ -95,6 +104,9 @@ Observation patient.gender=female|Observation patient.phone=555|Observation pati
 Patient _has:Observation:patient:code=a1|Patient _has:Observation:subject:value-quantity=gt5.4
 Patient general-practitioner.name=mu|Patient general-practitioner.name:missing=false|Patient general-practitioner=A1,ab
 Organization _has:Patient:general-practitioner:gender=female|Organization _has:Patient:general-practitioner:_id=N.2,S.3
+Organization _id=-a.2Fb,a%2Fb,-.7B.D0.96.5F.E6.97.A5.7D|Organization _id=--|Organization name=x|Location name=x
+Organization _has:Patient:general-practitioner:family=odd|Patient general-practitioner=-a.2Fb,Organization/--
+Patient general-practitioner.name=x|Location _id=l--.2D-1,l-x.2D-1.2E2,l--x.2D1-1.2.84,l-x--.5F|Location name:missing=false
 Organization identifier:of-type=urn:t%7CX%7CANA|Organization name:missing=false|Observation code-value-quantity=A1$5.4
 Observation component-code-value-quantity=T$5.4|Observation component-value-quantity=gt1000
 Observation component-value-quantity:missing=true|Observation component-value-quantity=5.4
@@ -148,7 +160,12 @@ async fn the_same_resources_are_found_on_every_engine() {
         let mut answers = Vec::new();
         for line in QUERIES.split(['|', '\n']) {
             let (ty, query) = line.split_once(' ').expect("a type and a query");
-            answers.push((line.to_owned(), ids(&mut bed, &compiled, ty, query).await));
+            let mut found = ids(&mut bed, &compiled, ty, query).await;
+            if !query.contains("_sort") {
+                // Keys of more than letters and digits follow one another as each database orders texts.
+                found.sort();
+            }
+            answers.push((line.to_owned(), found));
         }
         let found: BTreeSet<&String> = answers.iter().flat_map(|(_, ids)| ids).collect();
         assert!(found.len() > 12, "{flavour:?} finds next to nothing: {found:?}");

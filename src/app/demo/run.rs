@@ -17,6 +17,7 @@ use crate::base::{Generation, SecretText, SystemClock};
 use crate::config::{self, Settings};
 use crate::control::{ConnectionInput, ControlFault, IdentityView, NewTenant, TenantPatch};
 use crate::http::listener::Listener;
+use crate::pool::dial::EgressRules;
 
 /// How to start the demo.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct DemoOptions {
     pub fhir_port: u16,
     /// Port of the admin API; 0 picks a free one.
     pub admin_port: u16,
+    /// Database servers beside its own files that hospitals may be on, as in `[egress] allow`.
+    pub allow: Vec<String>,
 }
 
 /// A demo that is ready to run.
@@ -75,7 +78,7 @@ impl Demo {
         let issuing = issuing.drop_guard();
         let fhir_port = free_port(options.fhir_port).await?;
         let admin_port = free_port(options.admin_port).await?;
-        let settings = settings(&data_dir, &issuer, fhir_port, admin_port)?;
+        let settings = settings(&data_dir, &issuer, (fhir_port, admin_port), &options.allow)?;
         migrate_stores(&settings).await?;
         init_keys(&settings).await?;
         register(&data_dir, &settings, &issuer).await?;
@@ -155,10 +158,13 @@ async fn free_port(wanted: u16) -> Result<u16, StartFault> {
 fn settings(
     data_dir: &Path,
     issuer: &Issuer,
-    fhir_port: u16,
-    admin_port: u16,
+    (fhir_port, admin_port): (u16, u16),
+    allow: &[String],
 ) -> Result<Settings, StartFault> {
     let dir = data_dir.display();
+    // Rules hold nothing that TOML's quotes would not.
+    EgressRules::parse(allow).map_err(|fault| StartFault::Setting(format!("--allow: {fault}")))?;
+    let allow: Vec<String> = allow.iter().map(|rule| format!("{rule:?}")).collect();
     // Of a client that only this machine knows, and new at every start.
     let secret = data_dir.join("panel-secret");
     std::fs::write(&secret, issuer.panel_secret())
@@ -186,6 +192,7 @@ client_id = "{panel_client}"
 client_secret_file = "{dir}/panel-secret"
 [egress]
 sqlite_dir = "{dir}/hospitals"
+allow = [{allow}]
 [audit]
 dir = "{dir}/audit"
 checkpoint_dir = "{dir}/checkpoints"
@@ -193,6 +200,7 @@ checkpoint_dir = "{dir}/checkpoints"
 format = "text"
 level = "warn"
 "#,
+        allow = allow.join(", "),
         hospitals = issuer.realm_url("hospitals"),
         operators = issuer.realm_url("operators"),
         audience = issuer::AUDIENCE,

@@ -86,7 +86,7 @@ fn left_out(source: &SourceTrial) -> impl Iterator<Item = String> {
         let (path, count) = (&lost.path, lost.count);
         if path == "id" {
             return format!(
-                "  {count} rows left out: their key makes no FHIR id (1 to 64 of A-Z, a-z, 0-9, '-' and '.'; the cookbook says what helps: \"Keys that are no FHIR ids\")"
+                "  {count} rows left out: their key makes no FHIR id (1 to 64 of A-Z, a-z, 0-9, '-' and '.'); `id: \"… | escape\"` writes others so that they are (cookbook, \"Keys that are no FHIR ids\")"
             );
         }
         format!("  {count} rows left out: they lack {path}")
@@ -102,7 +102,22 @@ fn brief(source: &SourceTrial) -> Vec<String> {
         lines.push(format!("  {} of {of} cells do not fit {path} ({columns})", element.bad));
     }
     lines.extend(source.elements.iter().filter(|e| e.no_date > 0).map(no_date));
+    lines.extend(source.elements.iter().filter(|e| e.lost > 0).map(lost));
     lines
+}
+
+/// A reference that leads to nothing is no fault of FHIR's; what it is here is for people to say.
+fn lost(element: &ElementTrial) -> String {
+    let ElementTrial { path, columns, filled, lost, lost_words, .. } = element;
+    let columns = columns.join(", ");
+    let words: Vec<String> = lost_words.iter().map(|word| format!("'{word}'")).collect();
+    let cure = if words.is_empty() {
+        "rows that are gone, or that no mapped table or filter shows".to_owned()
+    } else {
+        let words = words.join(", ");
+        format!("{words} among them; where it stands for none, `| null({words})` leaves it out")
+    };
+    format!("  {lost} of {filled} references {path} ({columns}) lead to nothing: {cure}")
 }
 
 /// A day of the year 1 is nobody's, though it is a day; so it is for people to say.

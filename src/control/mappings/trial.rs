@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use super::leading::Known;
 use super::live::{Live, Ran};
 use crate::mapping::Compiled;
 use crate::mapping::catalog::{Catalog, Table};
@@ -87,6 +88,10 @@ pub struct ElementTrial {
     pub bad: usize,
     /// Of the rows that gave a value, those with a day that programs write where there is none.
     pub no_date: usize,
+    /// Of the rows that gave a reference, those where it leads to nothing that is served.
+    pub lost: usize,
+    /// Keys among them that stand for none in many systems, such as `0`.
+    pub lost_words: Vec<String>,
 }
 
 /// What a statement is expected to do.
@@ -130,7 +135,7 @@ pub struct FoldedIndex {
 impl Live {
     /// Tries a mapping on at most [`TRIED`] rows of each source.
     pub(super) async fn trial(&mut self, compiled: &Compiled, catalog: &Catalog) -> TrialView {
-        let mut view = TrialView::default();
+        let (mut view, mut known) = (TrialView::default(), Known::default());
         for (ty, planned) in compiled.first_pages(TRIED) {
             let table = name(&planned.plan.page.from);
             let mut source = SourceTrial::of(ty, table);
@@ -139,7 +144,12 @@ impl Live {
             match self.rows(plan, MAX_TEXT).await {
                 Ran::Done(fetched) => {
                     source.millis = millis(began.elapsed());
-                    source.count(planned.tally(&fetched.page, &fetched.children));
+                    let mut tally = planned.tally(&fetched.page, &fetched.children);
+                    let refers: Vec<Vec<String>> =
+                        tally.elements.iter_mut().map(|e| std::mem::take(&mut e.refers)).collect();
+                    source.count(tally);
+                    let whole = self.leading(compiled, &mut known, &refers, &mut source).await;
+                    view.cut_short |= !whole;
                     let page = self.statements(
                         &planned.plan.page,
                         &planned.plan.children,
@@ -289,6 +299,8 @@ impl SourceTrial {
                 empty: e.empty,
                 bad: e.bad,
                 no_date: e.no_date,
+                lost: 0,
+                lost_words: Vec::new(),
             })
             .collect();
     }

@@ -107,7 +107,7 @@ impl<'c> Compiler<'c> {
             self.problems.error(&at, "missing", "The id's template is missing.", hint);
             return None;
         };
-        let pieces = match id_template(&text) {
+        let (pieces, escaped) = match id_template(&text) {
             Ok(pieces) => pieces,
             Err(message) => {
                 self.problems.error(&at, "id", format!("The template is broken: {message}."), hint);
@@ -156,7 +156,14 @@ impl<'c> Compiler<'c> {
                 return None;
             }
         }
-        Some(IdTemplate { parts, key: key.to_vec() })
+        let id = IdTemplate { parts, key: key.to_vec(), escaped };
+        let dotted = (0..key.len()).find(|n| id.escapes(*n) && id.apart(*n) == Some('.'));
+        if dotted.is_some() {
+            let message = "A dot begins what is escaped, so it cannot part a text from the rest.";
+            self.problems.error(&at, "id", message, "Put another text between: `$a-$b | escape`.");
+            return None;
+        }
+        Some(id)
     }
 }
 

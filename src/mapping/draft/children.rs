@@ -233,6 +233,17 @@ impl Maker<'_, '_> {
             let _infallible = write!(words, "; '{name}' looks like a mark of deletion ({values})");
             filter.push((col.name().to_owned(), value));
         }
+        for col in self.all(concept::STATUS).into_iter().filter(own) {
+            let gone = self.sample(&col).map(|s| s.gone(col.name())).unwrap_or_default();
+            if gone.is_empty() || !is_text(col.column.ty) {
+                continue;
+            }
+            let (name, values) = (col.name(), self.values(&col));
+            let _infallible =
+                write!(words, "; '{name}' says of rows that they were thrown away ({values})");
+            let gone: Vec<String> = gone.into_iter().map(quoted).collect();
+            filter.push((name.to_owned(), format!("{{not: [{}]}}", gone.join(", "))));
+        }
         if active {
             for col in self.all(concept::ACTIVE).into_iter().filter(own) {
                 let flag = self.sample(&col).and_then(|s| s.flag(col.name()));

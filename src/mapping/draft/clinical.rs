@@ -186,9 +186,13 @@ impl<'c> Maker<'_, 'c> {
         // When a row was typed in or thrown away is not when anything happened.
         let kept = |c: &Col<'c>| {
             let rule = "created creation create write changed voided retired modified updated deleted birth tstamp";
-            c.words().are(rule)
+            c.words().are(rule) || c.words().are(concept::MODIFIED)
         };
         all.retain(|c| asked || !kept(c));
+        // Of a finding its beginning says more than the day it was written down.
+        let onset = rule.contains("onset");
+        let begins =
+            |c: &Col<'c>| onset && (c.words().are("onset") || c.words().are(concept::START));
         // A column of times says more than one of days beside it, if it holds any.
         let exact = |c: &Col<'c>| {
             let midnight = |cell: &str| cell.contains("00:00:00");
@@ -198,7 +202,7 @@ impl<'c> Maker<'_, 'c> {
         let filled =
             |c: &Col<'c>| self.sample(c).is_none_or(|s| s.cells(c.name()).next().is_some());
         let mut order: Vec<Col<'c>> = all;
-        order.sort_by_key(|c| (!filled(c), kept(c), !exact(c)));
+        order.sort_by_key(|c| (!filled(c), kept(c), !begins(c), !exact(c)));
         for col in order {
             if let Some(found) = self.moment(&col) {
                 self.mark(&col);

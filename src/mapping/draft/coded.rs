@@ -48,6 +48,10 @@ impl<'c> Maker<'_, 'c> {
             self.mark(&col);
             leaves.push(col.leaf());
         }
+        let none = match (order.as_slice(), link.own.as_slice()) {
+            ([theirs], [own]) => self.none_of((number, own), (target, theirs)),
+            _ => None,
+        };
         let several = self.rec.found.iter().filter(|f| f.ty == ty).count() > 1;
         let name = if several { format!(", {}", table.name) } else { String::new() };
         let (sure, why) = if link.declared {
@@ -58,7 +62,31 @@ impl<'c> Maker<'_, 'c> {
                 format!("'{}' is named like the key of '{}'", link.own.join(", "), table.name),
             )
         };
-        Some((format!("{} | ref({ty}{name})", leaves.join(", ")), sure, why))
+        let (null, why) = match none {
+            Some((words, rows)) => (
+                format!(" | null({words})"),
+                format!(
+                    "{why}; {words} stands there for none in {rows} rows: no row of '{}' seen has that key",
+                    table.name
+                ),
+            ),
+            None => (String::new(), why),
+        };
+        Some((format!("{}{null} | ref({ty}{name})", leaves.join(", ")), sure, why))
+    }
+
+    /// Words of a column of keys that stand for none: no row of the table it leads to has them. With the number
+    /// of rows in which they stand.
+    fn none_of(&self, own: (usize, &str), theirs: (usize, &str)) -> Option<(String, usize)> {
+        let sample = self.samples.get(&own.0)?;
+        let target = self.samples.get(&theirs.0).filter(|s| s.rows() > 0)?;
+        let count = |word: &&str| sample.cells(own.1).filter(|cell| cell == word).count();
+        let absent = |word: &&str| target.cells(theirs.1).all(|cell| cell != *word);
+        let words: Vec<&str> =
+            ["0", "-1"].into_iter().filter(|word| count(word) > 0 && absent(word)).collect();
+        let rows = words.iter().map(count).sum();
+        let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+        (rows > 0).then(|| (quoted.join(", "), rows))
     }
 
     /// The patient of the visit that a row belongs to.
@@ -147,7 +175,9 @@ impl<'c> Maker<'_, 'c> {
             text(c) && !c.words().are(concept::STATUS) && !c.words().are(concept::REASON)
         });
         let display = self.take_if(display_rule, |c| {
-            text(c) && !c.words().are(concept::REASON) && !c.words().are(concept::STATUS)
+            super::people::is_text(c.column.ty)
+                && !c.words().are(concept::REASON)
+                && !c.words().are(concept::STATUS)
         });
         let mut coding = Coding { display: display.as_ref().map(Col::leaf), ..Coding::default() };
         let Some(code) = code else {
@@ -323,7 +353,16 @@ impl<'c> Maker<'_, 'c> {
                 self.sample(col).and_then(|s| s.percent(col.name(), |v| allowed.contains(&v)));
             if fits.is_some_and(|p| p >= 95) {
                 let why = format!("'{}' holds FHIR's own codes", col.name());
-                self.leaf("status", &col.leaf(), Sure::Likely, why);
+                let blank = self.sample(col).map_or(0, |s| s.rows() - s.cells(col.name()).count());
+                if blank == 0 {
+                    self.leaf("status", &col.leaf(), Sure::Likely, why);
+                } else {
+                    let leaf = format!("{} | default('{usual}')", col.leaf());
+                    let why = format!(
+                        "{why}; it is empty in {blank} rows, for which FHIR demands one too"
+                    );
+                    self.leaf("status", &leaf, Sure::Likely, why);
+                }
                 return;
             }
         }

@@ -48,9 +48,9 @@ fn alike(a: SqlType, b: SqlType) -> bool {
     class(a) == class(b) && class(a) != 3
 }
 
-/// Whether a name can be written in a mapping: dots and braces cannot.
+/// Whether a name can be written in a mapping: braces cannot.
 pub(super) fn writable(name: &str) -> bool {
-    !name.is_empty() && !name.contains(['.', '{', '}', '$', '\n', '\r'])
+    !name.is_empty() && !name.contains(['{', '}', '$', '\n', '\r'])
 }
 
 /// The columns that tell a table's rows apart: its primary key, or a unique index without NULLs; for a

@@ -1,4 +1,7 @@
-//! What cells look like: known systems of codes, words for the sexes.
+//! What cells look like: known systems of codes, words for the sexes, keys that are no ids.
+
+use super::sample::Sampled;
+use crate::mapping::catalog::{SqlType, Table};
 
 /// `8867-4`
 pub(super) fn is_loinc(cell: &str) -> bool {
@@ -40,6 +43,31 @@ pub(super) fn sexes(values: &[&str]) -> Option<Vec<(String, String)>> {
         known.push(((*value).to_owned(), code.to_owned()));
     }
     Some(known)
+}
+
+/// What is said of a key whose texts are no FHIR ids, or which could be cut in several ways.
+pub(super) fn no_ids(table: &Table, key: &[String], sample: &Sampled) -> Option<String> {
+    let text = |name: &&String| {
+        let column = table.column(name);
+        column.is_some_and(|c| matches!(c.ty, SqlType::Text | SqlType::Char | SqlType::Enum))
+    };
+    let texts: Vec<&String> = key.iter().filter(text).collect();
+    let odd = |cell: &str| !cell.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+    let count = |holds: &dyn Fn(&str) -> bool| {
+        let cells = texts.iter().flat_map(|name| sample.cells(name));
+        cells.filter(|cell| holds(cell)).count()
+    };
+    let rows = sample.rows();
+    match count(&odd) {
+        0 if texts.len() > 1 && count(&|cell| cell.contains('-')) > 0 => Some(
+            "; its key is of several texts with hyphens in them, so they are escaped: two rows could have one id"
+                .to_owned(),
+        ),
+        0 => None,
+        cells => Some(format!(
+            "; {cells} keys of {rows} rows seen are no FHIR ids, so they are written so that they are"
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -190,8 +190,10 @@ fn make(
     } else {
         Vec::new()
     };
-    if !cases.is_empty() {
-        filter.push(("$case.column".to_owned(), "{missing: false}".to_owned()));
+    if let Some(table) = table.filter(|_| !cases.is_empty()) {
+        let (asked, said) = observation::measured(table, samples.get(&found.table));
+        filter.push(("$case.column".to_owned(), asked));
+        filtered.push_str(&said);
     }
     let key = all.graph.key(found.table).map(<[String]>::to_vec).unwrap_or_default();
     let off = key.is_empty().then(|| {
@@ -205,6 +207,11 @@ fn make(
     if same && off.is_none() {
         filtered.push_str("; ids begin with the table's name, for several tables give this type");
     }
+    let mut id = id(&name, &key, same, !cases.is_empty(), found.table, all);
+    if let Some(said) = table.and_then(|t| looks::no_ids(t, &key, samples.get(&found.table)?)) {
+        id.push_str(" | escape");
+        filtered.push_str(&said);
+    }
     let rows = table.and_then(|t| t.estimated_rows);
     let rows = rows.map_or(String::new(), |n| format!(", about {n} rows"));
     let head = vec![format!(
@@ -215,7 +222,7 @@ fn make(
     )];
     let left = left(&maker);
     let entry = Entry {
-        id: id(&name, &key, same, !cases.is_empty(), found.table, all),
+        id,
         name,
         ty: found.ty,
         table: table.map(|t| t.name.clone()).unwrap_or_default(),

@@ -5,9 +5,9 @@ use super::entry::quoted;
 use super::maker::{Col, Maker};
 use super::people::is_text;
 use super::recognise::{Sure, vitals};
-use super::sample::numeric;
+use super::sample::{Sampled, numeric};
 use super::words::{VITALS, concept};
-use crate::mapping::catalog::SqlType;
+use crate::mapping::catalog::{SqlType, Table};
 
 impl<'c> Maker<'_, 'c> {
     pub fn observation(&mut self) {
@@ -169,8 +169,31 @@ fn category() -> Vec<String> {
     ]
 }
 
+/// What the filter of a wide row asks of each measurement: that it is there and, where some are zero, which none of
+/// a living patient's can be, that it is not zero; and what is said of it.
+pub(super) fn measured(table: &Table, sample: Option<&Sampled>) -> (String, String) {
+    let names = vitals(table).into_iter().filter_map(|(place, _)| table.columns.get(place));
+    let zeros =
+        |name: &str| sample.map_or(0, |s| s.cells(name).filter(|cell| is_zero(cell)).count());
+    let found: Vec<(&str, usize)> =
+        names.map(|c| (c.name.as_str(), zeros(&c.name))).filter(|(_, n)| *n > 0).collect();
+    if found.is_empty() {
+        return ("{missing: false}".to_owned(), String::new());
+    }
+    let seen: Vec<String> = found.iter().map(|(name, n)| format!("{name} in {n} rows")).collect();
+    let said = format!(
+        "; a guess: 0 means that nothing was measured ({}), so it is left out",
+        seen.join(", ")
+    );
+    ("{missing: false, not: \"0\"}".to_owned(), said)
+}
+
+fn is_zero(cell: &str) -> bool {
+    cell.contains('0') && cell.bytes().all(|b| matches!(b, b'0' | b'.'))
+}
+
 /// The lines of `cases:` for a wide row.
-pub(super) fn cases(table: &crate::mapping::catalog::Table) -> Vec<String> {
+pub(super) fn cases(table: &Table) -> Vec<String> {
     let wide = vitals(table);
     if wide.len() < 2 {
         return Vec::new();

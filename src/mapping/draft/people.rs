@@ -27,12 +27,16 @@ impl<'c> Maker<'_, 'c> {
             Some(col)
         };
         let second = take(self, concept::FAMILY_2);
-        let family = take(self, concept::FAMILY);
+        let mut family = take(self, concept::FAMILY);
         let middle = take(self, concept::MIDDLE);
         let mut given = take(self, concept::GIVEN);
         if family.is_some() && given.is_none() {
             // Beside a family name, a name alone is the other one, and so are other names.
             given = take(self, BARE_NAME).or_else(|| take(self, "other+name"));
+        }
+        if given.is_some() && family.is_none() && second.is_none() {
+            // And beside a given name it is the family's: `Name, Vorname`, `nom, prenom`.
+            family = take(self, BARE_NAME);
         }
         let full =
             if family.is_none() && given.is_none() { take(self, concept::FULL_NAME) } else { None };

@@ -17,6 +17,23 @@ pub struct Sampled {
 /// A value seen in fewer rows than this may be a patient's own and is not named.
 pub(super) const RARE: usize = 5;
 
+/// What a column of states says of a row that was thrown away.
+const GONE: [&str; 13] = [
+    "deleted",
+    "void",
+    "voided",
+    "hidden",
+    "removed",
+    "borrado",
+    "eliminado",
+    "anulado",
+    "excluido",
+    "gelöscht",
+    "geloescht",
+    "storniert",
+    "supprime",
+];
+
 /// The texts that are yes and no together.
 pub(super) const FLAGS: [(&str, &str); 15] = [
     ("1", "0"),
@@ -160,6 +177,15 @@ impl Sampled {
         found
     }
 
+    /// The words of a column which say that a row was thrown away, where others say something else.
+    pub(super) fn gone(&self, column: &str) -> Vec<&str> {
+        let said = |word: &&str| GONE.iter().any(|gone| word.eq_ignore_ascii_case(gone));
+        let values = self.distinct(column);
+        let words: Vec<&str> = values.iter().map(|(word, _)| *word).filter(said).collect();
+        let rows: usize = values.iter().filter(|(word, _)| said(word)).map(|(_, n)| n).sum();
+        if rows < self.rows() { words } else { Vec::new() }
+    }
+
     /// The share of filled cells of which something holds, in percent; `None` without cells.
     pub(super) fn percent(&self, column: &str, holds: impl Fn(&str) -> bool) -> Option<usize> {
         let (mut all, mut good) = (0, 0);
@@ -181,7 +207,18 @@ impl Sampled {
 
     /// How a text column writes dates, when nine of ten cells are written so.
     pub(super) fn dated(&self, column: &str) -> Option<Dated> {
-        let fits = |read: &dyn Fn(&str) -> bool| self.percent(column, read).unwrap_or(0);
+        // A day of zeros is no day, however dates are written.
+        let zeros = |cell: &str| {
+            cell.len() >= 6 && cell.bytes().all(|b| b == b'0' || b" -/.:T".contains(&b))
+        };
+        let fits = |read: &dyn Fn(&str) -> bool| {
+            let (mut all, mut good) = (0, 0);
+            for cell in self.cells(column).filter(|cell| !zeros(cell)) {
+                all += 1;
+                good += usize::from(read(cell));
+            }
+            (good * 100_usize).checked_div(all).unwrap_or(0)
+        };
         // A number alone is also a year to the reader of ISO texts.
         let iso = fits(&|cell| cell.contains('-') && DateIn::Iso.read(cell).is_ok());
         if iso >= 90 {

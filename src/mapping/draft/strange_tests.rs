@@ -215,3 +215,158 @@ fn a_row_whose_time_is_over_is_left_out() {
     // Where every row has an end, it is no mark of anything.
     lacks(&drafted([over; 4]), &["filter: {ValidityTo"]);
 }
+
+/// Keys that are no ids, and a key that stands for nobody.
+#[test]
+fn keys_are_looked_at() {
+    let mut catalog = catalog();
+    catalog.tables = vec![
+        table("tabPatient", &[("name", TEXT), ("last_name", TEXT), ("doctor_id", INT)], "name"),
+        table("doctor", &[("doctor_id", INT), ("last_name", TEXT)], "doctor_id"),
+    ];
+    let patients: &[&[&str]] =
+        &[&["HLC-PAT-2023/001", "Soto", "7"], &["HLC-PAT-2", "Paz", "0"], &["a_b", "Rey", "0"]];
+    let doctors: &[&[&str]] = &[&["7", "Luz"], &["8", "Sol"]];
+    let draft = drafted(&catalog, &[("tabPatient", patients), ("doctor", doctors)]);
+    checked(&catalog, &draft);
+    has(
+        &draft,
+        &[
+            "id: \"$name | escape\"",
+            "2 keys of 3 rows seen are no FHIR ids",
+            "[\"$doctor_id | null('0') | ref(Practitioner)\"]",
+            "'0' stands there for none in 2 rows: no row of 'doctor' seen has that key",
+        ],
+    );
+    // A row that is there is meant, and what is an id needs nothing.
+    let draft = drafted(
+        &catalog,
+        &[("tabPatient", &[&["A-1.5", "Soto", "0"]]), ("doctor", &[&["0", "Luz"]])],
+    );
+    has(&draft, &["id: \"$name\"", "[\"$doctor_id | ref(Practitioner)\"]"]);
+    // Without rows of the other table nobody can tell.
+    let draft = drafted(&catalog, &[("tabPatient", patients)]);
+    lacks(&draft, &["null('0')"]);
+}
+
+#[test]
+fn nobody_alive_has_a_pulse_of_zero() {
+    let mut catalog = catalog();
+    let columns = [("id", INT), ("patient_id", INT), ("pulse", INT), ("temperature", TEXT)];
+    catalog.tables = vec![
+        table("patient", &[("id", INT), ("last_name", TEXT)], "id"),
+        table("vitals", &columns, "id"),
+    ];
+    let draft =
+        drafted(&catalog, &[("vitals", &[&["1", "1", "71", "36.5"], &["2", "1", "0", "38"]])]);
+    checked(&catalog, &draft);
+    has(
+        &draft,
+        &[
+            "filter: {\"$case.column\": {missing: false, not: \"0\"}}",
+            "a guess: 0 means that nothing was measured (pulse in 1 rows), so it is left out",
+        ],
+    );
+    let draft = drafted(&catalog, &[("vitals", &[&["1", "1", "71", "36.5"]])]);
+    lacks(&draft, &["not: \"0\""]);
+}
+
+/// Columns as spreadsheets name them.
+#[test]
+fn a_name_with_a_dot_or_a_blank_is_a_name() {
+    let mut catalog = catalog();
+    catalog.tables = vec![
+        table(
+            "Patienten Stamm",
+            &[("Pat.nummer", TEXT), ("Name", TEXT), ("Geb.datum", SqlType::Date)],
+            "Pat.nummer",
+        ),
+        table(
+            "Vitalwerte",
+            &[("Id", INT), ("RR.sys", INT), ("Puls", INT), ("Pat.nummer", TEXT)],
+            "Id",
+        ),
+    ];
+    let draft = drafted(&catalog, &[]);
+    checked(&catalog, &draft);
+    has(
+        &draft,
+        &[
+            "id: \"${Pat.nummer}\"",
+            "birthDate: \"${Geb.datum}\"",
+            "subject: \"${Pat.nummer} | ref(Patient)\"",
+        ],
+    );
+}
+
+/// A row's stamp is no onset, what was thrown away is not served, and a status may be empty.
+#[test]
+fn what_is_said_of_a_row_is_not_said_of_the_patient() {
+    let mut catalog = catalog();
+    catalog.tables = vec![
+        table(
+            "person",
+            &[("pid", INT), ("Name", TEXT), ("Vorname", TEXT), ("status", TEXT)],
+            "pid",
+        ),
+        table(
+            "allergies",
+            &[
+                ("allergyid", INT),
+                ("pid", INT),
+                ("entry_date", SqlType::Date),
+                ("DESCRIPTION", TEXT),
+                ("long_term", INT),
+                ("archived", TEXT),
+                ("start_date", SqlType::Date),
+                ("lastUpdateDate", SqlType::DateTime),
+            ],
+            "allergyid",
+        ),
+        table(
+            "encounter",
+            &[("encounter_nr", INT), ("pid", INT), ("encounter_status", TEXT), ("leaving", TEXT)],
+            "encounter_nr",
+        ),
+        table("vitals", &[("id", INT), ("pid", INT), ("RR sys", INT), ("RR dia", INT)], "id"),
+    ];
+    let people: &[&[&str]] =
+        &[&["1", "Soto", "Ana", ""], &["2", "Paz", "Kit", "deleted"], &["3", "Rey", "Luz", "Void"]];
+    let stamp = "2024-01-02T03:04:05";
+    let allergies: &[&[&str]] = &[
+        &["1", "1", "2021-01-01", "Latex", "0", "0", "2020-01-01", stamp],
+        &["2", "1", "2021-01-01", "Nuts", "1", "1", "", stamp],
+    ];
+    let stays: &[&[&str]] =
+        &[&["1", "1", "", "00.00.0000"], &["2", "1", "cancelled", "05.03.2020"]];
+    let draft =
+        drafted(&catalog, &[("person", people), ("allergies", allergies), ("encounter", stays)]);
+    checked(&catalog, &draft);
+    has(
+        &draft,
+        &[
+            "{table: person, filter: {status: {not: [\"Void\", \"deleted\"]}}}",
+            "{family: \"$Name\", given: [\"$Vorname\"]}",
+            "{table: allergies, filter: {archived: \"0\"}}",
+            "text: \"$DESCRIPTION\"",
+            "onsetDateTime: \"$start_date\"",
+            "status: \"$encounter_status | default('finished')\"",
+            "loinc: \"8480-6\"",
+            "loinc: \"8462-4\"",
+        ],
+    );
+    lacks(&draft, &["onsetDateTime: \"$lastUpdateDate\"", "9279-1"]);
+    // Where every row says so, it is no mark of anything.
+    let all: &[&[&str]] = &[&["1", "Soto", "Ana", "void"], &["2", "Paz", "Kit", "deleted"]];
+    lacks(&drafted(&catalog, &[("person", all)]), &["status: {not:"]);
+}
+
+#[test]
+fn a_day_of_zeros_says_nothing_of_how_dates_are_written() {
+    let mut rows = Rows::new(1);
+    for cell in ["00.00.0000", "00.00.0000", "00.00.0000", "05.03.2020", "31.12.2021"] {
+        rows.push(Some(cell)).unwrap();
+    }
+    let dated = Sampled::new(vec!["c".to_owned()], rows).dated("c").unwrap();
+    assert_eq!((dated.format, dated.percent), (Some("dd.MM.yyyy"), 100));
+}

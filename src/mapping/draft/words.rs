@@ -125,7 +125,7 @@ pub(super) const TYPES: [(&str, &str); 18] = [
     ("Appointment", "appointment cita turno agendamento termin rendezvous rendez+vous rdv booking"),
     (
         "Immunization",
-        "immunization immunisation vaccine vaccination vacuna vacunacion vacina vacinacao impfung vaccin",
+        "immunization immunisation vaccine vaccination vacuna vacunacion vacina vacinacao impfung vaccin prevention",
     ),
     ("AllergyIntolerance", "allergy alergia allergie intolerance intolerancia"),
     (
@@ -141,7 +141,7 @@ pub(super) const TYPES: [(&str, &str); 18] = [
     ("ImagingStudy", "imaging+study imaging estudio+imagen bildgebung"),
     (
         "Condition",
-        "condition diagnosis diagnostico diagnose problem problema diagnostic dx disease+-family enfermedad+-familia \
+        "condition diagnosis diagnostico diagnose problem problema diagnostic dx dxresearch disease+-family enfermedad+-familia \
          doenca maladie krankheit pathology patologia",
     ),
     (
@@ -170,7 +170,7 @@ pub(super) const TYPES: [(&str, &str); 18] = [
         "location ward sala pabellon station room bett bed standort leito building edificio cama habitacion",
     ),
     ("Device", "device+-exposure dispositivo gerat geraet dispositif"),
-    ("Patient", "patient paciente malade kranker pat"),
+    ("Patient", "patient paciente malade kranker pat cidadao"),
 ];
 
 /// A table of people, who are patients when nothing else says who is.
@@ -231,7 +231,7 @@ concepts! {
     MOBILE = "mobile cell wireless celular movil handy cellphone mobil portable";
     EMAIL = "email mail correo e+mail";
     FAX = "fax";
-    STREET = "address street direccion calle domicilio endereco adresse strasse rua address+1 rue logradouro addr line+1";
+    STREET = "address street direccion calle domicilio endereco adresse strasse straße rua address+1 rue logradouro addr line+1";
     STREET_NO = "street+no numero+casa hausnummer altura";
     CITY = "city ciudad comuna municipio cidade stadt ort ville localidad town village municipality";
     DISTRICT = "county district barrio bairro distrito landkreis county+district";
@@ -239,7 +239,7 @@ concepts! {
     POSTAL = "zip postcode postal plz cep codigo+postal cp code+postal postleitzahl";
     COUNTRY = "country pais land pays";
     ACTIVE = "active activo ativo vigente aktiv actif enabled habilitado";
-    DELETED = "deleted borrado eliminado excluido geloscht geloescht supprime voided validity+to valid+to anulado retired removed baja invalid+-reason";
+    DELETED = "deleted archived borrado eliminado excluido geloscht geloescht supprime voided validity+to valid+to anulado retired removed baja invalid+-reason";
     MODIFIED = "write+date updated modified tstamp lastmodified changed last+update fec+mod fecha+mod fecha+modificacion geandert aktualisiert actualizado alterado modification ultima+actualizacion";
     CODE = "code cod cd codigo cie icd cid snomed loinc atc cpt cvx rxnorm icd10 cie10";
     DISPLAY = "description desc descripcion descricao bezeichnung name nombre nome libelle label text texto title titulo term test analyse analito prueba exam";
@@ -262,13 +262,13 @@ concepts! {
 /// Vital signs with columns of their own: what they are called, LOINC's code, UCUM's unit.
 pub(super) const VITALS: [(&str, &str, &str, &str); 11] = [
     (
-        "systolic systole sistolica sbp pas bpsys ta+sis pa+sis bps",
+        "systolic systole rr+sys sistolica sbp pas bpsys ta+sis pa+sis bps",
         "8480-6",
         "mm[Hg]",
         "Systolic blood pressure",
     ),
     (
-        "diastolic diastole diastolica dbp pad bpdia ta+dia pa+dia bpd",
+        "diastolic diastole rr+dia diastolica dbp pad bpdia ta+dia pa+dia bpd",
         "8462-4",
         "mm[Hg]",
         "Diastolic blood pressure",

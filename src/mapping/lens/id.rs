@@ -1,10 +1,12 @@
 //! Id templates: a row's key to a FHIR id and back.
 
+use std::borrow::Cow;
+
 use crate::fhir::primitive;
 use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{ColumnRef, Value};
 
-use super::typed;
+use super::{escape, typed};
 
 /// Most keys one id may stand for, when texts could be cut in several ways.
 const MAX_CANDIDATES: usize = 16;
@@ -14,6 +16,8 @@ const MAX_CANDIDATES: usize = 16;
 pub struct IdTemplate {
     pub parts: Vec<IdPart>,
     pub key: Vec<ColumnRef>,
+    /// Texts that are no ids are written so that they are: `| escape`.
+    pub escaped: bool,
 }
 
 /// One part of a template.
@@ -35,11 +39,18 @@ impl IdTemplate {
                 IdPart::Literal(text) => out.push_str(text),
                 IdPart::Key(n) => {
                     let text = cell(*n).map(|text| self.shown(*n, text));
-                    let Some(text) = text.filter(|text| self.leads_back(*n, text)) else {
+                    let text = text.filter(|text| self.leads_back(*n, text));
+                    let written = text.is_some_and(|text| {
+                        if self.escapes(*n) {
+                            return escape::write(out, text, self.apart(*n));
+                        }
+                        out.push_str(text);
+                        true
+                    });
+                    if !written {
                         out.truncate(start);
                         return false;
-                    };
-                    out.push_str(text);
+                    }
                 }
             }
         }
@@ -56,7 +67,22 @@ impl IdTemplate {
             IdPart::Literal(text) => text.clone(),
             IdPart::Key(n) => format!("${}", self.key.get(*n).map_or("", |c| c.name.as_str())),
         };
-        self.parts.iter().map(part).collect()
+        let pattern: String = self.parts.iter().map(part).collect();
+        if self.escaped { pattern + " | escape" } else { pattern }
+    }
+
+    /// Whether a column's texts are escaped.
+    pub fn escapes(&self, n: usize) -> bool {
+        self.escaped && self.key.get(n).is_some_and(|column| typed::is_text(column.ty))
+    }
+
+    /// The character behind a column's text that parts it from the rest of the id.
+    pub fn apart(&self, n: usize) -> Option<char> {
+        let mut behind = self.parts.iter().skip_while(|part| **part != IdPart::Key(n)).skip(1);
+        match behind.next() {
+            Some(IdPart::Literal(text)) if behind.next().is_some() => text.chars().next(),
+            _ => None,
+        }
     }
 
     /// Whether every key makes a FHIR id: whole numbers and UUIDs do, texts need not.
@@ -79,6 +105,15 @@ impl IdTemplate {
         match self.key.get(n).map(|c| c.ty) {
             Some(SqlType::Char) => text.trim_end_matches(' '),
             _ => text,
+        }
+    }
+
+    /// The cell that a part of an id stands for.
+    fn own<'a>(&self, n: usize, part: &'a str) -> Option<Cow<'a, str>> {
+        if self.escapes(n) {
+            escape::read(part, self.apart(n)).map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(part))
         }
     }
 
@@ -123,8 +158,11 @@ impl IdTemplate {
                 let shortest = if rest.is_empty() { text.len() } else { 1 };
                 for end in (shortest..=text.len()).rev() {
                     let Some((mine, after)) = text.split_at_checked(end) else { continue };
-                    let Some(value) = typed::for_column(column, mine) else { continue };
-                    if mine.is_empty() || value.text != mine {
+                    let Some(own) = self.own(*n, mine).filter(|own| !own.is_empty()) else {
+                        continue;
+                    };
+                    let Some(value) = typed::for_column(column, &own) else { continue };
+                    if value.text != own {
                         continue;
                     }
                     if let Some(place) = key.get_mut(*n) {
@@ -161,7 +199,7 @@ mod tests {
             .iter()
             .map(|ty| ColumnRef { relation: 0, name: "k".to_owned(), ty: *ty, collation: None })
             .collect();
-        IdTemplate { parts, key }
+        IdTemplate { parts, key, escaped: false }
     }
 
     #[test]
@@ -211,6 +249,25 @@ mod tests {
             let id = gives(&decimal, &[cell]).unwrap();
             assert_eq!(decimal.read(&id)[0][0].text, cell);
         }
+    }
+
+    #[test]
+    fn escaped_parts_are_told_from_one_another() {
+        let mut t = template(&["x-", "$", "-", "$"], &[SqlType::Text, SqlType::Char]);
+        t.escaped = true;
+        let mut seen = std::collections::BTreeMap::new();
+        let texts = ["a", "a-b", "b", "-", "-a", "a/b", "a.2Fb", "-a.2Fb", "2D", "a-", "."];
+        for first in texts {
+            for second in texts {
+                let mut id = String::new();
+                assert!(t.write(&mut id, |n| Some([first, second][n])));
+                assert_eq!(seen.insert(id.clone(), (first, second)), None, "{id}");
+                let [key] = <[_; 1]>::try_from(t.read(&id)).unwrap();
+                assert_eq!((key[0].text.as_str(), key[1].text.as_str()), (first, second), "{id}");
+            }
+        }
+        t.escaped = false;
+        assert_eq!(t.read("x-a-b-c").len(), 2, "which is why");
     }
 
     proptest! {

@@ -5,6 +5,7 @@ pub(super) mod codes;
 pub(super) mod cut;
 pub(super) mod days;
 pub(super) mod decimal;
+mod escape;
 mod eval;
 pub(super) mod format;
 pub(super) mod id;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::predicate::{all, not};
 use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, Target, blank};
-use crate::mapping::plan::{ColumnRef, Expr, Predicate, Rowset};
+use crate::mapping::plan::{ColumnRef, Expr, IdText, Predicate, Rowset};
 use crate::mapping::tree::Source;
 
 use super::Unable;
@@ -91,5 +91,8 @@ pub(super) fn identified(source: &Source) -> Predicate {
     if source.id.fits_every_key() {
         return Predicate::Always;
     }
-    Predicate::Id { parts: key(source), room: source.id.room() }
+    let id = &source.id;
+    let part = |(n, text)| IdText { text, escaped: id.escapes(n), apart: id.apart(n) };
+    let parts = key(source).into_iter().enumerate().map(part).collect();
+    Predicate::Id { parts, room: id.room() }
 }

@@ -56,14 +56,24 @@ fn tried(trial: &TrialView) -> Markup {
             }
             @let bad: Vec<_> = source.elements.iter().filter(|element| element.bad > 0).collect();
             @let none: Vec<_> = source.elements.iter().filter(|element| element.no_date > 0).collect();
-            @if !bad.is_empty() || !none.is_empty() || !source.left_out.is_empty() {
+            @let lost: Vec<_> = source.elements.iter().filter(|element| element.lost > 0).collect();
+            @if !bad.is_empty() || !none.is_empty() || !lost.is_empty() || !source.left_out.is_empty() {
                 ul {
-                    @for lost in &source.left_out { li { (lost.count) " rows left out: they lack " code { (lost.path) } } }
+                    @for lost in &source.left_out {
+                        @if lost.path == "id" { li { (lost.count) " rows left out: their key makes no FHIR id; " code { "| escape" } " behind " code { "id" } " writes it so that it does" } }
+                        @else { li { (lost.count) " rows left out: they lack " code { (lost.path) } } }
+                    }
                     @for element in bad {
                         li { (element.bad) " cells do not fit " code { (element.path) } " (" (element.columns.join(", ")) ")" }
                     }
                     @for element in none {
                         li { (element.no_date) " values of " code { (element.path) } " (" (element.columns.join(", ")) ") lie on a day that stands for none in many systems, such as 0001-01-01" }
+                    }
+                    @for element in lost {
+                        li {
+                            (element.lost) " references " code { (element.path) } " (" (element.columns.join(", ")) ") lead to nothing"
+                            @if !element.lost_words.is_empty() { ", some with the key " (element.lost_words.join(" or ")) ", which stands for none in many systems" }
+                        }
                     }
                 }
             }
