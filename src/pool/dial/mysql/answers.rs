@@ -194,7 +194,7 @@ impl Answers {
             // An error ends whatever was due. One that comes unasked says why the session ends.
             _ if head[0] == 0xff => Some(Due::Nothing),
             Due::Nothing => None,
-            Due::Prepared => self.prepared(head),
+            Due::Prepared => Self::prepared(head),
             Due::Answer if head[0] == 0 => self.status(head).map(|()| Due::Nothing),
             // 251 columns in one byte, as the driver reads it; it asks for a file of the gateway.
             Due::Answer if head[0] == 0xfb => None,
@@ -220,7 +220,7 @@ impl Answers {
         Ok(())
     }
 
-    fn prepared(&self, head: &[u8]) -> Option<Due> {
+    fn prepared(head: &[u8]) -> Option<Due> {
         let (columns, parameters) = (pair(head, 5)?, pair(head, 7)?);
         let columns = Some(u64::from(columns)).filter(|columns| *columns <= COLUMNS)?;
         let then = if columns == 0 { Then::Nothing } else { Then::Columns(columns) };

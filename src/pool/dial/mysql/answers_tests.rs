@@ -67,12 +67,17 @@ async fn heard(command: &[u8], answer: &[u8], size: usize, old_ends: bool) -> (V
     (all, over)
 }
 
+/// A command, whether the server is an old one, and its packets.
+type Passing<'p> = (&'p [u8], bool, Vec<&'p [u8]>);
+/// What is wrong, a command, and the packets.
+type Refused<'p> = (&'p str, &'p [u8], Vec<&'p [u8]>);
+
 #[tokio::test]
 async fn what_servers_say_passes_as_it_is_however_it_comes() {
     let long = vec![b'x'; 100_000];
     let row = [&b"\0\0\xfd\xa0\x86\x01"[..], &long].concat();
     let prepared: &[u8] = b"\0\x01\0\0\0\x02\0\x01\0\0\0\0";
-    let table: Vec<(&[u8], bool, Vec<&[u8]>)> = vec![
+    let table: Vec<Passing<'_>> = vec![
         (b"\x0e", false, vec![OK]),
         (b"\x03SET x", false, vec![ERROR]),
         (b"\x17...", false, vec![b"\x02", COLUMN, COLUMN, b"\0\0\x01x\x01y", &row, END]),
@@ -100,7 +105,7 @@ async fn what_no_server_of_good_faith_says_is_not_passed_on() {
     let many = vec![b'y'; OTHER + 1];
     let definitions: Vec<&[u8]> =
         std::iter::once(&b"\xfc\0\x10"[..]).chain([&many[..OTHER]; 100]).collect();
-    let table: Vec<(&str, &[u8], Vec<&[u8]>)> = vec![
+    let table: Vec<Refused<'_>> = vec![
         ("columns without end", b"\x03", vec![b"\xfe\0\0\0\0\x10\0\0\0"]),
         ("and something behind", b"\x17", vec![b"\xfe\0\0\0\0\x10\0\0\0and so on"]),
         ("16 million columns", b"\x17", vec![b"\xfd\xff\xff\xff"]),
@@ -134,7 +139,7 @@ async fn what_no_server_of_good_faith_says_is_not_passed_on() {
 #[tokio::test]
 async fn a_row_that_is_too_long_is_told_as_an_error() {
     let before = said(&[b"\x01", COLUMN, b"\0\0\x01x"]);
-    let answer = [&before[..], &[0xff, 0xff, 0xff, 4], &[0; 100_000]].concat();
+    let answer = [&before[..], &[0xff, 0xff, 0xff, 4], &vec![0; 100_000]].concat();
     let told = [&before[..], &framed(TOO_LONG, 1)].concat();
     for size in [1, 2, 3, 5, 64, answer.len()] {
         let (all, over) = heard(b"\x17", &answer, size, false).await;
