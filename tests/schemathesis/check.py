@@ -1,8 +1,9 @@
-"""Asks the admin API everything that its own description allows, and much that it does not, as an operator.
+"""Asks the admin API everything that its own description allows, and much that it does not, as an operator and as
+somebody who may only look.
 
 Nothing may be answered with 5xx, and nothing with a status, a content type or a body that the description does not
 name. `tests/run openapi` builds the program and makes the Python that this runs on. The seed is the same in
-every run; `WARDGATE_TEST_SEED` and `WARDGATE_TEST_EXAMPLES` look for more.
+every run; `WARDGATE_TEST_SEED`, `WARDGATE_TEST_EXAMPLES` and `WARDGATE_TEST_USERS` look for more.
 """
 
 import json
@@ -19,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 WARDGATE = HERE.parent.parent / "target" / "debug" / "wardgate"
 SEED = os.environ.get("WARDGATE_TEST_SEED", "20261121")
 EXAMPLES = os.environ.get("WARDGATE_TEST_EXAMPLES", "25")
+USERS = os.environ.get("WARDGATE_TEST_USERS", "operator viewer").split()
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance"
 CHECKS += ",response_schema_conformance,unsupported_method,allow_header_conformance"
 
@@ -60,13 +62,13 @@ class Demo:
         self.process.wait()
 
 
-def ask(demo: Demo, folder: str, where: str, *more: str) -> tuple[int, str]:
+def ask(demo: Demo, folder: str, user: str, where: str, *more: str) -> tuple[int, str]:
     command = [Path(sys.executable).with_name("schemathesis"), "run", where, "--checks", CHECKS, "--seed", SEED]
     command += ["--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--continue-on-failure"]
     command += ["--no-shrink", "--request-timeout", "30", "--warnings", "off", *more]
     environment = {
         **os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "OPENAPI_ADMIN": demo.admin,
-        "OPENAPI_ISSUER": demo.issuer, "OPENAPI_KNOWN": json.dumps(demo.known), "NO_COLOR": "1",
+        "OPENAPI_ISSUER": demo.issuer, "OPENAPI_USER": user, "OPENAPI_KNOWN": json.dumps(demo.known), "NO_COLOR": "1",
     }
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=600)
     return done.returncode, done.stdout + done.stderr
@@ -81,7 +83,7 @@ def planted(demo: Demo, folder: str) -> bool:
     described["paths"] = {"/admin/v1/keys": keys}
     file = Path(folder) / "planted.json"
     file.write_text(json.dumps(described))
-    status, said = ask(demo, folder, str(file), "--url", demo.admin)
+    status, said = ask(demo, folder, "operator", str(file), "--url", demo.admin)
     return status != 0 and "Undocumented status code" in said
 
 
@@ -89,18 +91,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         demo = Demo(f"{folder}/demo")
         try:
-            status, said = ask(demo, folder, f"{demo.admin}/admin/v1/openapi.json")
+            document = f"{demo.admin}/admin/v1/openapi.json"
+            asked = [(user, *ask(demo, folder, user, document)) for user in USERS]
             found = planted(demo, folder)
         finally:
             demo.end()
-    print(said)
+    passed, failed = int(found), int(not found)
     print(f"test a planted fault is found ... {'ok' if found else 'FAILED'}")
-    tested = re.search(r"Tested: (\d+)", said)
-    tested = int(tested.group(1)) if tested else 0
-    failures = re.search(r"(\d+) unique failures", said)
-    failed = int(failures.group(1)) if failures else int(status != 0 or tested == 0)
-    failed += not found
-    passed = max(tested - failed, 0) + found
+    for user, status, said in asked:
+        print(f"as {user}:\n{said}")
+        tested = re.search(r"Tested: (\d+)", said)
+        tested = int(tested.group(1)) if tested else 0
+        failures = re.search(r"(\d+) unique failures", said)
+        wrong = int(failures.group(1)) if failures else int(status != 0 or tested == 0)
+        failed += wrong
+        passed += max(tested - wrong, 0)
     word = "FAILED" if failed else "ok"
     print(f"test result: {word}. {passed} passed; {failed} failed; 0 ignored")
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""What Schemathesis cannot guess: an operator's token, ids of what is there, and the ETag of the moment.
+"""What Schemathesis cannot guess: a token, ids of what is there, and the ETag of the moment.
 
 Three in four requests get them, so that orders are carried out; the others stay as they were made up. Which ones is
 decided by what the request holds and not by chance, so a run can be repeated.
@@ -13,14 +13,14 @@ import zlib
 
 import schemathesis
 
-ADMIN, ISSUER = os.environ["OPENAPI_ADMIN"], os.environ["OPENAPI_ISSUER"]
+ADMIN, ISSUER, USER = (os.environ[f"OPENAPI_{name}"] for name in ("ADMIN", "ISSUER", "USER"))
 KNOWN = json.loads(os.environ["OPENAPI_KNOWN"])
 held = {"token": "", "until": 0.0}
 
 
 def token() -> str:
     if time.monotonic() > held["until"]:
-        form = b"grant_type=password&client_id=ward-app&username=operator&password=demo"
+        form = f"grant_type=password&client_id=ward-app&username={USER}&password=demo".encode()
         url = f"{ISSUER}/realms/operators/protocol/openid-connect/token"
         with urllib.request.urlopen(url, form, timeout=30) as answer:
             held["token"] = json.load(answer)["access_token"]
