@@ -115,7 +115,7 @@ fn unserved(summary: &TenantSummary) -> Health {
             Level::Ill,
             "Suspended by the gateway: a migration failed, and its mapping does not fit the schema any more.",
         )
-        .next("Look at the migration under Operations, mend its cause, retry it, then resume the hospital."),
+        .next("Look at the migration under Operations, mend its cause and retry it: when it succeeds the hospital is served again."),
         (TenantState::Suspended, reason) => {
             let sentence = match reason {
                 Some(reason) => format!("Suspended by an operator: {}.", reason.trim_end_matches('.')),

@@ -88,6 +88,20 @@ impl Registry {
         rows.iter().map(OperatorEvent::read).collect()
     }
 
+    /// The newest event of that kind about a tenant.
+    pub async fn last_event(
+        &self,
+        tenant: TenantId,
+        action: &str,
+    ) -> Result<Option<OperatorEvent>, RegistryFault> {
+        let mut tx = self.read().await?;
+        let sql = "SELECT id, at, actor_kind, actor, action, tenant, generation, detail, request_id \
+                   FROM operator_events WHERE tenant = $1 AND action = $2 ORDER BY id DESC LIMIT 1";
+        let row = tx.fetch_one(sql, binds![tenant, action]).await?;
+        tx.commit().await?;
+        row.as_ref().map(OperatorEvent::read).transpose()
+    }
+
     /// Records what an operator did that changes no tenant's configuration (a key rotation, a breaker
     /// reset). Changes of configuration write their own events.
     pub async fn record_event(

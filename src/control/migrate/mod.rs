@@ -3,6 +3,7 @@
 pub(super) mod fleet;
 mod renew;
 mod report;
+mod resume;
 mod verbs;
 
 use serde::{Deserialize, Serialize};
@@ -57,9 +58,10 @@ pub(super) async fn carry_out(step: &'static str, at: &mut Running<'_>) -> Step 
             let renewed = renew::renew(at, &place, &mut own).await;
             own.close().await;
             let renewed = renewed?;
+            let served_again = resume::resume(at, place.tenant).await?;
             at.result = json!({"from": at.noted::<u64>("from"), "to": order.release,
                 "applied": at.noted::<Vec<String>>("applied").unwrap_or_default(),
-                "mapping": renewed});
+                "mapping": renewed, "served_again": served_again});
             Ok(Ended::Done(None))
         }
         _ => Err(StepFault::defect("there is no such step")),
@@ -174,7 +176,7 @@ async fn sound(
 }
 
 /// Marks a tenant whose migration failed. It keeps serving as long as its schema is sound; one that cannot
-/// be served any more is suspended, with that reason.
+/// be served any more is suspended, with that reason, until a migration of it succeeds.
 pub(super) async fn failed(at: &mut Running<'_>, fault: &StepFault) {
     if let Err(second) = mark(at, fault).await {
         tracing::warn!(target: "wardgate::operations", operation = %at.operation().id,
