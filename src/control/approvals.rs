@@ -94,6 +94,15 @@ impl Control {
         self.approval_view(asked).await
     }
 
+    /// How many requests wait for a second person; nothing where the settings ask for none.
+    pub async fn approvals_waiting(&self, _caller: &Caller) -> Option<usize> {
+        if !self.wants_two() {
+            return None;
+        }
+        // A page without the number is better than none.
+        Some(self.0.registry.approvals(true, 100).await.map_or(0, |waiting| waiting.len()))
+    }
+
     /// Requests, newest first: those that wait, or all of them as far as they are kept in sight (1,000).
     pub async fn approvals(
         &self,

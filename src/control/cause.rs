@@ -124,6 +124,11 @@ const MEANINGS: &[(&str, &str, &str)] = &[
     ("internal", "the gateway itself failed", "Look at the gateway's log for this moment."),
 ];
 
+/// What the code of a lane's last failure says, as the rest of a sentence.
+pub fn failure(code: &str) -> String {
+    of(code).what.into_owned()
+}
+
 /// What that word or code says.
 pub(super) fn of(code: &str) -> Cause {
     let word = word(code);

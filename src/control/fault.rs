@@ -32,6 +32,9 @@ pub enum ControlFault {
     /// The mapping has faults, so nothing was changed.
     #[error("the mapping has faults")]
     Mapping(Vec<MappingProblemView>),
+    /// The list has faults, so nothing of it was ordered.
+    #[error("the list has faults, and nothing of it was ordered")]
+    List(Vec<MappingProblemView>),
     /// The registry said no.
     #[error(transparent)]
     Registry(#[from] RegistryFault),
@@ -63,10 +66,10 @@ impl ControlFault {
         }
     }
 
-    /// All faults of a mapping, where that is what it is.
+    /// All faults of a mapping or a list, where that is what it is.
     pub fn problems(&self) -> Option<&[MappingProblemView]> {
         match self {
-            Self::Mapping(problems) => Some(problems),
+            Self::Mapping(problems) | Self::List(problems) => Some(problems),
             _ => None,
         }
     }
@@ -77,9 +80,11 @@ impl Fault for ControlFault {
         match self {
             Self::NoSuchTenant => FaultKind::NotFound,
             Self::NotAllowed(_) => FaultKind::Forbidden,
-            Self::Invalid(_) | Self::Mapping(_) | Self::Connection(_) | Self::NotServing => {
-                FaultKind::Invalid
-            }
+            Self::Invalid(_)
+            | Self::Mapping(_)
+            | Self::List(_)
+            | Self::Connection(_)
+            | Self::NotServing => FaultKind::Invalid,
             Self::Conflict(_) | Self::WrongServer => FaultKind::Conflict,
             Self::Registry(fault) => fault.kind(),
             Self::Keys(fault) => fault.kind(),

@@ -45,6 +45,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use approvals::{ApprovalView, Ordered, SourceView};
+pub use cause::failure;
 pub use connections::ConnectionInput;
 pub use events::{EventPage, Following};
 pub use fault::ControlFault;
@@ -63,7 +64,7 @@ pub use operations::{
     OperationFault, OperationPage, OperationQuery, OperationStepView, OperationView, Work,
 };
 pub use orders::Orders;
-pub use provision::NewProvision;
+pub use provision::{ListedTenant, NewProvision, NewProvisions, PlannedTenant, ProvisionPlan};
 pub use queries::{QueriesView, QueryView};
 pub use repeat::{Repeat, Repeatable};
 pub use servers::{NewServer, ServerConnection, ServerView};

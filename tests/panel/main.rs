@@ -15,6 +15,8 @@ mod pages;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+mod several;
+#[cfg(test)]
 mod signing_in;
 #[cfg(test)]
 #[expect(dead_code, reason = "one topic's tests need not all that others share")]

@@ -13,7 +13,7 @@ use crate::harness::{MariaDb, Postgres, number_from_env};
 const ENGINES: [&str; 3] = ["postgres", "mysql", "sqlite"];
 
 /// Orders tenants at release 1 and has two gateways make them.
-async fn make(bed: &Bed, control: &Control, count: u64) -> Vec<OperationView> {
+pub async fn make(bed: &Bed, control: &Control, count: u64) -> Vec<OperationView> {
     let stop = CancellationToken::new();
     let gateways = ["one", "two"].map(|name| bed.gateway(name));
     let work = gateways.map(|gateway| tokio::spawn(gateway.run_operations(stop.clone())));
@@ -36,7 +36,7 @@ async fn make(bed: &Bed, control: &Control, count: u64) -> Vec<OperationView> {
     made
 }
 
-async fn ended(control: &Control, id: uuid::Uuid) -> OperationView {
+pub async fn ended(control: &Control, id: uuid::Uuid) -> OperationView {
     loop {
         let now = control.operation(&caller(), id).await.unwrap();
         if ["succeeded", "failed", "cancelled"].contains(&now.state.as_str()) {
@@ -51,7 +51,7 @@ fn database(view: &OperationView) -> String {
 }
 
 /// Runs SQL in a tenant's database as whoever may do anything there.
-async fn inside(bed: &Bed, view: &OperationView, sql: &str) {
+pub async fn inside(bed: &Bed, view: &OperationView, sql: &str) {
     use sqlx::{ConnectOptions as _, Executor as _};
     let name = database(view);
     let sql = sqlx::raw_sql(sql);
@@ -140,7 +140,7 @@ async fn applied_once(bed: &Bed, view: &OperationView) -> bool {
 }
 
 /// Lets a gateway work until that many parts have ended, and kills it.
-async fn work_until(bed: &Bed, name: &str, id: uuid::Uuid, ended: usize) {
+pub async fn work_until(bed: &Bed, name: &str, id: uuid::Uuid, ended: usize) {
     let gateway = bed.gateway(name);
     let work = tokio::spawn(gateway.run_operations(CancellationToken::new()));
     loop {

@@ -4,7 +4,7 @@ use utoipa::ToSchema;
 use super::fleet::{Order, Target};
 use super::report::{MigrationPlan, migrations, newest, view};
 use crate::base::TenantId;
-use crate::control::operations::{Kind, OperationView};
+use crate::control::operations::{Kind, OperationView, Waves};
 use crate::control::{Caller, Control, ControlFault};
 use crate::registry::{NewOperation, Ownership, TenantSchema, TenantState};
 
@@ -84,14 +84,18 @@ impl Control {
             |schema: &TenantSchema| Target { id: schema.tenant, name: schema.name.to_string() };
         let subject = match chosen.as_slice() {
             [one] => format!("{} to release {release}", one.name),
-            many => format!("{} tenants to release {release}, {already} there already", many.len()),
+            many => {
+                format!("{} hospitals to release {release}, {already} there already", many.len())
+            }
         };
         let order = Order {
             release,
             tenants: chosen.iter().map(target).collect(),
-            canary,
-            parallel: parallel as usize,
-            stop_at_percent: stop_at_percent.into(),
+            waves: Waves {
+                canary,
+                parallel: parallel as usize,
+                stop_at_percent: stop_at_percent.into(),
+            },
         };
         let input = serde_json::to_value(order)
             .map_err(|_| ControlFault::Conflict("the order cannot be kept"))?;

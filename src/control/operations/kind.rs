@@ -1,10 +1,11 @@
-use super::{Running, Step, StepFault};
+use super::{Running, Step, StepFault, WAVES_UNDO};
 use crate::control::{migrate, offboard, provision, rotate};
 
 /// What operations there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::control) enum Kind {
     Provision,
+    ProvisionSeveral,
     Migrate,
     MigrateFleet,
     Rotate,
@@ -15,12 +16,19 @@ pub(in crate::control) enum Kind {
 }
 
 impl Kind {
-    pub(in crate::control) const ALL: [Self; 5] =
-        [Self::Provision, Self::Migrate, Self::MigrateFleet, Self::Rotate, Self::Offboard];
+    pub(in crate::control) const ALL: [Self; 6] = [
+        Self::Provision,
+        Self::ProvisionSeveral,
+        Self::Migrate,
+        Self::MigrateFleet,
+        Self::Rotate,
+        Self::Offboard,
+    ];
 
     pub(in crate::control) const fn as_str(self) -> &'static str {
         match self {
             Self::Provision => "tenant.provision",
+            Self::ProvisionSeveral => "fleet.provision",
             Self::Migrate => "tenant.migrate",
             Self::MigrateFleet => "fleet.migrate",
             Self::Rotate => "tenant.rotate-password",
@@ -41,6 +49,7 @@ impl Kind {
     pub(in crate::control) const fn steps(self) -> &'static [&'static str] {
         match self {
             Self::Provision => provision::STEPS,
+            Self::ProvisionSeveral => provision::several::STEPS,
             Self::Migrate => migrate::STEPS,
             Self::MigrateFleet => migrate::fleet::STEPS,
             Self::Rotate => rotate::STEPS,
@@ -55,7 +64,7 @@ impl Kind {
         match self {
             Self::Provision => provision::UNDO,
             Self::Rotate => rotate::UNDO,
-            Self::MigrateFleet => migrate::fleet::UNDO,
+            Self::MigrateFleet | Self::ProvisionSeveral => WAVES_UNDO,
             Self::Migrate | Self::Offboard => &[],
             #[cfg(test)]
             Self::Broken => &[],
@@ -66,6 +75,7 @@ impl Kind {
     pub(in crate::control) const fn way_back_before(self) -> u64 {
         match self {
             Self::Provision => provision::STEPS.len() as u64 - 1,
+            Self::ProvisionSeveral => provision::several::STEPS.len() as u64,
             Self::Migrate => 1,
             Self::MigrateFleet => migrate::fleet::STEPS.len() as u64,
             Self::Rotate => rotate::WAY_BACK_BEFORE,
@@ -78,6 +88,7 @@ impl Kind {
     pub(super) async fn carry_out(self, step: &'static str, at: &mut Running<'_>) -> Step {
         match self {
             Self::Provision => provision::carry_out(step, at).await,
+            Self::ProvisionSeveral => provision::several::carry_out(step, at).await,
             Self::Migrate => migrate::carry_out(step, at).await,
             Self::MigrateFleet => migrate::fleet::carry_out(step, at).await,
             Self::Rotate => rotate::carry_out(step, at).await,

@@ -14,6 +14,7 @@ mod tally;
 mod tests;
 mod verbs;
 mod view;
+mod waves;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub(super) use kind::Kind;
 pub(super) use maintenance::Maintenance;
 pub use verbs::OperationQuery;
 pub use view::{OperationFault, OperationPage, OperationStepView, OperationView};
+pub(super) use waves::{UNDO as WAVES_UNDO, Waves, back};
 
 use super::Control;
 use crate::base::{TenantId, Timestamp};

@@ -10,8 +10,8 @@ use crate::registry::{Operation, OperationState, OperationStep};
 pub struct OperationView {
     /// Its id.
     pub id: Uuid,
-    /// What is done: `tenant.provision`, `tenant.migrate`, `fleet.migrate`, `tenant.rotate-password`,
-    /// `tenant.offboard`.
+    /// What is done: `tenant.provision`, `fleet.provision`, `tenant.migrate`, `fleet.migrate`,
+    /// `tenant.rotate-password`, `tenant.offboard`.
     pub kind: String,
     /// The operation it is a part of.
     pub parent: Option<Uuid>,
@@ -35,7 +35,7 @@ pub struct OperationView {
     pub of: u64,
     /// The step it is at, or stopped at.
     pub step: Option<String>,
-    /// Figures of its progress: of a fleet's migration, how many tenants are where.
+    /// Figures of its progress: of one with parts, how many tenants are where.
     #[schema(value_type = Object)]
     pub progress: serde_json::Value,
     /// What came of it.

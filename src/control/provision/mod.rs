@@ -6,10 +6,12 @@
 mod database;
 mod isolation;
 mod mapping;
+pub(super) mod several;
 mod verbs;
 
 use serde::{Deserialize, Serialize};
 
+pub use several::{ListedTenant, NewProvisions, PlannedTenant, ProvisionPlan};
 pub use verbs::NewProvision;
 
 pub(super) use database::{record_on, remove};

@@ -121,6 +121,8 @@ fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
         .routes(routes!(provisioning::remove_server))
         .routes(routes!(provisioning::replace_server))
         .routes(routes!(provisioning::provision))
+        .routes(routes!(provisioning::provision_several))
+        .routes(routes!(provisioning::plan_provisions))
         .routes(routes!(provisioning::rotate_password))
         .routes(routes!(provisioning::schemas, provisioning::migrate))
         .routes(routes!(provisioning::plan))

@@ -10,8 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::ControlPlane;
 use super::extract::{Body, Operator, explained, if_match, problem};
 use crate::control::{
-    self, ApprovalView, MigrationPlan, NewMigration, NewProvision, NewServer, OperationView,
-    SchemaReport, ServerConnection, ServerView,
+    self, ApprovalView, MigrationPlan, NewMigration, NewProvision, NewProvisions, NewServer,
+    OperationView, ProvisionPlan, SchemaReport, ServerConnection, ServerView,
 };
 use crate::http::problem::{Problem, ProblemBody};
 
@@ -97,6 +97,29 @@ pub(super) async fn provision(
     Body(new): Body<NewProvision>,
 ) -> Result<Ordered, Problem> {
     plane.0.control.provision(&caller, new).await.map(ordered).map_err(problem)
+}
+
+/// Make several tenants on one server, the first of them first. Every fault of the list is in `problems`, with its
+/// pointer, and nothing is ordered then. Answers with the operation whose parts make them.
+#[utoipa::path(post, path = "/admin/v1/provisions", tag = "tenants", request_body = NewProvisions, responses(
+    (status = 202, body = OperationView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn provision_several(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+    Body(new): Body<NewProvisions>,
+) -> Result<Ordered, Problem> {
+    plane.0.control.provision_several(&caller, &new).await.map(ordered).map_err(problem)
+}
+
+/// Say what making several tenants would make, or all that is wrong with the list. Changes nothing.
+#[utoipa::path(post, path = "/admin/v1/provisions/plan", tag = "tenants", request_body = NewProvisions, responses(
+    (status = 200, body = ProvisionPlan), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn plan_provisions(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+    Body(new): Body<NewProvisions>,
+) -> Result<Json<ProvisionPlan>, Problem> {
+    plane.0.control.plan_provisions(&caller, &new).await.map(Json).map_err(problem)
 }
 
 /// Offboard a tenant. An attached hospital's database is never touched; a provisioned one is destroyed. Answers

@@ -15,12 +15,14 @@ mod keys;
 mod late;
 mod layout;
 mod life;
+mod list;
 mod mappings;
 mod migrations;
 mod operations;
 mod refusal;
 mod servers;
 mod session;
+mod several;
 mod sign_in;
 mod spark;
 mod tenant;
@@ -123,6 +125,8 @@ fn all() -> Routes<Panel> {
         .post("/panel/servers", operator, servers::register)
         .post("/panel/servers/connection", operator, account::replace)
         .post("/panel/provision", operator, servers::provision)
+        .get("/panel/several", operator, several::show)
+        .post("/panel/several", operator, several::order)
         .get("/panel/migrations", operator, migrations::show)
         .post("/panel/migrations", operator, migrations::start)
         .get("/panel/keys", operator, keys::show)
@@ -142,7 +146,11 @@ pub(super) fn routes() -> Vec<Route> {
 /// What a browser may do with a page, and what no cache may keep.
 async fn protect(State(panel): State<Panel>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    let busy = response.status() == StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
+    if busy && !headers.contains_key(header::RETRY_AFTER) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
     // Signing out ends at the issuer, and a form's redirects count as its action.
     let policy = format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \

@@ -85,8 +85,8 @@ pub(super) fn field(typed: Option<&Fields>, name: &str, label: &str, hint: &str)
     }
 }
 
-/// How tokens find a hospital: an issuer, a claim's value, and the clients whose tokens count.
-pub(super) fn identity_fields(panel: &Panel, typed: Option<&Fields>) -> Markup {
+/// Who vouches for a hospital's users.
+pub(super) fn issuer_field(panel: &Panel, typed: Option<&Fields>) -> Markup {
     let known = panel.0.control.known_issuers();
     let usual = known.first().map_or("", |issuer| issuer.url.as_str());
     let issuer = typed.map_or(usual, |typed| typed.text("issuer"));
@@ -96,6 +96,13 @@ pub(super) fn identity_fields(panel: &Panel, typed: Option<&Fields>) -> Markup {
             span class="soft" { "exactly as in its users' tokens" }
         }
         datalist id="issuers" { @for issuer in known { option value=(issuer.url) {} } }
+    }
+}
+
+/// How tokens find a hospital: an issuer, a claim's value, and the clients whose tokens count.
+pub(super) fn identity_fields(panel: &Panel, typed: Option<&Fields>) -> Markup {
+    html! {
+        (issuer_field(panel, typed))
         div class="pair" {
             (field(typed, "claim", "Value of the tenant claim", "as its users' tokens carry it"))
             (field(typed, "azp", "Clients", "applications whose tokens count; several with blanks"))
@@ -118,7 +125,8 @@ fn onboard(panel: &Panel, seen: &Seen, servers: &[ServerView], typed: Option<&Fi
             h2 { "Make a hospital" }
             p { "A database and a role of its own are made, the schema applied, isolation proven, and only then \
                  is it served. A hospital that has a database already is "
-                a href="/panel/add" { "registered with it" } "." }
+                a href="/panel/add" { "registered with it" } "; several at once are made "
+                a href="/panel/several" { "from a list" } "." }
             @if servers.is_empty() { p { "Register a server first, below." } } @else {
             form method="post" action="/panel/provision" class="stack" {
                 (layout::csrf(seen))
