@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::driver::{Browser, Driver};
 use crate::keycloak::{Keycloak, ONE_AT_A_TIME, USER, panel, type_in};
 use crate::pictures::looks;
@@ -115,29 +113,21 @@ async fn fleet_made(browser: &Browser) {
     fill(browser, &[("server_name", "folder"), ("kind", "folder")]).await;
     browser.click("form[action='/panel/servers'] button").await;
     browser.wait_for_text("hospitals can be made on it").await;
-    let hospital =
-        [("name", "ward-00"), ("claim", "ward-00"), ("azp", "ward-app"), ("release", "1")];
-    fill(browser, &hospital).await;
-    browser.click("form[action='/panel/provision'] button").await;
-    browser.wait_for_text("Make a hospital").await;
-    browser.wait_for_text("succeeded").await;
-    browser.click("nav a[href='/panel/servers']").await;
-    // The same form, sent again and again.
-    let again = format!(
-        "const form = document.querySelector(\"form[action='/panel/provision']\");
-         return (async () => {{
-           const said = [];
-           for (let at = 1; at < {FLEET}; at++) {{
-             const name = 'ward-' + String(at).padStart(2, '0'), fields = new URLSearchParams(new FormData(form));
-             for (const [field, text] of [['name', name], ['claim', name], ['azp', 'ward-app'], ['release', '1']])
-               fields.set(field, text);
-             const answer = await fetch(form.action, {{ method: 'POST', body: fields, redirect: 'manual' }});
-             if (answer.type !== 'opaqueredirect') said.push(name + ' ' + answer.status);
-           }}
-           return said;
-         }})()"
-    );
-    assert_eq!(browser.run(&again).await, json!([]));
+    // One list for all of them, with a slip in it first.
+    browser.click("a[href='/panel/several']").await;
+    let names: Vec<String> = (0..FLEET).map(|at| format!("ward-{at:02}, Ward {at}")).collect();
+    let slip = [("list", "ward-00\nWard 1"), ("azp", "ward-app"), ("release", "1")];
+    fill(browser, &slip).await;
+    press(browser, "plan").await;
+    browser.wait_for_text("Line 2:").await;
+    looks(browser, "several-refused").await;
+    fill(browser, &[("list", &names.join("\n"))]).await;
+    press(browser, "plan").await;
+    browser.wait_for_text(&format!("{FLEET} hospitals on folder")).await;
+    looks(browser, "several").await;
+    press(browser, "make").await;
+    browser.wait_for_text("Make hospitals").await;
+    browser.wait_long_for_text(&format!("{FLEET} of {FLEET} hospitals done, 0 failed"), WORK).await;
     browser.click("nav a[href='/panel/migrations']").await;
     browser.wait_long_for_text(&format!("{FLEET} hospitals are at release 1."), WORK).await;
 }

@@ -110,7 +110,7 @@ async fn a_hospital_ends_when_a_second_person_agrees() {
     let ben = signed_in(&driver, &gateway, "approver").await;
     enter_at(&ben, "nav a[href='/panel/operations']").await;
     enter_at(&ben, "a[href='/panel/approvals']").await;
-    ben.wait_for_text("offboard north").await;
+    ben.wait_for_text("Offboard north.").await;
     looks(&ben, "approvals").await;
     enter_at(&ben, "button[value=approve]").await;
     ben.wait_for_text("Offboard a hospital").await;

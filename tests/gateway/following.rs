@@ -77,6 +77,37 @@ async fn what_operators_do_is_told_to_whoever_follows_once_and_in_order() {
     assert_eq!(follower.next().await, None);
 }
 
+/// Whoever follows takes a place, and gives it back when she leaves.
+#[tokio::test]
+async fn so_many_follow_and_no_more() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let mut followers = Vec::new();
+    let refused = loop {
+        let request = log(&gateway, &gateway.operator).header("accept", "text/event-stream");
+        let answer = request.send().await.unwrap();
+        if answer.status() != StatusCode::OK {
+            break answer;
+        }
+        followers.push(answer);
+        assert!(followers.len() < 100, "anybody may follow");
+    };
+    assert_eq!((refused.status(), followers.len()), (StatusCode::SERVICE_UNAVAILABLE, 32));
+    assert_eq!(refused.headers()["retry-after"], "60");
+    // Pages are for everybody meanwhile.
+    assert!(gateway.view("events").await["events"].is_array());
+    followers.pop();
+    let begun = std::time::Instant::now();
+    loop {
+        let request = log(&gateway, &gateway.operator).header("accept", "text/event-stream");
+        if request.send().await.unwrap().status() == StatusCode::OK {
+            break;
+        }
+        assert!(begun.elapsed() < SOON, "no place becomes free");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test]
 async fn only_operators_follow_and_only_from_an_event() {
     let issuer = TestIssuer::for_tenants(&["north"]).await;

@@ -40,6 +40,8 @@ mod logging;
 #[cfg(test)]
 mod loose;
 #[cfg(test)]
+mod paging;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod reference;

@@ -94,6 +94,25 @@ async fn a_refused_order_leaves_its_key_free_and_an_invalid_key_is_refused() {
     assert_eq!(Reply::of(stranger).await.unwrap().status, 401, "no answer for others");
 }
 
+/// Two operators who chose the same key ordered two things.
+#[tokio::test]
+async fn keys_of_different_operators_never_meet() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let drain = format!("{}/admin/v1/tenants/north/invalidate", gateway.admin);
+    let order = async |user: &str| {
+        let request = gateway.http.post(&drain).bearer_auth(issuer.token(user));
+        Reply::of(request.header("idempotency-key", "key-1")).await.unwrap()
+    };
+    let first = order("operator").await;
+    assert_eq!((first.status, first.header("idempotency-replayed")), (200, ""), "{first:?}");
+    let other = order("approver").await;
+    assert_eq!((other.status, other.header("idempotency-replayed")), (200, ""), "{other:?}");
+    assert!(other.json()["generation"].as_u64() > first.json()["generation"].as_u64());
+    let again = order("operator").await;
+    assert_eq!((again.header("idempotency-replayed"), &again.body), ("true", &first.body));
+}
+
 #[tokio::test]
 async fn one_of_several_at_once_is_carried_out() {
     let issuer = TestIssuer::for_tenants(&["north"]).await;

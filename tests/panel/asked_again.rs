@@ -25,6 +25,58 @@ async fn shows_who_she_is(visitor: &Visitor, user: &str, page: &str) -> String {
     done.header("location").to_owned()
 }
 
+/// What destroys, reveals or approves is done by nobody who showed who she is ten minutes ago.
+#[tokio::test]
+async fn nothing_is_done_on_an_old_sign_in() {
+    let before = Timestamp::from_secs(SystemClock.now().as_secs() - 600);
+    let issuer = TestIssuer::of(Vec::new(), Arc::new(ManualClock::at(before))).await;
+    let gateway = gateway_of(&issuer, Options { two_persons: true, ..Options::default() }).await;
+    gateway
+        .operate(
+            Method::POST,
+            "servers",
+            None,
+            Some(("application/json", json!({ "name": "folder" }).to_string())),
+        )
+        .await;
+    let (ada, ben) = (Visitor::of(&gateway), Visitor::of(&gateway));
+    ada.sign_in("operator").await;
+    ben.sign_in("approver").await;
+    let generation = ada.generation("north").await;
+    // Asked for over the API, so that there is something to approve.
+    let asked =
+        gateway.operate(Method::DELETE, "tenants/north", generation.parse().ok(), None).await;
+    assert_eq!(asked.status, 202, "{asked:?}");
+    let approval = format!("/panel/approvals/{}", asked.json()["id"].as_str().unwrap());
+    let events = gateway.view("events").await;
+    let generation = ada.generation("north").await;
+    let at = ("generation", generation.as_str());
+    let url = ("url", "postgres://root:canary-secret@127.0.0.1:1/postgres");
+    for (visitor, path, fields) in [
+        (&ada, "/panel/servers", &[("server_name", "second"), ("kind", "folder")][..]),
+        (&ada, "/panel/servers/connection", &[("account_of", "folder"), url]),
+        (
+            &ada,
+            "/panel/tenants/north/connection",
+            &[at, ("engine", "sqlite"), ("database", "south.db"), ("verb", "replace")],
+        ),
+        (&ada, "/panel/tenants/north/life", &[at, ("verb", "rotate")]),
+        (
+            &ada,
+            "/panel/tenants/south/life",
+            &[("generation", "5"), ("verb", "offboard"), ("confirm", "south")],
+        ),
+        (&ada, "/panel/keys", &[]),
+        (&ben, approval.as_str(), &[("verb", "approve")]),
+    ] {
+        let refused = visitor.post(path, &visitor.csrf().await, fields).await;
+        assert_eq!(refused.status, 403, "{path}: {refused:?}");
+        assert!(refused.body.contains("Confirm it is you"), "{path}: {}", refused.body);
+        assert!(!refused.body.contains("canary"), "{path}");
+    }
+    assert_eq!(gateway.view("events").await, events);
+}
+
 #[tokio::test]
 async fn everything_typed_comes_back_but_passwords() {
     // Whoever signs in there did so ten minutes ago, until the clock is moved.

@@ -6,8 +6,10 @@ use serde_json::json;
 use crate::support::{Options, mapping, sqlite_hospital};
 use crate::visitor::{Visitor, gateway, gateway_with};
 
+const ROUTES: &str = include_str!("../../docs/ROUTES.md");
+
 /// Every form of the panel but signing out.
-const FORMS: [&str; 19] = [
+const FORMS: [&str; 22] = [
     "/panel/add",
     "/panel/tenants/north/suspend",
     "/panel/tenants/north/resume",
@@ -20,14 +22,38 @@ const FORMS: [&str; 19] = [
     "/panel/tenants/north/connection",
     "/panel/tenants/north/mappings",
     "/panel/tenants/north/mappings/rollback",
+    "/panel/tenants/north/mappings/1/publish",
     "/panel/keys",
     "/panel/approvals/123e4567-e89b-42d3-a456-426614174000",
     "/panel/tenants/north/life",
     "/panel/servers",
+    "/panel/servers/connection",
     "/panel/provision",
+    "/panel/several",
     "/panel/migrations",
     "/panel/operations/123e4567-e89b-42d3-a456-426614174000/cancel",
 ];
+
+/// Whether an address is one of a route's.
+fn fits(route: &str, address: &str) -> bool {
+    let (route, address) =
+        (route.split('/').collect::<Vec<_>>(), address.split('/').collect::<Vec<_>>());
+    let same = |(part, text): (&&str, &&str)| part.starts_with('{') || part == text;
+    route.len() == address.len() && route.iter().zip(&address).all(same)
+}
+
+#[test]
+fn no_form_is_forgotten_here() {
+    let forms = ROUTES.lines().filter_map(|line| line.strip_prefix("| panel | POST | `"));
+    let forms = forms.map(|line| line.split('`').next().unwrap());
+    // The issuer sends the one, and everybody may send the other.
+    let others = ["/panel/backchannel-logout", "/panel/sign-out"];
+    let forms: Vec<_> = forms.filter(|form| !others.contains(form)).collect();
+    assert!(forms.len() > 10, "{forms:?}");
+    for form in forms {
+        assert!(FORMS.iter().any(|address| fits(form, address)), "{form}");
+    }
+}
 
 #[tokio::test]
 async fn a_form_from_elsewhere_changes_nothing() {
@@ -135,6 +161,7 @@ async fn orders_count_at_once() {
     let half = [("generation", generation.as_str()), ("fhir.everything", "101")];
     let refused = visitor.post("/panel/tenants/north/flags", &csrf, &half).await;
     assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.body.contains(r#"name="fhir.everything" value="101""#), "what was typed stays");
     let events = gateway.view("events?limit=7").await;
     let actions: Vec<_> = events["events"]
         .as_array()
@@ -168,19 +195,27 @@ async fn an_end_waits_for_another_person_who_approves_it_here() {
     let asked = ada.post("/panel/tenants/north/life", &csrf, &fields).await;
     assert_eq!((asked.status, asked.header("location")), (303, "/panel/approvals?done=asked"));
     let seen = ada.get("/panel/approvals?done=asked").await.body;
-    assert!(seen.contains("offboard north") && seen.contains("Take back"), "{seen}");
+    assert!(seen.contains("Offboard north.") && seen.contains("Take back"), "{seen}");
+    assert!(seen.contains("(in 23 h)") && seen.contains("operator (you)"), "{seen}");
     assert!(!seen.contains(r#"value="approve""#), "{seen}");
     assert_eq!(gateway.view("tenants/north").await["state"], "active");
     let id = gateway.view("approvals").await[0]["id"].as_str().unwrap().to_owned();
     let path = format!("/panel/approvals/{id}");
     assert_eq!(ada.post(&path, &csrf, &[("verb", "approve")]).await.status, 403);
+    // Whoever comes in for something else sees that she is asked.
+    let counted = |page: &str| {
+        let (_, rest) = page.split_once("id=\"waiting\"").expect("its place in the navigation");
+        rest.split("</a>").next().unwrap().contains("1<span class=\"unseen\"> waiting")
+    };
+    assert!(counted(&ben.get("/panel/").await.body));
     let seen = ben.get("/panel/approvals").await.body;
-    assert!(seen.contains(r#"value="approve""#), "{seen}");
+    assert!(seen.contains(r#"value="approve""#) && seen.contains("Asked by <span"), "{seen}");
     let approved = ben.post(&path, &ben.csrf().await, &[("verb", "approve")]).await;
     assert_eq!(approved.status, 303, "{approved:?}");
     assert!(approved.header("location").starts_with("/panel/operations/"), "{approved:?}");
     let seen = ben.get("/panel/approvals").await.body;
     assert!(seen.contains("Nothing waits") && seen.contains("approved: offboard north"), "{seen}");
+    assert!(!counted(&seen), "{seen}");
 }
 
 #[tokio::test]

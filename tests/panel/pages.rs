@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::visitor::{Visitor, gateway};
 
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 17] = [
     "/panel/add",
     "/panel/",
     "/panel/?text=nor&level=well&state=active&engine=sqlite&order=slowest&page=9",
@@ -15,6 +15,8 @@ const PAGES: [&str; 15] = [
     "/panel/tenants/north/life",
     "/panel/operations",
     "/panel/servers",
+    "/panel/several",
+    "/panel/approvals",
     "/panel/migrations",
     "/panel/keys",
     "/panel/events",

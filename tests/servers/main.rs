@@ -64,6 +64,10 @@ mod real_mysql;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]
+mod registry_away;
+#[cfg(test)]
+mod rollout;
+#[cfg(test)]
 mod round_trip;
 #[cfg(test)]
 mod runbooks;
@@ -108,6 +112,10 @@ mod together;
 mod trials;
 #[cfg(test)]
 mod two_gateways;
+#[cfg(test)]
+#[expect(dead_code, reason = "what is tried here needs little of a visitor")]
+#[path = "../panel/visitor.rs"]
+mod visitor;
 #[cfg(test)]
 mod words;
 #[cfg(test)]

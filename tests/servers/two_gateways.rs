@@ -177,6 +177,57 @@ async fn limits_and_flags_count_at_once_where_they_are_set_and_soon_on_the_other
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_and_keys_count_at_once_where_they_are_changed_and_soon_on_the_other() {
+    let pair = Pair::start().await;
+    let (token, other) = (pair.issuer.token("shared"), pair.issuer.token("other"));
+    let moved = Postgres::database().await;
+    moved.execute(&patients_sql("moved", 1..4)).await;
+    let family = async |gateway: &Gateway, token: &str| {
+        let reply = gateway.get(token, "/Patient/1").await;
+        reply.json()["name"][0]["family"].as_str().unwrap_or_default().to_owned()
+    };
+    for (teller, follower, place, mark) in [
+        (&pair.one, &pair.two, &moved, "moved"),
+        (&pair.two, &pair.one, &pair.hospital, "mark"),
+        (&pair.one, &pair.two, &moved, "moved"),
+    ] {
+        let connection = place.connection(place.server.port);
+        teller.change(Method::PUT, "shared", "connection", connection).await;
+        assert_eq!(family(teller, &token).await, mark, "not at once where it was changed");
+        comes_true("a connection changed by the other gateway", async || {
+            family(follower, &token).await == mark
+        })
+        .await;
+        assert_eq!(family(follower, &other).await, "mark", "only its own tenant");
+    }
+    // A new key-encryption key, new data keys: both go on opening what is sealed under either.
+    let settings = pair.one.folder().join("wardgate.toml");
+    for words in [&["keys", "rotate"][..], &["keys", "rotate", "--data-keys"]] {
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_wardgate"))
+            .args(words)
+            .arg("--config")
+            .arg(&settings)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+        for gateway in [&pair.one, &pair.two] {
+            gateway.change(Method::POST, "shared", "invalidate", json!({})).await;
+            gateway.operate(Method::POST, "tenants/shared/pool/drain", None, None).await;
+        }
+        for gateway in [&pair.two, &pair.one] {
+            let reads = async || family(gateway, &token).await == "moved";
+            comes_true("what is sealed anew is opened", reads).await;
+        }
+    }
+    // What is sealed on one under the new keys is opened by the other.
+    let connection = pair.hospital.connection(pair.hospital.server.port);
+    pair.two.change(Method::PUT, "shared", "connection", connection).await;
+    assert_eq!(family(&pair.two, &token).await, "mark");
+    let reads = async || family(&pair.one, &token).await == "mark";
+    comes_true("a connection sealed by the other under new keys", reads).await;
+}
+
 async fn gateway_offers(gateway: &Gateway, token: &str) -> bool {
     gateway.get(token, "/Patient/1/$everything").await.status == 200
 }

@@ -10,7 +10,7 @@ use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal, told};
 use super::session::{Order, Seen};
 use super::tenant::Done;
-use super::{Panel, sign_in, words};
+use super::{Panel, events, sign_in, words};
 use crate::auth::OperatorRank;
 use crate::control::ApprovalView;
 
@@ -30,8 +30,9 @@ async fn page(panel: &Panel, seen: &Seen, status: StatusCode, notice: &Markup) -
     let all = all.map_err(Refusal::control(seen))?;
     let (waiting, decided): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|view| view.state == "waiting");
+    let tab = if seen.waiting.is_some() { Tab::Approvals } else { Tab::Operations };
     let body = html! {
-        p class="crumb" { a href="/panel/operations" { "Operations" } }
+        @if tab == Tab::Operations { p class="crumb" { a href="/panel/operations" { "Operations" } } }
         h1 { "Waiting for a second person" }
         (notice)
         @if seen.may_change() && !seen.fresh && !waiting.is_empty() {
@@ -43,14 +44,14 @@ async fn page(panel: &Panel, seen: &Seen, status: StatusCode, notice: &Markup) -
             section class="card wide" {
                 h2 { "Decided" }
                 ul { @for view in decided.iter().take(50) { li {
-                    (view.state) ": " (view.what) ", asked by " (view.requested_by)
-                    @if let Some(by) = &view.decided_by { ", decided by " (by) }
+                    (view.state) ": " (view.what) ", asked by " (events::actor(panel, seen, &view.requested_by))
+                    @if let Some(by) = &view.decided_by { ", decided by " (events::actor(panel, seen, by)) }
                     " " (words::moment(view.decided_at.as_ref().unwrap_or(&view.expires_at), &*panel.0.clock))
                 } } }
             }
         }
     };
-    Ok((status, layout::page(seen, Tab::Operations, "Approvals", &body)).into_response())
+    Ok((status, layout::page(seen, tab, "Approvals", &body)).into_response())
 }
 
 fn card(panel: &Panel, seen: &Seen, view: &ApprovalView) -> Markup {
@@ -58,8 +59,8 @@ fn card(panel: &Panel, seen: &Seen, view: &ApprovalView) -> Markup {
     let approves = seen.fresh && !own && seen.caller.permit.rank() >= OperatorRank::Approver;
     html! {
         section class="card wide" aria-label=(view.what) {
-            h2 { (view.what) }
-            p { "Asked by " (view.requested_by) @if own { " (you)" } ", "
+            h2 { (words::sentence(&view.what)) }
+            p { "Asked by " (events::actor(panel, seen, &view.requested_by)) ", "
                 (words::full_moment(&view.requested_at, &*panel.0.clock)) "; until "
                 (words::full_moment(&view.expires_at, &*panel.0.clock)) "." }
             @for source in &view.sources { p { code { (source.name) } } pre { code { (source.sql) } } }

@@ -120,7 +120,7 @@ pub(super) fn actor(panel: &Panel, seen: &Seen, actor: &str) -> Markup {
 }
 
 /// A value without JSON's marks.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),

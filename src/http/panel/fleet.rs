@@ -101,8 +101,10 @@ pub(super) async fn show(
     let fleet = fleet.map_err(Refusal::control(&seen))?;
     let body = html! {
         div class="head" {
-            h1 { "Fleet" }
-            @if seen.may_change() { a class="button quiet" href="/panel/add" { "Add a hospital" } }
+            div class="row" {
+                h1 { "Fleet" }
+                @if seen.may_change() { a class="button quiet" href="/panel/add" { "Add a hospital" } }
+            }
             (levels(&wanted, &fleet))
         }
         (search(&wanted))

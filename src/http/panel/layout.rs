@@ -13,6 +13,7 @@ pub(super) enum Tab {
     Operations,
     Servers,
     Migrations,
+    Approvals,
     Keys,
     Events,
     None,
@@ -61,6 +62,7 @@ fn shell(seen: Option<(&Seen, Tab)>, title: &str, live: bool, body: &Markup) -> 
                         nav aria-label="Pages" {
                             (entry(tab, Tab::Fleet, "/panel/", "Fleet"))
                             (entry(tab, Tab::Operations, "/panel/operations", "Operations"))
+                            @if let Some(waiting) = seen.waiting { (approvals(tab, waiting)) }
                             (entry(tab, Tab::Servers, "/panel/servers", "Servers"))
                             (entry(tab, Tab::Migrations, "/panel/migrations", "Schemas"))
                             (entry(tab, Tab::Keys, "/panel/keys", "Keys"))
@@ -88,6 +90,18 @@ fn shell(seen: Option<(&Seen, Tab)>, title: &str, live: bool, body: &Markup) -> 
 fn entry(tab: Tab, of: Tab, href: &str, text: &str) -> Markup {
     let current = (tab == of).then_some("page");
     html! { a href=(href) aria-current=[current] { (text) } }
+}
+
+/// What waits for a second person, counted: nobody looks for it by herself.
+fn approvals(tab: Tab, waiting: usize) -> Markup {
+    let current = (tab == Tab::Approvals).then_some("page");
+    html! {
+        a href="/panel/approvals" aria-current=[current] { "Approvals"
+            span id="waiting" data-live {
+                @if waiting > 0 { " " span class="count" { (waiting) span class="unseen" { " waiting" } } }
+            }
+        }
+    }
 }
 
 /// The session's own token, for every form.

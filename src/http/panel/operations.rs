@@ -62,7 +62,7 @@ pub(super) async fn list(
     };
     let body = html! {
         h1 { "Operations" }
-        p { a href="/panel/approvals" { "Waiting for a second person" } }
+        @if seen.waiting.is_none() { p { a href="/panel/approvals" { "Waiting for a second person" } } }
         form method="get" action="/panel/operations" class="search" role="search" {
             label { "State"
                 select name="state" {
@@ -110,6 +110,7 @@ fn table(panel: &Panel, seen: &Seen, operations: &[OperationView]) -> Markup {
 fn kind(one: &OperationView) -> &str {
     match one.kind.as_str() {
         "tenant.provision" => "Make a hospital",
+        "fleet.provision" => "Make hospitals",
         "tenant.migrate" => "Migrate a schema",
         "fleet.migrate" => "Migrate schemas",
         "tenant.rotate-password" => "Rotate a password",
@@ -156,8 +157,8 @@ async fn page(panel: &Panel, seen: &Seen, id: &str, status: StatusCode, notice: 
             @if let Some(tenants) = one.progress.get("tenants") { (figures(tenants)) }
             @if let Some(error) = &one.error {
                 div class="notice bad" role="alert" {
-                    p { strong { (error.code) } ": " (error.message) }
-                    @if let Some(hint) = &error.hint { p { (hint) } }
+                    p { strong { (words::sentence(&error.message)) } " " code class="soft" { (error.code) } }
+                    @if let Some(hint) = &error.hint { p { (words::sentence(hint)) } }
                 }
             }
             dl class="pairs" {
@@ -181,7 +182,7 @@ async fn page(panel: &Panel, seen: &Seen, id: &str, status: StatusCode, notice: 
             (steps(&one.steps))
         }
         // There from the beginning, so that what comes later has its place.
-        @if one.kind == "fleet.migrate" {
+        @if one.kind.starts_with("fleet.") {
             section class="card wide" id="parts" data-live {
                 h2 { "Hospitals" }
                 @if parts.is_empty() { p { "None was begun yet." } } @else { (list_of_parts(&parts)) }
@@ -215,11 +216,20 @@ fn orders(seen: &Seen, one: &OperationView) -> Markup {
         @if seen.may_change() {
             div class="row" {
                 @if one.can_retry { (form("retry", "Retry")) }
-                @if one.can_cancel { (form("cancel", "Cancel and take back")) }
+                @if one.can_cancel { (form("cancel", cancelling(one))) }
                 @if !over && one.frozen { (form("resume", "Go on")) }
                 @if !over && !one.frozen { (form("freeze", "Freeze")) }
             }
         }
+    }
+}
+
+/// What cancelling comes to: of many hospitals, those that are made or migrated stay so.
+fn cancelling(one: &OperationView) -> &'static str {
+    match one.kind.as_str() {
+        kind if kind.starts_with("fleet.") => "Cancel: begin no more",
+        "tenant.migrate" => "Cancel",
+        _ => "Cancel and take back",
     }
 }
 
@@ -265,11 +275,23 @@ fn list_of_parts(parts: &[OperationView]) -> Markup {
 }
 
 fn outcome(result: &serde_json::Value) -> Markup {
-    let text = serde_json::to_string_pretty(result).unwrap_or_default();
+    let Some(entries) = result.as_object() else { return html! {} };
+    // How many hospitals are where stands above.
+    let shown = |name: &str| !["tenants", "failed"].contains(&name);
+    let entries = entries.iter().filter(|(name, value)| shown(name) && !value.is_null());
+    let entries: Vec<_> = entries.collect();
     html! {
-        section class="card wide" {
-            h2 { "What came of it" }
-            pre class="scroll" tabindex="0" role="region" aria-label="What came of it" { code { (text) } }
+        @if !entries.is_empty() {
+            section class="card wide" {
+                h2 { "What came of it" }
+                dl {
+                    @for (name, value) in entries {
+                        dt { (words::title(name)) }
+                        // A certificate is given letter by letter: its signature is over just that.
+                        dd { code class="exact" { (events::plain(value)) } }
+                    }
+                }
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use maud::html;
 
 use super::layout::{self, Tab};
 use super::session::Seen;
+use super::words;
 use crate::base::Fault;
 use crate::control::ControlFault;
 use crate::http::problem::Problem;
@@ -34,6 +35,10 @@ impl Refusal {
         let body = html! {
             h1 { (title) }
             div class="notice bad" role="alert" { p { (why) } }
+            @if status == StatusCode::SERVICE_UNAVAILABLE {
+                p { "Hospitals that are known are served meanwhile. Try again in a few seconds, and look before you \
+                     order anything a second time." }
+            }
             p { a href="/panel/" { "Back to the fleet" } }
         };
         let page = match seen {
@@ -58,10 +63,7 @@ impl Refusal {
 /// The status and the sentence for a failure, which is logged here.
 pub(super) fn told(fault: &dyn Fault) -> (StatusCode, String) {
     let (status, why) = Problem::of(fault).told();
-    let mut letters = why.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    let stop = if why.ends_with(['.', '!', '?']) { "" } else { "." };
-    (status, format!("{first}{}{stop}", letters.as_str()))
+    (status, words::sentence(&why))
 }
 
 impl From<Response> for Refusal {

@@ -32,6 +32,8 @@ pub(super) struct Seen {
     pub(super) name: String,
     /// Whether she showed who she is a moment ago.
     pub(super) fresh: bool,
+    /// How many orders wait for a second person, where the settings ask for one.
+    pub(super) waiting: Option<usize>,
 }
 
 impl Seen {
@@ -64,7 +66,9 @@ impl Seen {
         };
         let request = parts.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
         let caller = Caller { permit: visit.permit, request, deadline };
-        Ok(Some(Self { caller, csrf: visit.csrf, name: visit.name, fresh: visit.fresh }))
+        let waiting = panel.0.control.approvals_waiting(&caller).await;
+        let (csrf, name, fresh) = (visit.csrf, visit.name, visit.fresh);
+        Ok(Some(Self { caller, csrf, name, fresh, waiting }))
     }
 }
 

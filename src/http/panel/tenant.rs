@@ -14,7 +14,7 @@ use super::refusal::{Answer, Refusal, told};
 use super::session::{Fields, Order, Seen};
 use super::{Panel, connection, events, mappings, words};
 use crate::control::{
-    CheckReport, ControlFault, EventView, FlagsView, FleetRow, QueriesView, StoredLimits,
+    CheckReport, ControlFault, EventView, FlagsView, FleetRow, Level, QueriesView, StoredLimits,
     TenantPatch, TenantUsage, TenantView, flag_entries,
 };
 
@@ -218,6 +218,7 @@ fn body(
                 }
             }
             @if let Some(next) = row.health.next { p { (next) } }
+            @if seen.may_change() { (next_action(seen, row, tenant)) }
         }
         @if !tenant.same_database.is_empty() { (connection::shared(tenant)) }
         @if let Some(drift) = &tenant.mapping.drift { (mappings::report::drift(drift)) }
@@ -230,7 +231,7 @@ fn body(
             (cards::identities(tenant))
             (seen::usage(used))
             (cards::limits_form(seen, tenant, typed))
-            (cards::flags_form(seen, tenant))
+            (cards::flags_form(seen, tenant, typed))
         }
         (seen::queries(queries))
         (timeline(panel, seen, events))
@@ -255,18 +256,6 @@ fn actions(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>) -> Markup {
     html! {
         section class="actions" aria-label="What can be done" {
             @match tenant.state.as_str() {
-                "active" => {
-                    details open[reason.is_some()] {
-                        summary class="button danger" { "Suspend…" }
-                        form method="post" action={ (base) "/suspend" } class="inline" {
-                            (hidden(seen, tenant))
-                            label { "Why (operators see it)"
-                                input name="reason" value=[reason] required maxlength="64" autocomplete="off";
-                            }
-                            button class="danger" type="submit" { "Suspend " (tenant.name) }
-                        }
-                    }
-                }
                 "suspended" | "draft" => {
                     form method="post" action={ (base) "/resume" } {
                         (hidden(seen, tenant))
@@ -283,6 +272,39 @@ fn actions(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>) -> Markup {
             }
             a class="button quiet" href={ (base) "/life" } { "Password and end…" }
             a class="button quiet" href={ "/panel/operations?tenant=" (tenant.name) } { "Operations" }
+            // Last: nobody comes upon it on the way to something else.
+            @if tenant.state == "active" {
+                details open[reason.is_some()] {
+                    summary class="button danger" { "Suspend…" }
+                    form method="post" action={ (base) "/suspend" } class="inline" {
+                        (hidden(seen, tenant))
+                        label { "Why (operators see it)"
+                            input name="reason" value=[reason] required maxlength="64" autocomplete="off";
+                        }
+                        button class="danger" type="submit" { "Suspend " (tenant.name) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The button for what is to be done first, beside the sentence that says it.
+fn next_action(seen: &Seen, row: &FleetRow, tenant: &TenantView) -> Markup {
+    let base = base(tenant);
+    let unwell = matches!(row.health.level, Level::Ill | Level::Watch);
+    let failing = row.breaker.state != "closed" || row.lane.last_error.is_some();
+    let served = tenant.state == "active" && unwell;
+    html! {
+        @if served && failing && tenant.connection.is_some() {
+            form method="post" action={ (base) "/check" } {
+                (hidden(seen, tenant))
+                button type="submit" { "Check the connection now" }
+            }
+        } @else if served && tenant.mapping.active.is_none() {
+            p { a class="button" href={ (base) "/mappings" } { "Open its mapping" } }
+        } @else if unwell && tenant.state == "suspended" {
+            p { a class="button" href={ "/panel/operations?tenant=" (tenant.name) } { "Open its operations" } }
         }
     }
 }

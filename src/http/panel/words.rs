@@ -67,27 +67,44 @@ pub(super) fn hospitals(number: u64) -> String {
 /// A point in time with how long ago it is.
 pub(super) fn moment(rfc3339: &str, clock: &dyn Clock) -> Markup {
     let Ok(at) = rfc3339.parse::<jiff::Timestamp>() else { return html! { (rfc3339) } };
-    let ago = clock.now().since(Timestamp::from_millis(at.as_millisecond()));
     let short = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-    html! { time datetime=(rfc3339) title=(short) { (age(ago)) } }
+    html! { time datetime=(rfc3339) title=(short) { (distance(at, clock.now())) } }
 }
 
 /// A point in time in full, and how long ago.
 pub(super) fn full_moment(rfc3339: &str, clock: &dyn Clock) -> Markup {
     let Ok(at) = rfc3339.parse::<jiff::Timestamp>() else { return html! { (rfc3339) } };
-    let ago = clock.now().since(Timestamp::from_millis(at.as_millisecond()));
     let full = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-    html! { time datetime=(rfc3339) { (full) } " (" (age(ago)) ")" }
+    html! { time datetime=(rfc3339) { (full) } " (" (distance(at, clock.now())) ")" }
 }
 
-fn age(ago: Duration) -> String {
-    match ago.as_secs() {
-        0..5 => "just now".to_owned(),
-        secs @ 5..60 => format!("{secs} s ago"),
-        secs @ 60..3600 => format!("{} min ago", secs / 60),
-        secs @ 3600..172_800 => format!("{} h ago", secs / 3600),
-        secs => format!("{} days ago", secs / 86_400),
+/// How long ago something was, or how long it is until then. What another gateway's clock puts a moment ahead is
+/// now.
+fn distance(at: jiff::Timestamp, now: Timestamp) -> String {
+    let at = Timestamp::from_millis(at.as_millisecond());
+    let (ago, ahead) = (now.since(at).as_secs(), at.since(now).as_secs());
+    match (ago, ahead) {
+        (_, 60..) => format!("in {}", span(ahead)),
+        (0..5, _) => "just now".to_owned(),
+        _ => format!("{} ago", span(ago)),
     }
+}
+
+fn span(secs: u64) -> String {
+    match secs {
+        0..60 => format!("{secs} s"),
+        60..3600 => format!("{} min", secs / 60),
+        3600..172_800 => format!("{} h", secs / 3600),
+        _ => format!("{} days", secs / 86_400),
+    }
+}
+
+/// With a capital, and a full stop where nothing else ends it.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if text.is_empty() || text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
 }
 
 #[cfg(test)]
@@ -113,6 +130,20 @@ mod tests {
         ] {
             assert_eq!(own_path(other), "/panel/", "{other}");
         }
+    }
+
+    #[test]
+    fn what_is_to_come_is_not_just_now() {
+        let now = Timestamp::from_secs(1_000_000);
+        let at =
+            |ahead: i64| distance(jiff::Timestamp::from_second(1_000_000 + ahead).unwrap(), now);
+        assert_eq!(
+            [at(-90_000), at(-7), at(-1), at(3)],
+            ["25 h ago", "7 s ago", "just now", "just now"]
+        );
+        assert_eq!([at(59), at(61), at(86_390)], ["just now", "in 1 min", "in 23 h"]);
+        let said = ["a file is gone", "done.", ""].map(sentence);
+        assert_eq!(said, ["A file is gone.", "Done.", ""]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{base, hidden};
-use crate::control::{FleetRow, TenantView, flag_entries, limit_entries};
+use crate::control::{FleetRow, TenantView, failure, flag_entries, limit_entries};
 use crate::http::panel::session::{Fields, Seen};
 use crate::http::panel::{Panel, layout, spark, words};
 
@@ -52,7 +52,7 @@ pub(super) fn lane(panel: &Panel, seen: &Seen, row: &FleetRow) -> Markup {
                     dt { "Statements cut off" } dd { (lane.timeouts_total) }
                     @if let (Some(code), Some(at)) = (&lane.last_error, &lane.last_error_at) {
                         dt { "Last failure" }
-                        dd { code { (code) } " " (words::moment(at, &*panel.0.clock)) }
+                        dd { (failure(code)) " " code class="soft" { (code) } " " (words::moment(at, &*panel.0.clock)) }
                     }
                     dt { "Breaker" }
                     dd {
@@ -140,7 +140,8 @@ pub(super) fn limits_form(seen: &Seen, tenant: &TenantView, typed: Option<&Field
 }
 
 /// Features as the share of users who get them: 100 is on, 0 is off.
-pub(super) fn flags_form(seen: &Seen, tenant: &TenantView) -> Markup {
+pub(super) fn flags_form(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>) -> Markup {
+    let typed = |name: &str| typed.and_then(|typed| typed.sent(name)).map(str::to_owned);
     let percent = |offer: &str| match offer {
         "on" => "100".to_owned(),
         "off" => "0".to_owned(),
@@ -156,7 +157,7 @@ pub(super) fn flags_form(seen: &Seen, tenant: &TenantView) -> Markup {
                     @for entry in &fields {
                         label { (entry.title)
                             input type="number" min="0" max="100" required name=(entry.name)
-                                value=(percent(&entry.offer)) aria-describedby="flags-how";
+                                value=(typed(entry.name).unwrap_or_else(|| percent(&entry.offer))) aria-describedby="flags-how";
                         }
                     }
                     button type="submit" { "Switch features" }
