@@ -66,7 +66,10 @@ const DOORS: &[(&str, &str)] = &[
     ("reqwest", "auth app"),
     ("jsonwebtoken", "auth app"),
     // HTTP.
-    ("axum tower tower_http hyper hyper_util http_body_util utoipa_axum", "http app"),
+    (
+        "axum tower tower_http hyper hyper_util http_body_util utoipa_axum serde_path_to_error",
+        "http app",
+    ),
     // Views describe their own shape where they are defined; `registry` has the limits, which are stored as
     // they are shown.
     ("utoipa", "control registry http app"),

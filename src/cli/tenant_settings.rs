@@ -23,7 +23,7 @@ pub(super) async fn limits(console: &Console, wanted: &TenantSettings, output: &
             }
         }
         let patch = TenantPatch { limits: Some(limits), ..TenantPatch::default() };
-        tenant = control.change(&caller, &wanted.tenant, seen(&tenant), patch).await?;
+        tenant = control.change(&caller, &wanted.tenant, Some(seen(&tenant)), patch).await?;
     }
     output.result(&tenant.limits, |limits: &StoredLimits| {
         let shown = |value: Option<u32>| value.map_or("the gateway's".into(), |n| n.to_string());
@@ -47,7 +47,7 @@ pub(super) async fn flags(console: &Console, wanted: &TenantSettings, output: &O
             flags.insert(name.to_owned(), value.unwrap_or("on").to_owned());
         }
         let patch = TenantPatch { flags: Some(flags), ..TenantPatch::default() };
-        tenant = control.change(&caller, &wanted.tenant, seen(&tenant), patch).await?;
+        tenant = control.change(&caller, &wanted.tenant, Some(seen(&tenant)), patch).await?;
     }
     output.result(&tenant.flags, |flags: &FlagsView| {
         let row = |e: crate::control::FlagEntry| vec![e.name.into(), e.offer, e.title.into()];

@@ -144,7 +144,7 @@ impl Control {
         &self,
         caller: &Caller,
         named: &str,
-        expected: Generation,
+        expected: Option<Generation>,
         patch: TenantPatch,
     ) -> Result<TenantView, ControlFault> {
         let TenantPatch { display_name, identities, limits, flags } = patch;
@@ -157,7 +157,7 @@ impl Control {
         let flags = flags.as_ref().map(parsed).transpose()?;
         let amendment = Amendment { display_name, limits, flags, bindings };
         let (registry, origin) = (&self.0.registry, caller.origin());
-        let now = registry.amend_tenant(tenant.id, Some(expected), &amendment, &origin).await?;
+        let now = registry.amend_tenant(tenant.id, expected, &amendment, &origin).await?;
         self.announce(tenant.id, now).await;
         self.view(tenant.id).await
     }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{Gateway, Options, TestIssuer, mapping, sqlite_hospital};
+use crate::support::{Gateway, Options, Reply, TestIssuer, mapping, sqlite_hospital};
 use crate::world;
 
 /// Changes of each kind, made while others read without pause.
@@ -138,4 +138,28 @@ async fn a_stale_generation_changes_nothing() {
     let blind = gateway.operate(Method::POST, path, None, body()).await;
     assert_eq!(blind.status, 428, "{blind:?}");
     assert_eq!(gateway.get(&issuer.token("north"), "/Patient/1001").await.status, 200);
+    // Whatever there is (RFC 9110, 13.1.1): said by who means it.
+    let whatever = gateway
+        .http
+        .post(format!("{}/admin/v1/{path}", gateway.admin))
+        .bearer_auth(&gateway.operator)
+        .header("if-match", "*")
+        .header("content-type", "application/json")
+        .body(json!({ "reason": "test" }).to_string());
+    let suspended = Reply::of(whatever).await.expect("an answer of the control plane");
+    assert_eq!(suspended.status, 200, "{suspended:?}");
+    assert_eq!(gateway.get(&issuer.token("north"), "/Patient/1001").await.status, 403);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_fit_is_told_where_and_why() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let body =
+        json!({ "name": "west", "identities": [{ "issuer": issuer.hospitals(), "claim": 1 }] });
+    let body = Some(("application/json", body.to_string()));
+    let reply = gateway.operate(Method::POST, "tenants", None, body).await;
+    assert_eq!(reply.status, 400, "{reply:?}");
+    let detail = reply.json()["detail"].as_str().unwrap_or_default().to_owned();
+    assert!(detail.contains("at `identities[0]`") && detail.contains("`claim_value`"), "{detail}");
 }

@@ -11,7 +11,7 @@ const HEAD: &str = "# Admin API\n\n\
     Every address of the control plane's API, as the gateway describes it at `/admin/v1/openapi.json` (OpenAPI 3.1). A test \
     makes this page from that description and fails when the page is older. Bearer token of the operators' issuer; JSON in \
     and out; problems as RFC 9457. `ETag` is a tenant's generation, and changes ask for it as `If-Match`: when somebody else \
-    was faster the answer is 412 and names in `changes` what was done since, and by whom. Every `POST` takes an \
+    was faster the answer is 412 and names in `changes` what was done since, and by whom; `*` means whatever there is. Every `POST` takes an \
     `Idempotency-Key` of 1 to 128 characters. Times are RFC 3339.\n";
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 

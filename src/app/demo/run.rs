@@ -246,7 +246,7 @@ async fn enrol(
         Ok(known) => {
             let patch = TenantPatch { identities: Some(vec![identity]), ..TenantPatch::default() };
             let seen = Generation(known.generation);
-            control.change(&caller, hospital.name, seen, patch).await?;
+            control.change(&caller, hospital.name, Some(seen), patch).await?;
             return Ok(());
         }
         Err(ControlFault::NoSuchTenant) => {}

@@ -1,12 +1,10 @@
 //! Who asks, which tenant is meant, and which generation the caller has seen.
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -53,39 +51,9 @@ impl FromRequestParts<ControlPlane> for Operator {
     }
 }
 
-/// A JSON body whose refusal is a problem like any other.
-pub(super) struct Body<T>(pub(super) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match axum::Json::<T>::from_request(request, state).await {
-            Ok(axum::Json(value)) => Ok(Self(value)),
-            Err(JsonRejection::BytesRejection(_)) => {
-                let detail = "The body is too large or could not be read.";
-                Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail))
-            }
-            Err(JsonRejection::MissingJsonContentType(_)) => {
-                let detail = "Send the body as application/json.";
-                Err(Problem::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "unsupported_media_type",
-                    detail,
-                ))
-            }
-            // The parser's message may quote the body, which may hold a password.
-            Err(_) => {
-                let detail =
-                    "The body is not of the form this address takes; see /admin/v1/openapi.json.";
-                Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", detail))
-            }
-        }
-    }
-}
-
-/// `If-Match`: the generation the caller has seen (RFC 9110, 13.1.1). Required on changes.
-pub(in crate::http) fn if_match(headers: &HeaderMap) -> Result<Generation, Problem> {
+/// `If-Match`: the generation the caller has seen; none for `*`, which is whatever there is (RFC 9110,
+/// 13.1.1). Required on changes.
+pub(in crate::http) fn if_match(headers: &HeaderMap) -> Result<Option<Generation>, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else {
         let detail = "Send If-Match with the ETag you have read, so that nobody's change is lost.";
         return Err(Problem::new(
@@ -95,8 +63,11 @@ pub(in crate::http) fn if_match(headers: &HeaderMap) -> Result<Generation, Probl
         ));
     };
     let text = value.to_str().unwrap_or_default().trim().trim_start_matches("W/");
+    if text == "*" {
+        return Ok(None);
+    }
     let digits = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
-    digits.parse().map(Generation).map_err(|_| {
+    digits.parse().map(|seen| Some(Generation(seen))).map_err(|_| {
         let detail = "If-Match holds no ETag of this API.";
         Problem::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
     })
@@ -107,14 +78,12 @@ pub(super) async fn explained(
     plane: &ControlPlane,
     caller: &Caller,
     tenant: &str,
-    seen: Generation,
+    seen: Option<Generation>,
     fault: ControlFault,
 ) -> Problem {
     let stale = fault.kind() == FaultKind::Stale;
     let problem = problem(fault);
-    if !stale {
-        return problem;
-    }
+    let Some(seen) = seen.filter(|_| stale) else { return problem };
     let changes = plane.0.control.changes_since(caller, tenant, seen).await;
     match changes.ok().and_then(|changes| serde_json::to_value(changes).ok()) {
         Some(changes) => problem.changed(changes),

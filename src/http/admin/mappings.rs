@@ -71,7 +71,7 @@ pub(super) async fn publish(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (version, expected) = (number(&version)?, if_match(&headers)?);
-    let changed = plane.0.control.publish_mapping(&caller, &id, version, Some(expected)).await;
+    let changed = plane.0.control.publish_mapping(&caller, &id, version, expected).await;
     put_in_force(&plane, &caller, &id, expected, changed).await
 }
 
@@ -79,7 +79,7 @@ async fn put_in_force(
     plane: &ControlPlane,
     caller: &Caller,
     id: &str,
-    expected: Generation,
+    expected: Option<Generation>,
     changed: Result<Ordered<TenantView>, ControlFault>,
 ) -> Result<Response, Problem> {
     match changed {
@@ -102,7 +102,7 @@ pub(super) async fn rollback(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
-    let changed = plane.0.control.rollback_mapping(&caller, &id, Some(expected)).await;
+    let changed = plane.0.control.rollback_mapping(&caller, &id, expected).await;
     put_in_force(&plane, &caller, &id, expected, changed).await
 }
 

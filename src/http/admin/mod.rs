@@ -4,6 +4,7 @@
 //! route that is not there or miss one that is.
 
 mod approvals;
+mod body;
 pub(super) mod authoring;
 mod describe;
 mod events;

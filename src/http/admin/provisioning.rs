@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ControlPlane;
-use super::extract::{Body, Operator, explained, if_match, problem};
+use super::body::Body;
+use super::extract::{Operator, explained, if_match, problem};
 use crate::control::{
     self, ApprovalView, MigrationPlan, NewMigration, NewProvision, NewProvisions, NewServer,
     OperationView, ProvisionPlan, SchemaReport, ServerConnection, ServerView,
@@ -138,7 +139,7 @@ pub(super) async fn offboard(
         Problem::new(StatusCode::BAD_REQUEST, "invalid", "The query takes confirm.")
     })?;
     let (expected, confirm) = (if_match(&headers)?, query.confirm.as_deref());
-    let ending = match plane.0.control.offboard(&caller, &id, Some(expected), confirm).await {
+    let ending = match plane.0.control.offboard(&caller, &id, expected, confirm).await {
         Ok(control::Ordered::Done(view)) => Ending::Ordered(Box::new(view)),
         Ok(control::Ordered::Waits(view)) => Ending::Waits(view),
         Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),

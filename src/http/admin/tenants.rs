@@ -8,7 +8,8 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::ControlPlane;
-use super::extract::{Body, Operator, explained, if_match, problem, tagged};
+use super::body::Body;
+use super::extract::{Operator, explained, if_match, problem, tagged};
 use crate::control::{
     CheckReport, ConnectionInput, ConnectionView, NewTenant, TenantFilter, TenantPage, TenantPatch,
     TenantView,
@@ -129,7 +130,7 @@ pub(super) async fn set_connection(
     Body(input): Body<ConnectionInput>,
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
-    let changed = plane.0.control.set_connection(&caller, &id, Some(expected), input).await;
+    let changed = plane.0.control.set_connection(&caller, &id, expected, input).await;
     let tenant = match changed {
         Ok(tenant) => tenant,
         Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),
@@ -160,7 +161,7 @@ pub(super) async fn suspend(
     Body(body): Body<SuspendBody>,
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
-    let changed = plane.0.control.suspend(&caller, &id, Some(expected), &body.reason).await;
+    let changed = plane.0.control.suspend(&caller, &id, expected, &body.reason).await;
     let tenant = match changed {
         Ok(tenant) => tenant,
         Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),
@@ -179,7 +180,7 @@ pub(super) async fn resume(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let expected = if_match(&headers)?;
-    let changed = plane.0.control.resume(&caller, &id, Some(expected)).await;
+    let changed = plane.0.control.resume(&caller, &id, expected).await;
     let tenant = match changed {
         Ok(tenant) => tenant,
         Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),

@@ -98,7 +98,7 @@ pub(super) async fn publish(
     Path(version): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (version, expected) = (number(&version)?, Some(if_match(&headers)?));
+    let (version, expected) = (number(&version)?, if_match(&headers)?);
     let (control, own) = (&plane.0.control, admin.own());
     let tenant = control.publish_mapping(&admin.0, &own, version, expected).await;
     Ok(in_force(tenant.map_err(problem)?))
@@ -118,7 +118,7 @@ pub(super) async fn rollback(
     admin: Administrator,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let expected = Some(if_match(&headers)?);
+    let expected = if_match(&headers)?;
     let tenant = plane.0.control.rollback_mapping(&admin.0, &admin.own(), expected).await;
     Ok(in_force(tenant.map_err(problem)?))
 }

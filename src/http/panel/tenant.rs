@@ -146,7 +146,7 @@ async fn changed(
     let seen = &order.seen;
     let changed = match (patch, order.fields.generation()) {
         (Ok(patch), Some(expected)) => {
-            panel.0.control.change(&seen.caller, name, expected, patch).await.map(drop)
+            panel.0.control.change(&seen.caller, name, Some(expected), patch).await.map(drop)
         }
         (Ok(_), None) => Err(ControlFault::Invalid("the form is not complete".into())),
         (Err(fault), _) => Err(fault),
