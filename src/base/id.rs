@@ -50,12 +50,23 @@ impl FromStr for TenantId {
     }
 }
 
+/// Names that no new tenant gets, because a route of the admin API stands where its own would: `tenants/provision`.
+const RESERVED: [&str; 1] = ["provision"];
+
 /// The short name operators give a tenant: a lower-case slug, unique, renameable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct TenantName(String);
 
 impl TenantName {
+    /// A name for a new tenant. Those that have a reserved one from earlier keep it and are reached by their id.
+    pub fn for_new(text: &str) -> Result<Self, InvalidId> {
+        if RESERVED.contains(&text) {
+            return Err(InvalidId("that name is reserved; take another"));
+        }
+        text.parse()
+    }
+
     /// The slug.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -145,6 +156,7 @@ mod tests {
         let uuid = TenantId::random().to_string();
         for bad in ["", "-a", "St-Mary", "a b", "a/b", "ä", "a.b", &"x".repeat(64), &uuid] {
             assert!(bad.parse::<TenantName>().is_err(), "{bad}");
+            assert!(TenantName::for_new(bad).is_err(), "{bad}");
         }
     }
 }

@@ -105,10 +105,8 @@ impl Control {
     /// Registers a tenant. Its connection is tried first: if it does not work nothing is registered. With
     /// a connection that was checked the tenant becomes active at once.
     pub async fn add(&self, caller: &Caller, new: NewTenant) -> Result<TenantView, ControlFault> {
-        let name: TenantName = new
-            .name
-            .parse()
-            .map_err(|e: crate::base::InvalidId| ControlFault::Invalid(e.to_string().into()))?;
+        let name = TenantName::for_new(&new.name)
+            .map_err(|e| ControlFault::Invalid(e.to_string().into()))?;
         if new.identities.is_empty() {
             return Err(ControlFault::Invalid("a tenant needs at least one identity".into()));
         }

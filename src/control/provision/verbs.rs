@@ -38,7 +38,7 @@ impl Control {
         new: NewProvision,
     ) -> Result<OperationView, ControlFault> {
         let invalid = |text: String| ControlFault::Invalid(text.into());
-        let name: TenantName = new.name.parse().map_err(|e| invalid(format!("{e}")))?;
+        let name = TenantName::for_new(&new.name).map_err(|e| invalid(format!("{e}")))?;
         if new.identities.is_empty() {
             return Err(invalid("a tenant needs at least one identity".to_owned()));
         }

@@ -200,3 +200,24 @@ async fn metrics_page(axum::extract::State(plane): axum::extract::State<ControlP
     let text = HeaderValue::from_static("text/plain; version=0.0.4");
     ([(header::CONTENT_TYPE, text)], plane.0.metrics.render()).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::TenantName;
+
+    #[test]
+    fn no_new_hospital_is_called_as_a_route_stands_beside_hospitals() {
+        let (_, document) = api();
+        let mut beside = 0;
+        for path in document.paths.paths.keys() {
+            let Some(rest) = path.strip_prefix("/admin/v1/tenants/") else { continue };
+            let word = rest.split('/').next().unwrap_or_default();
+            if !word.starts_with('{') {
+                beside += 1;
+                assert!(TenantName::for_new(word).is_err(), "{path}");
+            }
+        }
+        assert!(beside > 0, "the test looks at nothing");
+    }
+}
