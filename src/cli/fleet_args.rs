@@ -136,7 +136,21 @@ pub enum OperationVerb {
 #[derive(Debug, Args)]
 pub struct TenantProvision {
     /// Slug: 1 to 63 of a-z, 0-9 and -
-    pub name: String,
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    pub name: Option<String>,
+    /// Make all hospitals of a list, the first of them first: names one a line, or a table of names, names for people
+    /// and claim values with tabs, semicolons or commas; `-` reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["claim", "display_name"])]
+    pub from: Option<PathBuf>,
+    /// Of a list: only say what would be made, or all that is wrong with it
+    #[arg(long, requires = "from")]
+    pub dry_run: bool,
+    /// Of a list: hospitals at once
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "from")]
+    pub parallel: u32,
+    /// Of a list: stop when more than this share of them failed, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, requires = "from")]
+    pub stop_at: u32,
     /// The server its database is made on
     #[arg(long, value_name = "SERVER")]
     pub on: String,

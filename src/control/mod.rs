@@ -64,7 +64,10 @@ pub use operations::{
     OperationFault, OperationPage, OperationQuery, OperationStepView, OperationView, Work,
 };
 pub use orders::Orders;
-pub use provision::{ListedTenant, NewProvision, NewProvisions, PlannedTenant, ProvisionPlan};
+pub use provision::{
+    ListLine, ListedTenant, NewProvision, NewProvisions, PlannedTenant, ProvisionPlan,
+    faults_by_line, read_list,
+};
 pub use queries::{QueriesView, QueryView};
 pub use repeat::{Repeat, Repeatable};
 pub use servers::{NewServer, ServerConnection, ServerView};

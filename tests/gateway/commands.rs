@@ -207,6 +207,46 @@ async fn hospitals_on_one_database_are_told_of_each_other() {
     assert_eq!(others(&put), Value::Null, "{put}");
 }
 
+#[tokio::test]
+async fn hospitals_are_made_from_a_list() {
+    let issuer = TestIssuer::for_tenants(&["north", "ward-1", "w-two"]).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let added = run(&gateway, &["server", "add", "folder", "--sqlite-folder"], "");
+    assert!(added.status.success(), "{added:?}");
+    let known = issuer.hospitals();
+    let from = ["tenant", "provision", "--from", "-", "--on", "folder", "--azp", "ward-app"];
+    let words = |more: &[&'static str]| [&from[..], &["--issuer", &known], more].concat();
+    let orders = || document(&gateway, &["operation", "list"], "").0.as_array().unwrap().len();
+    let bad = "ward-1\n\nnorth\nNot a slug\nprovision";
+    for more in [&[][..], &["--dry-run"]] {
+        let (refused, done) = document(&gateway, &words(more), bad);
+        let said = refused["problem"].as_str().unwrap();
+        for part in ["line 3: a tenant named north", "line 4: ", "line 5: that name is reserved"] {
+            assert!(!done && said.contains(part), "{part}: {refused}");
+        }
+        assert!(!said.contains("line 1"), "{said}");
+    }
+    let (unread, _) = document(&gateway, &words(&[]), "ward-1,\"open");
+    assert!(unread["problem"].as_str().unwrap().contains("line 1: a double quote"), "{unread}");
+    let list = "name;Name for people;claim\nward-1\nward-2;Two;w-two\n";
+    let (plan, done) = document(&gateway, &words(&["--dry-run"]), list);
+    assert_eq!((done, &plan["tenants"][1]["display_name"]), (true, &json!("Two")), "{plan}");
+    assert_eq!(orders(), 0, "looking over makes nothing");
+    let (made, done) = document(&gateway, &words(&["--parallel", "2"]), list);
+    assert_eq!((done, &made["state"]), (true, &json!("succeeded")), "{made}");
+    assert_eq!(made["progress"]["tenants"]["succeeded"], 2, "{made}");
+    assert_eq!(orders(), 1);
+    for name in ["ward-1", "w-two"] {
+        let read = gateway.get(&issuer.token(name), "/Patient").await;
+        assert_eq!(read.status, 200, "{name}: {read:?}");
+    }
+    // One name or a list, never both.
+    for (more, name) in [(&[][..], Some("ward-9")), (&["--display-name", "Nine"], None)] {
+        let both = run(&gateway, &[&words(more)[..], name.as_slice()].concat(), list);
+        assert_eq!(both.status.code(), Some(2), "{both:?}");
+    }
+}
+
 /// One realm for each hospital: the issuer alone decides, whatever its tokens claim.
 #[tokio::test]
 async fn an_issuer_without_a_tenant_claim_is_bound_to_one_tenant() {

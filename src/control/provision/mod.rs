@@ -5,12 +5,14 @@
 
 mod database;
 mod isolation;
+mod list;
 mod mapping;
 pub(super) mod several;
 mod verbs;
 
 use serde::{Deserialize, Serialize};
 
+pub use list::{ListLine, faults_by_line, read_list};
 pub use several::{ListedTenant, NewProvisions, PlannedTenant, ProvisionPlan};
 pub use verbs::NewProvision;
 

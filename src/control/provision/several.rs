@@ -218,7 +218,7 @@ impl Control {
                     hint: String::new(),
                 });
             };
-            match one.name.parse::<TenantName>() {
+            match TenantName::for_new(&one.name) {
                 Err(fault) => wrong("name", "invalid", fault.to_string()),
                 Ok(_) if !names.insert(one.name.as_str()) => {
                     wrong("name", "twice", format!("{} stands in the list twice", one.name));

@@ -15,7 +15,6 @@ mod keys;
 mod late;
 mod layout;
 mod life;
-mod list;
 mod mappings;
 mod migrations;
 mod operations;

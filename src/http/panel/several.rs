@@ -6,13 +6,12 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
 use super::layout::{self, Tab};
-use super::list::{self, Line};
 use super::refusal::{Answer, Refusal, told};
 use super::servers::{field, issuer_field};
 use super::session::{Fields, Order, Seen};
 use super::{Panel, words};
 use crate::control::{
-    ControlFault, IdentityView, ListedTenant, NewProvisions, ProvisionPlan, ServerView,
+    ControlFault, ListLine, NewProvisions, ProvisionPlan, ServerView, faults_by_line, read_list,
 };
 
 /// Lines of what is wrong that a page shows.
@@ -89,7 +88,7 @@ fn form(panel: &Panel, seen: &Seen, servers: &[ServerView], typed: Option<&Field
 }
 
 /// What was typed, as an order.
-fn wanted(fields: &Fields, lines: &[Line]) -> Result<NewProvisions, ControlFault> {
+fn wanted(fields: &Fields, lines: &[ListLine]) -> Result<NewProvisions, ControlFault> {
     let number = |name: &str| match fields.text(name) {
         "" => Ok(None),
         text => text.parse::<u32>().map(Some).map_err(|_| {
@@ -97,18 +96,9 @@ fn wanted(fields: &Fields, lines: &[Line]) -> Result<NewProvisions, ControlFault
         }),
     };
     let azp: Vec<String> = fields.text("azp").split_whitespace().map(str::to_owned).collect();
-    let one = |line: &Line| ListedTenant {
-        name: line.name.clone(),
-        display_name: line.display_name.clone(),
-        identities: vec![IdentityView {
-            issuer: fields.text("issuer").to_owned(),
-            claim_value: Some(line.claim.clone().unwrap_or_else(|| line.name.clone())),
-            azp: azp.clone(),
-        }],
-    };
     Ok(NewProvisions {
         server: fields.text("server").to_owned(),
-        tenants: lines.iter().map(one).collect(),
+        tenants: lines.iter().map(|line| line.tenant(fields.text("issuer"), &azp)).collect(),
         limits: None,
         release: number("release")?.map(u64::from),
         parallel: number("parallel")?,
@@ -119,7 +109,7 @@ fn wanted(fields: &Fields, lines: &[Line]) -> Result<NewProvisions, ControlFault
 /// `POST /panel/several`: looked over, or ordered.
 pub(super) async fn order(State(panel): State<Panel>, order: Order) -> Answer {
     let Order { seen, fields } = &order;
-    let (lines, unread) = list::read(fields.text("list"));
+    let (lines, unread) = read_list(fields.text("list"));
     let refused =
         async |status, notice: Markup| page(&panel, seen, status, &notice, Some(fields)).await;
     if !unread.is_empty() {
@@ -145,7 +135,7 @@ pub(super) async fn order(State(panel): State<Panel>, order: Order) -> Answer {
         Ok(plan) => refused(StatusCode::OK, planned(&plan)).await,
         Err(fault) => {
             let (status, why) = told(&fault);
-            let listed = by_line(&lines, &fault);
+            let listed = faults_by_line(&lines, &fault);
             let notice = if listed.is_empty() {
                 html! { div class="notice bad" role="alert" { p { (why) } } }
             } else {
@@ -154,14 +144,6 @@ pub(super) async fn order(State(panel): State<Panel>, order: Order) -> Answer {
             refused(status, notice).await
         }
     }
-}
-
-/// The faults of a list by the lines they are in.
-fn by_line(lines: &[Line], fault: &ControlFault) -> Vec<(usize, String)> {
-    let ControlFault::List(faults) = fault else { return Vec::new() };
-    let place = |pointer: &str| pointer.split('/').nth(2)?.parse::<usize>().ok();
-    let line = |pointer: &str| Some(lines.get(place(pointer)?)?.number);
-    faults.iter().map(|f| (line(&f.pointer).unwrap_or_default(), f.message.clone())).collect()
 }
 
 fn wrong(faults: &[(usize, String)]) -> Markup {

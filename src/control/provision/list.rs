@@ -1,22 +1,49 @@
 //! A list of hospitals as people have it: one a line, or a table copied out of a spreadsheet.
 
+use super::several::ListedTenant;
+use crate::control::ControlFault;
+use crate::control::view::IdentityView;
+
 /// A line that names a hospital.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub struct ListLine {
     /// Its number in the text, from 1.
-    pub(super) number: usize,
+    pub number: usize,
     /// Slug.
-    pub(super) name: String,
+    pub name: String,
     /// Name for people, where there is one.
-    pub(super) display_name: Option<String>,
+    pub display_name: Option<String>,
     /// Value of the tenant claim, where it is another than the slug.
-    pub(super) claim: Option<String>,
+    pub claim: Option<String>,
+}
+
+impl ListLine {
+    /// The hospital it names, whose users that issuer vouches for with these clients.
+    pub fn tenant(&self, issuer: &str, azp: &[String]) -> ListedTenant {
+        ListedTenant {
+            name: self.name.clone(),
+            display_name: self.display_name.clone(),
+            identities: vec![IdentityView {
+                issuer: issuer.to_owned(),
+                claim_value: Some(self.claim.clone().unwrap_or_else(|| self.name.clone())),
+                azp: azp.to_vec(),
+            }],
+        }
+    }
+}
+
+/// What is wrong with a list, by the numbers of the lines it was read from; empty for a fault of another kind.
+pub fn faults_by_line(lines: &[ListLine], fault: &ControlFault) -> Vec<(usize, String)> {
+    let ControlFault::List(faults) = fault else { return Vec::new() };
+    let place = |pointer: &str| pointer.split('/').nth(2)?.parse::<usize>().ok();
+    let line = |pointer: &str| Some(lines.get(place(pointer)?)?.number);
+    faults.iter().map(|f| (line(&f.pointer).unwrap_or_default(), f.message.clone())).collect()
 }
 
 /// The lines of a text with what is wrong with each that cannot be read. Cells stand apart by tabs, semicolons or
 /// commas, whichever comes first in the text; a cell in double quotes may hold any of them (RFC 4180). Empty lines
 /// count for nothing, and neither does a first line whose first cell is `name`.
-pub(super) fn read(text: &str) -> (Vec<Line>, Vec<(usize, &'static str)>) {
+pub fn read_list(text: &str) -> (Vec<ListLine>, Vec<(usize, &'static str)>) {
     let (apart, mut lines, mut faults) = (separator(text), Vec::new(), Vec::new());
     let mut first = true;
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
@@ -37,7 +64,7 @@ pub(super) fn read(text: &str) -> (Vec<Line>, Vec<(usize, &'static str)>) {
         let mut cells = cells.into_iter();
         let mut next = || cells.next().filter(|cell| !cell.is_empty());
         let (name, display_name, claim) = (next().unwrap_or_default(), next(), next());
-        lines.push(Line { number, name, display_name, claim });
+        lines.push(ListLine { number, name, display_name, claim });
     }
     (lines, faults)
 }
@@ -100,10 +127,11 @@ mod tests {
     use super::*;
 
     fn read_all(text: &str) -> Vec<(usize, String)> {
-        let (lines, faults) = read(text);
+        let (lines, faults) = read_list(text);
         assert_eq!(faults, [], "{text:?}");
         let cell = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
-        let line = |l: Line| (l.number, [l.name, cell(l.display_name), cell(l.claim)].join("|"));
+        let line =
+            |l: ListLine| (l.number, [l.name, cell(l.display_name), cell(l.claim)].join("|"));
         lines.into_iter().map(line).collect()
     }
 
@@ -133,7 +161,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named_by_its_line() {
         let text = "east\nwest,\"open\nsouth,a\"b\nnorth,\"x\"y\nhill,a,b,c\nlake";
-        let (lines, faults) = read(text);
+        let (lines, faults) = read_list(text);
         let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
         let numbers: Vec<_> = faults.iter().map(|(number, _)| *number).collect();
         assert_eq!((names, numbers), (vec!["east", "lake"], vec![2, 3, 4, 5]));
