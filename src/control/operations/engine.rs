@@ -121,7 +121,8 @@ impl Control {
         let mut last = None;
         loop {
             let found = self.0.registry.operation(id).await?;
-            let now = found.ok_or(RegistryFault::NotFound("operation"))?;
+            let mut now = found.ok_or(RegistryFault::NotFound("operation"))?;
+            self.count_parts([(now.id, &mut now.progress)]).await?;
             let seen = (now.state, now.step, now.progress.clone());
             if last.as_ref() != Some(&seen) {
                 last = Some(seen);

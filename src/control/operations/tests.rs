@@ -8,19 +8,24 @@ use uuid::Uuid;
 
 use super::fault::BREAKS;
 use super::{Ended, Running, Step, StepFault, Work};
-use crate::base::{ManualClock, SecretText, Timestamp};
+use crate::base::{ManualClock, SecretText, TenantId, Timestamp};
 use crate::control::{Control, Parts};
 use crate::keyring::{HeldKeys, KekLocation, Keyring, KeyringConfig, WrappedKeys};
 use crate::pool::dial::{DialConfig, Dialer};
 use crate::registry::{
     Actor, ActorKind, Claim, KeyStore, NewOperation, Operation, OperationState, OperationStep,
-    Origin, Registry,
+    Origin, Registry, Settled,
 };
 
-/// The steps of the operation that is made to break: the first is refused as often as was ordered, the
+/// The steps of the operation that is made to break: the first waits and is refused as often as was ordered, the
 /// second panics.
 pub(super) fn carry_out(step: &'static str, at: &mut Running<'_>) -> Step {
     assert!(step == "begin", "planted");
+    let waited: u64 = at.noted("waited").unwrap_or(0);
+    if waited < at.operation().input["waits"].as_u64().unwrap_or(0) {
+        at.note("waited", waited + 1);
+        return Ok(Ended::Wait(Duration::from_millis(500)));
+    }
     if at.operation().attempts < at.operation().input["refused"].as_u64().unwrap_or(0) {
         return Err(StepFault::lasting("conflict", "it exists already"));
     }
@@ -74,6 +79,25 @@ impl Bed {
         let input = json!({ "refused": refused });
         let new = NewOperation { kind, parent: None, tenant: None, subject, input };
         self.registry.create_operation(&new, &self.origin).await.unwrap().id
+    }
+
+    /// Orders operations as parts of another.
+    async fn parts(&self, count: usize) -> (Uuid, Vec<Uuid>) {
+        let whole = self.order(0).await;
+        let claim = Claim { only: Some(whole) };
+        let held = self.registry.claim_operation("test", claim, self.lease).await;
+        let held = held.unwrap().unwrap();
+        let part = |at| NewOperation {
+            kind: "test.broken",
+            parent: Some(whole),
+            tenant: Some(TenantId::random()),
+            subject: format!("part-{at}"),
+            input: json!({}),
+        };
+        let parts: Vec<_> = (0..count).map(part).collect();
+        self.registry.create_parts(&held, &parts).await.unwrap();
+        let parts = self.registry.operation_parts(whole).await.unwrap();
+        (whole, parts.into_iter().map(|part| part.id).collect())
     }
 
     /// Work is looked for five times, always later than any pause between two tries and than any lease.
@@ -178,4 +202,43 @@ async fn a_gateway_that_is_told_to_stop_has_not_died_of_its_step() {
     }
     let (_, steps) = bed.work(id).await;
     assert_eq!(steps[0].state, "done");
+}
+
+#[tokio::test]
+async fn a_step_that_waits_is_begun_once() {
+    let bed = Bed::new().await;
+    let (kind, subject) = ("test.broken", "north".to_owned());
+    let input = json!({ "waits": 3 });
+    let new = NewOperation { kind, parent: None, tenant: None, subject, input };
+    let id = bed.registry.create_operation(&new, &bed.origin).await.unwrap().id;
+    let (_, steps) = bed.work(id).await;
+    assert_eq!((steps[0].state.as_str(), steps[0].attempts), ("done", 1));
+    // It is begun again by whoever takes it up from one that is gone.
+    let input = json!({ "waits": 2 });
+    let again = NewOperation { subject: "south".to_owned(), input, ..new };
+    let id = bed.registry.create_operation(&again, &bed.origin).await.unwrap().id;
+    bed.killed("begin").await;
+    let (_, steps) = bed.work(id).await;
+    assert_eq!((steps[0].state.as_str(), steps[0].attempts), ("done", 2));
+}
+
+#[tokio::test]
+async fn parts_are_counted_as_they_are_now() {
+    let bed = Bed::new().await;
+    let (whole, parts) = bed.parts(3).await;
+    let tally = async || bed.control.shown(whole).await.unwrap().progress["tenants"].clone();
+    let all = json!({"total": 3, "waiting": 3, "running": 0, "succeeded": 0, "failed": 0, "cancelled": 0});
+    assert_eq!(tally().await, all);
+    // The whole notes nothing of what becomes of them from here on.
+    assert!(bed.registry.release_part(parts[0]).await.unwrap());
+    let now = tally().await;
+    assert_eq!((&now["waiting"], &now["running"]), (&json!(2), &json!(1)));
+    let claim = Claim { only: Some(parts[0]) };
+    let held = bed.registry.claim_operation("test", claim, bed.lease).await.unwrap().unwrap();
+    let failed = Settled::Failed { error: json!({"code": "x", "message": "y"}) };
+    bed.registry.settle_operation(&held, false, &failed).await.unwrap().unwrap();
+    let now = tally().await;
+    assert_eq!((&now["running"], &now["failed"]), (&json!(0), &json!(1)));
+    let another = bed.order(0).await;
+    assert_eq!(bed.control.shown(another).await.unwrap().progress.get("tenants"), None);
 }

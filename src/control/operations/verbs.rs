@@ -1,6 +1,7 @@
 use uuid::Uuid;
 
 use super::view::{OperationPage, OperationView, view};
+use super::waves::Tally;
 use crate::base::TenantId;
 use crate::control::{Caller, Control, ControlFault};
 use crate::registry::{NewOperation, Operation, OperationFilter, OperationState, RegistryFault};
@@ -52,7 +53,10 @@ impl Control {
         let more = found.len() > limit as usize;
         found.truncate(limit as usize);
         let next = found.last().filter(|_| more).map(|last| last.id.to_string());
-        let operations = found.into_iter().map(|operation| view(operation, Vec::new())).collect();
+        let mut operations: Vec<_> =
+            found.into_iter().map(|operation| view(operation, Vec::new())).collect();
+        let whole = operations.iter_mut().filter(|one| one.parent.is_none());
+        self.count_parts(whole.map(|one| (one.id, &mut one.progress))).await?;
         Ok(OperationPage { operations, next })
     }
 
@@ -128,10 +132,32 @@ impl Control {
         self.shown(id).await
     }
 
-    async fn shown(&self, id: Uuid) -> Result<OperationView, ControlFault> {
+    pub(super) async fn shown(&self, id: Uuid) -> Result<OperationView, ControlFault> {
         let found = self.0.registry.operation(id).await?;
         let operation = found.ok_or(RegistryFault::NotFound("operation"))?;
         let steps = self.0.registry.operation_steps(id).await?;
-        Ok(view(operation, steps))
+        let mut view = view(operation, steps);
+        self.count_parts([(view.id, &mut view.progress)]).await?;
+        Ok(view)
+    }
+
+    /// Puts in how many parts are where now: what the operation itself noted last is older while it rests, waits, has
+    /// failed or has just ended.
+    pub(super) async fn count_parts<'a>(
+        &self,
+        of: impl IntoIterator<Item = (Uuid, &'a mut serde_json::Value)>,
+    ) -> Result<(), ControlFault> {
+        let mut of: Vec<_> = of.into_iter().collect();
+        let ids = || of.iter().map(|(id, _)| *id);
+        let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return Ok(()) };
+        let counted = self.0.registry.parts_by_state(first, last).await?;
+        for (id, progress) in &mut of {
+            let (Some(states), Some(progress)) = (counted.get(id), progress.as_object_mut()) else {
+                continue;
+            };
+            let tally = serde_json::to_value(Tally::counted(states.iter().copied()));
+            progress.insert("tenants".to_owned(), tally.unwrap_or_default());
+        }
+        Ok(())
     }
 }

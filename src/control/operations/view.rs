@@ -81,7 +81,7 @@ pub struct OperationStepView {
     pub undo: bool,
     /// `running`, `done` or `failed`.
     pub state: String,
-    /// How often it was begun.
+    /// How often it was begun: once, and again after each failure or end of a gateway, however often it waited.
     pub attempts: u64,
     /// What it found or did.
     pub note: Option<String>,
@@ -124,10 +124,6 @@ pub(super) fn view(operation: Operation, steps: Vec<OperationStep>) -> Operation
     let mut progress = operation.progress;
     if let Some(map) = progress.as_object_mut() {
         map.retain(|name, _| !PRIVATE.contains(&name.as_str()));
-        // Noted before the last of them ended; the end has them all.
-        if let Some(tenants) = operation.result.as_ref().and_then(|result| result.get("tenants")) {
-            map.insert("tenants".to_owned(), tenants.clone());
-        }
     }
     OperationView {
         id: operation.id,

@@ -32,36 +32,40 @@ pub(in crate::control) struct Waves {
 /// How many parts are where.
 #[derive(Debug, Default, Clone, Copy, Serialize)]
 pub(in crate::control) struct Tally {
-    total: usize,
-    waiting: usize,
-    running: usize,
-    pub(in crate::control) succeeded: usize,
-    pub(in crate::control) failed: usize,
-    cancelled: usize,
+    total: u64,
+    waiting: u64,
+    running: u64,
+    pub(in crate::control) succeeded: u64,
+    pub(in crate::control) failed: u64,
+    cancelled: u64,
 }
 
 impl Tally {
     pub(in crate::control) fn of<'a>(parts: impl Iterator<Item = &'a Operation>) -> Self {
+        Self::counted(parts.map(|part| (part.state, 1)))
+    }
+
+    /// So many in each state.
+    pub(super) fn counted(states: impl Iterator<Item = (OperationState, u64)>) -> Self {
         let mut tally = Self::default();
-        for part in parts {
-            tally.total += 1;
-            match part.state {
-                OperationState::Held => tally.waiting += 1,
-                OperationState::Succeeded => tally.succeeded += 1,
-                OperationState::Failed => tally.failed += 1,
-                OperationState::Cancelled => tally.cancelled += 1,
-                _ => tally.running += 1,
-            }
+        for (state, count) in states {
+            tally.total += count;
+            *match state {
+                OperationState::Held => &mut tally.waiting,
+                OperationState::Succeeded => &mut tally.succeeded,
+                OperationState::Failed => &mut tally.failed,
+                OperationState::Cancelled => &mut tally.cancelled,
+                _ => &mut tally.running,
+            } += count;
         }
         tally
     }
 
     /// Whether more of those that ended have failed than is borne.
     const fn too_many(&self, percent: u64) -> bool {
-        let ended = (self.succeeded + self.failed) as u64;
+        let ended = self.succeeded + self.failed;
         // A first failure among few is no share yet, unless nothing may fail.
-        self.failed > 0
-            && (percent == 0 || self.failed as u64 * 100 > percent * ended && ended >= 10)
+        self.failed > 0 && (percent == 0 || self.failed * 100 > percent * ended && ended >= 10)
     }
 }
 
@@ -136,8 +140,9 @@ impl Waves {
         &self,
         at: &Running<'_>,
         parts: &[&Operation],
-        running: usize,
+        running: u64,
     ) -> Result<(), StepFault> {
+        let running = usize::try_from(running).unwrap_or(usize::MAX);
         let mut room = self.parallel.max(1).saturating_sub(running);
         for part in parts.iter().filter(|part| part.state == OperationState::Held) {
             if room == 0 {

@@ -73,10 +73,14 @@ const TAKE: &str = "UPDATE operations SET fence = fence + 1, holder = $2, lease_
      state = CASE WHEN state = 'pending' THEN 'running' ELSE state END, updated_at = $4 WHERE id = $1";
 const RENEW: &str = "UPDATE operations SET lease_until = $3 WHERE id = $1 AND fence = $2 \
      AND state IN ('running', 'undoing')";
+// A step that was well and waited goes on; one that failed or was cut off is begun once more.
 const BEGIN: &str = "INSERT INTO operation_steps \
      (operation, undo, number, name, state, attempts, fence, started_at) \
      VALUES ($1, $2, $3, $4, 'running', 1, $5, $6) ON CONFLICT (operation, undo, number) \
-     DO UPDATE SET state = 'running', attempts = operation_steps.attempts + 1, fence = $5, ended_at = NULL";
+     DO UPDATE SET state = 'running', fence = $5, ended_at = NULL, \
+     attempts = operation_steps.attempts + CASE WHEN operation_steps.state = 'failed' OR EXISTS \
+     (SELECT 1 FROM operations o WHERE o.id = $1 AND (o.broken_off > 0 OR o.error IS NOT NULL)) \
+     THEN 1 ELSE 0 END";
 // Counted before anything is done, and taken back by whoever sees the step end.
 const BEGUN: &str = "UPDATE operations SET broken_off = broken_off + 1 WHERE id = $1";
 // A gateway that is told to stop has not died of its step.
