@@ -19,6 +19,8 @@ use crate::base::Timestamp;
 const MAX_BODY: usize = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// A code and a refresh token count once: what is given for them is waited for as long as whoever asks may wait.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Reaches one issuer.
 pub(super) struct Fetcher {
@@ -67,7 +69,6 @@ impl Fetcher {
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT)
             .pool_max_idle_per_host(1);
         if let Some(pem) = &config.ca_pem {
             let roots = Certificate::from_pem_bundle(pem.as_bytes())
@@ -114,7 +115,7 @@ impl Fetcher {
         let reach = self.reach.clone();
         move |request| {
             let reach = reach.clone();
-            Box::pin(async move { reach.send(request).await })
+            Box::pin(async move { reach.send(request, SIGN_IN_TIMEOUT).await })
         }
     }
 
@@ -125,7 +126,7 @@ impl Fetcher {
             .header(http::header::ACCEPT, "application/json")
             .body(Vec::new())
             .ok()?;
-        let answer = self.reach.send(request).await.ok()?;
+        let answer = self.reach.send(request, TOTAL_TIMEOUT).await.ok()?;
         if answer.status() != http::StatusCode::OK {
             return None;
         }
@@ -148,7 +149,7 @@ impl Fetcher {
         move |request| {
             let (reach, last_body) = (reach.clone(), last_body.clone());
             Box::pin(async move {
-                let answer = reach.send(request).await?;
+                let answer = reach.send(request, TOTAL_TIMEOUT).await?;
                 last_body.lock().unwrap_or_else(PoisonError::into_inner).clone_from(answer.body());
                 Ok(answer)
             })
@@ -157,7 +158,7 @@ impl Fetcher {
 }
 
 impl Reach {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFault> {
+    async fn send(&self, request: HttpRequest, limit: Duration) -> Result<HttpResponse, HttpFault> {
         let asked = Url::parse(&request.uri().to_string()).map_err(|_| HttpFault::Foreign)?;
         let url = self.place(asked).ok_or(HttpFault::Foreign)?;
         let mut answer = self
@@ -165,6 +166,7 @@ impl Reach {
             .request(request.method().clone(), url)
             .headers(request.headers().clone())
             .body(request.into_body())
+            .timeout(limit)
             .send()
             .await
             .map_err(|_| HttpFault::Transport)?;

@@ -27,6 +27,8 @@ impl Listener {
 
     /// The next event; `None` at the end of the answer.
     async fn next(&mut self) -> Option<Value> {
+        // For the event, whatever comes meanwhile to keep the connection open.
+        let late = tokio::time::Instant::now() + SOON;
         loop {
             while let Some(end) = self.heard.find("\n\n") {
                 let told: String = self.heard.drain(..end + 2).collect();
@@ -36,7 +38,8 @@ impl Listener {
                 assert_eq!(field("id: "), Some(event["id"].to_string().as_str()));
                 return Some(event);
             }
-            let piece = tokio::time::timeout(SOON, self.answer.chunk()).await.unwrap().unwrap()?;
+            let piece =
+                tokio::time::timeout_at(late, self.answer.chunk()).await.unwrap().unwrap()?;
             self.heard.push_str(std::str::from_utf8(&piece).unwrap());
         }
     }
