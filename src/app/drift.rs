@@ -24,7 +24,7 @@ pub(super) async fn look_after(
     every: Duration,
     stop: CancellationToken,
 ) {
-    let mut round = tokio::time::interval(every / 20);
+    let mut round = tokio::time::interval((every / 20).min(AGAIN));
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut under_way = JoinSet::new();
     loop {
@@ -56,10 +56,14 @@ async fn look(control: &Control, tenant: TenantId, spare: Duration) {
     }
 }
 
-/// Tenants that are due, each with its own period: a tenth more or less than `every`.
+/// Tenants that are due, each with its own period: a tenth more or less than `every`. Those whose schema does not fit
+/// are looked at every minute, so that what the hospital put right is not shown as wrong for long.
 async fn scheduled(control: &Control, every: Duration) -> Vec<(TenantId, Duration)> {
+    let soon = AGAIN.min(every);
+    let broken = control.schemas_broken(soon).await.unwrap_or_default();
     let due = control.schemas_due(every.mul_f64(0.9)).await.unwrap_or_default();
-    due.into_iter().map(|tenant| (tenant, period(tenant, every))).collect()
+    let due = due.into_iter().map(|tenant| (tenant, period(tenant, every)));
+    broken.into_iter().map(|tenant| (tenant, soon)).chain(due).collect()
 }
 
 /// A tenant's own period.

@@ -219,6 +219,11 @@ fn one(tenant: &TenantView) -> String {
     let mapping =
         tenant.mapping.active.map_or_else(|| "none".to_owned(), |n| format!("version {n}"));
     lines.push(format!("  mapping     {mapping}"));
+    if let Some(drift) = tenant.mapping.drift.as_ref().filter(|drift| !drift.changes.is_empty()) {
+        lines.push(format!("  DRIFT       as of {}:", drift.checked_at));
+        let said = drift.changes.iter().map(|change| format!("              {}", change.message));
+        lines.extend(said);
+    }
     lines.join("\n")
 }
 

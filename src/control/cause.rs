@@ -16,8 +16,15 @@ pub(super) struct Cause {
 /// themselves.
 fn word(code: &str) -> &str {
     match code {
-        "28P01" | "28000" | "42501" | "1044" | "1045" | "1130" | "1251" | "1524" | "1698"
-        | "1820" | "1862" | "2059" | "3118" | "4151" => "auth",
+        "28P01" | "28000" | "1045" | "1130" | "1251" | "1524" | "1698" | "1820" | "1862"
+        | "2059" | "3118" | "4151" => "auth",
+        "42501" | "1044" | "1142" | "1143" | "1227" | "1370" => "rights",
+        "42P01" | "3F000" | "1051" | "1146" => "no_such_table",
+        "42703" | "1054" | "sqlite-1" => "no_such_column",
+        "55P03" | "40P01" | "1205" | "1213" | "sqlite-5" | "sqlite-6" => "locked",
+        "57014" | "1317" | "1969" | "3024" | "sqlite-9" => "too_long",
+        "53100" | "1021" | "1114" | "sqlite-13" => "disk_full",
+        "25006" | "1290" | "1836" => "read_only",
         "3D000" | "1049" => "no_such_database",
         "53300" | "1040" | "1203" | "1226" => "full",
         "57P01" | "57P02" | "57P03" | "1053" | "1077" | "1079" => "not_ready",
@@ -53,12 +60,49 @@ const MEANINGS: &[(&str, &str, &str)] = &[
     (
         "tls",
         "the certificate is not acceptable",
-        "Check the connection; replace it with the hospital's authority if that is new.",
+        "Check the connection: that says whether the certificate has expired, which the hospital has to mend, or comes \
+         from a new authority, with which the connection is to be replaced.",
     ),
     (
         "auth",
         "the role or its password is refused",
-        "Replace the connection with the role and password that count now; of a hospital made here, renew its password.",
+        "Replace the connection with the role and password that count now; of a hospital made here, renew its password. \
+         Where they were put right at the server instead, check the connection and reset the breaker.",
+    ),
+    (
+        "rights",
+        "the role lacks a right that it needs",
+        "Have the hospital let its role connect and read the mapped tables again; its page says which are missing.",
+    ),
+    (
+        "no_such_table",
+        "a table that the mapping reads is not there",
+        "Ask the hospital what it changed; have it undone, or publish a mapping for the schema as it is.",
+    ),
+    (
+        "no_such_column",
+        "a table or column that the mapping reads is not there",
+        "Ask the hospital what it changed; have it undone, or publish a mapping for the schema as it is.",
+    ),
+    (
+        "locked",
+        "another program at the hospital keeps what is read locked",
+        "Ask the hospital what runs on its database: an import, a schema change, or a session left open.",
+    ),
+    (
+        "too_long",
+        "a statement took too long and was cut off",
+        "Look at the slow queries below, and ask the hospital whether an index or statistics are missing.",
+    ),
+    (
+        "disk_full",
+        "the server's disk is full",
+        "Tell the hospital: what needs room on its server fails until there is some.",
+    ),
+    (
+        "read_only",
+        "the server takes no changes",
+        "Ask the hospital whether that is a standby or closed on purpose; reading goes on.",
     ),
     (
         "no_such_database",
@@ -151,6 +195,10 @@ mod tests {
         for (codes, said) in [
             (["28P01", "1045"], "password is refused"),
             (["3D000", "1049"], "the database is not there"),
+            (["42501", "1142"], "lacks a right"),
+            (["42P01", "1146"], "is not there"),
+            (["55P03", "1205"], "locked"),
+            (["53100", "1114"], "disk is full"),
             (["53300", "1040"], "no connection left"),
             (["57P03", "1053"], "starting or shutting down"),
             (["sqlite-14", "sqlite-10"], "file cannot be opened"),

@@ -177,8 +177,11 @@ impl Control {
         let record = self.0.keyring.open(&place, &connection.sealed).await?;
         let meant = self.writes_back(&tenant).await;
         let expected = connection.identity.as_ref();
-        let (report, reached) =
+        let (mut report, reached) =
             self.try_record(caller, (&record, Some(tenant.id)), expected, meant).await;
+        if report.ok {
+            report.findings.extend(self.fit_of(caller, &tenant).await);
+        }
         // Sealed without being connected to: from now on it is known what it leads to, and watched.
         if let (None, Some(reached)) = (expected, &reached) {
             let (registry, origin) = (&self.0.registry, caller.origin());
@@ -294,7 +297,7 @@ impl Control {
                     version: None,
                     tls: None,
                     same_server: None,
-                    hint: Some(hint(fault.class()).to_owned()),
+                    hint: Some(said(&fault).to_owned()),
                     findings: Vec::new(),
                 };
                 (report, None)
@@ -349,6 +352,20 @@ pub(super) const fn transport(record: &ConnectionRecord) -> &'static str {
             TlsPolicy::LoopbackPlaintext => "loopback_plaintext",
             TlsPolicy::Exception(_) => "exception",
         },
+    }
+}
+
+/// What to do about a connection that could not be opened.
+fn said(fault: &DialFault) -> &'static str {
+    match fault.code() {
+        // The server took the password, and turned the role away.
+        Some("42501" | "1044") => {
+            "the role's right to use the database was taken away: have the hospital grant it again"
+        }
+        _ if fault.why().ends_with("has expired") => {
+            "the hospital has to renew its server's certificate; nothing is to be changed here"
+        }
+        _ => hint(fault.class()),
     }
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::events::event_view;
 use super::fault::ControlFault;
-use super::health::{self, Health, Level};
+use super::health::{self, Broken, Health, Level, Signs};
 use super::lanes::{breaker_view, lane_view};
 use super::skew::{SchemaFilter, SchemaStand};
 use super::view::EventView;
@@ -123,15 +123,21 @@ impl Control {
             }
         }
         let stands = self.schema_stands(None).await?;
+        let changed = self.changed_schemas(None).await?;
         let serving = self.serving()?;
         let mut lanes: HashMap<_, _> = serving.pools.statuses().into_iter().collect();
         let rows = all.into_iter().map(|listed| match listed.summary {
             Ok(summary) => {
-                let lane = lanes.remove(&summary.tenant.id);
-                let breaker = serving.pools.breaker_status(summary.tenant.id);
-                let recent = serving.traffic.recent(summary.tenant.id);
-                let schema = stands.get(&summary.tenant.id).copied();
-                self.row(summary, lane_view(lane), breaker_view(breaker), recent, schema)
+                let id = summary.tenant.id;
+                let lane = lane_view(lanes.remove(&id));
+                let breaker = breaker_view(serving.pools.breaker_status(id));
+                let recent = serving.traffic.recent(id);
+                let broken = changed.get(&id).and_then(|drift| Broken::of(drift, &summary));
+                let broken = broken.as_ref();
+                let signs = Signs { lane: &lane, breaker: &breaker, recent: &recent, broken };
+                let health = health::of(&summary, &signs, self.0.clock.now());
+                let schema = stands.get(&id).copied();
+                row(summary, (lane, breaker), recent, schema, health)
             }
             Err(what) => damaged_row(listed.id, &listed.name, listed.tenant, what),
         });
@@ -173,10 +179,17 @@ impl Control {
             tenant: config.tenant,
         };
         let serving = self.serving()?;
-        let lane = lane_view(serving.pools.status(tenant.id));
-        let breaker = breaker_view(serving.pools.breaker_status(tenant.id));
-        let schema = self.schema_stands(Some(tenant.id)).await?.remove(&tenant.id);
-        Ok(self.row(summary, lane, breaker, serving.traffic.recent(tenant.id), schema))
+        let id = summary.tenant.id;
+        let lane = lane_view(serving.pools.status(id));
+        let breaker = breaker_view(serving.pools.breaker_status(id));
+        let schema = self.schema_stands(Some(id)).await?.remove(&id);
+        let recent = serving.traffic.recent(id);
+        let changed = self.changed_schemas(Some(id)).await?.remove(&id);
+        let broken = changed.and_then(|drift| Broken::of(&drift, &summary));
+        let broken = broken.as_ref();
+        let signs = Signs { lane: &lane, breaker: &breaker, recent: &recent, broken };
+        let health = health::of(&summary, &signs, self.0.clock.now());
+        Ok(row(summary, (lane, breaker), recent, schema, health))
     }
 
     /// What was done to a tenant, newest first.
@@ -215,31 +228,29 @@ impl Control {
         let names = self.0.registry.tenant_names(ids.into_iter()).await?;
         Ok(names.into_iter().map(|(id, name)| (*id.as_uuid(), name)).collect())
     }
+}
 
-    fn row(
-        &self,
-        summary: TenantSummary,
-        lane: LaneView,
-        breaker: BreakerView,
-        recent: Recent,
-        schema: Option<SchemaStand>,
-    ) -> FleetRow {
-        let health = health::of(&summary, &lane, &breaker, &recent, self.0.clock.now());
-        let tenant = summary.tenant;
-        FleetRow {
-            id: *tenant.id.as_uuid(),
-            name: tenant.name.as_str().to_owned(),
-            display_name: tenant.display_name,
-            state: tenant.state.as_str(),
-            engine: summary.engine.map(crate::base::Engine::as_str),
-            generation: tenant.generation.0,
-            mapping: summary.active_mapping,
-            schema,
-            lane,
-            breaker,
-            recent,
-            health,
-        }
+fn row(
+    summary: TenantSummary,
+    (lane, breaker): (LaneView, BreakerView),
+    recent: Recent,
+    schema: Option<SchemaStand>,
+    health: Health,
+) -> FleetRow {
+    let tenant = summary.tenant;
+    FleetRow {
+        id: *tenant.id.as_uuid(),
+        name: tenant.name.as_str().to_owned(),
+        display_name: tenant.display_name,
+        state: tenant.state.as_str(),
+        engine: summary.engine.map(crate::base::Engine::as_str),
+        generation: tenant.generation.0,
+        mapping: summary.active_mapping,
+        schema,
+        lane,
+        breaker,
+        recent,
+        health,
     }
 }
 

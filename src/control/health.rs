@@ -1,7 +1,9 @@
 //! How a tenant is, in one sentence that an operator can act on.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use super::mappings::DriftView;
 use super::migrate::UNSOUND;
 use super::{BreakerView, LaneView, cause};
 use crate::base::Timestamp;
@@ -65,14 +67,41 @@ impl Health {
     }
 }
 
-pub(super) fn of(
-    summary: &TenantSummary,
-    lane: &LaneView,
-    breaker: &BreakerView,
-    recent: &Recent,
-    now: Timestamp,
-) -> Health {
-    let tenant = &summary.tenant;
+/// What of its database is not as its mapping needs it, so that requests fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Broken {
+    /// The first of it, as a sentence.
+    pub first: String,
+    /// How many things there are beside.
+    pub more: usize,
+    /// When it was first seen (RFC 3339).
+    pub since: Option<String>,
+}
+
+impl Broken {
+    /// What a look at its schema found, if it was for the mapping in force.
+    pub(super) fn of(drift: &DriftView, summary: &TenantSummary) -> Option<Self> {
+        if summary.active_mapping != Some(drift.version.into()) {
+            return None;
+        }
+        let mut broken = drift.changes.iter().filter(|change| change.breaks);
+        let first = broken.next()?;
+        let since = drift.changes.iter().filter(|change| change.breaks);
+        let since = since.filter_map(|change| change.since.clone()).min();
+        Some(Self { first: first.message.clone(), more: broken.count(), since })
+    }
+}
+
+/// What a tenant's health is told by.
+pub(super) struct Signs<'a> {
+    pub lane: &'a LaneView,
+    pub breaker: &'a BreakerView,
+    pub recent: &'a Recent,
+    pub broken: Option<&'a Broken>,
+}
+
+pub(super) fn of(summary: &TenantSummary, signs: &Signs<'_>, now: Timestamp) -> Health {
+    let (tenant, breaker) = (&summary.tenant, signs.breaker);
     if tenant.state != TenantState::Active {
         return unserved(summary).since(Some(tenant.updated_at.to_string()));
     }
@@ -82,29 +111,58 @@ pub(super) fn of(
     }
     let cause = cause::of(breaker.last_reason.as_deref().unwrap_or("unknown"));
     if breaker.state == "open" {
-        let next = breaker.retry_after_secs.unwrap_or(0);
-        let sentence = format!(
-            "The breaker is open: {}. Requests get 503 at once; the next try is in {next} s.",
-            cause.what
-        );
-        return Health::new(Level::Ill, sentence).since(breaker.since.clone()).next(cause.next);
+        let next = match breaker.retry_after_secs {
+            None | Some(0) => "the next request tries it again".to_owned(),
+            Some(secs) => format!("the next try is in {secs} s"),
+        };
+        let sentence =
+            format!("The breaker is open: {}. Requests get 503 at once; {next}.", cause.what);
+        let since = breaker.unwell_since.clone();
+        return Health::new(Level::Ill, sentence).since(since).next(cause.next);
     }
     if breaker.state == "half_open" {
         let sentence = format!("The database is being tried again after this: {}.", cause.what);
-        return Health::new(Level::Watch, sentence).since(breaker.since.clone()).next(cause.next);
+        let since = breaker.unwell_since.clone();
+        // One request tries it; all others are still turned away.
+        return Health::new(Level::Ill, sentence).since(since).next(cause.next);
     }
     if summary.active_mapping.is_none() {
         return Health::new(Level::Watch, "No mapping is in force, so there is nothing to read.")
             .next("Have a draft made under Mapping, check and store it, then publish it.");
     }
-    strained(lane, recent, now).unwrap_or_else(|| {
-        let sentence = if recent.total() == 0 {
+    if let Some(broken) = signs.broken {
+        return unfit(broken, signs, now);
+    }
+    strained(signs, now).unwrap_or_else(|| {
+        let sentence = if signs.recent.total() == 0 {
             "Ready; nobody asked in the last 15 minutes."
         } else {
             "Serving; nothing is wrong."
         };
         Health::new(Level::Well, sentence)
     })
+}
+
+/// Its database is not what its mapping was made for.
+fn unfit(broken: &Broken, signs: &Signs<'_>, now: Timestamp) -> Health {
+    let mut sentence = format!("Its database has changed: {}", broken.first);
+    if broken.more > 0 {
+        let _infallible = write!(sentence, " And {} more.", broken.more);
+    }
+    let (asked, failed) = lately(signs.recent);
+    let fails = failed > 0 && failed * 2 >= asked && failing_for(signs, now).is_some();
+    let level = if fails { Level::Ill } else { Level::Watch };
+    let next = "Ask the hospital what it changed and have it undone, or publish a mapping for the schema as it is. \
+                A check of the connection looks again.";
+    Health::new(level, sentence).since(broken.since.clone()).next(next)
+}
+
+/// Requests of the last minutes and how many of them failed; of all that is known where nobody asked in those.
+fn lately(recent: &Recent) -> (u64, u64) {
+    match recent.last(3) {
+        (0, _) => (recent.total(), recent.failed()),
+        last => last,
+    }
 }
 
 /// Not served because somebody wants it so, or has not gone on.
@@ -144,20 +202,38 @@ pub(super) fn damaged(what: &'static str) -> Health {
 }
 
 /// Served, and not well.
-fn strained(lane: &LaneView, recent: &Recent, now: Timestamp) -> Option<Health> {
-    let (asked, failed) = (recent.total(), recent.failed());
-    if failed * 20 >= asked && failed > 0 {
-        let level = if failed * 2 >= asked { Level::Ill } else { Level::Watch };
-        let mut sentence = format!("{failed} of {asked} requests failed in the last 15 minutes.");
-        let Some(code) = lane.last_error.as_deref() else {
-            let next = "The database was reached: compare the mapping with the schema as it is, and look at the log.";
-            return Some(Health::new(level, sentence).next(next));
-        };
-        let cause = cause::of(code);
-        let _infallible = write!(sentence, " Last failure: {}.", cause.what);
-        return Some(
-            Health::new(level, sentence).since(lane.last_error_at.clone()).next(cause.next),
+fn strained(signs: &Signs<'_>, now: Timestamp) -> Option<Health> {
+    let Signs { lane, breaker, recent, .. } = *signs;
+    let error = lane.last_error.as_deref().zip(lane.last_error_at.as_deref().and_then(moment));
+    // What the breaker saw through is over.
+    let closed = breaker.since.as_deref().and_then(moment);
+    let error = error.filter(|(_, at)| closed.is_none_or(|closed| *at >= closed));
+    if breaker.holds_logins {
+        let cause = cause::of(breaker.last_reason.as_deref().unwrap_or("unknown"));
+        let sentence = format!(
+            "Serving on the connections that are open; no more can be opened: {}.",
+            cause.what
         );
+        return Some(Health::new(Level::Watch, sentence).next(cause.next));
+    }
+    let ((asked, failed), (all, all_failed)) = (lately(recent), (recent.total(), recent.failed()));
+    let counts = |failed: u64, asked: u64| failed > 0 && failed * 20 >= asked;
+    if counts(failed, asked) || counts(all_failed, all) {
+        let sentence = format!("{all_failed} of {all} requests failed in the last 15 minutes");
+        let Some(age) = failing_for(signs, now) else {
+            return Some(Health::new(Level::Watch, format!("{sentence}, and none of the latest.")));
+        };
+        let level = if failed * 2 >= asked { Level::Ill } else { Level::Watch };
+        let began = before(now, age);
+        // An older failure is not why these failed. The database's comes a request's time before the answer.
+        let (sentence, next) = match error.filter(|(_, at)| at.plus(REQUEST) >= began) {
+            Some((code, _)) => {
+                let cause = cause::of(code);
+                (format!("{sentence}. Last failure: {}.", cause.what), cause.next)
+            }
+            None => (format!("{sentence}."), UNKNOWN),
+        };
+        return Some(Health::new(level, sentence).since(Some(began.to_string())).next(next));
     }
     if lane.waiting > 0 && lane.idle == 0 {
         let sentence = format!(
@@ -167,99 +243,34 @@ fn strained(lane: &LaneView, recent: &Recent, now: Timestamp) -> Option<Health> 
         let next = "Look at the slow queries below; raise its limit of connections if its server can bear it.";
         return Some(Health::new(Level::Watch, sentence).next(next));
     }
-    let at = lane.last_error_at.as_deref()?.parse::<jiff::Timestamp>().ok()?;
-    let age = now.since(Timestamp::from_millis(at.as_millisecond()));
-    let code = lane.last_error.as_deref().filter(|_| age.as_secs() < 300)?;
+    let (code, at) = error.filter(|(_, at)| now.since(*at) < 5 * MINUTE)?;
     let sentence = format!("Serving again; the last failure was: {}.", cause::of(code).what);
-    Some(Health::new(Level::Watch, sentence).since(lane.last_error_at.clone()))
+    Some(Health::new(Level::Watch, sentence).since(Some(at.to_string())))
+}
+
+/// For how long requests have been failing; nothing when the breaker has closed since the last of them did.
+fn failing_for(signs: &Signs<'_>, now: Timestamp) -> Option<Duration> {
+    let last = before(now, signs.recent.failed_ago?);
+    let closed = signs.breaker.since.as_deref().and_then(moment);
+    let through = signs.breaker.opened_total > 0 && closed.is_some_and(|closed| closed >= last);
+    signs.recent.failing_for.filter(|_| !through)
+}
+
+fn before(now: Timestamp, age: Duration) -> Timestamp {
+    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.as_millis().saturating_sub(age))
+}
+
+const REQUEST: Duration = Duration::from_secs(15);
+const MINUTE: Duration = Duration::from_mins(1);
+/// What to do where neither the database nor its schema says why.
+const UNKNOWN: &str =
+    "Check the connection; when that is well, look at the gateway's log for these minutes.";
+
+fn moment(rfc3339: &str) -> Option<Timestamp> {
+    let at = rfc3339.parse::<jiff::Timestamp>().ok()?;
+    Some(Timestamp::from_millis(at.as_millisecond()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::{ConnectionRevision, Engine, Generation, TenantId};
-    use crate::registry::{Ownership, Placement, Tenant};
-
-    fn summary(state: TenantState) -> TenantSummary {
-        let at = Timestamp::from_secs(0);
-        TenantSummary {
-            tenant: Tenant {
-                id: TenantId::random(),
-                name: "north".parse().unwrap(),
-                display_name: "North".to_owned(),
-                state,
-                state_reason: Some("unpaid".to_owned()),
-                ownership: Ownership::Attached,
-                placement: Placement::Database,
-                not_before: None,
-                generation: Generation(1),
-                connection_revision: ConnectionRevision(1),
-                created_at: at,
-                updated_at: at,
-            },
-            engine: Some(Engine::Sqlite),
-            active_mapping: Some(1),
-        }
-    }
-
-    fn recent(requests: u32, errors: u32) -> Recent {
-        Recent { requests: vec![requests], errors: vec![errors], ..Recent::default() }
-    }
-
-    fn judged(
-        summary: &TenantSummary,
-        lane: &LaneView,
-        breaker: &BreakerView,
-        r: &Recent,
-    ) -> Health {
-        of(summary, lane, breaker, r, Timestamp::from_secs(100))
-    }
-
-    #[test]
-    fn the_worst_is_said_first() {
-        let (closed, lane) = (super::super::lanes::breaker_view(None), LaneView::default());
-        let active = summary(TenantState::Active);
-        let calm = recent(10, 0);
-        assert_eq!(judged(&active, &lane, &closed, &calm).level, Level::Well);
-        assert_eq!(judged(&active, &lane, &closed, &recent(100, 4)).level, Level::Well);
-        assert_eq!(judged(&active, &lane, &closed, &recent(100, 5)).level, Level::Watch);
-        assert_eq!(judged(&active, &lane, &closed, &recent(10, 5)).level, Level::Ill);
-        let suspended = judged(&summary(TenantState::Suspended), &lane, &closed, &recent(10, 9));
-        assert_eq!(suspended.level, Level::Off);
-        assert!(suspended.sentence.contains("unpaid"));
-        let unmapped = TenantSummary { active_mapping: None, ..active.clone() };
-        assert_eq!(judged(&unmapped, &lane, &closed, &calm).level, Level::Watch);
-        let open = BreakerView {
-            state: "open".to_owned(),
-            last_reason: Some("refused".to_owned()),
-            since: Some("then".to_owned()),
-            ..super::super::lanes::breaker_view(None)
-        };
-        let ill = judged(&unmapped, &lane, &open, &calm);
-        assert_eq!((ill.level, ill.since.as_deref()), (Level::Ill, Some("then")));
-        assert!(ill.sentence.contains("refuses connections"), "{}", ill.sentence);
-        assert!(ill.next.is_some());
-        let coded = BreakerView { last_reason: Some("28P01".to_owned()), ..open };
-        let ill = judged(&active, &lane, &coded, &calm);
-        assert!(ill.sentence.contains("password is refused"), "{}", ill.sentence);
-        let busy = LaneView { max: 5, waiting: 2, ..LaneView::default() };
-        assert_eq!(judged(&active, &busy, &closed, &calm).level, Level::Watch);
-    }
-
-    #[test]
-    fn a_failure_counts_for_five_minutes() {
-        let closed = super::super::lanes::breaker_view(None);
-        let failed = |at: i64| LaneView {
-            last_error: Some("full".to_owned()),
-            last_error_at: Some(Timestamp::from_secs(at).to_string()),
-            ..LaneView::default()
-        };
-        let level = |at| {
-            let now = Timestamp::from_secs(1000);
-            let active = summary(TenantState::Active);
-            of(&active, &failed(at), &closed, &recent(1, 0), now).level
-        };
-        assert_eq!(level(900), Level::Watch);
-        assert_eq!(level(600), Level::Well);
-    }
-}
+mod tests;

@@ -37,10 +37,14 @@ pub struct LaneView {
 pub struct BreakerView {
     /// `closed`, `open` or `half_open`.
     pub state: String,
-    /// Since when (RFC 3339); nothing while nothing was ever asked of it.
+    /// Since when it is in this state (RFC 3339); nothing while nothing was ever asked of it.
     pub since: Option<String>,
+    /// While it is not closed: when it opened first (RFC 3339). Each try that fails begins its state anew, and not this.
+    pub unwell_since: Option<String>,
     /// Code of the last failure that counted.
     pub last_reason: Option<String>,
+    /// Whether the server refuses the account, so that nobody logs in for a while; connections that are open serve.
+    pub holds_logins: bool,
     /// While open: seconds until a probe may pass.
     pub retry_after_secs: Option<u64>,
     /// How often it opened.
@@ -121,7 +125,9 @@ pub(super) fn breaker_view(status: Option<BreakerStatus>) -> BreakerView {
         || BreakerView {
             state: "closed".to_owned(),
             since: None,
+            unwell_since: None,
             last_reason: None,
+            holds_logins: false,
             retry_after_secs: None,
             opened_total: 0,
             rejected_total: 0,
@@ -129,7 +135,9 @@ pub(super) fn breaker_view(status: Option<BreakerStatus>) -> BreakerView {
         |status| BreakerView {
             state: status.state.as_str().to_owned(),
             since: Some(status.since.to_string()),
+            unwell_since: status.unwell_since.map(|at| at.to_string()),
             last_reason: status.last_reason.map(|reason| reason.to_string()),
+            holds_logins: status.holds_logins,
             retry_after_secs: status.retry_after.map(|wait| wait.as_secs()),
             opened_total: status.opened,
             rejected_total: status.rejected,

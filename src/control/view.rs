@@ -126,7 +126,7 @@ pub struct CheckReport {
 /// Something found out about a database.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct CheckFinding {
-    /// `version`, `characters`, `time zone`, `rights`, `other databases` or `other hospitals`.
+    /// `version`, `characters`, `time zone`, `rights`, `other databases`, `other hospitals` or `mapping`.
     pub what: String,
     /// What was found.
     pub found: String,

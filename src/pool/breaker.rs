@@ -82,6 +82,8 @@ struct Core {
     /// Until when nobody logs in, though connections that are open serve; and why.
     logins: Option<(Instant, Cow<'static, str>)>,
     since: Timestamp,
+    /// When it opened first and has not closed since, however often it was tried meanwhile.
+    unwell_since: Option<Timestamp>,
     reason: Option<Cow<'static, str>>,
     opened: u64,
     rejected: u64,
@@ -120,6 +122,7 @@ impl Breaker {
             auth: Doubling::new(config.auth_open_for, config.auth_open_at_most),
             logins: None,
             since: clock.now(),
+            unwell_since: None,
             reason: None,
             opened: 0,
             rejected: 0,
@@ -173,6 +176,7 @@ impl Breaker {
         core.epoch += 1;
         core.opened += 1;
         core.since = self.clock.now();
+        core.unwell_since.get_or_insert(core.since);
         core.reason = Some(reason);
         self.show(BreakerState::Open);
     }
@@ -184,6 +188,7 @@ impl Breaker {
         core.policy.revived();
         self.let_in(core);
         core.since = self.clock.now();
+        core.unwell_since = None;
         self.show(BreakerState::Closed);
     }
 
@@ -234,7 +239,9 @@ impl Breaker {
         BreakerStatus {
             state,
             since: core.since,
+            unwell_since: core.unwell_since,
             last_reason: core.reason.clone(),
+            holds_logins: core.logins.as_ref().is_some_and(|(until, _)| Instant::now() < *until),
             retry_after,
             opened: core.opened,
             rejected: core.rejected,

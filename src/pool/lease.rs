@@ -17,7 +17,7 @@ use super::link::Link;
 use super::measure::{Measured, Timing};
 use super::pools::Inner;
 use super::silence::{Cut, cut};
-use super::verdict::{Verdict, classify};
+use super::verdict::{Family, Verdict, classify};
 use super::{Aside, PoolFault};
 use crate::base::{Deadline, Engine, ServerIdentity, TenantId};
 use crate::telemetry::plans::End;
@@ -259,7 +259,9 @@ impl Lease {
     fn failed(&mut self, error: &sqlx::Error) -> PoolFault {
         let db = classify(error);
         let from_server = matches!(error, sqlx::Error::Database(_));
-        if db.verdict() != Verdict::Healthy {
+        // A plan that the server made anew is no failure; a table that is gone is one, of a server that is well.
+        let unfit = db.family == Family::Mapping && db.code != "0A000";
+        if unfit || db.verdict() != Verdict::Healthy {
             self.lane.note_error(db.code.clone(), self.pools.clock.now());
         }
         if let Some(held) = self.held.as_mut() {

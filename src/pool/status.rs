@@ -48,10 +48,14 @@ pub struct LaneStatus {
 pub struct BreakerStatus {
     /// Closed, open or half-open.
     pub state: BreakerState,
-    /// Since when.
+    /// Since when it is in this state.
     pub since: Timestamp,
+    /// While it is not closed: when it opened first. Each try that fails begins its state anew, and not this.
+    pub unwell_since: Option<Timestamp>,
     /// The code of the last failure that counted.
     pub last_reason: Option<Cow<'static, str>>,
+    /// Whether nobody logs in for a while, because the server refuses the account.
+    pub holds_logins: bool,
     /// While open: how long until a probe may pass.
     pub retry_after: Option<Duration>,
     /// How often it opened.

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::value::{Row, binds};
@@ -54,14 +55,22 @@ impl Registry {
                    WHERE tenant = $1 AND version > 0";
         let row = tx.fetch_one(sql, binds![tenant]).await?;
         tx.commit().await?;
-        let read = |row: Row| {
-            Ok(SchemaCheck {
-                version: row.counter(0)?,
-                checked_at: row.time(1)?,
-                found: row.text(2)?,
-            })
-        };
-        row.map(read).transpose()
+        row.as_ref().map(read).transpose()
+    }
+
+    /// What was found last of active tenants whose schema is not as it was, of all or that one.
+    pub async fn changed_schemas(
+        &self,
+        only: Option<TenantId>,
+    ) -> Result<HashMap<TenantId, SchemaCheck>, RegistryFault> {
+        let mut tx = self.read().await?;
+        let sql = "SELECT s.version, s.checked_at, s.found, s.tenant FROM schema_checks s \
+                   JOIN tenants t ON t.id = s.tenant WHERE s.version > 0 AND s.found <> '[]' \
+                   AND t.state = 'active' AND ($1 = '' OR s.tenant = $1)";
+        let only = only.map(|id| id.to_string()).unwrap_or_default();
+        let rows = tx.fetch(sql, binds![only]).await?;
+        tx.commit().await?;
+        rows.iter().map(|row| Ok((row.tenant(3)?, read(row)?))).collect()
     }
 
     /// Takes it upon this gateway to look at a tenant, unless somebody did less than `spare` ago. Of several
@@ -101,4 +110,8 @@ impl Registry {
             .await?;
         tx.commit().await
     }
+}
+
+fn read(row: &Row) -> Result<SchemaCheck, RegistryFault> {
+    Ok(SchemaCheck { version: row.counter(0)?, checked_at: row.time(1)?, found: row.text(2)? })
 }

@@ -21,6 +21,9 @@ const SLOTS: usize = MINUTES + 1;
 /// Tenants counted at most; about 2.3 KiB each, and 300 bytes more for each plan.
 const TENANTS: usize = 20_000;
 
+/// Requests that were answered so long after the last error show that it is over.
+const CALM: Duration = Duration::from_secs(30);
+
 /// Classes of statuses, as labels.
 pub const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
@@ -45,6 +48,9 @@ struct Inner {
 
 struct Slots {
     minutes: [Slot; SLOTS],
+    /// Milliseconds, from 1, of the last answer without an error, and of the last one with.
+    good_at: AtomicU64,
+    bad_at: AtomicU64,
     /// Looked up once for each tenant; by [`class`] of status.
     answered: [Counter; 4],
     meter: Arc<Meter>,
@@ -55,6 +61,9 @@ struct Slot {
     /// The minute it counts, from 1; 0 when it never counted.
     minute: AtomicU64,
     errors: AtomicU32,
+    /// Milliseconds, from 1, at which the first error came of those since which no minute in which something was
+    /// asked went without one; 0 when this one did.
+    failing_from: AtomicU64,
     steps: [AtomicU32; STEPS],
 }
 
@@ -65,6 +74,11 @@ pub struct Recent {
     pub requests: Vec<u32>,
     /// How many of them were answered with a status of 500 or more.
     pub errors: Vec<u32>,
+    /// How long ago the first error came of those since which there was one in every minute in which something was
+    /// asked; nothing when there was none in the last of them, or none of late.
+    pub failing_for: Option<Duration>,
+    /// How long ago the last error was.
+    pub failed_ago: Option<Duration>,
     /// Half of all requests took no longer than this. Within the histogram's step, 41 % wide.
     pub p50: Option<Duration>,
     /// 99 of 100 took no longer than this.
@@ -81,6 +95,12 @@ impl Recent {
     pub fn failed(&self) -> u64 {
         self.errors.iter().copied().map(u64::from).sum()
     }
+
+    /// Requests and errors of the last so many minutes, the one under way included.
+    pub fn last(&self, minutes: usize) -> (u64, u64) {
+        let sum = |counts: &[u32]| counts.iter().rev().take(minutes).copied().map(u64::from).sum();
+        (sum(&self.requests), sum(&self.errors))
+    }
 }
 
 impl Default for Traffic {
@@ -92,7 +112,7 @@ impl Default for Traffic {
 impl Traffic {
     /// Counts one answered request, of that many bytes: a lookup and a few relaxed atomic operations.
     pub fn record(&self, tenant: TenantId, status: u16, took: Duration, bytes: u64) {
-        let minute = self.minute();
+        let (minute, moment) = (self.minute(), self.moment());
         let Some(slots) = self.slots(tenant) else { return };
         slots.answered[class(status)].increment(1);
         slots.meter.request();
@@ -108,13 +128,21 @@ impl Traffic {
                 .is_ok()
         {
             slot.errors.store(0, Ordering::Relaxed);
+            slot.failing_from.store(0, Ordering::Relaxed);
             for step in &slot.steps {
                 step.store(0, Ordering::Relaxed);
             }
         }
         slot.steps[step(took)].fetch_add(1, Ordering::Relaxed);
-        if status >= 500 {
-            slot.errors.fetch_add(1, Ordering::Relaxed);
+        if status < 500 {
+            slots.good_at.store(moment, Ordering::Relaxed);
+            return;
+        }
+        slots.bad_at.store(moment, Ordering::Relaxed);
+        if slot.errors.fetch_add(1, Ordering::Relaxed) == 0 {
+            let before = slots.last_before(minute);
+            let from = before.map_or(0, |slot| slot.failing_from.load(Ordering::Relaxed));
+            slot.failing_from.store(if from == 0 { moment } else { from }, Ordering::Relaxed);
         }
     }
 
@@ -140,9 +168,24 @@ impl Traffic {
             recent.requests[at] = u32::try_from(count).unwrap_or(u32::MAX);
             recent.errors[at] = slot.errors.load(Ordering::Relaxed);
         }
+        (recent.failing_for, recent.failed_ago) = self.failing(&slots, now);
         recent.p50 = quantile(&steps, 50);
         recent.p99 = quantile(&steps, 99);
         recent
+    }
+
+    /// How long ago the first of the errors that go on came, and the last one. The minute under way may still be too
+    /// short for an error.
+    fn failing(&self, slots: &Slots, now: u64) -> (Option<Duration>, Option<Duration>) {
+        let load = |at: &AtomicU64| at.load(Ordering::Relaxed);
+        let current = slots.at(now);
+        let under_way = if load(&current.minute) == now { load(&current.failing_from) } else { 0 };
+        let before = || slots.last_before(now).map_or(0, |slot| load(&slot.failing_from));
+        let from = if under_way == 0 { before() } else { under_way };
+        let (good, bad, moment) = (load(&slots.good_at), load(&slots.bad_at), self.moment());
+        let ago = |at: u64| (at > 0).then(|| Duration::from_millis(moment.saturating_sub(at)));
+        let over = good > bad && ago(bad).is_some_and(|ago| ago >= CALM);
+        (ago(from).filter(|_| !over), ago(bad))
     }
 
     /// The tenant's meter; one that nobody reads when there are too many tenants.
@@ -185,6 +228,11 @@ impl Traffic {
         }
     }
 
+    /// Milliseconds since it was begun, from 1.
+    fn moment(&self) -> u64 {
+        u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
     fn minute(&self) -> u64 {
         self.0.begun.elapsed().as_secs() / 60 + 1
     }
@@ -193,12 +241,28 @@ impl Traffic {
 impl Slots {
     fn new(tenant: TenantId) -> Self {
         let of = |class| counter!(names::TENANT_REQUESTS, "tenant" => tenant.to_string(), "status" => class);
-        Self { minutes: Default::default(), answered: CLASSES.map(of), meter: Arc::default() }
+        Self {
+            minutes: Default::default(),
+            good_at: AtomicU64::default(),
+            bad_at: AtomicU64::default(),
+            answered: CLASSES.map(of),
+            meter: Arc::default(),
+        }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "a remainder of 16")]
     fn at(&self, minute: u64) -> &Slot {
         &self.minutes[(minute % SLOTS as u64) as usize]
+    }
+
+    /// The last minute before that one in which something was asked, of those that are shown.
+    fn last_before(&self, minute: u64) -> Option<&Slot> {
+        let counted = |back| {
+            let earlier = minute.checked_sub(back).filter(|earlier| *earlier > 0)?;
+            let slot = self.at(earlier);
+            (slot.minute.load(Ordering::Relaxed) == earlier).then_some(slot)
+        };
+        (1..MINUTES as u64).find_map(counted)
     }
 }
 
@@ -225,6 +289,41 @@ mod tests {
         tokio::time::advance(Duration::from_mins(20)).await;
         assert_eq!(traffic.recent(tenant).total(), 0);
         assert_eq!(traffic.recent(tenant).p99, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_known_since_when_requests_fail() {
+        let (traffic, tenant) = (Traffic::default(), TenantId::random());
+        let ask = |status| traffic.record(tenant, status, Duration::from_millis(1), 0);
+        let failing = || traffic.recent(tenant).failing_for.map(|age| age.as_secs());
+        let pass = async |secs| tokio::time::advance(Duration::from_secs(secs)).await;
+        ask(200);
+        assert_eq!((failing(), traffic.recent(tenant).failed_ago), (None, None));
+        pass(80).await;
+        ask(200);
+        ask(503);
+        assert_eq!(failing(), Some(0));
+        // Longer than is shown, with minutes in which nobody asked.
+        for minute in (2..40).step_by(2) {
+            pass(120).await;
+            assert_eq!(failing(), Some(minute * 60), "nobody asked meanwhile");
+            ask(500);
+            ask(200);
+            assert_eq!(failing(), Some(minute * 60));
+        }
+        pass(20).await;
+        assert!(failing().is_some(), "one in many fails");
+        ask(200);
+        pass(10).await;
+        assert_eq!(failing(), None, "it is over");
+        assert_eq!(traffic.recent(tenant).failed_ago, Some(Duration::from_secs(30)));
+        pass(60).await;
+        ask(200);
+        pass(60).await;
+        ask(500);
+        assert_eq!(failing(), Some(0), "and begins anew");
+        pass(1200).await;
+        assert_eq!(failing(), None, "nobody asked for so long that nothing is known");
     }
 
     #[tokio::test(start_paused = true)]

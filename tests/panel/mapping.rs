@@ -41,26 +41,50 @@ async fn a_draft_is_made_read_compared_and_checked_on_one_page() {
 }
 
 #[tokio::test]
-async fn a_changed_database_is_told_on_the_page_of_the_hospital() {
+async fn a_changed_database_is_what_is_wrong_until_it_is_put_right() {
     let (issuer, gateway) = gateway().await;
     let visitor = Visitor::of(&gateway);
     visitor.sign_in("operator").await;
-    let file = gateway.folder().join("sqlite/north.db");
-    let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
-    let sql = "ALTER TABLE patients RENAME COLUMN mrn TO mrn_2";
-    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    assert_eq!(gateway.get(&issuer.token("north"), "/Patient/1001").await.status, 500);
+    let alter = async |sql: &str| {
+        let file = gateway.folder().join("sqlite/north.db");
+        let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    };
+    let (token, page) = (issuer.token("north"), "/panel/tenants/north");
+    assert_eq!(gateway.get(&token, "/Patient/1001").await.status, 200);
+    alter("ALTER TABLE patients RENAME COLUMN mrn TO mrn_2").await;
+    assert_eq!(gateway.get(&token, "/Patient/1001").await.status, 500);
     let look =
         gateway.change(reqwest::Method::POST, "north", "mappings/drift", serde_json::json!({}));
-    assert_eq!(look.await["changes"][0]["column"], "mrn");
-    for page in ["/panel/tenants/north", PAGE] {
-        let shown = visitor.get(page).await;
-        assert!(
-            shown.body.contains("&#39;patients.mrn&#39; is gone")
-                || shown.body.contains("'patients.mrn' is gone"),
-            "{}",
-            shown.body
-        );
+    let look = look.await;
+    assert_eq!(look["changes"][0]["column"], "mrn");
+    let since = look["changes"][0]["since"].as_str().unwrap().to_owned();
+    let gone = "'patients.mrn' is gone";
+    for path in [page, PAGE, "/panel/"] {
+        let shown = visitor.get(path).await.body.replace("&#39;", "'");
+        assert!(shown.contains(gone), "{path}: {shown}");
     }
+    // It is the sentence that says what is wrong, since when and what to do, and it stays the same moment.
+    let csrf = visitor.csrf().await;
+    let again = visitor.post(&format!("{page}/check"), &csrf, &[]).await;
+    let shown = again.body.replace("&#39;", "'");
+    for said in [
+        "The connection works.",
+        "requests fail of it",
+        "chip down",
+        "Its database has changed: ",
+        "publish a mapping for the schema as it is",
+        &since,
+        "Open its mapping",
+    ] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    alter("ALTER TABLE patients RENAME COLUMN mrn_2 TO mrn").await;
+    assert_eq!(gateway.get(&token, "/Patient/1001").await.status, 200);
+    let mended =
+        visitor.post(&format!("{page}/check"), &csrf, &[]).await.body.replace("&#39;", "'");
+    // What was done stays in the list of it.
+    let (now, _) = mended.split_once("id=\"timeline\"").unwrap();
+    assert!(!now.contains(gone) && !now.contains("requests fail of it"), "{now}");
 }

@@ -1,5 +1,7 @@
 //! Comparing a tenant's live schema with what its mapping in force was checked against.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -7,6 +9,7 @@ use uuid::Uuid;
 
 use super::super::{Control, ControlFault, Orders};
 use crate::base::{Deadline, TenantId, Timestamp};
+use crate::control::view::CheckFinding;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::{Document, compile, drift};
 use crate::registry::{Actor, ActorKind, Origin, SchemaCheck, Tenant, TenantState};
@@ -21,6 +24,13 @@ pub struct DriftView {
     pub checked_at: String,
     /// What is not as it was; empty when all is.
     pub changes: Vec<DriftChange>,
+}
+
+impl DriftView {
+    /// Whether requests fail until somebody acts.
+    pub fn breaks(&self) -> bool {
+        self.changes.iter().any(|change| change.breaks)
+    }
 }
 
 /// One thing that changed in the hospital's database.
@@ -38,6 +48,16 @@ pub struct DriftChange {
     pub message: String,
     /// Which parts of the mapping need it.
     pub paths: Vec<String>,
+    /// When it was first seen (RFC 3339).
+    #[serde(default)]
+    pub since: Option<String>,
+}
+
+impl DriftChange {
+    /// Whether it is about the same thing, seen at whatever time.
+    fn is(&self, other: &Self) -> bool {
+        (&self.table, &self.column, &self.kind) == (&other.table, &other.column, &other.kind)
+    }
 }
 
 /// The gateway itself, under the order to look after schemas.
@@ -72,6 +92,28 @@ impl Control {
     ) -> Result<DriftView, ControlFault> {
         let tenant = self.find_for(caller, named).await?;
         self.compare(caller, &tenant).await
+    }
+
+    /// How a tenant's database compares with the mapping in force now, for a check of its connection; nothing where
+    /// none is in force or it cannot be told.
+    pub(in crate::control) async fn fit_of(
+        &self,
+        caller: &impl Orders,
+        tenant: &Tenant,
+    ) -> Option<CheckFinding> {
+        let drift = self.compare(caller, tenant).await.ok()?;
+        let broken = drift.changes.iter().filter(|change| change.breaks);
+        let said: Vec<&str> = broken.map(|change| change.message.trim_end_matches('.')).collect();
+        let found = match said.as_slice() {
+            [] => format!("version {} fits", drift.version),
+            [first] => (*first).to_owned(),
+            [first, rest @ ..] => format!("{first}, and {} more", rest.len()),
+        };
+        let warning = (!said.is_empty()).then(|| {
+            "requests fail of it: have it undone, or publish a mapping for the schema as it is"
+                .to_owned()
+        });
+        Some(CheckFinding { what: "mapping".to_owned(), found, warning })
     }
 
     /// What was found when a tenant's schema was looked at last; nothing before that, or when another
@@ -114,6 +156,26 @@ impl Control {
         Ok(true)
     }
 
+    /// Served tenants whose schema did not fit when it was looked at last, that long ago or longer.
+    pub async fn schemas_broken(
+        &self,
+        age: std::time::Duration,
+    ) -> Result<Vec<TenantId>, ControlFault> {
+        let found = self.0.registry.changed_schemas(None).await?;
+        let now = self.0.clock.now();
+        let due = |check: &SchemaCheck| now.since(check.checked_at) >= age && view(check).breaks();
+        Ok(found.into_iter().filter(|(_, check)| due(check)).map(|(id, _)| id).collect())
+    }
+
+    /// What was found last of served tenants whose schema is not as it was, of all or that one.
+    pub(in crate::control) async fn changed_schemas(
+        &self,
+        only: Option<TenantId>,
+    ) -> Result<HashMap<TenantId, DriftView>, ControlFault> {
+        let found = self.0.registry.changed_schemas(only).await?;
+        Ok(found.into_iter().map(|(id, check)| (id, view(&check))).collect())
+    }
+
     /// Served tenants whose schema nobody looked at for that long.
     pub async fn schemas_due(
         &self,
@@ -145,12 +207,18 @@ impl Control {
         let (Some(saved), Some(compiled)) = (saved, compiled) else { return Err(unreadable) };
         let sources = document.as_ref().map(Document::sources).unwrap_or_default();
         let live = self.live(caller, tenant).await?.catalog(&sources).await?;
-        let changes: Vec<DriftChange> =
+        let mut changes: Vec<DriftChange> =
             compiled.drift(Some(&saved), &live).into_iter().map(change).collect();
         let before =
             registry.schema_check(tenant.id).await?.filter(|check| check.version == version);
+        let before = before.map(|check| view(&check).changes).unwrap_or_default();
+        let now = self.0.clock.now();
+        for one in &mut changes {
+            let known = before.iter().find(|known| known.is(one));
+            one.since = known.and_then(|known| known.since.clone()).or_else(|| Some(stamp(now)));
+        }
         let found = super::json(&changes)?;
-        let check = SchemaCheck { version, checked_at: self.0.clock.now(), found };
+        let check = SchemaCheck { version, checked_at: now, found };
         registry.put_schema_check(tenant.id, &check).await?;
         let breaks = changes.iter().filter(|c| c.breaks).count();
         let label = tenant.id.to_string();
@@ -158,8 +226,8 @@ impl Control {
             .set(gauge(breaks));
         metrics::gauge!(names::SCHEMA_DRIFT, "tenant" => label, "breaks" => "no")
             .set(gauge(changes.len() - breaks));
-        let was = before.as_ref().map_or("[]", |check| check.found.as_str());
-        if was != check.found {
+        let same = |(was, is): (&DriftChange, &DriftChange)| was.is(is) && was.breaks == is.breaks;
+        if before.len() != changes.len() || !before.iter().zip(&changes).all(same) {
             let about: Vec<String> = changes.iter().take(20).map(|c| c.message.clone()).collect();
             let detail = json!({ "version": version, "changes": about, "breaks": breaks });
             let action = if changes.is_empty() { "mapping.drift_over" } else { "mapping.drift" };
@@ -197,5 +265,5 @@ fn stamp(at: Timestamp) -> String {
 
 fn change(found: drift::Drift) -> DriftChange {
     let drift::Drift { table, column, kind, breaks, message, paths } = found;
-    DriftChange { table, column, kind, breaks, message, paths }
+    DriftChange { table, column, kind, breaks, message, paths, since: None }
 }

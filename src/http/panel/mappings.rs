@@ -206,7 +206,7 @@ async fn page(
         }
         h1 { "Mapping" }
         (editor.notice)
-        @if let Some(drift) = &tenant.mapping.drift { (report::drift(drift)) }
+        @if let Some(drift) = &tenant.mapping.drift { (report::drift(drift, &*panel.0.clock)) }
         (list(panel, seen, &tenant, &versions))
         (editing(seen, &tenant, &editor))
     };

@@ -14,8 +14,8 @@ use super::refusal::{Answer, Refusal, told};
 use super::session::{Fields, Order, Seen};
 use super::{Panel, connection, events, mappings, words};
 use crate::control::{
-    CheckReport, ControlFault, EventView, FlagsView, FleetRow, Level, QueriesView, StoredLimits,
-    TenantPatch, TenantUsage, TenantView, flag_entries,
+    CheckReport, ControlFault, DriftView, EventView, FlagsView, FleetRow, Level, QueriesView,
+    StoredLimits, TenantPatch, TenantUsage, TenantView, flag_entries,
 };
 
 /// Entries of the timeline.
@@ -166,11 +166,15 @@ pub(super) async fn check(
     let seen = &order.seen;
     let checked = panel.0.control.check(&seen.caller, &name).await;
     let report = match checked {
-        Ok(report) => steps(&report),
+        Ok(report) => report,
         Err(fault) => return failed(&panel, &order, &name, &fault).await,
     };
     let shown = Shown::read(&panel, seen, &name).await?;
-    let body = body(&panel, seen, &shown, &report, None);
+    let notice = html! {
+        (steps(&report))
+        @if report.ok && shown.row.breaker.state == "open" && seen.may_change() { (still_open(seen, &shown.tenant)) }
+    };
+    let body = body(&panel, seen, &shown, &notice, None);
     Ok(layout::page(seen, Tab::Fleet, &shown.tenant.display_name, &body).into_response())
 }
 
@@ -221,7 +225,7 @@ fn body(
             @if seen.may_change() { (next_action(seen, row, tenant)) }
         }
         @if !tenant.same_database.is_empty() { (connection::shared(tenant)) }
-        @if let Some(drift) = &tenant.mapping.drift { (mappings::report::drift(drift)) }
+        @if let Some(drift) = &tenant.mapping.drift { (mappings::report::drift(drift, &*panel.0.clock)) }
         @if seen.may_change() { (actions(seen, tenant, typed)) }
         div class="columns" {
             (cards::traffic(row))
@@ -293,15 +297,17 @@ fn actions(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>) -> Markup {
 fn next_action(seen: &Seen, row: &FleetRow, tenant: &TenantView) -> Markup {
     let base = base(tenant);
     let unwell = matches!(row.health.level, Level::Ill | Level::Watch);
-    let failing = row.breaker.state != "closed" || row.lane.last_error.is_some();
     let served = tenant.state == "active" && unwell;
+    let unmapped = tenant.mapping.active.is_none() && row.breaker.state == "closed";
+    let changed = tenant.mapping.drift.as_ref().is_some_and(DriftView::breaks);
     html! {
-        @if served && failing && tenant.connection.is_some() {
+        @if served && !unmapped && tenant.connection.is_some() {
             form method="post" action={ (base) "/check" } {
                 (hidden(seen, tenant))
                 button type="submit" { "Check the connection now" }
             }
-        } @else if served && tenant.mapping.active.is_none() {
+        }
+        @if served && (unmapped || changed) {
             p { a class="button" href={ (base) "/mappings" } { "Open its mapping" } }
         } @else if unwell && tenant.state == "suspended" {
             p { a class="button" href={ "/panel/operations?tenant=" (tenant.name) } { "Open its operations" } }
@@ -323,6 +329,19 @@ fn timeline(panel: &Panel, seen: &Seen, found: &[EventView]) -> Markup {
                         (events::detail(&event.detail))
                     }
                 }
+            }
+        }
+    }
+}
+
+/// What was put right at the server is not known to the breaker before its next try.
+fn still_open(seen: &Seen, tenant: &TenantView) -> Markup {
+    html! {
+        div class="notice calm" {
+            p { "The breaker still turns requests away until its next try. Now that the connection works it can be closed." }
+            form method="post" action={ (base(tenant)) "/reset-breaker" } {
+                (hidden(seen, tenant))
+                button type="submit" { "Reset the breaker" }
             }
         }
     }

@@ -72,6 +72,36 @@ async fn it_says_when_to_come_back_and_waits_longer_every_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn how_long_it_is_down_is_not_forgotten_at_every_try() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_secs(0)));
+    let breaker = Arc::new(Breaker::new(TenantId::random(), config(), clock.clone()));
+    let later = async |secs| {
+        clock.advance(Duration::from_secs(secs));
+        pass_time(secs).await;
+    };
+    assert_eq!(breaker.status().unwell_since, None);
+    later(10).await;
+    for _ in 0..3 {
+        call(&breaker, Verdict::Unhealthy);
+    }
+    for _ in 0..5 {
+        later(60).await;
+        assert!(call(&breaker, Verdict::Unhealthy), "a probe may pass");
+        let status = breaker.status();
+        assert_eq!(status.unwell_since, Some(Timestamp::from_secs(10)));
+        assert!(status.since > Timestamp::from_secs(10), "this state is newer");
+    }
+    later(60).await;
+    let probe = breaker.enter().unwrap();
+    let trying = breaker.status();
+    assert_eq!(trying.state, BreakerState::HalfOpen);
+    assert_eq!(trying.unwell_since, Some(Timestamp::from_secs(10)));
+    drop(probe);
+    assert!(call(&breaker, Verdict::Healthy));
+    assert_eq!(breaker.status().unwell_since, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_account_is_left_alone_for_longer() {
     let breaker = breaker();
     for wait in [120, 240, 480, 600, 600] {

@@ -2,7 +2,9 @@
 
 use maud::{Markup, html};
 
+use crate::base::Clock;
 use crate::control::{DiffView, DriftView, MappingReport, TrialView};
+use crate::http::panel::words;
 
 /// What a check found.
 pub(super) fn checked(report: Option<&MappingReport>) -> Markup {
@@ -120,17 +122,17 @@ pub(super) fn differences(diff: &DiffView) -> Markup {
 }
 
 /// That the hospital's database is not as the mapping in force needs it.
-pub(in crate::http::panel) fn drift(drift: &DriftView) -> Markup {
-    let breaks = drift.changes.iter().any(|change| change.breaks);
+pub(in crate::http::panel) fn drift(drift: &DriftView, clock: &dyn Clock) -> Markup {
     html! {
         @if !drift.changes.is_empty() {
-            div class={ "notice " @if breaks { "bad" } @else { "warn" } } role="status" {
+            div class={ "notice " @if drift.breaks() { "bad" } @else { "warn" } } role="status" {
                 p { strong { "The hospital's database has changed since version " (drift.version) " was checked." } }
                 ul {
                     @for change in drift.changes.iter().take(30) {
                         li { (change.message) " Needed by " (change.paths.join(", ")) "." }
                     }
                 }
+                p class="soft" { "Looked at " (words::moment(&drift.checked_at, clock)) "." }
             }
         }
     }
