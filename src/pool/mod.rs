@@ -13,6 +13,8 @@ pub mod postgres;
 /// Which errors say what about a database.
 mod untaken;
 pub mod verdict;
+/// What letters a database can hold.
+pub mod letters;
 
 mod admission;
 mod aside;

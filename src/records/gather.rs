@@ -80,10 +80,13 @@ pub(super) async fn in_turn(
         Arc::make_mut(&mut planned.plan).page.limit = u32::try_from(left + 1).ok();
         lease.doing(&name.source(&planned));
         let fetched = store::fetch_page(lease, &planned.plan, session.deadline()).await?;
-        let rows = fetched.page.len().min(left);
+        let mut rows = fetched.page.len().min(left);
         if fetched.page.len() > left {
-            let last = planned.position(&fetched.page, rows.saturating_sub(1));
-            page.next = Some(last.ok_or(RecordsFault::NoKey)?);
+            // One whose key does not read cannot be found again: the page ends before it, and the next begins
+            // with it.
+            let place = |row| Some((row + 1, planned.position(&fetched.page, row)?));
+            let (count, last) = (0..rows).rev().find_map(place).ok_or(RecordsFault::NoKey)?;
+            (rows, page.next) = (count, Some(last));
         }
         left -= rows;
         let part = page.parts.len();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::Deadline;
+use crate::base::{Deadline, TenantId};
 use crate::mapping::DeclaredSource;
 use crate::mapping::catalog::Catalog;
 use crate::mapping::plan::{Count, KeyedRead, SourcePlan, Value};
@@ -10,6 +10,7 @@ use crate::mapping::rows::Rows;
 use crate::pool::dial::TenantConnection;
 use crate::pool::verdict::{DbError, Family};
 use crate::pool::{DatabaseFault, Lease, PoolFault};
+use crate::telemetry::names;
 
 use super::rule::outdated;
 use super::run::{
@@ -50,7 +51,8 @@ fn of_a_cell(fault: PoolFault) -> StoreFault {
     }
 }
 
-/// Counts the rows that were fetched.
+/// Counts the rows that were fetched, and cells whose bytes are no text: nobody after this knows them from
+/// cells that are empty.
 fn counted(
     lease: &Lease,
     fetched: Result<FetchedPage, StoreFault>,
@@ -58,7 +60,15 @@ fn counted(
     if let (Some(measured), Ok(fetched)) = (lease.measured(), &fetched) {
         measured.rows(fetched.rows());
     }
+    note_lost(lease.tenant(), &fetched);
     fetched
+}
+
+/// Tells the operators how many cells were left out because their bytes are no text.
+fn note_lost(tenant: TenantId, fetched: &Result<FetchedPage, StoreFault>) {
+    let Ok(FetchedPage { undecodable: lost @ 1.., .. }) = fetched else { return };
+    metrics::counter!(names::BAD_CELLS, "tenant" => tenant.to_string()).increment(*lost);
+    tracing::debug!(target: "wardgate::store", %tenant, lost, "cells hold bytes that are no text");
 }
 
 /// Reads, and reads once more where somebody altered a table since the statements were prepared.

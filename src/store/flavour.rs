@@ -1,7 +1,7 @@
 use crate::base::Engine;
 
+use super::Letters;
 use super::WriteFault;
-use super::letters::Letters;
 use crate::pool::dial::{ServerFacts, ServerFlavour};
 
 /// Which SQL to write. MySQL and MariaDB differ in their regular expressions.

@@ -1,6 +1,6 @@
 //! Folded and exact texts as patterns of each engine.
 
-use super::letters::Letters;
+use super::Letters;
 use crate::mapping::fold::forms;
 
 /// How a pattern is written.

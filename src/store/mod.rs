@@ -19,7 +19,6 @@ mod fold;
 mod id;
 mod introspect;
 mod keyset;
-mod letters;
 mod lowered;
 mod member;
 mod predicate;
@@ -39,6 +38,7 @@ mod expected;
 mod tests;
 
 pub use crate::mapping::fold::fold;
+pub use crate::pool::letters::Letters;
 pub use describe::{catalog_on, describe_on};
 pub use explain::{
     Estimate, explain_child_on, explain_count_on, explain_page_on, folded_index_sql,
@@ -47,7 +47,6 @@ pub use fault::{StoreFault, WriteFault};
 pub use fetch::{catalog, fetch_counts, fetch_keys, fetch_page, fetch_row, introspect};
 pub use flavour::Flavour;
 pub use introspect::{MAX_TABLES, introspect_on};
-pub use letters::Letters;
 pub use prepared::is_plain_key;
 pub use rule::{Breach, RuleKind};
 pub use sql::{child_sql, count_sql, page_sql};

@@ -3,9 +3,9 @@
 use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, TextMatch};
 
+use super::Letters;
 use super::compare::{mysql_bytes, sign};
 use super::fold::{Syntax, escaped, folded};
-use super::letters::Letters;
 use super::statement::{Bind, Scope, Writer};
 use super::{Flavour, WriteFault, collation};
 use crate::mapping::fold::{fold, translated, translation};

@@ -6,6 +6,7 @@ use serde_json::json;
 use wardgate::store::Letters;
 
 use crate::harness::{Database, Postgres};
+use crate::support::Reply;
 use crate::write_bed::Bed;
 
 const TABLES: &str = "
@@ -73,6 +74,14 @@ async fn found(bed: &Bed, query: &str) -> Vec<String> {
         family
     };
     entries.iter().map(family).collect()
+}
+
+/// How many cells were left out by now.
+async fn lost(bed: &Bed) -> u64 {
+    let metrics = bed.gateway.http.get(format!("{}/metrics", bed.gateway.admin));
+    let metrics = Reply::of(metrics).await.unwrap().body;
+    let lines = metrics.lines().filter(|line| line.starts_with("wardgate_bad_cells_total{"));
+    lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
 /// An encoding, families, and what searches find of them.
@@ -160,6 +169,7 @@ async fn bytes_that_mean_nothing_cost_their_cell_and_no_page() {
     let other = bed.read("/Patient/2").await;
     assert_eq!(other["identifier"][0]["value"], "M", "{other}");
     assert_eq!(other["telecom"], json!([{ "system": "phone", "value": "tel 2" }]), "{other}");
+    assert_eq!(lost(&bed).await, 4, "two cells, read twice");
     // It is still written as what it is.
     let patient = json!({ "resourceType": "Patient", "id": "0", "meta": { "versionId": "1" },
         "identifier": [{ "system": "urn:example:kind", "value": "M" }],
@@ -167,6 +177,87 @@ async fn bytes_that_mean_nothing_cost_their_cell_and_no_page() {
     let kept = bed.send(Method::PUT, "/Patient/0", patient.to_string()).await;
     assert_eq!(kept.status, 200, "{kept:?}");
     assert_eq!(bed.read("/Patient/0").await["name"][0]["family"], "Жуков");
+}
+
+/// Names in the table, and what the bytes of a hospital's old programs leave of them.
+async fn with_bytes_that_mean_nothing(encoding: &str, byte: u8) {
+    let bed = bed(encoding, &["Ng", "Vu"]).await;
+    // What a client sends as UTF-8 is never such a byte; those who wrote it spoke the database's own encoding.
+    let insert = format!(
+        "INSERT INTO people (id, family, kind) VALUES (2, 'M' || chr({byte}) || 'ller', 'M'); \
+         INSERT INTO contact VALUES (2, 1, 'tel 2'), (2, 2, 'tel ' || chr({byte}))"
+    );
+    bed.sql(&insert).await;
+    let bundle = bed.read("/Patient?_sort=_id").await;
+    let entries = bundle["entry"].as_array().unwrap();
+    let families: Vec<_> = entries.iter().map(|e| &e["resource"]["name"][0]["family"]).collect();
+    assert_eq!(families, [&json!("Ng"), &json!("Vu"), &json!(null)], "{encoding} {bundle}");
+    let other = bed.read("/Patient/2").await;
+    assert_eq!(other["identifier"][0]["value"], "M", "{encoding} {other}");
+    assert_eq!(other["telecom"], json!([{ "system": "phone", "value": "tel 2" }]), "{encoding}");
+    assert_eq!(lost(&bed).await, 4, "{encoding}: two cells, read twice");
+    assert_eq!(found(&bed, "family=vu").await, ["Vu"], "{encoding}");
+}
+
+#[tokio::test]
+async fn bytes_that_mean_nothing_in_an_encoding_cost_their_cell_and_no_page() {
+    for (encoding, byte) in [("WIN1252", 0x81), ("WIN1250", 0x90), ("ISO_8859_7", 0xff)] {
+        with_bytes_that_mean_nothing(encoding, byte).await;
+    }
+}
+
+/// A key that does not read ends no list: its row is in none, and what follows it is on the next page.
+#[tokio::test]
+async fn a_page_that_would_end_at_a_key_of_other_bytes_ends_before_it() {
+    let tables = "CREATE TABLE wards (tag VARCHAR(9) PRIMARY KEY)";
+    let bed = Bed::open(Some(database_in("SQL_ASCII").await), tables).await;
+    bed.sql("INSERT INTO wards VALUES ('a'), (E'a\\xff'), ('b'), ('c'), (E'c\\xfe'), ('d')").await;
+    let mapping = r#"
+mapping: 1
+resources:
+  - {type: Location, from: {table: wards}, key: tag, id: "$tag", map: {name: "$tag"}}
+"#;
+    bed.gateway.publish("north", mapping).await;
+    let (mut found, mut path) = (Vec::new(), Some("/Location?_count=2".to_owned()));
+    for _ in 0..9 {
+        let Some(at) = path.take() else { break };
+        let page = bed.gateway.get(&bed.token, &at).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        let entries = page.json()["entry"].as_array().cloned().unwrap_or_default();
+        found.extend(entries.iter().map(|e| e["resource"]["id"].as_str().unwrap().to_owned()));
+        path = page.next();
+    }
+    assert_eq!(path, None, "no end");
+    assert_eq!(found, ["a", "b", "c", "d"]);
+}
+
+/// Tables and columns are named, and rules broken, in the hospital's own letters.
+#[tokio::test]
+async fn names_in_the_encoding_are_understood() {
+    let tables = TABLES.replace("family VARCHAR(40) NOT NULL", "größe VARCHAR(40) UNIQUE NOT NULL");
+    let bed = Bed::open(Some(database_in("WIN1252").await), &tables).await;
+    bed.sql(
+        "INSERT INTO people (id, größe, kind) VALUES (0, 'Šimić’s €', 'S')"
+            .replace('ć', "c")
+            .as_str(),
+    )
+    .await;
+    bed.sql("INSERT INTO people (id, größe, kind) VALUES (1, 'Müller', 'M')").await;
+    bed.gateway.publish("north", &MAPPING.replace("$family", "$größe")).await;
+    assert_eq!(bed.read("/Patient/0").await["name"][0]["family"], "Šimic’s €");
+    let put = async |family: &str| {
+        let patient = json!({ "resourceType": "Patient", "id": "0", "meta": { "versionId": "1" },
+            "identifier": [{ "system": "urn:example:kind", "value": "S" }],
+            "name": [{ "family": family }] });
+        bed.send(Method::PUT, "/Patient/0", patient.to_string()).await
+    };
+    let lacking = put("Łuk").await;
+    assert_eq!(lacking.status, 422, "{lacking:?}");
+    let double = put("Müller").await;
+    assert_eq!(double.status, 422, "{double:?}");
+    assert!(double.body.contains("name[0].family"), "{double:?}");
+    assert_eq!(put("Œuvre").await.status, 200);
+    assert_eq!(bed.read("/Patient/0").await["name"][0]["family"], "Œuvre");
 }
 
 #[tokio::test]
@@ -212,4 +303,31 @@ async fn an_encoding_has_the_letters_that_are_listed() {
         assert_eq!(bytes.len(), letters.chars().count(), "{encoding}: one byte each");
     }
     assert_eq!(listed, 27);
+}
+
+/// A byte that the server could not convert means none here, and every other what the server takes it for.
+#[tokio::test]
+async fn the_letters_are_listed_in_the_order_of_their_bytes() {
+    let mut admin = Postgres::admin().await;
+    let convert = "CREATE FUNCTION pg_temp.meant(byte int, encoding text) RETURNS text LANGUAGE plpgsql AS $$ \
+        BEGIN RETURN pg_catalog.convert_from(pg_catalog.set_byte('\\x00', 0, byte), encoding::name); \
+        EXCEPTION WHEN untranslatable_character OR character_not_in_repertoire THEN RETURN U&'\\FFFD'; END $$";
+    sqlx::raw_sql(convert).execute(&mut admin).await.unwrap();
+    let encodings: Vec<String> =
+        sqlx::query_scalar("SELECT pg_encoding_to_char(n)::text FROM generate_series(0, 34) AS n")
+            .fetch_all(&mut admin)
+            .await
+            .unwrap();
+    for encoding in encodings {
+        let Some(Letters::These { letters, controls }) = Letters::of(&encoding) else { continue };
+        let meant: String = sqlx::query_scalar(
+            "SELECT string_agg(pg_temp.meant(byte, $1), '' ORDER BY byte) FROM generate_series(128, 255) AS byte",
+        )
+        .bind(&encoding)
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+        let before: String = if controls { ('\u{80}'..='\u{9f}').collect() } else { String::new() };
+        assert_eq!(before + letters, meant, "{encoding}");
+    }
 }

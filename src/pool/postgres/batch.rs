@@ -123,11 +123,12 @@ impl PostgresSession {
             places.push(self.place(query.sql, types));
         }
         self.statements.close_stale(&mut self.output);
+        let alphabet = self.alphabet.as_deref();
         for (Query { sql, parameters }, place) in queries.iter().zip(&places) {
             if place.new {
-                outgoing::parse(&mut self.output, place.number, sql, parameters)?;
+                outgoing::parse(&mut self.output, place.number, sql, parameters, alphabet)?;
             }
-            outgoing::bind(&mut self.output, place.number, parameters)?;
+            outgoing::bind(&mut self.output, place.number, parameters, alphabet)?;
             outgoing::execute(&mut self.output);
         }
         match then {

@@ -7,6 +7,7 @@
 //! of the protocol after the login is small, so it is here. Every value comes and goes as the server's
 //! own text or in a format of fixed meaning, every length is bounded, and the server's words are dropped.
 
+mod alphabet;
 mod batch;
 mod outgoing;
 mod reply;
@@ -21,6 +22,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 pub use self::outgoing::Parameter;
 pub use self::reply::{Cells, ServerError};
 
+use self::alphabet::Alphabet;
 use self::reply::Message;
 use self::statements::Statements;
 use super::dial::wire::Wire;
@@ -81,6 +83,8 @@ pub struct PostgresSession {
     process: i32,
     /// Somebody between hands every transaction to whichever session of his is free.
     pooled: bool,
+    /// What the server's bytes mean, where they are not UTF-8.
+    alphabet: Option<Box<Alphabet>>,
     _alive: TaskTrackerToken,
 }
 
@@ -103,6 +107,7 @@ impl PostgresSession {
             fields: None,
             process: 0,
             pooled: false,
+            alphabet: None,
             _alive: alive,
         }
     }
@@ -129,6 +134,22 @@ impl PostgresSession {
         self.pooled
     }
 
+    /// Asks for texts of a database as it keeps them, where its `encoding` has bytes that mean nothing. Not
+    /// for one that somebody between may hand to others.
+    pub(in crate::pool) async fn speak(&mut self, encoding: &str) -> Result<(), sqlx::Error> {
+        let Some(alphabet) = Alphabet::of(encoding).filter(|_| !self.pooled) else { return Ok(()) };
+        let own = &alphabet.encoding;
+        self.command(&format!("SELECT pg_catalog.set_config('client_encoding', '{own}', false)"))
+            .await?;
+        self.alphabet = Some(Box::new(alphabet));
+        Ok(())
+    }
+
+    /// The encoding that the server was asked to speak.
+    pub(in crate::pool) fn encoding(&self) -> &str {
+        self.alphabet.as_ref().map_or("UTF8", |alphabet| &alphabet.encoding)
+    }
+
     /// Prepares one statement without parameters and gives the names and type ids of what its rows
     /// would hold; nothing is run. A statement without rows has none.
     pub async fn describe(&mut self, sql: &str) -> Result<Vec<(String, u32)>, sqlx::Error> {
@@ -138,7 +159,7 @@ impl PostgresSession {
         let place = self.place(sql, std::iter::empty());
         self.statements.close_stale(&mut self.output);
         if place.new {
-            outgoing::parse(&mut self.output, place.number, sql, &[])?;
+            outgoing::parse(&mut self.output, place.number, sql, &[], self.alphabet.as_deref())?;
         }
         outgoing::describe_and_sync(&mut self.output, place.number)?;
         self.send().await?;
@@ -213,7 +234,7 @@ impl PostgresSession {
     ) -> Result<Ended, sqlx::Error> {
         self.end().await?;
         self.output.clear();
-        outgoing::query(&mut self.output, sql)?;
+        outgoing::query(&mut self.output, sql, self.alphabet.as_deref())?;
         self.send().await?;
         self.answer(1, each).await
     }
@@ -279,7 +300,11 @@ impl PostgresSession {
                 self.fill().await.map_err(|error| failed.take().map_or(error, database))?;
                 continue;
             };
-            let message = reply::read(head.kind, &whole[reply::HEAD..])?;
+            let alphabet = self.alphabet.as_deref();
+            let own = alphabet.filter(|_| head.kind == b'D');
+            let own = own.and_then(|alphabet| alphabet.row(&whole[reply::HEAD..]));
+            let body = own.as_deref().unwrap_or(&whole[reply::HEAD..]);
+            let message = reply::read(head.kind, body, alphabet)?;
             let mut enough = false;
             match message {
                 Message::Row(cells) => enough = each(self.done, cells).is_break(),
@@ -302,7 +327,7 @@ impl PostgresSession {
                 Message::Fields(body) if self.fields.is_some() => {
                     let malformed =
                         || sqlx::Error::Protocol("a description is malformed".to_owned());
-                    self.fields = Some(reply::fields(body).ok_or_else(malformed)?);
+                    self.fields = Some(reply::fields(body, alphabet).ok_or_else(malformed)?);
                 }
                 Message::Fields(_) | Message::Other => {}
             }

@@ -1,6 +1,7 @@
 //! Messages to the server ("Message Formats" in PostgreSQL's manual).
 
 use super::Query;
+use super::alphabet::{Alphabet, written};
 
 /// One value sent beside a statement.
 #[derive(Clone, Copy)]
@@ -47,17 +48,20 @@ impl Parameter<'_> {
     }
 
     /// Its binary form, without its length.
-    fn write(&self, out: &mut Vec<u8>) -> Result<(), sqlx::Error> {
+    fn write(&self, out: &mut Vec<u8>, alphabet: Option<&Alphabet>) -> Result<(), sqlx::Error> {
         match self {
-            Self::Text(text) | Self::Untyped(text) => out.extend_from_slice(text.as_bytes()),
+            Self::Text(text) | Self::Untyped(text) => {
+                out.extend_from_slice(&written(alphabet, text)?);
+            }
             Self::Bytes(bytes) => out.extend_from_slice(bytes),
             Self::Int(number) => out.extend_from_slice(&number.to_be_bytes()),
             Self::Float(number) => out.extend_from_slice(&number.to_be_bytes()),
             Self::Texts(texts) => {
                 array_head(out, TEXT, texts.len())?;
                 for text in *texts {
+                    let text = written(alphabet, text)?;
                     out.extend_from_slice(&length(text.len())?.to_be_bytes());
-                    out.extend_from_slice(text.as_bytes());
+                    out.extend_from_slice(&text);
                 }
             }
             Self::Ints(numbers) => {
@@ -104,11 +108,15 @@ fn count(parameters: &[Parameter<'_>]) -> Result<[u8; 2], sqlx::Error> {
 
 /// A text that the protocol ends with a zero byte; one that holds such a byte would end early and mean
 /// something else.
-fn terminated(out: &mut Vec<u8>, text: &str) -> Result<(), sqlx::Error> {
+fn terminated(
+    out: &mut Vec<u8>,
+    text: &str,
+    alphabet: Option<&Alphabet>,
+) -> Result<(), sqlx::Error> {
     if text.contains('\0') {
         return Err(sqlx::Error::Encode("a statement holds a zero byte".into()));
     }
-    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(&written(alphabet, text)?);
     out.push(0);
     Ok(())
 }
@@ -153,10 +161,11 @@ pub(super) fn parse(
     number: u64,
     sql: &str,
     parameters: &[Parameter<'_>],
+    alphabet: Option<&Alphabet>,
 ) -> Result<(), sqlx::Error> {
     message(out, b'P', |out| {
         name(out, number);
-        terminated(out, sql)?;
+        terminated(out, sql, alphabet)?;
         out.extend_from_slice(&count(parameters)?);
         for parameter in parameters {
             out.extend_from_slice(&parameter.oid().to_be_bytes());
@@ -181,6 +190,7 @@ pub(super) fn bind(
     out: &mut Vec<u8>,
     number: u64,
     parameters: &[Parameter<'_>],
+    alphabet: Option<&Alphabet>,
 ) -> Result<(), sqlx::Error> {
     message(out, b'B', |out| {
         out.push(0);
@@ -190,7 +200,7 @@ pub(super) fn bind(
         }
         out.extend_from_slice(&count(parameters)?);
         for parameter in parameters {
-            measured(out, false, |out| parameter.write(out))?;
+            measured(out, false, |out| parameter.write(out, alphabet))?;
         }
         for format in [1, AS_TEXT] {
             out.extend_from_slice(&format.to_be_bytes());
@@ -221,8 +231,12 @@ pub(super) fn flush(out: &mut Vec<u8>) {
 }
 
 /// Query.
-pub(super) fn query(out: &mut Vec<u8>, sql: &str) -> Result<(), sqlx::Error> {
-    message(out, b'Q', |out| terminated(out, sql))
+pub(super) fn query(
+    out: &mut Vec<u8>,
+    sql: &str,
+    alphabet: Option<&Alphabet>,
+) -> Result<(), sqlx::Error> {
+    message(out, b'Q', |out| terminated(out, sql, alphabet))
 }
 
 /// Close of a prepared statement.

@@ -6,6 +6,8 @@ use std::fmt;
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
+use super::alphabet::Alphabet;
+
 /// Type and length.
 pub(super) const HEAD: usize = 5;
 /// The longest row kept, in bytes: somewhat more than the store takes of a whole answer.
@@ -60,10 +62,14 @@ pub(super) enum Message<'a> {
 }
 
 /// Reads a message's body.
-pub(super) fn read(kind: u8, body: &[u8]) -> Result<Message<'_>, sqlx::Error> {
+pub(super) fn read<'b>(
+    kind: u8,
+    body: &'b [u8],
+    alphabet: Option<&Alphabet>,
+) -> Result<Message<'b>, sqlx::Error> {
     Ok(match kind {
         b'D' => Message::Row(Cells::read(body).ok_or_else(|| protocol("a row is malformed"))?),
-        b'E' => Message::Error(ServerError::read(body)),
+        b'E' => Message::Error(ServerError::read(body, alphabet)),
         b'Z' => match body {
             [status @ (b'I' | b'T' | b'E')] => Message::Ready(*status),
             _ => return Err(protocol("the server is in no known state")),
@@ -77,13 +83,19 @@ pub(super) fn read(kind: u8, body: &[u8]) -> Result<Message<'_>, sqlx::Error> {
     })
 }
 
+/// What bytes of the server's mean.
+fn text(bytes: &[u8], alphabet: Option<&Alphabet>) -> String {
+    let lossy = || String::from_utf8_lossy(bytes).into_owned();
+    alphabet.map_or_else(lossy, |alphabet| alphabet.name(bytes))
+}
+
 /// The names and type ids of a row's fields.
-pub(super) fn fields(body: &[u8]) -> Option<Vec<(String, u32)>> {
+pub(super) fn fields(body: &[u8], alphabet: Option<&Alphabet>) -> Option<Vec<(String, u32)>> {
     let (count, mut rest) = body.split_first_chunk::<2>()?;
     let mut fields = Vec::new();
     for _ in 0..u16::from_be_bytes(*count) {
         let end = rest.iter().position(|byte| *byte == 0)?;
-        let name = String::from_utf8_lossy(rest.get(..end)?).into_owned();
+        let name = text(rest.get(..end)?, alphabet);
         // Table, column, type, then its length, its modifier and the format.
         let (about, after) = rest.get(end + 1..)?.split_first_chunk::<18>()?;
         let [_, _, _, _, _, _, a, b, c, d, ..] = *about;
@@ -140,10 +152,10 @@ pub struct ServerError {
 }
 
 impl ServerError {
-    fn read(body: &[u8]) -> Self {
+    fn read(body: &[u8], alphabet: Option<&Alphabet>) -> Self {
         let field = |mark: &[u8]| {
             let found = body.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(mark));
-            found.map(|text| String::from_utf8_lossy(text).into_owned())
+            found.map(|found| text(found, alphabet))
         };
         // A name has 63 bytes at most; this may be anybody's server.
         let name = |mark| field(mark).filter(|name| name.len() <= 63);
@@ -155,6 +167,11 @@ impl ServerError {
             _ => false,
         };
         Self { code, column: name(b"c"), constraint: name(b"n"), outdated }
+    }
+
+    /// What the server says of a text with a letter that its encoding lacks.
+    pub(super) fn no_such_letter() -> Self {
+        Self { code: "22P05".to_owned(), column: None, constraint: None, outdated: false }
     }
 
     /// The column it is about, as the server says. To be compared with known names, never shown.

@@ -27,7 +27,8 @@ use login::LoggedIn;
 /// sees one moment too, where it changes nothing. `$process` stands for what the login told.
 ///
 /// `SQL_ASCII` holds bytes of which nobody says what they mean. Asked for UTF-8, such a database refuses a whole
-/// answer over one cell; so it is asked for what it has, and each cell is judged here.
+/// answer over one cell; so it is asked for what it has, and each cell is judged here. `$encoding` is what the
+/// session speaks otherwise.
 const IDENTITY: &str = concat!(
     "SELECT d.datname::pg_catalog.text, d.oid::pg_catalog.text, ",
     include_str!("limit.sql"),
@@ -35,7 +36,7 @@ const IDENTITY: &str = concat!(
      (CASE WHEN pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.=) 'SQL_ASCII' \
        AND pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) $process \
       THEN pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) IS NOT NULL \
-      ELSE pg_catalog.current_setting('client_encoding') OPERATOR(pg_catalog.=) 'UTF8' END \
+      ELSE pg_catalog.current_setting('client_encoding') OPERATOR(pg_catalog.=) '$encoding' END \
       AND pg_catalog.concat_ws('|', \
       pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), \
       pg_catalog.current_setting('TimeZone'), pg_catalog.current_setting('bytea_output'), \
@@ -85,6 +86,10 @@ pub(super) async fn open(
     let LoggedIn { version, encoding, key } = logged_in;
     let mut connection = session_over(inner, wire, key);
     let (identity, standby) = guarded(identify(&mut connection, session)).await?;
+    if let Some(encoding) = &encoding {
+        guarded(async { connection.speak(encoding).await.map_err(|error| query_fault(&error)) })
+            .await?;
+    }
     steps.done("session");
     let key = Key { bytes: key, pooled: connection.is_pooled() };
     let canceller = Canceller::postgres(inner, record, address, key, heard);
@@ -160,6 +165,7 @@ pub(super) async fn identify(
     let sql = IDENTITY
         .replace("$stands", &stands(session, millis))
         .replace("$limit", &millis.to_string())
+        .replace("$encoding", connection.encoding())
         .replace("$process", &connection.process().to_string());
     let mut rows = connection.rows(&sql).await;
     if let Err(sqlx::Error::Database(error)) = &rows
