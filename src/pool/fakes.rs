@@ -66,6 +66,10 @@ impl Cancel for FakeCanceller {
         self.finds.lock().unwrap().as_ref().map(|_| self.heard.load(SeqCst))
     }
 
+    fn has_moved(&self, _: Deadline) -> BoxFuture<'_, bool> {
+        std::future::ready(false).boxed()
+    }
+
     fn look(&self, deadline: Deadline) -> BoxFuture<'_, Result<Found, DialFault>> {
         self.looks.fetch_add(1, SeqCst);
         let found = self.finds.lock().unwrap().clone().expect("somebody to look after");

@@ -133,6 +133,9 @@ pub trait Cancel: Send + Sync + 'static {
     /// Asks the server, beside the connection, whether it is there and what the connection is doing. A
     /// fault of class [`dial::DialClass::Timeout`] means that it did not answer.
     fn look(&self, deadline: Deadline) -> BoxFuture<'_, Result<Found, DialFault>>;
+
+    /// Whether the server's name is known to lead elsewhere now than to where the connection goes.
+    fn has_moved(&self, deadline: Deadline) -> BoxFuture<'_, bool>;
 }
 
 /// A connection as a lane takes it over.
@@ -197,5 +200,9 @@ impl Cancel for Canceller {
 
     fn look(&self, deadline: Deadline) -> BoxFuture<'_, Result<Found, DialFault>> {
         Box::pin(Self::look(self, deadline))
+    }
+
+    fn has_moved(&self, deadline: Deadline) -> BoxFuture<'_, bool> {
+        Box::pin(Self::has_moved(self, deadline))
     }
 }

@@ -1,5 +1,6 @@
 //! Asking the servers behind warm lanes who they are, again and again: what a lane reached when it was
-//! opened need not be what it reaches now, with a proxy in between or a file exchanged.
+//! opened need not be what it reaches now, with a proxy in between or a file exchanged. And a name that leads
+//! elsewhere by now is followed, though the old server may answer still.
 //!
 //! Idle connections are asked by the maintenance, without traffic; one that was never idle when its time
 //! came is asked before its next use. Another answer than the registered one ends the lane.
@@ -8,6 +9,7 @@ use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use metrics::counter;
@@ -21,6 +23,11 @@ use super::link::Link;
 use super::pools::Inner;
 use crate::base::{Deadline, ServerIdentity};
 use crate::telemetry::pool_metrics as names;
+
+/// How long name servers may take to say where a name leads; what they do not say changes nothing.
+const NAME_IDLE: Duration = Duration::from_secs(2);
+/// The same while a caller waits.
+const NAME_IN_USE: Duration = Duration::from_millis(200);
 
 /// What asking came to.
 enum Answer {
@@ -50,6 +57,9 @@ impl Inner {
         background(async move {
             let deadline = Deadline::after(pools.config.check_timeout);
             match pools.ask(&lane, &mut link, &expected, deadline).await {
+                Answer::Same if moved(&lane, &link, Deadline::after(NAME_IDLE)).await => {
+                    link.close(pools.config.close_timeout).await;
+                }
                 Answer::Same => {
                     if let Some(link) = lane.put_back(link) {
                         link.close(pools.config.close_timeout).await;
@@ -73,6 +83,10 @@ impl Inner {
     ) -> Result<Option<Link>, PoolFault> {
         let Some(expected) = &lane.spec.expected else { return Ok(Some(link)) };
         match self.ask(lane, &mut link, expected, patience).await {
+            Answer::Same if moved(lane, &link, patience.within(NAME_IN_USE)).await => {
+                background(link.close(self.config.close_timeout));
+                Ok(None)
+            }
             Answer::Same => Ok(Some(link)),
             Answer::None => Ok(None),
             Answer::Other => {
@@ -131,6 +145,16 @@ impl Inner {
         lane.killed.cancel();
         futures_util::future::join_all(closing).await;
     }
+}
+
+/// Whether the server's name leads elsewhere now: whoever wants a connection next reaches the one it leads to.
+async fn moved(lane: &Lane, link: &Link, deadline: Deadline) -> bool {
+    let moved = link.canceller.has_moved(deadline).await;
+    if moved {
+        let tenant = lane.spec.tenant;
+        tracing::info!(%tenant, "a database's name leads elsewhere; a connection to where it led is closed");
+    }
+    moved
 }
 
 /// Counts that the wrong server answered.

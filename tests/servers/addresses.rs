@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
-use wardgate::base::{Deadline, SystemClock};
+use tokio_util::sync::CancellationToken;
+use wardgate::base::{Deadline, Engine, SystemClock};
 use wardgate::pool::dial::{DialConfig, Dialer, EgressRules, Resolver};
 use wardgate::pool::{Dial, LaneLimits, LaneSpec, PoolConfig, Pools};
 
@@ -87,6 +88,18 @@ impl Drop for Address {
 
 /// A lane to `database` under a name that leads to `addresses`, with waits that a loaded machine meets.
 pub fn named(database: &Database, addresses: &[Address]) -> (Pools, LaneSpec, tempfile::TempDir) {
+    let names = HashMap::from([(NAME.to_owned(), addresses.iter().map(|a| a.ip).collect())]);
+    let port = addresses[0].port;
+    known_to(database, port, Resolver::fixed(names), PoolConfig::default())
+}
+
+/// The same under a name that `resolver` knows.
+fn known_to(
+    database: &Database,
+    port: u16,
+    resolver: Resolver,
+    config: PoolConfig,
+) -> (Pools, LaneSpec, tempfile::TempDir) {
     let sockets = tempfile::tempdir().unwrap();
     let dial = DialConfig {
         connect_timeout: Duration::from_secs(20),
@@ -94,9 +107,8 @@ pub fn named(database: &Database, addresses: &[Address]) -> (Pools, LaneSpec, te
         socket_dir: sockets.path().to_owned(),
         ..DialConfig::default()
     };
-    let config = PoolConfig { connect_timeout: dial.connect_timeout, ..PoolConfig::default() };
-    let names = HashMap::from([(NAME.to_owned(), addresses.iter().map(|a| a.ip).collect())]);
-    let (clock, resolver) = (Arc::new(SystemClock), Resolver::fixed(names));
+    let config = PoolConfig { connect_timeout: dial.connect_timeout, ..config };
+    let clock = Arc::new(SystemClock);
     let dialer = Dialer::with_resolver(dial, Arc::clone(&clock) as _, resolver);
     let pools = Pools::new(config, Arc::new(dialer) as Arc<dyn Dial>, clock);
 
@@ -104,7 +116,7 @@ pub fn named(database: &Database, addresses: &[Address]) -> (Pools, LaneSpec, te
     limits.acquire_timeout = Duration::from_mins(1);
     limits.session.statement_timeout = Duration::from_mins(1);
     let mut record = database.server_record();
-    (record.host, record.port) = (NAME.to_owned(), addresses[0].port);
+    (record.host, record.port) = (NAME.to_owned(), port);
     record.tls.server_name = Some("localhost".to_owned());
     (pools, lane_to(record, limits), sockets)
 }
@@ -118,4 +130,64 @@ async fn an_address_that_hangs_does_not_keep_the_next_one_waiting() {
         let mut lease = pools.lease(&spec, soon).await.unwrap();
         assert_eq!(lease.run(soon, |c| text(c, "SELECT 'x'")).await.as_deref(), Ok("x"));
     }
+}
+
+/// A name that is given to another address is followed, though the server at the old one lives on and would answer
+/// for ever.
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_is_followed_while_the_old_server_lives() {
+    for (database, own) in [
+        (Postgres::database().await, "SELECT pg_backend_pid()::text"),
+        (MariaDb::database().await, "SELECT CAST(CONNECTION_ID() AS CHAR)"),
+    ] {
+        let port = database.server.port;
+        let [old, new] = Address::several([Some(port), Some(port)]).await;
+        let soon = || Deadline::after(Duration::from_mins(1));
+        let (pools, mut spec, _sockets) = named(&database, std::slice::from_ref(&old));
+        let identity = pools.lease(&spec, soon()).await.unwrap().identity().clone();
+        spec.expected = Some(identity);
+
+        let resolver = Resolver::fixed(HashMap::from([(NAME.to_owned(), vec![old.ip])]));
+        let often = Duration::from_millis(20);
+        let config = PoolConfig {
+            tick: often,
+            identity_check: often,
+            check_timeout: Duration::from_mins(1),
+            ..PoolConfig::default()
+        };
+        let (pools, same, _sockets) = known_to(&database, old.port, resolver.clone(), config);
+        spec.source = same.source;
+        let _upkeep = tokio::spawn(pools.clone().run_maintenance(CancellationToken::new()));
+        let mut lease = pools.lease(&spec, soon()).await.unwrap();
+        let session = lease.run(soon(), |c| text(c, own)).await.unwrap();
+        drop(lease);
+        // Asked many times, and it stays where its name leads, be it to other places as well.
+        resolver.lead(NAME, vec![new.ip, old.ip]);
+        tokio::time::sleep(often * 20).await;
+        assert!(lives(&database, &session).await, "{:?}", database.engine);
+        resolver.lead(NAME, vec![new.ip]);
+        let begun = std::time::Instant::now();
+        while lives(&database, &session).await {
+            assert!(begun.elapsed() < Duration::from_mins(1), "it stays with the old server");
+            tokio::time::sleep(often).await;
+        }
+        let mut lease = pools.lease(&spec, soon()).await.unwrap();
+        assert_ne!(lease.run(soon(), |c| text(c, own)).await.unwrap(), session);
+    }
+}
+
+/// Whether a server has that session.
+async fn lives(database: &Database, session: &str) -> bool {
+    let found: i64 = match database.engine {
+        Engine::Postgres => {
+            let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {session}");
+            sqlx::query_scalar(&sql).fetch_one(&mut Postgres::admin().await).await.unwrap()
+        }
+        _ => {
+            let sql =
+                format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {session}");
+            sqlx::query_scalar(&sql).fetch_one(&mut MariaDb::admin().await).await.unwrap()
+        }
+    };
+    found > 0
 }

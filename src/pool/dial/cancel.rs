@@ -117,6 +117,20 @@ impl Canceller {
         }
     }
 
+    /// Whether the server's name is known to lead elsewhere now than to where the connection goes: it was
+    /// moved, and the old one may live on for a while. Name servers that do not answer say nothing.
+    pub async fn has_moved(&self, deadline: Deadline) -> bool {
+        let (inner, record, address) = match &self.0 {
+            Target::Postgres(r) => (&r.inner, &r.record, r.address),
+            Target::MySql(r) => (&r.inner, &r.record, r.address),
+            Target::Sqlite(_) => return false,
+        };
+        match inner.resolver.resolve(&record.host, deadline).await {
+            Ok(now) => !now.contains(&address.ip()),
+            Err(_) => false,
+        }
+    }
+
     /// Logs in beside the session and looks whether the server answers, and on PostgreSQL whether it has
     /// taken up what the session was told. Not answered by `deadline` is a fault of class
     /// [`super::DialClass::Timeout`]; any other fault is an answer, or the gateway's own trouble. Takes no

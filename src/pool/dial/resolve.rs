@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -22,7 +22,7 @@ pub struct Resolver {
 
 enum Source {
     System(Box<OnceCell<TokioResolver>>),
-    Fixed(HashMap<String, Vec<IpAddr>>),
+    Fixed(Mutex<HashMap<String, Vec<IpAddr>>>),
 }
 
 impl Resolver {
@@ -33,7 +33,14 @@ impl Resolver {
 
     /// Knows exactly these names.
     pub fn fixed(names: HashMap<String, Vec<IpAddr>>) -> Self {
-        Self { source: Arc::new(Source::Fixed(names)) }
+        Self { source: Arc::new(Source::Fixed(Mutex::new(names))) }
+    }
+
+    /// From now on a name leads elsewhere. Only one that knows its names by heart can be told.
+    pub fn lead(&self, host: &str, addresses: Vec<IpAddr>) {
+        if let Source::Fixed(names) = &*self.source {
+            names.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), addresses);
+        }
     }
 
     /// Every address of `host`. Numeric addresses stand for themselves; `localhost` is 127.0.0.1
@@ -47,7 +54,10 @@ impl Resolver {
             return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
         }
         let mut addresses = match &*self.source {
-            Source::Fixed(names) => names.get(host).cloned().unwrap_or_default(),
+            Source::Fixed(names) => {
+                let names = names.lock().unwrap_or_else(PoisonError::into_inner);
+                names.get(host).cloned().unwrap_or_default()
+            }
             Source::System(cell) => timeout_at(deadline.at(), look_up(cell, host))
                 .await
                 .map_err(|_| DialFault::new(DialClass::Resolve, "name servers did not answer"))??,
