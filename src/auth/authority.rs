@@ -1,12 +1,14 @@
+mod standing;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
-use tokio::time::timeout_at;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::claims::hex;
@@ -20,6 +22,9 @@ use super::{
     LogoutFault, OperatorPermit, OperatorRank, Permit, Principal, Right, Shape, bearer, logout,
 };
 use crate::base::{Clock, Deadline, Generation, TenantId, Timestamp};
+
+/// A token counts to its end.
+const NOT_BEYOND: Duration = Duration::ZERO;
 
 /// All issuers; judges tokens and gives permits. A cheap handle: clones share everything, and the
 /// background tasks end with the last of them.
@@ -173,7 +178,9 @@ impl Authority {
         if let Some(verified) = self.inner.verified.get(&hash) {
             let epoch = verified.issuer.epoch();
             if epoch.as_ref().is_ok_and(|epoch| *epoch == verified.epoch) {
-                let binding = self.still_good(&verified.token, &verified.issuer, deadline).await?;
+                let binding = self
+                    .still_good(&verified.token, &verified.issuer, NOT_BEYOND, deadline)
+                    .await?;
                 if verified.bound == Some((binding.tenant, binding.generation)) {
                     return Ok(principal(&verified.token, &binding));
                 }
@@ -184,7 +191,7 @@ impl Authority {
         let find = |name: &str| self.inner.issuers.load().get(name).map(|k| k.issuer.clone());
         let (token, issuer, epoch) = self.verify(text, find, deadline).await?;
         let token = Arc::new(token);
-        let binding = self.still_good(&token, &issuer, deadline).await?;
+        let binding = self.still_good(&token, &issuer, NOT_BEYOND, deadline).await?;
         let bound = Some((binding.tenant, binding.generation));
         let principal = principal(&token, &binding);
         self.inner.verified.insert(hash, Arc::new(Verified { token, issuer, epoch, bound }));
@@ -238,7 +245,8 @@ impl Authority {
         let operators = self.inner.operators.as_ref().map(|kept| kept.issuer.clone());
         let find = |name: &str| operators.filter(|issuer| &*issuer.rules.issuer == name);
         let (token, issuer, _) = self.verify(text, find, deadline).await?;
-        issuer.check_still_good(&token, self.inner.clock.now()).map_err(AuthFault::InvalidToken)?;
+        let now = self.inner.clock.now();
+        issuer.check_still_good(&token, NOT_BEYOND, now).map_err(AuthFault::InvalidToken)?;
         let settings = self.inner.config.operators.as_ref();
         let azp = settings.map_or(&[][..], |settings| &settings.azp);
         if !azp.is_empty() && !azp.iter().any(|azp| **azp == *token.azp) {
@@ -341,33 +349,6 @@ impl Authority {
             );
         })?;
         Ok((token, issuer, epoch))
-    }
-
-    /// What can change between two uses of a verified token, and the binding it has now.
-    async fn still_good(
-        &self,
-        token: &Token,
-        issuer: &Issuer,
-        deadline: Deadline,
-    ) -> Result<Binding, AuthFault> {
-        issuer.check_still_good(token, self.inner.clock.now()).map_err(AuthFault::InvalidToken)?;
-        let away = |reason| AuthFault::Unavailable { reason, retry_after_secs: 1 };
-        let asked = self.inner.directory.binding(&token.issuer, &token.claim_value);
-        let binding = timeout_at(deadline.at(), asked)
-            .await
-            .map_err(|_| away("directory_slow"))?
-            .map_err(|_| away("directory_unavailable"))?
-            .ok_or(AuthFault::NoAccess("no_binding"))?;
-        if !binding.azp.iter().any(|azp| **azp == *token.azp) {
-            return Err(AuthFault::NoAccess("azp_not_bound"));
-        }
-        if !binding.active {
-            return Err(AuthFault::NoAccess("tenant_not_active"));
-        }
-        if binding.not_before.is_some_and(|not_before| token.issued_at < not_before) {
-            return Err(AuthFault::InvalidToken("issued_before_tenants_not_before"));
-        }
-        Ok(binding)
     }
 }
 

@@ -116,8 +116,13 @@ impl Issuer {
     }
 
     /// What can change during a token's life: its times, the not-befores and the logout list.
-    pub(super) fn check_still_good(&self, token: &Token, now: Timestamp) -> Result<(), Bad> {
-        check_window(token.expires_at, token.not_before, now, self.leeway)?;
+    pub(super) fn check_still_good(
+        &self,
+        token: &Token,
+        beyond: Duration,
+        now: Timestamp,
+    ) -> Result<(), Bad> {
+        check_window(token.expires_at.plus(beyond), token.not_before, now, self.leeway)?;
         let before = |limit: Option<Timestamp>| limit.is_some_and(|limit| token.issued_at < limit);
         if before(self.config.not_before) || before(self.state.load().realm_not_before) {
             return Err("issued_before_not_before");

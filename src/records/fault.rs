@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use crate::auth::AuthFault;
 use crate::base::{Fault, FaultKind, Flag};
 use crate::fhir::{Issue, QueryFault};
 use crate::mapping::PlanFault;
@@ -43,6 +44,9 @@ pub enum RecordsFault {
     /// A resource cannot be stored as it was sent.
     #[error("the resource cannot be stored as it was sent")]
     Refused(Vec<Issue>),
+    /// What the caller was let in by holds no more.
+    #[error("the caller is not let in any more ({})", .0.reason())]
+    Ended(AuthFault),
     /// Something is there already, or still pointed to.
     #[error("the change collides with what is there")]
     Collides(Vec<Issue>),
@@ -113,6 +117,7 @@ impl RecordsFault {
             Self::Store(fault) => fault,
             Self::Pool(fault) => fault,
             Self::Entry(_, fault) => &**fault,
+            Self::Ended(fault) => fault,
             _ => return None,
         })
     }

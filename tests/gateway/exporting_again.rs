@@ -232,6 +232,23 @@ async fn what_is_switched_off_leaves_no_further_page() {
     assert_eq!(refused.status(), 404);
 }
 
+/// A file under way ends with what its reader was let in by.
+#[tokio::test]
+async fn whoever_is_let_in_no_more_gets_no_further_page() {
+    let (issuer, gateway) = world(2500).await;
+    let token = issuer.token("ana");
+    let (_, all) = manifest(&gateway, &token, "/$export").await;
+    let url = format!("{}{}", gateway.fhir, file(&all, "Patient").unwrap());
+    let mut under_way = gateway.http.get(&url).bearer_auth(&token).send().await.unwrap();
+    assert_eq!(under_way.status(), 200);
+    assert!(!under_way.chunk().await.unwrap().expect("a first page").is_empty());
+    let identity = json!({ "identities":
+        [{ "issuer": issuer.hospitals(), "claim_value": "north", "azp": ["another-app"] }] });
+    gateway.change(Method::PATCH, "north", "", identity).await;
+    assert_eq!(gateway.get(&token, "/Patient/1").await.status, 403);
+    assert!(breaks_off(under_way).await, "pages left for who is not let in");
+}
+
 /// What was cancelled before the gateway began is known before anything of an order is given out.
 #[tokio::test]
 async fn what_was_cancelled_stays_so_over_a_new_beginning() {

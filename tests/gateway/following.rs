@@ -1,9 +1,11 @@
 //! The operators' log told as it grows (`Accept: text/event-stream`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
+use wardgate::base::{Clock as _, ManualClock, SystemClock};
 
 use crate::support::{Gateway, Options, TestIssuer};
 use crate::world;
@@ -109,6 +111,23 @@ async fn so_many_follow_and_no_more() {
         assert!(begun.elapsed() < SOON, "no place becomes free");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A token lets nobody follow for longer than it lasts.
+#[tokio::test]
+async fn nobody_follows_beyond_the_end_of_the_token() {
+    // The issuer stands still: its tokens last half an hour, and the gateway takes them 30 seconds longer.
+    let past = Duration::from_mins(30) + Duration::from_secs(10);
+    let now = SystemClock.now().as_millis() - i64::try_from(past.as_millis()).unwrap();
+    let clock = Arc::new(ManualClock::at(wardgate::base::Timestamp::from_millis(now)));
+    let issuer = TestIssuer::of(Vec::new(), clock).await;
+    let gateway = Gateway::start(&issuer, Options::default()).await;
+    let mut follower = Listener::of(log(&gateway, &issuer.token("viewer"))).await;
+    // Signs of life come for as long as it is followed, which is five minutes otherwise.
+    let ended = async { while follower.next().await.is_some() {} };
+    tokio::time::timeout(SOON * 2, ended).await.expect("followed beyond the token");
+    let after = log(&gateway, &issuer.token("viewer")).send().await.unwrap();
+    assert_eq!(after.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

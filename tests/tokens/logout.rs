@@ -1,7 +1,10 @@
 //! Rows 32 and 33: back-channel logout.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use wardgate::base::{Fault, FaultKind};
+use wardgate::auth::Principal;
+use wardgate::base::{Clock as _, Fault, FaultKind};
 
 use crate::idp::{Answer as Says, SigningKey, logout_claims};
 use crate::world::Answer::{Good, InvalidToken};
@@ -54,6 +57,45 @@ async fn a_subject_ends_for_what_was_issued_before() {
     expect("32", "somebody else", Good, &world.present(&somebody).await);
     world.clock.advance(std::time::Duration::from_secs(1));
     expect("32", "signed in again", Good, &world.present(&world.token(|_| {})).await);
+}
+
+/// Of a long answer under way: what ends a token from outside ends it at once, its own end a while later.
+#[tokio::test]
+async fn an_answer_under_way_is_its_callers_while_she_would_be_let_in() {
+    let world = World::new().await;
+    let caller = world.present(&world.token(|_| {})).await.unwrap();
+    let other = world.token(|claims| claims["sid"] = json!("another-session"));
+    let other = world.present(&other).await.unwrap();
+    let hour = Duration::from_hours(1);
+    let stands = async |caller: &Principal| {
+        let outcome = world.authority.still_stands(caller, hour, deadline()).await;
+        outcome.map_err(|fault| fault.reason())
+    };
+    let life = caller.expires_at().since(world.clock.now());
+    world.clock.advance(life + Duration::from_mins(59));
+    expect(
+        "-",
+        "expired",
+        InvalidToken,
+        &world
+            .present(&world.token(|claims| {
+                claims["exp"] = json!(caller.expires_at().as_secs());
+            }))
+            .await,
+    );
+    assert_eq!((stands(&caller).await, stands(&other).await), (Ok(()), Ok(())));
+    assert_eq!(log_out(&world, |_| {}).await, Ok(()));
+    assert_eq!((stands(&caller).await, stands(&other).await), (Err("logged_out"), Ok(())));
+    let azp = |azp: &str| {
+        let azp = vec![azp.to_owned()];
+        world.directory.change(&world.issuer, "hospital-a", |b| b.azp = azp.into_iter().collect());
+    };
+    azp("another-app");
+    assert_eq!(stands(&other).await, Err("azp_not_bound"));
+    azp("emr-app");
+    assert_eq!(stands(&other).await, Ok(()));
+    world.clock.advance(Duration::from_mins(2));
+    assert_eq!(stands(&other).await, Err("expired"));
 }
 
 #[tokio::test]

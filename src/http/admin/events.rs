@@ -18,13 +18,15 @@ use utoipa::IntoParams;
 
 use super::ControlPlane;
 use super::extract::{Operator, problem};
+use crate::auth::{AuthFault, OperatorRank};
+use crate::base::Deadline;
 use crate::control::{Caller, EventPage, EventView, Following};
 use crate::http::connection::Stopping;
 use crate::http::problem::{Problem, ProblemBody};
 
 /// How often the log is looked at for whoever follows it.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long it is followed on one request. Who may follow it is asked anew with the next.
+/// How long it is followed on one request.
 const FOLLOWED: Duration = Duration::from_mins(5);
 /// How many may follow it at once on a gateway.
 const FOLLOWERS: usize = 32;
@@ -51,7 +53,8 @@ impl Default for Places {
 }
 
 /// What operators did, newest first. Asked with `Accept: text/event-stream` it tells instead what they do from
-/// now on, or since the event in `Last-Event-ID`, for five minutes (Server-Sent Events, HTML Living Standard 9.2).
+/// now on, or since the event in `Last-Event-ID`, for five minutes at most and while the token counts (Server-Sent
+/// Events, HTML Living Standard 9.2).
 #[utoipa::path(get, path = "/admin/v1/events", tag = "events", params(EventQuery), responses(
     (status = 200, body = EventPage), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
 pub(super) async fn events(
@@ -87,6 +90,7 @@ pub(super) async fn events(
     let log = Log {
         plane,
         caller,
+        headers,
         at,
         ready: VecDeque::new(),
         until: Instant::now() + FOLLOWED,
@@ -118,6 +122,8 @@ fn wants_stream(headers: &HeaderMap) -> bool {
 struct Log {
     plane: ControlPlane,
     caller: Caller,
+    /// What she was let in by.
+    headers: HeaderMap,
     at: Following,
     ready: VecDeque<EventView>,
     until: Instant,
@@ -125,11 +131,24 @@ struct Log {
 }
 
 impl Log {
-    /// The next event, as soon as there is one; `None` when the log was followed for long enough.
+    /// Whether she would be let in now. While the issuer's keys are not at hand nobody knows better.
+    async fn stands(&self) -> bool {
+        let (authority, by) = (&self.plane.0.authority, Deadline::after(LOOK));
+        match authority.operator_of(&self.headers, OperatorRank::Viewer, by).await {
+            Ok(_) | Err(AuthFault::Unavailable { .. }) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// The next event, as soon as there is one; `None` when the log was followed for long enough, or when she
+    /// may no more: her token has ended, or she was logged out.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Event::default().id(event.id.to_string()).json_data(event).ok();
+            }
+            if !self.stands().await {
+                return None;
             }
             let look = self.plane.0.control.events_since(&self.caller, &mut self.at);
             // A registry that is away for a while is asked again: nothing is missed.

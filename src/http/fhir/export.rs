@@ -192,8 +192,9 @@ pub(super) async fn file(
     let session = plane.session(caller).await?;
     let export = session.export(&order, plane.0.clock.now()).map_err(answer)?;
     let ty = file.strip_suffix(".ndjson").ok_or_else(|| answer(RecordsFault::NotFound))?;
-    let (exports, patience) = (&plane.0.exports, plane.0.settings.request_timeout);
-    let pages = session.export_file(exports, export, ty, after.as_deref(), patience).await;
+    let by = (&plane.0.exports, &plane.0.authority);
+    let patience = plane.0.settings.request_timeout;
+    let pages = session.export_file(by, export, ty, after.as_deref(), patience).await;
     let pages = pages.map_err(answer)?;
     let mut response = Response::new(Body::from_stream(stream::try_unfold(pages, next)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));

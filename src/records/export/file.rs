@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::group::{Members, part_of};
 use super::{Export, ExportLevel, Exports, File, Tag};
 use crate::audit::{Action, Target};
-use crate::auth::{FhirRead, Interaction};
+use crate::auth::{AuthFault, Authority, FhirRead, Interaction};
 use crate::base::{Deadline, Flag};
 use crate::fhir::bundle::MAX_BUNDLE;
 use crate::fhir::query::pair;
@@ -26,6 +26,9 @@ use crate::tenant::Session;
 const PAGE: u32 = 1000;
 /// How long a reader may leave a page untouched before the export ends.
 const UNTOUCHED: Duration = Duration::from_mins(1);
+/// How long a file may be sent on after the token it was asked for with has ended: many last for minutes, and
+/// a large file for longer.
+const BEYOND_TOKEN: Duration = Duration::from_hours(1);
 
 pub(super) const TOO_LARGE: RecordsFault = RecordsFault::Request(
     "The group is too large to be exported at once, or has become so since the export was ordered.",
@@ -52,7 +55,7 @@ impl Session<FhirRead> {
     /// before it is sent.
     pub async fn export_file(
         self,
-        exports: &Exports,
+        (exports, authority): (&Exports, &Authority),
         order: Export,
         ty: &str,
         after: Option<&str>,
@@ -96,8 +99,9 @@ impl Session<FhirRead> {
         };
         let (pages, receiver) = mpsc::channel(1);
         let (shown, any_of) = (file.shown(), file.any_of()?);
-        let (session, order) = (self, tag);
-        let mut running = Running { session, file, any_of, shown, group, pages, patience, order };
+        let (session, order, authority) = (self, tag, authority.clone());
+        let mut running =
+            Running { session, authority, file, any_of, shown, group, pages, patience, order };
         let begin = running.begin(after).await?;
         tokio::spawn(async move {
             let _place = place;
@@ -150,6 +154,7 @@ struct Group {
 /// A file being read.
 struct Running {
     session: Session<FhirRead>,
+    authority: Authority,
     file: File,
     /// The searches of which any may find a resource, where there are some.
     any_of: Vec<SearchQuery>,
@@ -261,6 +266,17 @@ impl Running {
         (body, count)
     }
 
+    /// Fails when whoever asked would not be let in any more: logged out, say, or taken from the hospital. What
+    /// cannot be asked at present is not held against her; the page itself shows whether she is served.
+    async fn still_stands(&self) -> Result<(), RecordsFault> {
+        let principal = self.session.permit().principal();
+        let by = Deadline::after(self.patience);
+        match self.authority.still_stands(principal, BEYOND_TOKEN, by).await {
+            Ok(()) | Err(AuthFault::Unavailable { .. }) => Ok(()),
+            Err(fault) => Err(RecordsFault::Ended(fault)),
+        }
+    }
+
     /// All pages of one search. Whether the receiver is still there.
     async fn search(
         &mut self,
@@ -272,6 +288,7 @@ impl Running {
             if self.session.is_cancelled(&self.order)? {
                 return Ok(false);
             }
+            self.still_stands().await?;
             // Switched off in the middle: whoever did so wants no further page to leave.
             if !self.session.still_offers(Flag::Export).await? {
                 return Err(RecordsFault::SwitchedOff(Flag::Export));
