@@ -65,6 +65,10 @@ pub(super) struct Scope {
 /// Most values a statement binds. PostgreSQL's and MySQL's protocols take 65,535, SQLite 32,766.
 pub(super) const MAX_BINDS: usize = 30_000;
 
+/// The longest text of a statement, in bytes. A folded match takes kilobytes on PostgreSQL, once for each value
+/// and each column, and the server takes many times that while it plans.
+const MAX_SQL: usize = 2 << 20;
+
 /// Text and binds under way.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
@@ -226,11 +230,19 @@ impl Writer {
                 self.sql(separator);
             }
             write(self, item)?;
+            self.fits()?;
         }
         Ok(())
     }
 
+    /// Whether the text is still of a length that a server takes. Looked at on the way, so that no more of it
+    /// is written.
+    const fn fits(&self) -> Result<(), WriteFault> {
+        if self.text.len() > MAX_SQL { Err(WriteFault::TooMany) } else { Ok(()) }
+    }
+
     pub fn finish(self, shape: Vec<SqlType>) -> Result<Statement, WriteFault> {
+        self.fits()?;
         if self.binds.len() > MAX_BINDS {
             return Err(WriteFault::TooMany);
         }

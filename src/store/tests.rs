@@ -191,6 +191,27 @@ fn more_values_than_a_statement_can_bind_are_refused_beforehand() {
     assert!(fault.client_message().contains("too many values"));
 }
 
+/// As many names as a search may have, in as many columns as an address may have: the text holds kilobytes for each.
+#[test]
+fn a_statement_that_would_be_megabytes_long_is_not_written() {
+    let one = |name: usize, column: usize| Predicate::Text {
+        left: Expr::Column(col(["a", "b", "c", "d", "e", "f", "g"][column], SqlType::Text)),
+        how: TextMatch::StartsWith,
+        text: format!("street {name}"),
+        folded: true,
+    };
+    let names = |count: usize| {
+        let all = |n: usize| Predicate::Any((0..7).map(|column| one(n, column)).collect());
+        let filter = Predicate::Any((0..count).map(all).collect());
+        let from = Relation::Table { schema: Some("public".to_owned()), name: "c".to_owned() };
+        Select { from: from.into(), ..query("c", &[col("v", SqlType::Text)], filter) }
+    };
+    let text = page_sql(&names(20), Flavour::Postgres).unwrap().text;
+    assert!(text.len() > 100_000, "{}", text.len());
+    assert_eq!(page_sql(&names(500), Flavour::Postgres), Err(WriteFault::TooMany));
+    assert!(page_sql(&names(500), Flavour::Sqlite).is_ok());
+}
+
 #[tokio::test]
 async fn a_long_list_of_conditions_is_no_deep_expression() {
     let mut conn = database(

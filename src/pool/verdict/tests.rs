@@ -57,6 +57,8 @@ fn every_mysql_number_of_the_table_has_its_family() {
         (1292, CallerValue, Verdict::Healthy),
         (1406, CallerValue, Verdict::Healthy),
         (1146, Mapping, Verdict::Healthy),
+        (1153, Mapping, Verdict::Healthy),
+        (1665, Mapping, Verdict::Healthy),
         (1054, Mapping, Verdict::Healthy),
         (1142, Mapping, Verdict::Healthy),
         (1449, Mapping, Verdict::Healthy),
@@ -154,9 +156,15 @@ fn a_connection_survives_harmless_errors_only() {
     {
         assert!(usable.leaves_connection_usable(), "{usable}");
     }
-    for lost in
-        [postgres("57P01"), postgres("25P03"), mysql(1927), mysql(2013), sqlite(10), sqlite(13)]
-    {
+    for lost in [
+        postgres("57P01"),
+        postgres("25P03"),
+        mysql(1153),
+        mysql(1927),
+        mysql(2013),
+        sqlite(10),
+        sqlite(13),
+    ] {
         assert!(!lost.leaves_connection_usable(), "{lost}");
     }
 }
