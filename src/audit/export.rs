@@ -1,10 +1,14 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::chain::first_event_time;
 use super::line::Parsed;
 use super::segment::{self, Lines, Read};
 use super::{AuditFault, AuditPlace, verify};
 use crate::base::{TenantId, Timestamp};
+
+/// How far a clock may have been set back. An event stands behind later ones then.
+const SET_BACK: Duration = Duration::from_hours(25);
 
 /// A tenant's events of an interval, oldest first across the gateway's instances, each as the JSON
 /// line that its chain holds. Blocking; lines that are no events are passed over, for verifying tells
@@ -37,10 +41,13 @@ impl Export {
             let numbers = segment::segments(&folder).map_err(&fault)?;
             let mut segments: Vec<PathBuf> =
                 numbers.iter().map(|number| segment::segment_path(&folder, *number)).collect();
-            // A segment that the next one follows before the interval has nothing of it.
+            // A segment that the next one follows long before the interval has nothing of it.
             let mut early = 0;
             for (at, path) in segments.iter().enumerate().skip(1) {
-                if first_event_time(path).map_err(&fault)?.is_none_or(|begun| begun >= from) {
+                if first_event_time(path)
+                    .map_err(&fault)?
+                    .is_none_or(|begun| begun.plus(SET_BACK) >= from)
+                {
                     break;
                 }
                 early = at;

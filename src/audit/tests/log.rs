@@ -200,6 +200,30 @@ async fn export_finds_an_interval_across_segments() {
     }
 }
 
+/// A clock that was ahead and was set right leaves later times in earlier segments.
+#[tokio::test]
+async fn export_finds_what_was_written_before_the_clock_was_set_back() {
+    let mut bench = Bench::new().await;
+    bench.config.segment_bytes = 2048;
+    let log = bench.open().await;
+    let hour = |hours: u64| START.plus(Duration::from_hours(hours));
+    for (at, count) in [(hour(0), 1), (hour(2), 1), (hour(1), 18), (hour(60), 8)] {
+        bench.clock.set(at);
+        for request in 0..count {
+            log.append(event(1, request)).await.unwrap();
+        }
+    }
+    log.close().await;
+    assert!(bench.segment(1, 5).exists());
+    let count = |from, to| {
+        let lines = Export::open(&bench.place(), tenant(1), from, to).unwrap();
+        lines.map(Result::unwrap).count()
+    };
+    assert_eq!(count(hour(2), hour(3)), 1);
+    assert_eq!((count(hour(0), hour(2)), count(hour(50), hour(61))), (19, 8));
+    bench.whole(1);
+}
+
 #[tokio::test]
 async fn checkpoints_come_by_time_too() {
     let mut bench = Bench::new().await;
