@@ -224,7 +224,9 @@ resources:
         let page = bed.gateway.get(&bed.token, &at).await;
         assert_eq!(page.status, 200, "{page:?}");
         let entries = page.json()["entry"].as_array().cloned().unwrap_or_default();
-        found.extend(entries.iter().map(|e| e["resource"]["id"].as_str().unwrap().to_owned()));
+        // That a row was left out is an entry of its own.
+        let ids = entries.iter().filter_map(|entry| entry["resource"]["id"].as_str());
+        found.extend(ids.map(str::to_owned));
         path = page.next();
     }
     assert_eq!(path, None, "no end");
@@ -254,7 +256,7 @@ async fn names_in_the_encoding_are_understood() {
     let lacking = put("Łuk").await;
     assert_eq!(lacking.status, 422, "{lacking:?}");
     let double = put("Müller").await;
-    assert_eq!(double.status, 422, "{double:?}");
+    assert_eq!(double.status, 409, "{double:?}");
     assert!(double.body.contains("name[0].family"), "{double:?}");
     assert_eq!(put("Œuvre").await.status, 200);
     assert_eq!(bed.read("/Patient/0").await["name"][0]["family"], "Œuvre");
