@@ -4,8 +4,41 @@
 //! the zone's last offset counts, and what no calendar can say is [`END`].
 
 use jiff::civil::DateTime;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
+
+/// A moment that something is compared with: in a zone's local time, and in UTC. An hour that comes twice has
+/// one local time and two in UTC, so neither can be had of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Boundary {
+    /// Local times that are read as this moment or later begin here.
+    pub local: DateTime,
+    /// In UTC.
+    pub utc: DateTime,
+}
+
+impl Boundary {
+    /// Of a local time, read as [`to_utc`] reads it.
+    pub fn of(local: DateTime, zone: &TimeZone) -> Self {
+        Self { local, utc: to_utc(local, zone) }
+    }
+
+    /// Of a time written with an offset. Of an hour that comes twice the local times are read as the first
+    /// (see [`to_utc`]), so all of them lie before what the second holds.
+    pub fn at(written: DateTime, own: Offset, zone: &TimeZone) -> Self {
+        let utc = to_utc(written, &TimeZone::fixed(own));
+        let local = local_of(written, own, zone);
+        let again = own.to_timestamp(written).ok().and_then(|at| {
+            let ambiguous = zone.to_ambiguous_timestamp(local);
+            let AmbiguousOffset::Fold { before, .. } = ambiguous.offset() else { return None };
+            let second = ambiguous.compatible().ok()? < at;
+            let just_after = at.checked_add(SignedDuration::from_nanos(1)).ok()?;
+            let change = zone.preceding(just_after).next().filter(|_| second)?;
+            Some(before.to_datetime(change.timestamp()))
+        });
+        Self { local: again.unwrap_or(local), utc }
+    }
+}
 
 /// The end of the calendar: as a boundary it lies behind everything.
 pub const END: DateTime = DateTime::MAX;
@@ -104,6 +137,32 @@ mod tests {
         assert_eq!((local, offset.seconds()), (time("9999-12-31T20:59:59"), -3 * 3600));
         let (local, offset) = in_zone(last, Some(Offset::UTC), &east);
         assert_eq!((local, offset), (last, Offset::UTC));
+    }
+
+    #[test]
+    fn of_an_hour_that_comes_twice_the_second_lies_behind_all_its_local_times() {
+        // The clocks of Santiago went back from midnight to 23:00 on 4 April 2020, at 03:00 UTC.
+        let zone = TimeZone::get("America/Santiago").unwrap();
+        let (utc, three) = (Offset::UTC, Offset::from_seconds(-3 * 3600).unwrap());
+        for (written, own, local, at) in [
+            ("2020-04-05T02:30:00", utc, "2020-04-04T23:30:00", "2020-04-05T02:30:00"),
+            ("2020-04-04T23:30:00", three, "2020-04-04T23:30:00", "2020-04-05T02:30:00"),
+            ("2020-04-05T03:00:00", utc, "2020-04-05T00:00:00", "2020-04-05T03:00:00"),
+            ("2020-04-05T03:30:00", utc, "2020-04-05T00:00:00", "2020-04-05T03:30:00"),
+            ("2020-04-05T04:00:00", utc, "2020-04-05T00:00:00", "2020-04-05T04:00:00"),
+            ("2020-04-05T04:30:00", utc, "2020-04-05T00:30:00", "2020-04-05T04:30:00"),
+        ] {
+            let found = Boundary::at(time(written), own, &zone);
+            assert_eq!(found, Boundary { local: time(local), utc: time(at) }, "{written} {own}");
+        }
+        assert_eq!(
+            Boundary::of(time("2020-04-04T23:30:00"), &zone).utc,
+            time("2020-04-05T02:30:00")
+        );
+        assert_eq!(
+            Boundary::at(time("9999-12-31T23:59:59"), utc, &TimeZone::UTC).local,
+            time("9999-12-31T23:59:59")
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, ToSpan};
 
-use super::moment::{END, local_of, to_utc};
+use super::moment::{Boundary, END, local_of, to_utc};
 
 /// Whether a text is an `id`: 1 to 64 of letters, digits, `-` and `.`.
 pub fn is_id(text: &str) -> bool {
@@ -170,6 +170,17 @@ impl DateInterval {
     pub fn local(&self, zone: &TimeZone) -> (DateTime, DateTime) {
         let Some(own) = self.zone else { return (self.from, self.to) };
         (local_of(self.from, own, zone), local_of(self.to, own, zone))
+    }
+
+    /// Both ends to compare with, `zone` standing in where none was written.
+    pub fn boundaries(&self, zone: &TimeZone) -> (Boundary, Boundary) {
+        let one = |at| match self.zone {
+            // What no calendar can say lies behind everything, wherever it is.
+            _ if at == END => Boundary { local: END, utc: END },
+            None => Boundary::of(at, zone),
+            Some(own) => Boundary::at(at, own, zone),
+        };
+        (one(self.from), one(self.to))
     }
 
     /// Both ends as UTC, `zone` standing in where none was written.

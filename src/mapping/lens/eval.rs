@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use jiff::civil::Time;
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 
 use crate::fhir::moment::in_zone;
@@ -224,9 +225,25 @@ pub(super) fn date_time_in(stamp: Stamp, zone: &TimeZone) -> Result<String, Bad>
     // A time that a change of clocks skipped is read as if the clocks had not changed; one that
     // came twice is the first.
     let (local, offset) = in_zone(stamp.date.to_datetime(time), stamp.offset, zone);
+    let (local, offset) = sayable(local, offset);
     write_date(&mut out, local.date(), Precision::Day)?;
     write_clock(&mut out, local.time(), offset)?;
     Ok(out)
+}
+
+/// A moment with an offset that FHIR can say: of whole minutes, 14 hours at most. Clocks that went by the sun, as
+/// all did before there were zones, went by none; their moments are told in UTC.
+fn sayable(local: DateTime, offset: Offset) -> (DateTime, Offset) {
+    let seconds = offset.seconds();
+    if seconds % 60 == 0 && seconds.abs() <= 14 * 3600 {
+        return (local, offset);
+    }
+    let utc = local.checked_sub(SignedDuration::from_secs(seconds.into()));
+    match utc {
+        Ok(utc) if utc.year() >= 1 => (utc, Offset::UTC),
+        // The year 1 itself: nobody's clock.
+        _ => (local, offset),
+    }
 }
 
 /// The capital of a letter that has exactly one.

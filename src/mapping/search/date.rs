@@ -4,6 +4,7 @@
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::fhir::moment::Boundary;
 use crate::fhir::params::ParamPath;
 use crate::fhir::primitive::DateInterval;
 use crate::fhir::query::unescape;
@@ -16,12 +17,12 @@ use super::stored::Stored;
 use super::walk::Walk;
 use super::{Found, Prefix, Refusal, Unable};
 
-/// A wanted date in the tenant's local time.
+/// A wanted date.
 #[derive(Clone, Copy)]
 struct Wanted {
     prefix: Prefix,
-    from: DateTime,
-    to: DateTime,
+    from: Boundary,
+    to: Boundary,
 }
 
 pub(super) fn condition(
@@ -43,7 +44,7 @@ pub(super) fn condition(
     }
     let interval = DateInterval::parse(date).ok_or(EXPECTED)?;
     let zone = &walk.reading.zone;
-    let (from, to) = interval.local(zone);
+    let (from, to) = interval.boundaries(zone);
     let wanted = Wanted { prefix, from, to };
     Ok(walk.run(path, &|at| match at.tree {
         Tree::Leaf(leaf) => compare(&leaf.lens, wanted),
@@ -60,6 +61,7 @@ pub(super) fn present(lens: &Lens) -> Found {
 
 /// The cell's date is wholly before a moment, or not before it.
 pub(in crate::mapping) fn beside(lens: &Lens, after: bool, at: DateTime) -> Found {
+    let at = Boundary::of(at, &lens.reading.zone);
     let each = |stored: &Stored<'_>| {
         let boundary = if after { stored.ceil(at) } else { stored.floor(at) };
         let side = if after { stored.from(boundary) } else { stored.before(boundary) };
@@ -155,26 +157,26 @@ impl<'l> End<'l> {
         self.each(|_, _| true, Stored::present)
     }
 
-    fn begins_from(&self, at: DateTime) -> Predicate {
-        self.each(|from, _| from >= at, |stored| stored.from(stored.ceil(at)))
+    fn begins_from(&self, at: Boundary) -> Predicate {
+        self.each(|from, _| from >= at.local, |stored| stored.from(stored.ceil(at)))
     }
 
-    fn begins_before(&self, at: DateTime) -> Predicate {
-        self.each(|from, _| from < at, |stored| stored.before(stored.ceil(at)))
+    fn begins_before(&self, at: Boundary) -> Predicate {
+        self.each(|from, _| from < at.local, |stored| stored.before(stored.ceil(at)))
     }
 
-    fn until(&self, at: DateTime) -> Predicate {
-        self.each(|_, to| to <= at, |stored| stored.before(stored.floor(at)))
+    fn until(&self, at: Boundary) -> Predicate {
+        self.each(|_, to| to <= at.local, |stored| stored.before(stored.floor(at)))
     }
 
-    fn reaches_past(&self, at: DateTime) -> Predicate {
-        self.each(|_, to| to > at, |stored| stored.from(stored.floor(at)))
+    fn reaches_past(&self, at: Boundary) -> Predicate {
+        self.each(|_, to| to > at.local, |stored| stored.from(stored.floor(at)))
     }
 }
 
 fn constant_fits(text: &str, wanted: Wanted, zone: &TimeZone) -> Found {
     let own = DateInterval::parse(text).ok_or(Unable)?.local(zone);
-    let (from, to) = (wanted.from, wanted.to);
+    let (from, to) = (wanted.from.local, wanted.to.local);
     let inside = own.0 >= from && own.1 <= to;
     let fits = match wanted.prefix {
         Prefix::Eq | Prefix::Ap => inside,

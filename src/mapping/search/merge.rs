@@ -37,7 +37,8 @@ fn key(lens: &Lens, planned: &PlannedSource, rows: &Rows, index: usize) -> Key {
     let Ok(Some(text)) = lens.read(row) else { return Key::Here };
     let found = if lens.gives_dates() {
         let interval = DateInterval::parse(&text);
-        interval.map(|i| Key::Moment(i.local(&planned.reading.zone).0))
+        // An hour that comes twice has one local time.
+        interval.map(|i| Key::Moment(i.utc(&planned.reading.zone).0))
     } else {
         text.parse().ok().map(Key::Number)
     };

@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use crate::base::Engine;
-use crate::fhir::moment::{END, since_epoch, to_utc};
+use crate::fhir::moment::{Boundary, END, since_epoch};
 use crate::fhir::primitive::Precision;
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::days::Days;
@@ -107,23 +107,23 @@ impl<'l> Stored<'l> {
     }
 
     /// At a boundary or later.
-    pub fn from(&self, at: DateTime) -> Predicate {
+    pub fn from(&self, at: Boundary) -> Predicate {
         self.compare(CompareOp::Ge, at).unwrap_or(Predicate::Never)
     }
 
     /// Before a boundary.
-    pub fn before(&self, at: DateTime) -> Predicate {
+    pub fn before(&self, at: Boundary) -> Predicate {
         self.compare(CompareOp::Lt, at).unwrap_or(Predicate::Always)
     }
 
     /// `None` for a boundary behind everything that can be stored.
-    fn compare(&self, op: CompareOp, at: DateTime) -> Option<Predicate> {
+    fn compare(&self, op: CompareOp, at: Boundary) -> Option<Predicate> {
         let inside = |at: DateTime| Some(at).filter(|at| *at != END);
-        let utc = |at| inside(to_utc(at, self.zone));
-        let at = inside(at)?;
+        let utc = inside(at.utc);
+        let at = inside(at.local)?;
         let right = match self.form {
             Form::Typed(SqlType::Instant) => {
-                Value { ty: SqlType::Instant, text: format!("{}Z", moment(utc(at)?)) }
+                Value { ty: SqlType::Instant, text: format!("{}Z", moment(utc?)) }
             }
             Form::Typed(SqlType::Date) => {
                 Value { ty: SqlType::Date, text: ceil(Precision::Day, at).date().to_string() }
@@ -131,7 +131,7 @@ impl<'l> Stored<'l> {
             Form::Typed(ty) => Value { ty, text: moment(at) },
             Form::Epoch { ty, millis } => {
                 let per = if millis { 1_000_000 } else { 1_000_000_000 };
-                let number = -(-since_epoch(utc(at)?)).div_euclid(per);
+                let number = -(-since_epoch(utc?)).div_euclid(per);
                 Value { ty, text: number.to_string() }
             }
             Form::Days { ty, days } => {
@@ -144,7 +144,7 @@ impl<'l> Stored<'l> {
                 right
             }
             Form::Text { utc: in_utc } => {
-                let at = if in_utc { utc(at)? } else { at };
+                let at = if in_utc { utc? } else { at };
                 Value { ty: SqlType::Text, text: cut(self.grain, at)? }
             }
         };
@@ -152,13 +152,17 @@ impl<'l> Stored<'l> {
     }
 
     /// The first boundary at or after a moment.
-    pub fn ceil(&self, at: DateTime) -> DateTime {
-        ceil(self.grain, at)
+    pub fn ceil(&self, at: Boundary) -> Boundary {
+        self.moved(at, ceil(self.grain, at.local))
     }
 
     /// The last boundary at or before a moment.
-    pub fn floor(&self, at: DateTime) -> DateTime {
-        floor(self.grain, at)
+    pub fn floor(&self, at: Boundary) -> Boundary {
+        self.moved(at, floor(self.grain, at.local))
+    }
+
+    fn moved(&self, at: Boundary, to: DateTime) -> Boundary {
+        if at.local == to { at } else { Boundary::of(to, self.zone) }
     }
 }
 
