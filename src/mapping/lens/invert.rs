@@ -294,7 +294,7 @@ impl Lens {
 }
 
 /// A column as it is shown: without blanks at its ends where they do not count.
-fn shown(reading: &Reading, slot: &Slot) -> Expr {
+pub(super) fn shown(reading: &Reading, slot: &Slot) -> Expr {
     let column = Expr::Column(slot.column.clone());
     if reading.trim { Expr::Trimmed(Box::new(column)) } else { column }
 }

@@ -1,12 +1,12 @@
 //! Whether a lens gives anything, as a condition on the columns.
 
 use crate::mapping::catalog::SqlType;
-use crate::mapping::plan::{CompareOp, Expr, Predicate, TextMatch, Value};
+use crate::mapping::plan::{ColumnRef, CompareOp, Expr, IdText, Predicate, TextMatch, Value};
 
 use super::codes::Coded;
-use super::invert::blank;
+use super::invert::{blank, shown};
 use super::predicate::{all, any, column_in, not};
-use super::{Gather, Lens, Out, Slot, Step, typed};
+use super::{Gather, Lens, Out, Slot, Step, Target, typed};
 
 impl Lens {
     /// There is a value. Dates are for `search::date` to say.
@@ -139,6 +139,44 @@ impl Lens {
         }
     }
 
+    /// There is a key before the reference, step `n`, and it makes an id.
+    fn refers(&self, n: usize, target: &Target) -> Option<Predicate> {
+        let slots = self.slots();
+        let there = match &self.gather {
+            Gather::Parts(_) if n == 1 => {
+                all(slots.iter().map(|slot| not(blank(&self.reading, slot))))
+            }
+            Gather::Column(_) => self.some(n - 1)?,
+            _ => return None,
+        };
+        if target.id.fits_every_key() {
+            return Some(there);
+        }
+        // What is made of the columns before is no column any more.
+        let kept = |step: &Step| matches!(step, Step::Trim | Step::NullIf(_));
+        if slots.len() != target.id.key.len() || !self.steps.iter().take(n - 1).all(kept) {
+            return None;
+        }
+        let part = |(number, (slot, key)): (usize, (&Slot, &ColumnRef))| {
+            let whole = |ty: SqlType| match ty {
+                SqlType::Integer { bits, unsigned } => Some((bits, unsigned)),
+                _ => None,
+            };
+            let sure = match (whole(slot.column.ty), whole(key.ty)) {
+                (own, Some((bits, unsigned))) => {
+                    own.is_some_and(|(own, sign)| own <= bits && sign == unsigned)
+                }
+                (_, None) => typed::is_text(key.ty),
+            };
+            let text = shown(&self.reading, slot);
+            let (escaped, apart) = (target.id.escapes(number), target.id.apart(number));
+            sure.then_some(IdText { text, escaped, apart })
+        };
+        let parts: Option<Vec<IdText>> =
+            slots.iter().zip(&target.id.key).enumerate().map(part).collect();
+        Some(all([there, Predicate::Id { parts: parts?, room: target.id.room() }]))
+    }
+
     /// There is something after `n` steps, and it fits.
     pub(super) fn some(&self, n: usize) -> Option<Predicate> {
         let Some(step) = self.step_before(n) else { return self.none(0).map(not) };
@@ -155,10 +193,9 @@ impl Lens {
             }
             Step::Code(map, field) => self.coded(n, map, true, |c| c.field(*field).is_some()),
             Step::Integer | Step::Decimal('.') if n == self.steps.len() => self.number_within(None),
-            Step::Reference(target) if target.id.fits_every_key() => self.some(n - 1),
+            Step::Reference(target) => self.refers(n, target),
             Step::Integer
             | Step::Decimal(_)
-            | Step::Reference(_)
             | Step::Rewrite(_)
             | Step::Combine(_)
             | Step::Later(..)
