@@ -4,6 +4,7 @@
 //! grown databases have tables of several. MySQL's own side takes the other's rules, whose index still serves;
 //! PostgreSQL's both are compared letter by letter.
 
+use crate::mapping::catalog::SqlType;
 use crate::mapping::plan::{ColumnRef, Expr};
 
 use super::statement::{Scope, Writer};
@@ -69,6 +70,41 @@ pub(super) fn theirs(
     Ok(())
 }
 
+/// Whether PostgreSQL would join by rules of the own side that take several texts for the same (`citext`, collations
+/// that are not deterministic): the joined rows are unique by their own rules, and one row would be joined with several.
+fn looser(flavour: Flavour, own: &ColumnRef, theirs: &ColumnRef) -> bool {
+    let text = matches!(theirs.ty, SqlType::Text | SqlType::Char);
+    flavour.is_postgres() && matches!(own.ty, SqlType::Any | SqlType::Enum) && text
+}
+
+/// A join's condition: the column of the rows that are there, and that of the rows joined.
+pub(super) fn joined(
+    w: &mut Writer,
+    (outer, own_column): (Scope, &ColumnRef),
+    (inner, joined): (Scope, &ColumnRef),
+) -> Result<(), WriteFault> {
+    if w.flavour == Flavour::Sqlite {
+        // The left side's rules count there.
+        w.column(inner, joined)?;
+        w.sql(" = ");
+        return w.column(outer, own_column);
+    }
+    if looser(w.flavour, own_column, joined) {
+        let rules =
+            if joined.collation.is_some() { EXACT } else { " COLLATE pg_catalog.\"default\"" };
+        w.column(outer, own_column)?;
+        w.cast("text");
+        w.sql(rules);
+        w.operator("=");
+        w.column(inner, joined)?;
+        w.sql(if joined.collation.is_some() { EXACT } else { "" });
+        return Ok(());
+    }
+    own(w, outer, own_column, joined)?;
+    w.between("=", &[own_column.ty, joined.ty]);
+    theirs(w, inner, joined, own_column)
+}
+
 /// Whether of these columns some two are apart.
 pub(super) fn mixed(flavour: Flavour, parts: &[Expr]) -> bool {
     let mut columns = Vec::new();
@@ -96,7 +132,6 @@ fn gather<'e>(expr: &'e Expr, columns: &mut Vec<&'e ColumnRef>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::catalog::SqlType;
 
     fn of(collation: &str) -> ColumnRef {
         let collation = Some(collation).filter(|name| !name.is_empty()).map(Into::into);

@@ -93,11 +93,7 @@ pub(super) fn of_join(
     from(w, inner, &join.relation)?;
     let others = join.on.iter().filter(|on| !matches!(on, JoinOn::First { .. }));
     w.list(others, " AND ", |w, on| match on {
-        JoinOn::Columns(theirs, mine) => {
-            collation::own(w, scope, theirs, mine)?;
-            w.between("=", &[theirs.ty, mine.ty]);
-            collation::theirs(w, inner, &own(mine), theirs)
-        }
+        JoinOn::Columns(theirs, mine) => collation::joined(w, (scope, theirs), (inner, &own(mine))),
         JoinOn::Value(column, value) => {
             w.sql("(");
             compare::compare(w, inner, &Expr::Column(own(column)), CompareOp::Eq, value)?;

@@ -151,11 +151,7 @@ pub(super) fn relations(
             return Err(WriteFault::Plan);
         }
         w.list(&join.on, " AND ", |w, on| match on {
-            JoinOn::Columns(left, right) => {
-                collation::own(w, scope, left, right)?;
-                w.between("=", &[left.ty, right.ty]);
-                collation::theirs(w, scope, right, left)
-            }
+            JoinOn::Columns(left, right) => collation::joined(w, (scope, left), (scope, right)),
             JoinOn::Value(column, value) => {
                 let left = crate::mapping::plan::Expr::Column(column.clone());
                 w.sql("(");
