@@ -171,10 +171,11 @@ impl Compiled {
         }
         let reverse = std::mem::take(&mut query.revinclude);
         for one in reverse {
-            match self.reverse(ty, &one) {
-                Ok(served) => {
-                    let pair = (one.source.clone(), one.param.clone());
-                    includes.reverse.extend(served.then_some(pair));
+            match self.reverses(ty, &one) {
+                Ok(pairs) => {
+                    let new = pairs.into_iter().filter(|pair| !includes.reverse.contains(pair));
+                    let new: Vec<_> = new.collect();
+                    includes.reverse.extend(new);
                     query.revinclude.push(one);
                 }
                 Err(_) if lenient => query.ignored.push(shown(&format!("_revinclude={one}"))),
@@ -208,6 +209,25 @@ impl Compiled {
             return Err(unsupported());
         }
         Ok(Forward { paths, target: one.target.clone() })
+    }
+
+    /// What is to be looked for: of `*`, every parameter of the type that can be named.
+    fn reverses(&self, ty: &str, one: &Include) -> Result<Vec<(String, String)>, PlanFault> {
+        if one.param != "*" {
+            let pair = (one.source.clone(), one.param.clone());
+            return Ok(if self.reverse(ty, one)? { vec![pair] } else { Vec::new() });
+        }
+        if r4_params(&one.source).iter().all(|p| p.kind != ParamKind::Reference) {
+            let parameter = shown(&format!("_revinclude={one}"));
+            return Err(PlanFault::Unsupported { parameter });
+        }
+        if one.target.as_deref().is_some_and(|target| target != ty) {
+            return Ok(Vec::new());
+        }
+        let (_, all) = self.includable(ty);
+        let pairs = all.iter().filter_map(|name| name.split_once(':'));
+        let own = pairs.filter(|(source, _)| *source == one.source);
+        Ok(own.map(|(source, param)| (source.to_owned(), param.to_owned())).collect())
     }
 
     /// Whether something is to be looked for. A type that is not mapped has no resources, and a source
