@@ -129,7 +129,11 @@ pub fn query_of(body: &Json) -> Result<Option<String>, QueryFault> {
         let values = members.iter().filter(|(name, _)| name.starts_with("value")).count();
         let reference = || item.get("valueReference")?.get("reference").and_then(Json::text);
         let value = kinds.iter().find_map(|kind| item.get(kind).and_then(Json::text));
-        let value = value.or_else(reference);
+        let number = || match item.get("valueInteger") {
+            Some(Json::Number(digits)) if name == "_count" => Some(digits.as_ref()),
+            _ => None,
+        };
+        let value = value.or_else(reference).or_else(number);
         let value = match value.filter(|_| values == 1) {
             Some(value) if !value.trim().is_empty() => value,
             // Refused by its name, if it is not one that can be left out.

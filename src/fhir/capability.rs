@@ -113,6 +113,27 @@ fn operations(ty: &TypeCapability, offered: Offered) -> Vec<Value> {
     operations
 }
 
+/// How to sign in.
+fn security(server: &ServerDescription) -> Value {
+    let mut security = json!({
+        "cors": true,
+        "service": [{ "coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+            "code": "SMART-on-FHIR"
+        }] }],
+    });
+    if let Some(endpoints) = &server.authorization {
+        security["extension"] = json!([{
+            "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+            "extension": [
+                { "url": "authorize", "valueUri": endpoints.authorize },
+                { "url": "token", "valueUri": endpoints.token },
+            ],
+        }]);
+    }
+    security
+}
+
 /// Writes the statement.
 pub fn statement(server: &ServerDescription, types: &[TypeCapability], offered: Offered) -> String {
     let resource = |ty: &TypeCapability| {
@@ -129,6 +150,8 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability], offered: 
             "versioning": ty.versioning,
         });
         if ty.versioning != "no-version" {
+            // The present version alone.
+            resource["readHistory"] = json!(false);
             resource["conditionalRead"] = json!("not-match");
         }
         let Conditional { create, update, delete } = ty.conditional;
@@ -155,23 +178,7 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability], offered: 
         }
         resource
     };
-    let mut security = json!({
-        "cors": true,
-        "service": [{ "coding": [{
-            "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
-            "code": "SMART-on-FHIR"
-        }] }],
-    });
-    if let Some(endpoints) = &server.authorization {
-        security["extension"] = json!([{
-            "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
-            "extension": [
-                { "url": "authorize", "valueUri": endpoints.authorize },
-                { "url": "token", "valueUri": endpoints.token },
-            ],
-        }]);
-    }
-    let mut rest = json!({ "mode": "server", "security": security });
+    let mut rest = json!({ "mode": "server", "security": security(server) });
     if !types.is_empty() {
         rest["resource"] = types.iter().map(resource).collect();
         if offered.export {
@@ -181,7 +188,7 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability], offered: 
             ["batch", "transaction"].into_iter().filter(|c| offered.transaction || *c == "batch");
         rest["interaction"] = codes.map(|code| json!({ "code": code })).collect();
     }
-    json!({
+    let mut statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": server.date,
@@ -191,8 +198,11 @@ pub fn statement(server: &ServerDescription, types: &[TypeCapability], offered: 
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
         "rest": [rest],
-    })
-    .to_string()
+    });
+    if types.iter().any(|ty| ty.interactions.contains(&"patch")) {
+        statement["patchFormat"] = json!(["application/json-patch+json"]);
+    }
+    statement.to_string()
 }
 
 /// An operation of the Bulk Data Access guide.
@@ -236,6 +246,15 @@ mod tests {
         }
         let json: Value = serde_json::from_str(&statement(&server, &types, all)).unwrap();
         assert!(json["rest"][0]["resource"][0]["conditionalRead"].is_null());
+        assert!(json["patchFormat"].is_null());
+        let patched = TypeCapability {
+            interactions: vec!["vread", "patch"],
+            versioning: "versioned",
+            ..types[0].clone()
+        };
+        let patched: Value = serde_json::from_str(&statement(&server, &[patched], all)).unwrap();
+        assert_eq!(patched["patchFormat"], json!(["application/json-patch+json"]));
+        assert_eq!(patched["rest"][0]["resource"][0]["readHistory"], false);
         assert_eq!(json["rest"][0]["resource"][0]["searchParam"][0]["type"], "date");
         assert_eq!(json["rest"][0]["resource"][0]["operation"][0]["name"], "everything");
         assert!(json["rest"][0]["resource"][0]["searchInclude"].is_array());

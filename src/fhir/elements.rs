@@ -2,7 +2,7 @@
 //! hold. Read from compact texts (`r4/elements.txt`, `r4/values.txt`) whose heads say their form.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// The types.
 const TYPES: &str = include_str!("r4/elements.txt");
@@ -106,6 +106,24 @@ impl Elements {
     /// is first asked for, and kept.
     pub fn r4() -> Self {
         Self::index(TYPES, VALUES)
+    }
+
+    /// The same table for whoever has none of his own, made once.
+    pub fn shared() -> &'static Self {
+        static R4: LazyLock<Elements> = LazyLock::new(Elements::r4);
+        &R4
+    }
+
+    /// Whether resources of that type, or of any type where none is named, can have an element of that name:
+    /// its own or, of a choice, with or without the type.
+    pub fn has_top(&self, ty: Option<&str>, name: &str) -> bool {
+        let has = |ty: &TypeDef| {
+            ty.elements.iter().any(|element| element.name == name) || ty.member(name).is_some()
+        };
+        match ty {
+            Some(ty) => self.resource(ty).is_some_and(has),
+            None => self.resource_types().iter().any(|ty| self.resource(ty).is_some_and(has)),
+        }
     }
 
     fn index(types: &'static str, values: &'static str) -> Self {

@@ -136,7 +136,8 @@ fn entry(mut entry: Json) -> Result<Entry, RecordsFault> {
     });
     let order = |id: Option<String>, query: Option<String>, act: Act| {
         let if_match = text("ifMatch");
-        let order = Order { resource: ty.clone(), id, query, if_match, act };
+        let if_none_match = text("ifNoneMatch");
+        let order = Order { resource: ty.clone(), id, query, if_match, if_none_match, act };
         Ok(Wanted::Order(Box::new(order)))
     };
     // A search names one of the type, an id names it itself.

@@ -38,8 +38,8 @@ impl Session<FhirRead> {
         if !mapping.compiled.maps(PATIENT) {
             return Err(RecordsFault::NoSuchType);
         }
-        let parsed = EverythingQuery::parse(query)?;
-        let (shown, config) = (shown(&parsed.result)?, self.config());
+        let mut parsed = EverythingQuery::parse(query)?;
+        let (shown, config) = (shown(&mut parsed.result, None)?, self.config());
         let asked_size = parsed.result.count.filter(|count| *count > 0);
         let size = asked_size.unwrap_or(config.page_size).clamp(1, config.page_size_max);
         let parameters = parsed.to_query_string();

@@ -62,6 +62,12 @@ pub enum RecordsFault {
     /// `If-Match` names another version.
     #[error("the version is another one")]
     Stale,
+    /// `If-None-Match` of a change names what is there.
+    #[error("the resource is there, and was to be changed only if it is not")]
+    There,
+    /// A version that is not the present one.
+    #[error("no such version")]
+    NoSuchVersion,
     /// A condition matches several resources.
     #[error("the condition matches several resources")]
     Several,
@@ -129,7 +135,9 @@ impl Fault for RecordsFault {
             Self::NotWritable(_) | Self::NothingToUpdate | Self::SwitchedOff(Flag::Write) => {
                 FaultKind::NotAllowed
             }
-            Self::NotFound | Self::NoSuchType | Self::SwitchedOff(_) => FaultKind::NotFound,
+            Self::NotFound | Self::NoSuchVersion | Self::NoSuchType | Self::SwitchedOff(_) => {
+                FaultKind::NotFound
+            }
             Self::NotByPatient(_) => FaultKind::Invalid,
             Self::Exporting => FaultKind::Throttled,
             Self::Scope => FaultKind::Forbidden,
@@ -138,7 +146,7 @@ impl Fault for RecordsFault {
             }
             Self::Refused(_) => FaultKind::Unprocessable,
             Self::Collides(_) => FaultKind::Conflict,
-            Self::Stale | Self::Several => FaultKind::Stale,
+            Self::Stale | Self::There | Self::Several => FaultKind::Stale,
             Self::Unknown | Self::Unlogged | Self::Internal => FaultKind::Internal,
             Self::Unrenderable | Self::NoKey | Self::Drifted(_) => FaultKind::Mapping,
             other => other.inner().map_or(FaultKind::Internal, Fault::kind),
@@ -172,6 +180,12 @@ impl Fault for RecordsFault {
                 "There is no such resource, and ids are given by the organisation's database.".into()
             }
             Self::Stale => "The resource has another version by now; read it again.".into(),
+            Self::There => {
+                "The resource is there as If-None-Match has it; nothing was changed.".into()
+            }
+            Self::NoSuchVersion => {
+                "There is no such version: no history is kept here, and of each resource only the present version can be read.".into()
+            }
             Self::Several => "The condition matches several resources; nothing was done.".into(),
             Self::Unknown => {
                 "The connection was lost while the change was being stored. Nobody knows whether it was; read before you try again.".into()

@@ -3,6 +3,7 @@
 use super::fault::RecordsFault;
 use crate::auth::Right;
 use crate::fhir::bundle::{MAX_BUNDLE, SearchSet};
+use crate::fhir::elements::Elements;
 use crate::fhir::query::Summary;
 use crate::fhir::{QueryFault, SearchQuery};
 use crate::mapping::{RenderReport, Shown};
@@ -10,8 +11,17 @@ use crate::store::StoreFault;
 use crate::telemetry::names;
 use crate::tenant::Session;
 
-/// Which elements a query asks for. `_elements` and `_summary` together are refused.
-pub(super) fn shown(query: &SearchQuery) -> Result<Shown, RecordsFault> {
+/// Which elements a query asks for. `_elements` and `_summary` together are refused, and so is the name of what
+/// no resource that may be shown can have: `ty` if they are all of that type.
+pub(super) fn shown(query: &mut SearchQuery, ty: Option<&str>) -> Result<Shown, RecordsFault> {
+    let table = Elements::shared();
+    let known = |name: &String| name == "resourceType" || table.has_top(ty, name);
+    let named = std::mem::take(&mut query.elements);
+    let (named, unknown) = named.into_iter().partition(known);
+    query.elements = named;
+    for name in unknown {
+        query.unsupported(&format!("_elements={name}"))?;
+    }
     let refused = |parameter: &str| QueryFault::Unsupported { parameter: parameter.to_owned() };
     match (query.summary, query.elements.is_empty()) {
         (Summary::False | Summary::Count, true) => Ok(Shown::All),

@@ -1,7 +1,7 @@
 //! JSON Patch (RFC 6902) on a resource as it is shown.
 
 use super::fault::RecordsFault;
-use crate::fhir::Json;
+use crate::fhir::{Issue, Json};
 
 /// Most operations in one patch.
 const MAX_OPERATIONS: usize = 200;
@@ -11,13 +11,18 @@ const MAX_COPIED: usize = 1024 * 1024;
 const BROKEN: RecordsFault = RecordsFault::Request(
     "The patch is no JSON Patch: an array of operations with op, path and what goes with them.",
 );
-const NOWHERE: RecordsFault =
-    RecordsFault::Request("A path of the patch leads nowhere in the resource as it stands.");
-const DIFFERS: RecordsFault =
-    RecordsFault::Request("A test of the patch does not hold; nothing was changed.");
 
 const TOO_MUCH: RecordsFault =
     RecordsFault::Request("The patch copies more than a megabyte; send the resource instead.");
+
+/// The resource is not as the patch takes it to be (RFC 5789, 2.2, "conflicting state").
+fn conflict(message: &'static str) -> RecordsFault {
+    RecordsFault::Collides(vec![Issue::new("conflict", "", message)])
+}
+
+fn nowhere() -> RecordsFault {
+    conflict("A path of the patch leads nowhere in the resource as it stands.")
+}
 
 /// Carries a patch out on a resource; all of it or nothing.
 pub(super) fn apply(resource: &Json, patch: &Json) -> Result<Json, RecordsFault> {
@@ -35,11 +40,11 @@ pub(super) fn apply(resource: &Json, patch: &Json) -> Result<Json, RecordsFault>
             "remove" => drop(remove(&mut tree, &path)?),
             "replace" => {
                 let value = value()?;
-                *find(&mut tree, &path).ok_or(NOWHERE)? = value;
+                *find(&mut tree, &path).ok_or_else(nowhere)? = value;
             }
             "copy" => {
                 let from = steps(text("from")?)?;
-                let value = find(&mut tree, &from).ok_or(NOWHERE)?;
+                let value = find(&mut tree, &from).ok_or_else(nowhere)?;
                 room = room.checked_sub(size(value)).ok_or(TOO_MUCH)?;
                 let value = value.clone();
                 add(&mut tree, &path, value)?;
@@ -54,8 +59,10 @@ pub(super) fn apply(resource: &Json, patch: &Json) -> Result<Json, RecordsFault>
             }
             "test" => {
                 let value = value()?;
-                if !same(find(&mut tree, &path).ok_or(NOWHERE)?, &value) {
-                    return Err(DIFFERS);
+                if !same(find(&mut tree, &path).ok_or_else(nowhere)?, &value) {
+                    return Err(conflict(
+                        "A test of the patch does not hold; nothing was changed.",
+                    ));
                 }
             }
             _ => return Err(BROKEN),
@@ -108,29 +115,29 @@ fn add(tree: &mut Json, path: &[String], value: Json) -> Result<(), RecordsFault
         *tree = value;
         return Ok(());
     };
-    match find(tree, before).ok_or(NOWHERE)? {
+    match find(tree, before).ok_or_else(nowhere)? {
         holder @ Json::Object(_) => holder.put(last, value),
         Json::List(items) => {
-            let at = if last == "-" { items.len() } else { index(last).ok_or(NOWHERE)? };
+            let at = if last == "-" { items.len() } else { index(last).ok_or_else(nowhere)? };
             if at > items.len() {
-                return Err(NOWHERE);
+                return Err(nowhere());
             }
             items.insert(at, value);
         }
-        _ => return Err(NOWHERE),
+        _ => return Err(nowhere()),
     }
     Ok(())
 }
 
 fn remove(tree: &mut Json, path: &[String]) -> Result<Json, RecordsFault> {
-    let (last, before) = path.split_last().ok_or(NOWHERE)?;
-    match find(tree, before).ok_or(NOWHERE)? {
-        holder @ Json::Object(_) => holder.take(last).ok_or(NOWHERE),
+    let (last, before) = path.split_last().ok_or_else(nowhere)?;
+    match find(tree, before).ok_or_else(nowhere)? {
+        holder @ Json::Object(_) => holder.take(last).ok_or_else(nowhere),
         Json::List(items) => {
-            let at = index(last).filter(|at| *at < items.len()).ok_or(NOWHERE)?;
+            let at = index(last).filter(|at| *at < items.len()).ok_or_else(nowhere)?;
             Ok(items.remove(at))
         }
-        _ => Err(NOWHERE),
+        _ => Err(nowhere()),
     }
 }
 

@@ -78,7 +78,7 @@ impl Session<FhirRead> {
         let shown = if query.is_empty() {
             crate::mapping::Shown::All
         } else {
-            shown(&SearchQuery::parse(query)?)?
+            shown(&mut SearchQuery::parse(query)?, Some(resource))?
         };
         let mut unreleased = None;
         let reads = mapping.compiled.plan_read(resource, id);
@@ -119,7 +119,8 @@ impl Session<FhirRead> {
         }
         let Some(found) = unreleased else {
             write_down(self, access(), Outcome::Rejected, 404).await?;
-            return Err(RecordsFault::NotFound);
+            let none = RecordsFault::NotFound;
+            return Err(version.map_or(none, |_| RecordsFault::NoSuchVersion));
         };
         Ok(release(self, access(), found).await?)
     }

@@ -60,9 +60,10 @@ impl Session<FhirRead> {
         let handling = if lenient { Handling::Lenient } else { Handling::Strict };
         let mut parsed = SearchQuery::parse_parts(&[query], handling)?;
         self.narrow(&mut parsed)?;
-        let shown = shown(&parsed)?;
+        let alone = parsed.include.is_empty() && parsed.revinclude.is_empty();
+        let shown = shown(&mut parsed, Some(resource).filter(|_| alone))?;
         let narrative = parsed.summary == Summary::Text;
-        if narrative && !(parsed.include.is_empty() && parsed.revinclude.is_empty()) {
+        if narrative && !alone {
             // FHIR R4, 3.1.1.5.8.
             let parameter = "_include with _summary=text".to_owned();
             return Err(QueryFault::Unsupported { parameter }.into());

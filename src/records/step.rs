@@ -45,6 +45,8 @@ pub struct Order {
     pub query: Option<String>,
     /// `If-Match`: the version it must have, as the header has it.
     pub if_match: Option<String>,
+    /// `If-None-Match`: versions it must not have, or `*`: there must be none of it (RFC 9110, 13.1.2).
+    pub if_none_match: Option<String>,
     /// What is wanted.
     pub act: Act,
 }
@@ -123,7 +125,7 @@ impl Job {
                 None => halt(RecordsFault::NotFound),
             },
             Act::Delete => match self.which(tx, order).await? {
-                Some(id) => self.delete(tx, ty, &id, order.if_match.as_deref()).await,
+                Some(id) => self.delete(tx, order, &id).await,
                 None => Ok(gone(None)),
             },
             Act::Update(_) | Act::Patch(_) => match self.which(tx, order).await? {
@@ -233,7 +235,7 @@ impl Job {
         if !target.powers().update {
             return halt(RecordsFault::NotWritable("changes"));
         }
-        matches(&target, &fetched, order.if_match.as_deref())?;
+        matches(&target, &fetched, order)?;
         let body = match &order.act {
             Act::Patch(patch) => {
                 let shown = target.shown(&fetched.page, &fetched.children);
@@ -275,20 +277,15 @@ impl Job {
         Ok((confirmed.map_err(refused)?, changed))
     }
 
-    async fn delete(
-        &self,
-        tx: &mut Transaction<'_>,
-        ty: &str,
-        id: &str,
-        if_match: Option<&str>,
-    ) -> Stepped<Done> {
+    async fn delete(&self, tx: &mut Transaction<'_>, order: &Order, id: &str) -> Stepped<Done> {
+        let ty = order.resource.as_str();
         let Some((target, fetched)) = self.locked(tx, ty, id).await? else {
             return Ok(gone(Some(id)));
         };
         if !target.powers().delete {
             return halt(RecordsFault::NotWritable("deletions"));
         }
-        matches(&target, &fetched, if_match)?;
+        matches(&target, &fetched, order)?;
         for change in target.plan_delete(&fetched.page, &fetched.children, &self.fresh()) {
             self.apply(tx, &change, None).await?;
         }
@@ -340,11 +337,20 @@ fn gone(id: Option<&str>) -> Done {
     Done { status: 204, id: id.map(str::to_owned), shown: None, changed: false }
 }
 
-/// Whether the row has the version the caller saw.
-fn matches(target: &Target, fetched: &FetchedPage, if_match: Option<&str>) -> Stepped<()> {
-    let Some(wanted) = if_match else { return Ok(()) };
+/// Whether the row has the version the caller saw, and none of those that it must not have.
+fn matches(target: &Target, fetched: &FetchedPage, order: &Order) -> Stepped<()> {
+    if order.if_match.is_none() && order.if_none_match.is_none() {
+        return Ok(());
+    }
     let version = target.page(&fetched.page, &fetched.children).version(0);
     let bare = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
-    let any = wanted.split(',').any(|tag| tag.trim() == "*" || Some(bare(tag)) == version);
-    if any { Ok(()) } else { halt(RecordsFault::Stale) }
+    let has =
+        |tags: &str| tags.split(',').any(|tag| tag.trim() == "*" || Some(bare(tag)) == version);
+    if order.if_match.as_deref().is_some_and(|tags| !has(tags)) {
+        return halt(RecordsFault::Stale);
+    }
+    if order.if_none_match.as_deref().is_some_and(has) {
+        return halt(RecordsFault::There);
+    }
+    Ok(())
 }

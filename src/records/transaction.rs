@@ -99,9 +99,14 @@ fn in_order(entries: Vec<Entry>) -> Result<Vec<Numbered>, RecordsFault> {
         let name = entry.full_url.filter(|url| url.starts_with(URN));
         let order = match entry.wanted {
             Wanted::Order(order) => *order,
-            Wanted::Read { resource, id, version: None, query, .. } if query.is_empty() => {
-                Order { resource, id: Some(id), query: None, if_match: None, act: Act::Read }
-            }
+            Wanted::Read { resource, id, version: None, query, .. } if query.is_empty() => Order {
+                resource,
+                id: Some(id),
+                query: None,
+                if_match: None,
+                if_none_match: None,
+                act: Act::Read,
+            },
             Wanted::Read { .. }
             | Wanted::Search { .. }
             | Wanted::Everything { .. }

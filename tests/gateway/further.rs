@@ -187,6 +187,19 @@ async fn chains_and_reverse_chains_find_what_they_say() {
 #[tokio::test]
 async fn what_belongs_to_the_matches_stands_beside_them_once() {
     let (gateway, token) = start().await;
+    let all = gateway
+        .get(&token, "/Patient?_id=1&_revinclude=Observation:*&_revinclude=Encounter:*")
+        .await;
+    let wanted = [
+        "Observation/lab-1",
+        "Observation/lab-2",
+        "Observation/vit-1",
+        "Encounter/A-1",
+        "Encounter/B-1",
+    ];
+    assert_eq!(shown(&all)["include"], wanted, "{all:?}");
+    let unknown = gateway.get(&token, "/Patient?_revinclude=Shoe:*").await;
+    assert_eq!(unknown.status, 400, "{unknown:?}");
     let path =
         "/Observation?_include=Observation:subject&_include=Observation:encounter&_total=accurate";
     let reply = gateway.get(&token, path).await;
@@ -285,6 +298,35 @@ async fn everything_of_a_patient_is_hers_and_what_it_refers_to() {
     assert_eq!(beside, ["Practitioner/D1"]);
     let (found, beside, _) = walk(&gateway, &token, "/Patient/1/$everything?_type=Encounter").await;
     assert_eq!((found.len(), beside.len()), (2, 0));
+    // As most libraries call an operation: by POST, with its parameters in a body.
+    let post = async |body: &str| {
+        let url = format!("{}/Patient/1/$everything", gateway.fhir);
+        let request = gateway.http.post(url).bearer_auth(&token);
+        let request = request.header("content-type", "application/fhir+json").body(body.to_owned());
+        Reply::of(request).await.unwrap()
+    };
+    for (body, found) in [
+        ("", 6),
+        (r#"{"resourceType":"Parameters"}"#, 6),
+        (
+            r#"{"resourceType":"Parameters","parameter":[{"name":"_type","valueCode":"Encounter"}]}"#,
+            2,
+        ),
+        (r#"{"resourceType":"Parameters","parameter":[{"name":"_count","valueInteger":2}]}"#, 2),
+    ] {
+        let reply = post(body).await;
+        assert_eq!((reply.status, shown(&reply)["match"].len()), (200, found), "{body}: {reply:?}");
+        let next = gateway.get(&token, &reply.next().unwrap_or("/Patient/1".to_owned())).await;
+        assert_eq!(next.status, 200, "{next:?}");
+    }
+    for body in [
+        r#"{"resourceType":"Patient"}"#,
+        r#"{"resourceType":"Parameters","parameter":[{"name":"start","valueDate":"2024-01-01"}]}"#,
+        r#"{"resourceType":"Parameters","parameter":[{"name":"_type","valueInteger":1}]}"#,
+    ] {
+        let reply = post(body).await;
+        assert_eq!(reply.status, 400, "{body}: {reply:?}");
+    }
     for id in ["3", "77", "x%2Fy"] {
         let none = gateway.get(&token, &format!("/Patient/{id}/$everything")).await;
         assert_eq!(none.status, 404, "{none:?}");

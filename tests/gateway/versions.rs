@@ -57,6 +57,8 @@ async fn a_version_is_shown_compared_and_read_again() {
 
     let old = gateway.get(&token, "/Patient/1/_history/2").await;
     assert_eq!((old.status, old.json()["issue"][0]["code"].as_str()), (404, Some("not-found")));
+    let said = old.json()["issue"][0]["diagnostics"].to_string();
+    assert!(said.contains("No history") || said.contains("no history"), "{said}");
     let now = gateway.get(&token, "/Patient/1/_history/3").await;
     assert_eq!((now.status, now.json()), (200, read.json()));
     assert_eq!(gateway.get(&token, "/Patient/9/_history/3").await.status, 404);
@@ -70,6 +72,55 @@ async fn a_version_is_shown_compared_and_read_again() {
     assert_eq!(gateway.get(&token, "/Patient/2/_history/3").await.status, 404);
     let metadata = gateway.get(&token, "/metadata").await.json();
     assert_eq!(metadata["rest"][0]["resource"][0]["versioning"], "versioned");
+}
+
+#[tokio::test]
+async fn names_that_fhir_keeps_for_itself_say_what_is_not_there() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = hospital(&issuer).await;
+    let token = issuer.token("north");
+    for (path, said) in [
+        ("/Patient/1/_history", "No history is kept"),
+        ("/Patient/_history", "No history is kept"),
+        ("/_history", "No history is kept"),
+        ("/Observation/1/_history", "No history is kept"),
+        ("/Patient/$everything", "This operation is not served"),
+        ("/Patient/1/$meta", "This operation is not served"),
+        ("/Observation/1/$meta", "This operation is not served"),
+        ("/$meta", "This operation is not served"),
+        ("/_search?name=a", "One type is searched at a time"),
+    ] {
+        let reply = gateway.get(&token, path).await;
+        let issue = &reply.json()["issue"][0];
+        assert_eq!((reply.status, issue["code"].as_str()), (404, Some("not-supported")), "{path}");
+        assert!(issue["diagnostics"].as_str().unwrap().starts_with(said), "{path}: {reply:?}");
+    }
+    let nothing = gateway.get(&token, "/Patient/1/2/3").await;
+    assert_eq!(nothing.json()["issue"][0]["code"], "not-found", "{nothing:?}");
+    let metadata = gateway.get(&token, "/metadata").await.json();
+    assert_eq!(metadata["rest"][0]["resource"][0]["readHistory"], false);
+}
+
+#[tokio::test]
+async fn answers_are_named_as_they_were_asked_for() {
+    let issuer = TestIssuer::for_tenants(&["north"]).await;
+    let gateway = hospital(&issuer).await;
+    let token = issuer.token("north");
+    let fhir = "application/fhir+json; charset=utf-8";
+    for (accept, named) in [
+        ("*/*", fhir),
+        ("application/fhir+json", fhir),
+        ("application/json, text/plain, */*", fhir),
+        ("application/json", "application/json; charset=utf-8"),
+        ("text/json", "text/json; charset=utf-8"),
+    ] {
+        for path in ["/Patient/1", "/Patient", "/Patient/77", "/metadata"] {
+            let url = format!("{}{path}", gateway.fhir);
+            let request = gateway.http.get(url).bearer_auth(&token).header("accept", accept);
+            let reply = Reply::of(request).await.unwrap();
+            assert_eq!(reply.header("content-type"), named, "{accept} {path}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -120,6 +171,30 @@ async fn elements_and_summaries_leave_out_and_say_so() {
             assert_eq!(resource["meta"]["versionId"], "3", "{path}");
         }
     }
+    // Of a choice with or without its type; a name that no patient can have is refused or left out.
+    for path in ["/Patient?_elements=deceased,deceasedBoolean", "/Patient/1?_elements=contact"] {
+        assert_eq!(gateway.get(&token, path).await.status, 200, "{path}");
+    }
+    for path in [
+        "/Patient?_elements=name,nmae",
+        "/Patient/1?_elements=nmae",
+        "/Patient?_elements=name.family",
+    ] {
+        let reply = gateway.get(&token, path).await;
+        assert_eq!(
+            (reply.status, reply.json()["issue"][0]["code"].as_str()),
+            (400, Some("not-supported")),
+            "{path}"
+        );
+        assert!(reply.body.contains("_elements=n"), "{reply:?}");
+    }
+    let url = format!("{}/Patient?_elements=name,nmae&_id=1", gateway.fhir);
+    let lenient = gateway.http.get(url).bearer_auth(&token).header("prefer", "handling=lenient");
+    let lenient = Reply::of(lenient).await.unwrap();
+    assert_eq!(members(&lenient.resources()[0]), set(&["resourceType", "id", "meta", "name"]));
+    assert!(lenient.body.contains("_elements=nmae"), "{lenient:?}");
+    let own = lenient.json()["link"][0]["url"].to_string();
+    assert!(own.contains("_elements=name&"), "{own}");
     let whole = gateway.get(&token, "/Patient?_summary=false").await;
     assert!(whole.resources()[0]["meta"].get("tag").is_none());
     for refused in ["_elements=name&_summary=data", "_summary=some", "_include=Patient:shoe"] {

@@ -15,8 +15,9 @@ use metrics::{Counter, Histogram, counter, histogram};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::error::FhirError;
+use super::error::{FHIR_JSON, FhirError};
 use super::extract::Whose;
+use super::negotiate::general;
 use crate::base::Clock;
 use crate::http::logbook::{Ended, Logbook, Why};
 use crate::http::request_id::{self, RequestId};
@@ -117,6 +118,7 @@ pub(super) async fn conduct(
     request.extensions_mut().insert(whose.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
+    let general = general(request.headers());
     let tracing = conduct.0.traces.begin(id, begun).map(|tracing| (tracing, caller(&request)));
     // Where the log is talkative every line of a request is to be found by its id. Elsewhere the span is
     // off and costs nothing, and what the log needs to know is in the line at the end.
@@ -128,6 +130,10 @@ pub(super) async fn conduct(
         FhirError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
     });
     let headers = response.headers_mut();
+    if let Some(general) = general.filter(|_| headers.get(header::CONTENT_TYPE) == Some(&FHIR_JSON))
+    {
+        headers.insert(header::CONTENT_TYPE, general);
+    }
     // One URL serves every hospital, so no cache on the way may keep an answer.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.append(header::VARY, HeaderValue::from_static("Authorization"));

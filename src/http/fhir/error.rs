@@ -97,6 +97,25 @@ impl FhirError {
     }
 }
 
+/// Why there is nothing at an address that ends in a name FHIR keeps for itself (R4, 3.1.0.1.1); `None` for
+/// other names. That of a history is the answer that R4 wants of versions that are not kept (3.1.0.3).
+pub(super) fn reserved(name: &str) -> Option<FhirError> {
+    let message = match name {
+        "_history" => {
+            "No history is kept here: of each resource only the present version can be read."
+        }
+        "_search" => {
+            "One type is searched at a time: GET /fhir/Patient, POST /fhir/Patient/_search."
+        }
+        name if name.starts_with('$') => {
+            "This operation is not served at this address; GET /fhir/metadata names those that are."
+        }
+        name if name.starts_with('_') => "There is nothing at this address.",
+        _ => return None,
+    };
+    Some(FhirError::new(StatusCode::NOT_FOUND, "not-supported", message))
+}
+
 /// Status and issue code of each kind (issue codes: FHIR R4 value set `issue-type`).
 fn answer(kind: FaultKind) -> (StatusCode, &'static str) {
     match kind {

@@ -6,13 +6,15 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 
 use super::DataPlane;
-use super::error::FhirError;
+use super::error::{FhirError, reserved};
 use super::extract::Clinician;
 use super::handlers::{Answered, resource_response};
 use super::negotiate::{self, Asked};
+use super::write;
 use crate::auth::FhirRead;
+use crate::fhir::bulk::query_of;
 use crate::http::token_in_query::has_token;
-use crate::records::Searched;
+use crate::records::{RecordsFault, Searched};
 
 const fn whole(resource: &str) -> Searched<'_> {
     Searched { resource, patient: None }
@@ -74,6 +76,9 @@ async fn find(
     query: &str,
     lenient: bool,
 ) -> Answered {
+    if let Some(error) = reserved(what.resource) {
+        return Err(error);
+    }
     let session = plane.session(caller).await?;
     let base = &plane.0.settings.public_url;
     let found = session.search(what, query, lenient, base).await;
@@ -98,8 +103,45 @@ pub(super) async fn everything(
     Path(patient): Path<String>,
     asked: Asked,
 ) -> Answered {
+    all_of(&plane, caller, &patient, &asked.query).await
+}
+
+/// `POST /fhir/Patient/{id}/$everything`: an operation's parameters may stand in a body (FHIR R4, 3.2.0.2), and
+/// a body that holds none says as much.
+pub(super) async fn everything_by_body(
+    State(plane): State<DataPlane>,
+    caller: Clinician<FhirRead>,
+    Path(patient): Path<String>,
+    asked: Asked,
+    headers: HeaderMap,
+    body: write::Body,
+) -> Answered {
+    let bad = |message| FhirError::of(&RecordsFault::Request(message));
+    let empty = body.as_ref().is_ok_and(Bytes::is_empty);
+    let said = if empty {
+        String::new()
+    } else {
+        let body = write::json(&headers, &write::RESOURCE, body)?;
+        let said = query_of(&body).map_err(|fault| FhirError::of(&fault))?;
+        said.ok_or_else(|| bad("Send Parameters, each with name and value."))?
+    };
+    // What the form of the answer is asked for may stand in the address beside the body.
+    let query = match (asked.query.as_str(), said.as_str()) {
+        (query, "") => query.to_owned(),
+        ("", said) => said.to_owned(),
+        (query, said) => format!("{query}&{said}"),
+    };
+    all_of(&plane, caller, &patient, &query).await
+}
+
+async fn all_of(
+    plane: &DataPlane,
+    caller: Clinician<FhirRead>,
+    patient: &str,
+    query: &str,
+) -> Answered {
     let session = plane.session(caller).await?;
     let base = &plane.0.settings.public_url;
-    let found = session.everything(&patient, &asked.query, base).await;
+    let found = session.everything(patient, query, base).await;
     found.map(|answer| resource_response(&answer)).map_err(|f| FhirError::of(&f))
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::DataPlane;
-use super::error::{FHIR_JSON, FhirError};
+use super::error::{FHIR_JSON, FhirError, reserved};
 use super::extract::Clinician;
 use super::negotiate::Asked;
 use crate::auth::FhirRead;
@@ -23,6 +23,9 @@ pub(super) async fn read(
     Path((resource, id)): Path<(String, String)>,
     asked: Asked,
 ) -> Answered {
+    if let Some(error) = reserved(&id) {
+        return Err(error);
+    }
     let session = plane.session(caller).await?;
     let found = session.read(&resource, &id, &asked.query).await;
     Ok(versioned(&found.map_err(|f| FhirError::of(&f))?, &asked))

@@ -122,8 +122,11 @@ pub fn router(plane: DataPlane) -> Router {
         .merge(clinical_routes().router)
         .merge(hospital.layer(DefaultBodyLimit::max(super::admin::BODY_BYTES)))
         .with_state(plane)
-        .fallback(|| async {
-            FhirError::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address.")
+        .fallback(|uri: axum::http::Uri| async move {
+            let message = "There is nothing at this address.";
+            let last = uri.path().rsplit('/').next().unwrap_or_default();
+            let nothing = FhirError::new(StatusCode::NOT_FOUND, "not-found", message);
+            error::reserved(last).unwrap_or(nothing)
         })
         .method_not_allowed_fallback(|| async {
             let message = "This address does not answer to that method.";
@@ -183,6 +186,7 @@ fn clinical_routes() -> Routes<DataPlane> {
         .post(address::BASE_SLASH, Access::ReadOrWrite, bundle::bundle)
         .get(address::COMPARTMENT, Access::Read, find::in_patient)
         .get(address::EVERYTHING, Access::Read, find::everything)
+        .post(address::EVERYTHING, Access::Read, find::everything_by_body)
 }
 
 /// The data plane's routes.

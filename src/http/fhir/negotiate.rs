@@ -67,15 +67,19 @@ fn json(headers: &HeaderMap, query: &str) -> Result<(), FhirError> {
     if let Some(served) = format(query) {
         return if served { Ok(()) } else { Err(not_acceptable()) };
     }
-    let accepts = headers.get_all(header::ACCEPT).iter();
-    let lines: Vec<&str> = accepts.filter_map(|line| line.to_str().ok()).collect();
-    let ranges: Vec<Range<'_>> =
-        lines.iter().flat_map(|line| line.split(',')).filter_map(range).collect();
+    let ranges = accepted(headers);
     let taken = |kind: &&str| {
-        let of_kind = ranges.iter().filter_map(|range| Some((range.closeness(kind)?, range.taken)));
-        of_kind.max_by_key(|(closeness, _)| *closeness).is_some_and(|(_, taken)| taken)
+        let of_kind =
+            ranges.iter().filter_map(|range| Some((range.closeness(kind)?, range.weight)));
+        of_kind.max_by_key(|(closeness, _)| *closeness).is_some_and(|(_, weight)| weight > 0.0)
     };
     if ranges.is_empty() || SERVED.iter().any(taken) { Ok(()) } else { Err(not_acceptable()) }
+}
+
+/// What the caller takes, in all of its `Accept` lines.
+fn accepted(headers: &HeaderMap) -> Vec<Range<'_>> {
+    let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).filter_map(range).collect()
 }
 
 fn not_acceptable() -> FhirError {
@@ -85,6 +89,34 @@ fn not_acceptable() -> FhirError {
 
 /// The media types of JSON of FHIR, as clients name it.
 const SERVED: [&str; 3] = ["application/fhir+json", "application/json", "text/json"];
+
+/// Whether a media type names no other version of FHIR than the one that is served.
+pub(super) fn of_r4(kind: &str) -> bool {
+    range(kind).is_none_or(|range| range.of_r4)
+}
+
+/// The media type of an answer that is FHIR's JSON: that of FHIR, unless the caller would rather have one of
+/// the general ones, which then SHOULD be named (FHIR R4, 3.1.0.1.10).
+pub(super) fn general(headers: &HeaderMap) -> Option<HeaderValue> {
+    // Hardly anybody names one, and this is asked of every request.
+    let named = |line: &HeaderValue| line.as_bytes().windows(5).any(|part| part == b"/json");
+    if !headers.get_all(header::ACCEPT).iter().any(named) {
+        return None;
+    }
+    let ranges = accepted(headers);
+    let weight = |kind: &str| {
+        let of_kind = ranges.iter().filter_map(|r| Some((r.closeness(kind)?, r.weight)));
+        of_kind.max_by_key(|(closeness, _)| *closeness).map_or(0.0, |(_, weight)| weight)
+    };
+    let [own, general, text] = SERVED.map(weight);
+    if own >= general && own >= text {
+        None
+    } else if general >= text {
+        Some(HeaderValue::from_static("application/json; charset=utf-8"))
+    } else {
+        Some(HeaderValue::from_static("text/json; charset=utf-8"))
+    }
+}
 
 /// Refuses the `_format` of a form's body, if it has one that is not served.
 pub(super) fn form(body: &str) -> Result<(), FhirError> {
@@ -113,8 +145,8 @@ fn format(query: &str) -> Option<bool> {
 /// One media range (RFC 9110, 12.5.1).
 struct Range<'r> {
     kind: &'r str,
-    /// Its weight is not zero.
-    taken: bool,
+    /// What it weighs; it is refused where that is nothing.
+    weight: f32,
     /// It names no other version of FHIR (FHIR R4, 3.1.0.1.11).
     of_r4: bool,
 }
@@ -122,11 +154,11 @@ struct Range<'r> {
 fn range(text: &str) -> Option<Range<'_>> {
     let mut parts = text.split(';').map(str::trim);
     let kind = parts.next().filter(|kind| !kind.is_empty())?;
-    let mut range = Range { kind, taken: true, of_r4: true };
+    let mut range = Range { kind, weight: 1.0, of_r4: true };
     for (name, value) in parts.filter_map(|part| part.split_once('=')) {
         let value = value.trim().trim_matches('"');
         match name.trim() {
-            "q" | "Q" => range.taken = value.parse::<f32>().map_or(true, |weight| weight > 0.0),
+            "q" | "Q" => range.weight = value.parse().unwrap_or(1.0),
             name if name.eq_ignore_ascii_case("fhirVersion") => {
                 range.of_r4 = value == "4.0" || value.starts_with("4.0.");
             }
@@ -194,6 +226,36 @@ mod tests {
         ] {
             assert!(!of(accept, ""), "{accept:?}");
         }
+    }
+
+    #[test]
+    fn whoever_would_rather_have_a_general_type_is_told_that_one() {
+        for (accept, named) in [
+            ("", None),
+            ("*/*", None),
+            ("application/*", None),
+            ("application/json, text/plain, */*", None),
+            ("application/fhir+json, application/json", None),
+            ("application/json", Some("application/json; charset=utf-8")),
+            ("application/json;charset=utf-8", Some("application/json; charset=utf-8")),
+            (
+                "application/json, application/fhir+json;q=0.9",
+                Some("application/json; charset=utf-8"),
+            ),
+            ("application/json, */*;q=0.1", Some("application/json; charset=utf-8")),
+            ("text/json", Some("text/json; charset=utf-8")),
+            (
+                "application/fhir+json;fhirVersion=5.0, application/json;q=0.1",
+                Some("application/json; charset=utf-8"),
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(header::ACCEPT, HeaderValue::from_static(accept));
+            let found = general(&headers);
+            assert_eq!(found.as_ref().and_then(|v| v.to_str().ok()), named, "{accept}");
+        }
+        assert!(of_r4("application/fhir+json") && of_r4("") && of_r4("a/b; fhirVersion=4.0"));
+        assert!(!of_r4("application/fhir+json; fhirVersion=3.0"));
     }
 
     #[test]

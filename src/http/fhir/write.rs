@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::DataPlane;
-use super::error::{FHIR_JSON, FhirError};
+use super::error::{FHIR_JSON, FhirError, reserved};
 use super::extract::Clinician;
-use super::negotiate::{Asked, preference};
+use super::negotiate::{Asked, of_r4, preference};
 use crate::auth::{FhirRead, FhirWrite, Shape};
 use crate::fhir::{Issue, Json};
 use crate::records::{Act, Order, RecordsFault, Writing, Written};
@@ -54,6 +54,9 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Answered {
+    if let Some(error) = reserved(&resource) {
+        return Err(error);
+    }
     if conditions(&asked.query).is_some() {
         // A client that means If-None-Exist would make doubles.
         let message = "A create takes no search; send it as If-None-Exist.";
@@ -66,7 +69,7 @@ pub(super) async fn create(
         None => query,
     });
     let act = Act::Create { body: json(&headers, &RESOURCE, body)?, unless };
-    let order = Order { resource, id: None, query: None, if_match: None, act };
+    let order = order((resource, None), None, (None, None), act);
     carry_out(&plane, caller, order, &headers).await
 }
 
@@ -80,7 +83,7 @@ pub(super) async fn update(
     body: Body,
 ) -> Answered {
     let act = Act::Update(json(&headers, &RESOURCE, body)?);
-    let order = Order { resource, id: Some(id), query: None, if_match: if_match(&headers)?, act };
+    let order = order((resource, Some(id)), None, preconditions(&headers)?, act);
     carry_out(&plane, caller, order, &headers).await
 }
 
@@ -95,7 +98,7 @@ pub(super) async fn update_one(
 ) -> Answered {
     let query = Some(conditions(&asked.query).ok_or_else(no_condition)?);
     let act = Act::Update(json(&headers, &RESOURCE, body)?);
-    let order = Order { resource, id: None, query, if_match: if_match(&headers)?, act };
+    let order = order((resource, None), query, preconditions(&headers)?, act);
     carry_out(&plane, caller, order, &headers).await
 }
 
@@ -109,7 +112,7 @@ pub(super) async fn patch(
     body: Body,
 ) -> Answered {
     let act = Act::Patch(json(&headers, &[PATCH], body)?);
-    let order = Order { resource, id: Some(id), query: None, if_match: if_match(&headers)?, act };
+    let order = order((resource, Some(id)), None, preconditions(&headers)?, act);
     carry_out(&plane, caller, order, &headers).await
 }
 
@@ -124,7 +127,7 @@ pub(super) async fn patch_one(
 ) -> Answered {
     let query = Some(conditions(&asked.query).ok_or_else(no_condition)?);
     let act = Act::Patch(json(&headers, &[PATCH], body)?);
-    let order = Order { resource, id: None, query, if_match: if_match(&headers)?, act };
+    let order = order((resource, None), query, preconditions(&headers)?, act);
     carry_out(&plane, caller, order, &headers).await
 }
 
@@ -135,8 +138,7 @@ pub(super) async fn delete(
     Path((resource, id)): Id,
     headers: HeaderMap,
 ) -> Answered {
-    let (if_match, act) = (if_match(&headers)?, Act::Delete);
-    let order = Order { resource, id: Some(id), query: None, if_match, act };
+    let order = order((resource, Some(id)), None, preconditions(&headers)?, Act::Delete);
     carry_out(&plane, caller, order, &headers).await
 }
 
@@ -149,8 +151,7 @@ pub(super) async fn delete_one(
     headers: HeaderMap,
 ) -> Answered {
     let query = Some(conditions(&asked.query).ok_or_else(no_condition)?);
-    let (if_match, act) = (if_match(&headers)?, Act::Delete);
-    let order = Order { resource, id: None, query, if_match, act };
+    let order = order((resource, None), query, preconditions(&headers)?, Act::Delete);
     carry_out(&plane, caller, order, &headers).await
 }
 
@@ -235,16 +236,31 @@ fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, FhirError> {
     value.transpose().map_err(|_| bad_request("A header is no text."))
 }
 
-fn if_match(headers: &HeaderMap) -> Result<Option<String>, FhirError> {
-    text(headers, "if-match")
+/// `If-Match` and `If-None-Match`.
+type Preconditions = (Option<String>, Option<String>);
+
+fn preconditions(headers: &HeaderMap) -> Result<Preconditions, FhirError> {
+    Ok((text(headers, "if-match")?, text(headers, "if-none-match")?))
+}
+
+fn order(
+    (resource, id): (String, Option<String>),
+    query: Option<String>,
+    (if_match, if_none_match): Preconditions,
+    act: Act,
+) -> Order {
+    Order { resource, id, query, if_match, if_none_match, act }
 }
 
 /// The body as JSON, if it says that it is one of these types.
 pub(super) fn json(headers: &HeaderMap, types: &[&str], body: Body) -> Result<Json, FhirError> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if !types.iter().any(|known| known.eq_ignore_ascii_case(kind)) {
-        let message = format!("Send the body as {}.", types.first().unwrap_or(&PATCH));
+    let said = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let said = said.unwrap_or_default();
+    let kind = said.split(';').next().unwrap_or_default().trim();
+    let known = types.iter().any(|known| known.eq_ignore_ascii_case(kind));
+    if !known || !of_r4(said) {
+        let version = if known { ", of FHIR 4.0" } else { "" };
+        let message = format!("Send the body as {}{version}.", types.first().unwrap_or(&PATCH));
         let error = FhirError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-supported", message);
         let accepted = HeaderValue::from_static(PATCH);
         return Err(if types == [PATCH] { error.with(ACCEPT_PATCH, accepted) } else { error });

@@ -56,3 +56,58 @@ async fn a_form_may_ask_for_json_only() {
     assert_eq!(form("_format=application%2Ffhir%2Bjson&gender=female").await, 200);
     assert_eq!(form("_format=xml&gender=female").await, 406);
 }
+
+#[tokio::test]
+async fn what_must_not_be_there_is_not_overwritten() {
+    let world = World::start().await;
+    let before = world.rows("people").await;
+    let kind = ("content-type", "application/json-patch+json");
+    let patch = json!([{"op": "replace", "path": "/gender", "value": "male"}]);
+    let mut neu = patient("M-1", "Neu");
+    neu["id"] = json!("1");
+    for tag in ["*", "W/\"3\"", "\"1\", \"3\""] {
+        let asked = [("if-none-match", tag)];
+        let both = [("if-none-match", tag), kind];
+        let put = world.ask("both", Method::PUT, "/Patient/1", &asked, &neu).await;
+        let patched = world.ask("both", Method::PATCH, "/Patient/1", &both, &patch).await;
+        let gone = world.ask("both", Method::DELETE, "/Patient/1", &asked, &Value::Null).await;
+        for refused in [put, patched, gone] {
+            assert_eq!(refused.status, 412, "{tag}: {refused:?}");
+        }
+        let request = json!({"method": "PUT", "url": "Patient/1", "ifNoneMatch": tag});
+        let entries = json!([{"resource": neu, "request": request}]);
+        let batch = json!({"resourceType": "Bundle", "type": "batch", "entry": entries});
+        let done = world.send(Method::POST, "", &batch).await.json();
+        assert_eq!(done["entry"][0]["response"]["status"], "412 Precondition Failed", "{done}");
+    }
+    assert_eq!(world.rows("people").await, before);
+    let other = [("if-none-match", "W/\"2\"")];
+    let own = world.read("/Patient/1").await;
+    let put = world.ask("both", Method::PUT, "/Patient/1", &other, &own).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    let none = world
+        .ask(
+            "both",
+            Method::PUT,
+            "/Patient?identifier=M-50",
+            &[("if-none-match", "*")],
+            &patient("M-50", "Neu"),
+        )
+        .await;
+    assert_eq!(none.status, 201, "{none:?}");
+}
+
+#[tokio::test]
+async fn a_body_of_another_version_of_fhir_is_not_taken() {
+    let world = World::start().await;
+    for (kind, status) in [
+        ("application/fhir+json; fhirVersion=4.0", 201),
+        ("application/fhir+json; fhirVersion=3.0", 415),
+        ("application/fhir+json; fhirVersion=\"5.0\"", 415),
+    ] {
+        let kind = [("content-type", kind)];
+        let made =
+            world.ask("both", Method::POST, "/Patient", &kind, &patient("M-60", "Neu")).await;
+        assert_eq!(made.status, status, "{made:?}");
+    }
+}

@@ -284,7 +284,10 @@ async fn patches_and_conditions() {
         "{patched:?}"
     );
     let again = world.ask("both", Method::PATCH, "/Patient/1", &kind, &patch).await;
-    assert_eq!(again.status, 400, "{again:?}");
+    assert_eq!((again.status, again.json()["issue"][0]["code"].as_str()), (409, Some("conflict")));
+    let nowhere = json!([{"op": "remove", "path": "/photo/0"}]);
+    let nowhere = world.ask("both", Method::PATCH, "/Patient/1", &kind, &nowhere).await;
+    assert_eq!(nowhere.status, 409, "{nowhere:?}");
     let partial = world.send(Method::PATCH, "/Patient/1", &json!({"gender": "female"})).await;
     assert_eq!(
         (partial.status, partial.header("accept-patch")),
@@ -352,4 +355,5 @@ async fn writing_is_not_reading() {
         .collect();
     assert_eq!(codes, ["read", "search-type", "vread", "create", "update", "patch", "delete"]);
     assert_eq!(of("Patient")["conditionalCreate"], true);
+    assert_eq!(capability["patchFormat"], json!(["application/json-patch+json"]));
 }
