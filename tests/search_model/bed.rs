@@ -14,7 +14,7 @@ use wardgate::store::run::{
 };
 use wardgate::store::{Flavour, introspect_on};
 
-use super::hospital::DOCUMENT;
+use super::document::DOCUMENT;
 use super::{BASE, ZONES, tables};
 
 /// How many rows of a source a page holds.
@@ -88,7 +88,7 @@ impl<P: Place> Bed<P> {
     pub async fn search(
         &mut self,
         zone: usize,
-        ty: &str,
+        (patient, ty): (Option<&str>, &str),
         query: &str,
     ) -> Result<Answer, PlanFault> {
         let asked = SearchQuery::parse(query).expect("a query");
@@ -96,7 +96,11 @@ impl<P: Place> Bed<P> {
         let mut after: Option<Position> = None;
         loop {
             let page = PageRequest { count: 3, after: after.as_ref(), base: BASE };
-            let plan = self.compiled[zone].plan_search(ty, &asked, &page)?;
+            let compiled = &self.compiled[zone];
+            let plan = match patient {
+                Some(patient) => compiled.plan_in_patient(patient, ty, &asked, &page)?,
+                None => compiled.plan_search(ty, &asked, &page)?,
+            };
             if let Some(counts) = plan.counts.as_ref().filter(|_| after.is_none()) {
                 let (mut conn, flavour) = self.place.conn();
                 let counted = fetch_counts_on(&mut conn, counts, flavour).await;

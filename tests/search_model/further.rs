@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::hospital::{Hospital, hospitals};
-use super::{Answered, Beds, Place, Query, Trial, ids, naive};
+use super::{Answered, Beds, Place, Query, Trial, asked, ids, naive};
 
-pub const TYPES: [&str; 11] = [
+pub const TYPES: [&str; 16] = [
     "Patient",
     "Organization",
     "Location",
@@ -21,6 +21,11 @@ pub const TYPES: [&str; 11] = [
     "RiskAssessment",
     "QuestionnaireResponse",
     "Practitioner",
+    "Condition",
+    "ChargeItem",
+    "DiagnosticReport",
+    "Specimen",
+    "Flag",
 ];
 
 /// How many of them lead somewhere or are led to.
@@ -58,7 +63,7 @@ pub fn references(ty: &str, param: &str, resource: &Json) -> Vec<String> {
 }
 
 /// The reference parameters of the hospital, and what they lead to.
-pub const ROADS: [(&str, &str, &str); 14] = [
+pub const ROADS: [(&str, &str, &str); 21] = [
     ("Observation", "subject", "Patient"),
     ("Observation", "subject", "Location"),
     ("Observation", "patient", "Patient"),
@@ -72,6 +77,13 @@ pub const ROADS: [(&str, &str, &str); 14] = [
     ("Immunization", "patient", "Patient"),
     ("Procedure", "subject", "Patient"),
     ("RiskAssessment", "subject", "Patient"),
+    ("Condition", "subject", "Patient"),
+    ("Condition", "asserter", "Patient"),
+    ("ChargeItem", "subject", "Patient"),
+    ("Specimen", "patient", "Patient"),
+    ("Flag", "subject", "Organization"),
+    ("Flag", "patient", "Patient"),
+    ("Flag", "encounter", "Encounter"),
     // A place is nobody's patient, though observations are of it.
     ("Observation", "patient", "Location"),
 ];
@@ -205,10 +217,10 @@ fn questions() -> impl Strategy<Value = Questions> {
         of(&["5", "5.4", "lt5.4", "ge5", "5||mg"]),
     );
     let steps = prop::collection::vec((0..16_usize, any::<bool>()), 2..=4);
-    let walks = ((0..TYPES.len(), steps), naive::query());
+    let walks = ((0..TYPES.len(), steps), asked::query());
     (
-        prop::collection::vec((0..ROADS.len(), naive::query(), any::<bool>()), 40),
-        prop::collection::vec((0..ROADS.len(), naive::query()), 40),
+        prop::collection::vec((0..ROADS.len(), asked::query(), any::<bool>()), 40),
+        prop::collection::vec((0..ROADS.len(), asked::query()), 40),
         prop::collection::vec(walks, 60),
         prop::collection::vec(composite, 8),
     )

@@ -33,173 +33,6 @@ pub struct Row {
     pub visit: [Cell; 8],
 }
 
-pub const DOCUMENT: &str = r#"
-mapping: 1
-fhir: "4.0.1"
-database: {timezone: UTC}
-codes:
-  sex: {values: {"F": female, "M": male}, otherwise: other, missing: unknown}
-  kind: {values: {"T": phone, "E": email}}
-  stay: {values: {"F": finished, "P": planned}}
-  mood: {values: {"á": home, "B": work}, ignore_case: true}
-  status: {values: {"1": final, "0": preliminary}}
-  test:
-    values:
-      "GLU": {code: "14749-6", system: "http://loinc.org", display: Glucose}
-      "LOC": {code: "14749-6", system: "urn:local"}
-      "HGB": {code: "718-7", system: "http://loinc.org"}
-resources:
-  - name: person
-    type: Patient
-    from: {table: person, filter: {gone: "0"}}
-    key: id
-    id: "$id"
-    map:
-      active: "$active | bool('1', '0')"
-      identifier:
-        - {system: "urn:a", value: "$ident | null('-', '0')"}
-        - {use: old, value: "$a, $ident | null('-', '0') | first"}
-      name:
-        - {use: official, family: "$a, $b | join(' ')", given: ["$b | split(' ')"], prefix: [Dr]}
-      telecom:
-        - {system: email, value: "$a | null('-')"}
-        - each: {table: contact, match: {person: id}, filter: {live: "1"}, order: [id]}
-          item: {system: "$kind | code(kind)", value: "$value"}
-      gender: "$sex | code(sex)"
-      birthDate: "$born | date('dd/MM/yyyy')"
-      deceasedBoolean: "$dead | bool('Y', 'N')"
-      deceasedDateTime: "$died"
-      address:
-        - {use: "$mood | code(mood)", city: "$b | upper", country: "$ident | default('CL')"}
-        - if: {sex: "F"}
-          state: "$a"
-      managingOrganization: {display: "$b"}
-      generalPractitioner: ["$ward | null('-') | ref(Organization)", "$second | ref(Organization)"]
-      link: [{other: "$boss | ref(Patient, person)", type: seealso}]
-  - name: guest
-    type: Patient
-    from: {table: team}
-    key: id
-    id: "g-$id"
-    map:
-      identifier: [{system: "urn:a", value: "$number"}]
-  - name: ward
-    type: Organization
-    from: {table: ward}
-    key: code
-    id: "$code | escape"
-    map:
-      name: "$label"
-      identifier: [{system: "urn:w", value: "$code"}]
-  - name: place
-    type: Location
-    from: {table: ward}
-    key: code
-    id: "$code"
-    map:
-      name: "$label"
-      identifier: [{system: "urn:p", value: "$code"}]
-  - name: stay
-    type: Encounter
-    from: {table: stay, filter: {ward: {not: "W-2"}}}
-    key: [ward, number]
-    id: "s-$ward-$number | escape"
-    map:
-      identifier: [{system: "urn:s", value: "$ward"}]
-      status: "$state | code(stay)"
-      class: {code: IMP}
-      subject: {if: {state: "F"}, reference: "$person | ref(Patient, person)"}
-  - name: team
-    type: CareTeam
-    from: {table: team}
-    key: id
-    id: "$id"
-    map:
-      identifier: [{system: "urn:t", value: "$number"}]
-      participant:
-        - {member: "$head | null('-') | ref(Organization)"}
-        - each: {table: member, match: {team: id}, filter: {live: "1"}, order: [id]}
-          item: {if: {role: "r"}, member: "$person | ref(Patient, person)", role: [{text: "$role"}]}
-  - name: measured
-    type: Observation
-    from: {table: measured}
-    key: id
-    id: "m-$id"
-    last_updated: "$changed"
-    map:
-      status: "$final | code(status)"
-      code: {coding: [{system: "$test | system(test)", code: "$test | code(test)", display: "$test | display(test)"}, {system: "urn:own", code: "$test"}]}
-      subject: "$person | ref(Patient, person)"
-      effectiveDateTime: "$day, $clock | datetime('dd/MM/yyyy HH:mm')"
-      valueQuantity: {value: "$amount", unit: "$unit", system: "http://unitsofmeasure.org", code: "$unit"}
-      valueString: "$word"
-      encounter: "$ward, $stay | ref(Encounter)"
-      component:
-        - each: {table: part, match: {measured: id}, order: [id]}
-          item:
-            code: {coding: [{system: "urn:p", code: "$code"}]}
-            valueQuantity: {value: "$amount", unit: mg}
-            valueString: "$word | null('-')"
-  - name: note
-    type: Observation
-    from: {table: measured, filter: {word: {missing: false}}}
-    key: id
-    id: "n-$id"
-    last_updated: "$changed2 | datetime(epoch)"
-    map:
-      status: final
-      code: {text: "$word"}
-      subject: "$ward | ref(Location)"
-      effectiveDateTime: "$packed | date('yyyyMMdd')"
-      valueString: "$word | null('-')"
-  - name: shot
-    type: Immunization
-    from: {table: visit}
-    key: [place, id]
-    id: "v-$place-$id"
-    map:
-      status: completed
-      vaccineCode: {text: x}
-      patient: "$person | ref(Patient, person)"
-      occurrenceDateTime: "$seen"
-      lotNumber: "$place"
-  - name: act
-    type: Procedure
-    from: {table: visit}
-    key: uid
-    id: "$uid"
-    map:
-      status: completed
-      identifier: [{system: "urn:u", value: "$uid"}]
-      subject: {display: x, reference: "$person | ref(Patient, person)"}
-      performedPeriod: {start: "$began", end: "$ended"}
-  - name: risk
-    type: RiskAssessment
-    from: {table: visit}
-    key: id
-    id: "r-$id"
-    map:
-      status: final
-      subject: {display: x, reference: "$person | ref(Patient, person)"}
-      occurrenceDateTime: "$began"
-      prediction: [{probabilityDecimal: "$score"}, {probabilityDecimal: "$ratio"}]
-  - name: nurse
-    type: Practitioner
-    from: {table: visit}
-    key: id
-    id: "$id"
-    map:
-      active: "$flag | bool('true|1', 'false|0')"
-  - name: form
-    type: QuestionnaireResponse
-    from: {table: measured}
-    key: id
-    id: "$id"
-    map:
-      status: completed
-      questionnaire: "$form"
-"#;
-
 const A: [Cell; 10] = [
     None,
     Some(""),
@@ -257,6 +90,25 @@ pub const WARD: [Cell; 9] = [
     // Escaped it is an id alone and too long for one with a number.
     Some("____________________"),
 ];
+const CHANGED: [Cell; 8] = [
+    None,
+    Some("2020-05-06 10:00:00"),
+    Some("2021-01-01T00:00:00"),
+    Some("never"),
+    Some("2019-12-31 23:59:59"),
+    // An hour that comes twice in Santiago, and clocks that went by the sun.
+    Some("2020-04-04 23:30:00"),
+    Some("1900-06-01 10:00:00"),
+    Some("9999-12-31 23:59:59"),
+];
+const EPOCHS: [Cell; 6] = [
+    None,
+    Some("1588759200"),
+    Some("1609459200"),
+    Some("0"),
+    Some("253402300799"),
+    Some("1586057400"),
+];
 const BOSS: [Cell; 4] = [None, Some("1"), Some("2"), Some("77")];
 
 fn pick(from: &'static [Cell]) -> impl Strategy<Value = Cell> {
@@ -276,6 +128,7 @@ fn visits() -> impl Strategy<Value = [Cell; 8]> {
         (None, None),
         (None, Some("2020-05-06 10:00:00")),
         (None, Some("never")),
+        (None, Some("1900-06-01 10:00:00")),
         (Some("2020-05-06"), None),
         (Some("2020-05-06"), Some("2020-05-06 10:00:00")),
         (Some("2020-05-06"), Some("2020-05-07 00:00:00")),
@@ -294,6 +147,8 @@ fn visits() -> impl Strategy<Value = [Cell; 8]> {
         Some("2020-01-01 02:00:00Z"),
         Some("1985-03-05 08:30:00Z"),
         Some("never"),
+        Some("2020-04-05 02:30:00Z"),
+        Some("2020-04-05 03:30:00Z"),
     ];
     let scores: &[Cell] =
         &[None, Some("0.5"), Some("0.500001"), Some("1234567.123456"), Some("-0.25"), Some("0")];
@@ -349,16 +204,6 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
     let member = (pick(&BOSS), pick(roles)).prop_map(|(a, b)| [a, b]);
     let of_team = (pick(&IDENT), pick(&WARD)).prop_map(|(a, b)| [a, b]);
     let team = (of_team, prop::collection::vec(member, 0..3));
-    let changed: &[Cell] = &[
-        None,
-        Some("2020-05-06 10:00:00"),
-        Some("2021-01-01T00:00:00"),
-        Some("never"),
-        Some("2019-12-31 23:59:59"),
-        Some("9999-12-31 23:59:59"),
-    ];
-    let epochs: &[Cell] =
-        &[None, Some("1588759200"), Some("1609459200"), Some("0"), Some("253402300799")];
     let stays: &[Cell] = &[None, Some("1"), Some("2"), Some("3")];
     let homes = (pick(&WARD), pick(&WARD));
     let forms: &[Cell] = &[
@@ -370,7 +215,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
         Some("HTTP://q/a"),
         Some(" http://q/a "),
     ];
-    let extra = (homes, pick(&WARD), pick(stays), (pick(changed), pick(epochs)), pick(forms));
+    let extra = (homes, pick(&WARD), pick(stays), (pick(&CHANGED), pick(&EPOCHS)), pick(forms));
     let beyond = (parts, stay, team, extra);
     let row = (person, contacts, measured, beyond, visits()).prop_map(
         |(person, contacts, measured, beyond, visit)| {

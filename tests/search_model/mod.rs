@@ -4,8 +4,11 @@
 //!
 //! `properties` runs it on SQLite, `servers` on whatever servers there are as well.
 
+mod asked;
 mod bed;
 mod beside;
+mod compartment;
+mod document;
 mod further;
 mod hospital;
 mod naive;
@@ -65,9 +68,19 @@ impl<P: Place> Beds<P> {
         ty: &str,
         query: &str,
     ) -> Result<(Vec<Json>, Option<u64>), PlanFault> {
+        self.search_within(None, ty, query).await
+    }
+
+    /// The same of one patient's compartment.
+    async fn search_within(
+        &mut self,
+        patient: Option<&str>,
+        ty: &str,
+        query: &str,
+    ) -> Result<(Vec<Json>, Option<u64>), PlanFault> {
         let mut first: Option<(Flavour, Result<Answer, PlanFault>)> = None;
         for bed in &mut self.all {
-            let answer = bed.search(self.zone, ty, query).await;
+            let answer = bed.search(self.zone, (patient, ty), query).await;
             match &first {
                 None => first = Some((bed.flavour, answer)),
                 Some((of, wanted)) => {
@@ -89,7 +102,7 @@ impl<P: Place> Beds<P> {
     async fn each(&mut self, ty: &str, query: &str) -> Vec<Result<Vec<Json>, PlanFault>> {
         let mut all = Vec::new();
         for bed in &mut self.all {
-            let answer = bed.search(self.zone, ty, query).await;
+            let answer = bed.search(self.zone, (None, ty), query).await;
             all.push(answer.map(|answer| parsed(&answer.texts)));
         }
         all
@@ -189,6 +202,34 @@ async fn agree<P: Place>(
                 assert_eq!(total, Some(expected.len() as u64), "{ty}?{query}: total");
             }
         }
+        together(beds, (ty, &all), queries, &zone).await;
+    }
+}
+
+/// Several conditions are met by what meets each of them, in any order that is asked for.
+async fn together<P: Place>(
+    beds: &mut Beds<P>,
+    (ty, all): (&str, &[Json]),
+    queries: &[Query],
+    zone: &TimeZone,
+) {
+    let known: Vec<_> = queries
+        .iter()
+        .filter_map(|(name, modifier, value)| {
+            let test = naive::test(ty, name, modifier, value, zone)?;
+            let colon = if modifier.is_empty() { "" } else { ":" };
+            Some((format!("{name}{colon}{modifier}={}", naive::encoded(value)), test))
+        })
+        .collect();
+    for some in known.chunks(2) {
+        let query: Vec<&str> = some.iter().map(|(query, _)| query.as_str()).collect();
+        let query = format!("{}&_total=accurate", query.join("&"));
+        let Ok((found, total)) = beds.search(ty, &query).await else { continue };
+        let meets = |r: &&Json| some.iter().all(|(_, test)| test(r));
+        let expected: Vec<Json> = all.iter().filter(meets).cloned().collect();
+        assert_eq!(ids(&found), ids(&expected), "{ty}?{query} over {all:#?}");
+        assert_eq!(found.len(), expected.len(), "{ty}?{query} gives a resource twice");
+        assert_eq!(total, Some(expected.len() as u64), "{ty}?{query}: total");
     }
 }
 
@@ -227,7 +268,7 @@ impl<P: Place> Trial<P> {
     /// A search finds what a naive reading of all resources finds.
     pub fn searches(&self) {
         let answered = RefCell::new(Answered::default());
-        let queries = prop::collection::vec(naive::query(), 40);
+        let queries = prop::collection::vec(asked::query(), 40);
         self.of(&(hospitals(), queries), |runtime, beds, (hospital, queries)| {
             let asked = (&hospital, queries.as_slice());
             runtime.block_on(agree(beds, asked, &mut answered.borrow_mut()));
@@ -246,6 +287,14 @@ impl<P: Place> Trial<P> {
     pub fn beside(&self) {
         self.of(&hospitals(), |runtime, beds, hospital| {
             runtime.block_on(beside::agree(beds, &hospital));
+        });
+    }
+
+    /// A patient's compartment holds what a naive reading puts there, and no more.
+    pub fn compartments(&self) {
+        let queries = prop::collection::vec(asked::query(), 20);
+        self.of(&(hospitals(), queries), |runtime, beds, (hospital, queries)| {
+            runtime.block_on(compartment::agree(beds, &hospital, &queries));
         });
     }
 

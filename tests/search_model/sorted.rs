@@ -6,13 +6,26 @@ use super::hospital::Hospital;
 use super::{Beds, Place, ids, in_one_order, naive};
 
 /// What can be sorted by, and where its value stands.
-const ORDERS: [(&str, &str, &str); 6] = [
+const ORDERS: [(&str, &str, &str); 10] = [
     ("Observation", "_lastUpdated", "meta.lastUpdated"),
     ("Immunization", "date", "occurrenceDateTime"),
     ("RiskAssessment", "date", "occurrenceDateTime"),
     ("CareTeam", "_id", "id"),
     ("RiskAssessment", "_id", "id"),
     ("Procedure", "_id", "id"),
+    ("Procedure", "date", "performedPeriod.start"),
+    ("Condition", "_id", "id"),
+    ("ChargeItem", "occurrence", "occurrenceDateTime"),
+    ("Specimen", "_id", "id"),
+];
+
+/// Conditions beside an order: what is found is the same, in that order.
+const BESIDE: [(&str, &str); 5] = [
+    ("Observation", "status=final"),
+    ("Immunization", "patient:missing=false"),
+    ("ChargeItem", "code=S"),
+    ("ChargeItem", "subject.gender:not=male"),
+    ("Condition", "severity=female,unknown"),
 ];
 
 /// What of a resource is known to sort by.
@@ -22,10 +35,12 @@ fn known(path: &str, resource: &Json) -> Option<String> {
 
 pub async fn agree<P: Place>(beds: &mut Beds<P>, hospital: &Hospital) {
     beds.fill(hospital).await;
+    let zone = beds.zone();
     for (ty, param, path) in ORDERS {
-        let (all, _) = beds.search(ty, "").await.expect("all of them");
-        for sign in ["", "-"] {
-            let query = format!("_sort={sign}{param}");
+        let beside = BESIDE.iter().filter(|(of, _)| *of == ty).map(|(_, query)| *query);
+        for (narrowed, sign) in [""].into_iter().chain(beside).flat_map(|q| [(q, ""), (q, "-")]) {
+            let (all, _) = beds.search(ty, narrowed).await.expect("all of them");
+            let query = format!("{narrowed}&_sort={sign}{param}");
             let mut orders: Vec<Vec<(String, Option<String>)>> = Vec::new();
             for found in beds.each(ty, &query).await {
                 let found = found.unwrap_or_else(|fault| panic!("{ty}?{query}: {fault}"));
@@ -36,7 +51,12 @@ pub async fn agree<P: Place>(beds: &mut Beds<P>, hospital: &Hospital) {
                     .iter()
                     .filter_map(|r| Some((known(path, r)?, r["id"].as_str()?.to_owned())))
                     .collect();
-                let mut values: Vec<&String> = found.iter().map(|(value, _)| value).collect();
+                // A moment is one, whatever its offset; what is no moment is an id.
+                let at = |text: &str| if path == "id" { 0 } else { naive::interval(text, &zone).0 };
+                let mut values: Vec<(i64, &str)> = found
+                    .iter()
+                    .map(|(value, _)| (at(value), if path == "id" { value.as_str() } else { "" }))
+                    .collect();
                 if sign == "-" {
                     values.reverse();
                 }

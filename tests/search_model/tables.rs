@@ -23,6 +23,21 @@ CREATE TABLE visit (id {int} NOT NULL, place CHAR(6) NOT NULL, uid {uuid} NOT NU
   ended {moment}, seen {instant}, score DECIMAL(20,6), ratio {double}, flag {flag}, PRIMARY KEY (place, id), UNIQUE (id));
 ";
 
+/// Indexes, of columns whose texts have no blanks at their ends: the others are compared as they are shown.
+const INDEXES: &str = "
+CREATE INDEX measured_person ON measured (person);
+CREATE INDEX measured_test ON measured (test);
+CREATE INDEX measured_changed ON measured (changed);
+CREATE INDEX contact_person ON contact (person);
+CREATE INDEX part_measured ON part (measured);
+CREATE INDEX part_code ON part (code);
+CREATE INDEX member_team ON member (team);
+CREATE INDEX member_person ON member (person, team);
+CREATE INDEX visit_person ON visit (person);
+CREATE INDEX visit_seen ON visit (seen, id);
+CREATE INDEX person_boss ON person (boss);
+";
+
 /// What stands for a type in the tables, and what it is on SQLite, PostgreSQL, and MySQL and MariaDB. Their
 /// names say how the column compares letters: `loose` ignores their case, `narrow` cannot hold all of them.
 const TYPES: [(&str, [&str; 3]); 15] = [
@@ -97,7 +112,7 @@ pub fn schema(flavour: Flavour) -> String {
         2 => "SET SESSION sql_mode = '';",
         _ => "",
     };
-    format!("{before}{tables}{WARDS}")
+    format!("{before}{tables}{INDEXES}{WARDS}")
 }
 
 /// A cell as SQL. What is in single quotes, and what never was, is what each engine has of the kind in a

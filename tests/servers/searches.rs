@@ -117,3 +117,8 @@ fn what_is_beside_is_what_a_naive_reading_puts_there() {
 fn in_order_nothing_is_lost_and_nothing_comes_twice() {
     trial(12).sorted();
 }
+
+#[test]
+fn a_compartment_holds_what_a_naive_reading_puts_there() {
+    trial(8).compartments();
+}
