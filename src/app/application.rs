@@ -106,7 +106,7 @@ impl Application {
         );
         let traces = traces(&settings, &tenants)?;
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
-        let panel = panel(&settings, &authority, &control, Arc::clone(&clock))?;
+        let panel = panel(&settings, &authority, &control, &tenants, Arc::clone(&clock))?;
         let metrics = MetricsPage::install(traffic);
         let admin_router = admin::router(authority.clone(), control.clone(), metrics.clone());
         let admin_router = match panel {
@@ -227,12 +227,15 @@ fn panel(
     settings: &Settings,
     authority: &Authority,
     control: &Control,
+    tenants: &Tenants,
     clock: Arc<dyn Clock>,
 ) -> Result<Option<Panel>, StartFault> {
     let Some((operators, sign_in)) = rooms::sign_in(settings)? else { return Ok(None) };
-    let sign_ins = SignIns::new(authority.clone(), &operators, sign_in, Arc::clone(&clock))?;
+    let looks = rooms::looks(settings);
+    let sign_ins = SignIns::new(authority.clone(), &operators, sign_in, looks, Arc::clone(&clock))?;
+    let (control, tenants) = (control.clone(), tenants.clone());
     let public_url = &settings.admin.public_url;
-    Ok(Some(Panel::new(control.clone(), authority.clone(), sign_ins, clock, public_url)))
+    Ok(Some(Panel::new(control, tenants, authority.clone(), sign_ins, clock, public_url)))
 }
 
 fn data_plane(settings: &Settings) -> DataPlaneSettings {

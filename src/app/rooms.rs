@@ -137,9 +137,24 @@ pub(super) fn sign_in(
         client_id: client_id.clone(),
         client_secret: secret.clone(),
         redirect_url: format!("{public}/panel/callback"),
-        signed_out_url: format!("{public}/panel/welcome"),
+        signed_out_url: Some(format!("{public}/panel/welcome")),
     };
     Ok(Some((operators(operators_settings), sign_in)))
+}
+
+/// The panel's places at hospitals' issuers, for who may look at resources there.
+pub(super) fn looks(settings: &Settings) -> Vec<(IssuerConfig, SignInSettings)> {
+    let known = settings.issuers.iter().zip(auth(settings).issuers);
+    let place = |(issuer, config): (&crate::config::IssuerSettings, IssuerConfig)| {
+        let sign_in = SignInSettings {
+            client_id: issuer.preview_client_id.clone()?,
+            client_secret: issuer.preview_client_secret.clone()?,
+            redirect_url: format!("{}/panel/look", settings.admin.public_url),
+            signed_out_url: None,
+        };
+        Some((config, sign_in))
+    };
+    known.filter_map(place).collect()
 }
 
 pub(super) fn audit(settings: &Settings) -> AuditConfig {

@@ -12,6 +12,7 @@ pub fn check_settings(settings: &Settings) -> Vec<SettingFault> {
     let mut faults = Vec::new();
     stores(settings, &mut faults);
     issuers(settings, &mut faults);
+    looks(settings, &mut faults);
     egress(settings, &mut faults);
     listeners(settings, &mut faults);
     if let Err(fault) = rooms::audit(settings).check() {
@@ -62,6 +63,18 @@ fn issuers(settings: &Settings, faults: &mut Vec<SettingFault>) {
         let (what, hint) = (fault.to_string(), "https://ops.example.org");
         let (key, problem) = what.split_once(": ").unwrap_or(("admin.public_url", &what));
         faults.push(SettingFault::new(key, problem, hint));
+    }
+}
+
+/// Resources are looked at on the panel.
+fn looks(settings: &Settings, faults: &mut Vec<SettingFault>) {
+    let panel = settings.operators.as_ref().is_some_and(|o| o.client_id.is_some());
+    for (at, issuer) in settings.issuers.iter().enumerate() {
+        if issuer.preview_client_id.is_some() && !panel {
+            let hint = "resources are looked at on the panel: give [operators] client_id and client_secret_file as well";
+            let key = format!("issuers.{at}.preview_client_id");
+            faults.push(SettingFault::new(key, "is of no use without a panel", hint));
+        }
     }
 }
 
@@ -158,10 +171,29 @@ mod tests {
         assert!(!format!("{faults:?}").contains("hunter2"));
     }
 
+    const STORES: &str =
+        "[registry]\nurl = \"sqlite:/r.db\"\n[keys]\nkek_file = \"/k\"\nstore = \"sqlite:/k.db\"\n";
+
     #[test]
     fn keys_are_kept_apart_from_the_registry() {
         let same = "[registry]\nurl = \"sqlite:/r.db\"\n[keys]\nkek_file = \"/k\"\nstore = ";
         assert_eq!(faults(&format!("{same}\"sqlite:/r.db\"")).len(), 1);
         assert_eq!(faults(&format!("{same}\"sqlite:/k.db\"")), []);
+    }
+
+    #[test]
+    fn resources_are_looked_at_on_a_panel() {
+        let issuer = "[[issuers]]\nurl = \"https://sso.example.org/realms/a\"\naudience = \"a\"\n\
+                      preview_client_id = \"p\"\npreview_client_secret = \"hunter2\"\n";
+        let faults_of = |more: &str| faults(&format!("{STORES}{issuer}{more}"));
+        let found = faults_of("");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].key, "issuers.0.preview_client_id");
+        assert!(found[0].hint.contains("client_secret_file"), "{found:?}");
+        let operators = "[operators]\nissuer = \"https://sso.example.org/realms/o\"\n";
+        assert_eq!(faults_of(operators).len(), 1);
+        let panel = format!("{operators}client_id = \"panel\"\nclient_secret = \"hunter2\"\n");
+        let url = "[admin]\npublic_url = \"https://ops.example.org\"\n";
+        assert_eq!(faults_of(&format!("{panel}{url}")), []);
     }
 }

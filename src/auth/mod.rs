@@ -41,4 +41,6 @@ pub use permit::{FhirAdmin, FhirRead, FhirWrite, Permit, Right, Shape};
 pub use principal::{Principal, Roles};
 pub use readiness::IssuerReadiness;
 pub use scopes::{Interaction, Scopes};
-pub use signin::{Begun, Opened, SignInSettings, SignIns, Typed, Visit};
+pub use signin::{
+    Begun, LookAt, Looker, Opened, Returned, SessionName, SignInSettings, SignIns, Typed, Visit,
+};

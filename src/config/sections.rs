@@ -181,14 +181,24 @@ fn issuers<'a>(root: &'a Table, f: &mut Findings<'a>) -> Vec<IssuerSettings> {
         if issuers.iter().any(|other| other.url == url) {
             s.complain("url", "is listed twice", "keep one [[issuers]] for each issuer");
         }
-        issuers.push(IssuerSettings {
+        let issuer = IssuerSettings {
             url,
             audience: s
                 .required("audience", "what Wardgate is called in `aud`, such as wardgate-api"),
             tenant_claim: s.text("tenant_claim", "client_id"),
             roles_claim: s.text("roles_claim", "realm_access.roles"),
             internal_url: s.optional("internal_url"),
-        });
+            preview_client_id: s.optional("preview_client_id"),
+            preview_client_secret: s.secret("preview_client_secret", "preview_client_secret_file"),
+        };
+        if issuer.preview_client_id.is_some() != issuer.preview_client_secret.is_some() {
+            s.complain(
+                "preview_client_id",
+                "and the secret go together",
+                "give preview_client_id and preview_client_secret_file for looking at resources on the panel, or neither",
+            );
+        }
+        issuers.push(issuer);
         s.finish();
     }
     issuers

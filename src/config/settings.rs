@@ -101,6 +101,10 @@ pub struct IssuerSettings {
     pub roles_claim: String,
     /// Where to reach it, when not at its own name.
     pub internal_url: Option<String>,
+    /// OAuth client through which the panel signs people in there who may look at resources.
+    pub preview_client_id: Option<String>,
+    /// Its secret.
+    pub preview_client_secret: Option<SecretText>,
 }
 
 /// `[operators]`.

@@ -116,9 +116,14 @@ fn the_shipped_example_names_every_setting() {
         assert!(named.contains(&key), "{key}");
     }
     // What needs not be given is not shown.
-    for key in
-        ["issuers.internal_url", "operators.internal_url", "operators.client_id", "tls.key_file"]
-    {
+    for key in [
+        "issuers.internal_url",
+        "issuers.preview_client_id",
+        "issuers.preview_client_secret_file",
+        "operators.internal_url",
+        "operators.client_id",
+        "tls.key_file",
+    ] {
         assert!(named.iter().any(|named| named == key), "{key}");
     }
 }
@@ -134,4 +139,23 @@ fn the_access_log_is_kept_for_ever_unless_days_are_given() {
         let faults = days(bad).unwrap_err();
         assert!(faults.iter().any(|fault| fault.key == "audit.keep"), "{bad}: {faults:?}");
     }
+}
+
+#[test]
+fn a_client_and_its_secret_go_together() {
+    let text = |more: &str| {
+        format!(
+            "{LEAST}[[issuers]]\nurl = \"https://sso.example.org/realms/a\"\naudience = \"a\"\n{more}"
+        )
+    };
+    for alone in ["preview_client_id = \"p\"", "preview_client_secret = \"hunter2\""] {
+        let faults = resolve(&text(alone), env(&[])).unwrap_err();
+        let found = faults.iter().find(|fault| fault.key.ends_with(".preview_client_id"));
+        assert!(found.expect("a fault").hint.contains("preview_client_secret_file"), "{alone}");
+        assert!(!format!("{faults:?}").contains("hunter2"));
+    }
+    let both = text("preview_client_id = \"p\"\npreview_client_secret = \"hunter2\"");
+    let settings = resolve(&both, env(&[])).unwrap();
+    assert_eq!(settings.issuers.last().unwrap().preview_client_id.as_deref(), Some("p"));
+    assert!(!format!("{settings:?}").contains("hunter2"));
 }

@@ -284,6 +284,20 @@ def an_operators_token_is_for_the_control_plane_only():
     assert found == {"operator.sample": ["wardgate-operator"], "visitor.sample": []}, found
 
 
+def who_looks_at_resources_signs_in_with_both_rights_and_no_more():
+    secret = Admin(HOSPITALS).secret("wardgate-preview")
+    redirect = "http://127.0.0.1:8081/panel/look"
+    found = {}
+    for user in ("admin.west", "writer.south"):
+        answer = code_flow(HOSPITALS, "wardgate-preview", redirect, user, client_secret=secret)
+        assert answer.status == 200, f"{answer.status} {answer.body}"
+        body = claims(answer.json()["access_token"])
+        assert audience(body) == ["wardgate-api"] and body["azp"] == "wardgate-preview", body
+        found[user] = (body["client_id"], sorted(body["realm_access"]["roles"]))
+    assert found == {"admin.west": ("hospital-west", ["fhir-admin", "fhir-read"]),
+                     "writer.south": ("hospital-south", ["fhir-read"])}, found
+
+
 # ------------------------------------------------------------------------------------------ what the gateway must survive
 
 

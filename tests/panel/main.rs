@@ -7,6 +7,8 @@ mod forms;
 #[cfg(test)]
 mod late;
 #[cfg(test)]
+mod looks;
+#[cfg(test)]
 mod mapping;
 #[cfg(test)]
 mod operations;

@@ -148,12 +148,16 @@ impl Visitor {
         let leaving = self.get(begin).await;
         assert_eq!(leaving.status, 303, "{leaving:?}");
         let asked = leaving.header("location").to_owned();
+        let back = self.chosen(user, &asked).await;
+        (asked, back)
+    }
+
+    /// Is that user at the issuer, which was asked for at that address; gives the way back.
+    pub async fn chosen(&self, user: &str, asked: &str) -> String {
         let chosen = asked.replacen("/auth?", &format!("/auth/{user}?"), 1);
         let there = Reply::of(self.http.get(&chosen)).await.expect("the issuer");
         assert_eq!(there.status, 303, "{there:?}");
-        let back =
-            there.header("location").strip_prefix(&self.base).expect("back to us").to_owned();
-        (asked, back)
+        there.header("location").strip_prefix(&self.base).expect("back to us").to_owned()
     }
 
     /// Signs in; gives the answer to coming back.

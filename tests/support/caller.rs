@@ -99,7 +99,7 @@ impl Gateway {
     /// Registers a tenant whose claim value is its name; users of the client `ward-app` reach it.
     pub async fn register(&self, name: &str, connection: Value) -> Value {
         let identity =
-            json!({ "issuer": self.hospitals, "claim_value": name, "azp": ["ward-app"] });
+            json!({ "issuer": self.hospitals, "claim_value": name, "azp": self.clients });
         let body = json!({ "name": name, "identities": [identity], "connection": connection });
         let body = Some(("application/json", body.to_string()));
         let reply = self.operate(Method::POST, "tenants", None, body).await;

@@ -43,6 +43,8 @@ pub struct Options {
     pub panel: bool,
     /// `[operators]` in full, when it is another issuer than the test's.
     pub operators: Option<String>,
+    /// What `[[issuers]]` says besides its issuer, where it is not that people may look at resources on the panel.
+    pub hospitals: Option<String>,
     /// `[admin] two_persons`.
     pub two_persons: bool,
     /// Whether those stores are to be migrated and given keys first. Its own always are.
@@ -64,6 +66,8 @@ pub struct Gateway {
     /// An operator's token.
     pub operator: String,
     pub(super) hospitals: String,
+    /// The OAuth clients that its hospitals admit.
+    pub(super) clients: &'static [&'static str],
     folder: TempDir,
     log: Arc<Mutex<String>>,
     child: Mutex<Child>,
@@ -97,6 +101,7 @@ impl Gateway {
                 .expect("an HTTP client"),
             operator: issuer.token(super::OPERATOR),
             hospitals: issuer.hospitals(),
+            clients: if options.panel { &["ward-app", "wardgate-preview"] } else { &["ward-app"] },
             folder,
             log,
             child: Mutex::new(child),
@@ -215,6 +220,7 @@ store = "{keys}"
 [[issuers]]
 url = "{hospitals}"
 audience = "wardgate-api"
+{preview}
 [operators]
 {operators}
 [egress]
@@ -233,6 +239,7 @@ level = "{level}"
         keys = stores.keys,
         kek = stores.kek.display(),
         hospitals = issuer.hospitals(),
+        preview = preview_settings(issuer, options),
         operators = operators_settings(issuer, options),
         egress = options.egress,
         sqlite = folder_of("sqlite"),
@@ -255,6 +262,18 @@ fn admin_settings(options: &Options, place: Option<&Place>) -> String {
         |place| (place.address.to_string(), format!("http://{}", place.address)),
     );
     format!("listen = \"{listen}\"\npublic_url = \"{url}\"\ntwo_persons = {two}")
+}
+
+/// The panel's place at the hospitals' issuer.
+fn preview_settings(issuer: &TestIssuer, options: &Options) -> String {
+    let secret = issuer.panel_secret();
+    match &options.hospitals {
+        Some(settings) => settings.clone(),
+        None if options.panel => format!(
+            "preview_client_id = \"wardgate-preview\"\npreview_client_secret = \"{secret}\""
+        ),
+        None => String::new(),
+    }
 }
 
 fn operators_settings(issuer: &TestIssuer, options: &Options) -> String {

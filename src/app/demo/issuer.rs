@@ -35,6 +35,8 @@ pub const ADMIN_AUDIENCE: &str = "wardgate-admin";
 pub const CLIENT: &str = "ward-app";
 /// The OAuth client of the operators' panel.
 pub const PANEL_CLIENT: &str = "wardgate-panel";
+/// The OAuth client through which the panel signs clinicians in, to look at resources.
+pub const PREVIEW_CLIENT: &str = "wardgate-preview";
 /// How long an access token lives. Longer than a production realm's 5 minutes, so that a pasted line
 /// still works after a look around.
 const TOKEN_LIFE: Duration = Duration::from_mins(30);
@@ -125,7 +127,7 @@ impl Issuer {
         format!("{}/realms/{realm}", self.0.base)
     }
 
-    /// The secret of [`PANEL_CLIENT`], new at every start.
+    /// The secret of [`PANEL_CLIENT`] and [`PREVIEW_CLIENT`], new at every start.
     pub fn panel_secret(&self) -> &str {
         &self.0.panel_secret
     }
@@ -239,13 +241,14 @@ impl Issuer {
         token
     }
 
-    /// Whether the request may act as that client: the panel's has a secret.
+    /// Whether the request may act as that client: the panel's have a secret.
     fn is_client(&self, client: &str, headers: &HeaderMap) -> bool {
         let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let pair = sent.and_then(|value| value.strip_prefix("Basic "));
         let pair = pair.and_then(|text| STANDARD.decode(text).ok());
-        let wanted = format!("{PANEL_CLIENT}:{}", self.0.panel_secret);
-        client != PANEL_CLIENT || pair.is_some_and(|pair| pair == wanted.as_bytes())
+        let wanted = format!("{client}:{}", self.0.panel_secret);
+        ![PANEL_CLIENT, PREVIEW_CLIENT].contains(&client)
+            || pair.is_some_and(|pair| pair == wanted.as_bytes())
     }
 }
 

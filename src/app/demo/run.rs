@@ -185,6 +185,8 @@ store = "sqlite:{dir}/keys/keys.db"
 [[issuers]]
 url = "{hospitals}"
 audience = "{audience}"
+preview_client_id = "{preview_client}"
+preview_client_secret_file = "{dir}/panel-secret"
 [operators]
 issuer = "{operators}"
 audience = "{admin_audience}"
@@ -206,6 +208,7 @@ level = "warn"
         audience = issuer::AUDIENCE,
         admin_audience = issuer::ADMIN_AUDIENCE,
         panel_client = issuer::PANEL_CLIENT,
+        preview_client = issuer::PREVIEW_CLIENT,
     );
     let file = data_dir.join("wardgate.toml");
     std::fs::write(&file, &text)
@@ -237,7 +240,7 @@ async fn enrol(
     let identity = IdentityView {
         issuer: issuer.realm_url("hospitals"),
         claim_value: Some(hospital.name.to_owned()),
-        azp: vec![issuer::CLIENT.to_owned()],
+        azp: vec![issuer::CLIENT.to_owned(), issuer::PREVIEW_CLIENT.to_owned()],
     };
     match control.show(&caller, hospital.name).await {
         Ok(known) if known.damaged.is_none() && known.identities == [identity.clone()] => {

@@ -21,7 +21,7 @@ pub(super) fn welcome(
         line(&format!("  {:<6} {:<17} {}", hospital.name, hospital.display_name, hospital.about));
     }
     line(&format!(
-        "\n  panel      {admin}/panel/   (sign in as \"operator\")\n  FHIR API   {fhir}\n  admin API  {admin}/admin/v1/tenants\n  issuer     {issuer}\n"
+        "\n  panel      {admin}/panel/   (sign in as \"operator\"; at a hospital's mapping, as \"admin.north\" to look at resources)\n  FHIR API   {fhir}\n  admin API  {admin}/admin/v1/tenants\n  issuer     {issuer}\n"
     ));
     line("Paste into another terminal:\n");
     line(

@@ -11,9 +11,9 @@ use crate::auth::OperatorPermit;
 pub type Typed = Vec<(String, String)>;
 
 /// The most that is kept of one form, in bytes.
-const FORM: usize = 256 * 1024;
+const FORM: usize = 3 * 1024 * 1024;
 /// The most that is kept of all, in bytes; the least recent go first.
-const ALL: u64 = 16 * 1024 * 1024;
+const ALL: u64 = 32 * 1024 * 1024;
 
 /// Forms by the hash of the name they were kept under, each with the subject who typed it.
 pub(super) type Kept = Cache<[u8; 32], (String, Typed)>;

@@ -6,6 +6,7 @@
 //! withdrawn role, a logout at the issuer or a blocked account ends the session within a token's life.
 
 mod kept;
+mod looks;
 mod provider;
 mod sessions;
 
@@ -17,9 +18,11 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 pub use self::kept::Typed;
+use self::looks::Looks;
+pub use self::looks::{LookAt, Looker, Returned};
 use self::provider::{Known, Provider};
 use self::sessions::Session;
-use super::{AuthFault, Authority, OperatorPermit, OperatorRank, OperatorsConfig};
+use super::{AuthFault, Authority, IssuerConfig, OperatorPermit, OperatorRank, OperatorsConfig};
 use crate::base::{Clock, Deadline, SecretText, Timestamp};
 
 /// A session ends when nothing was asked for so long.
@@ -33,7 +36,7 @@ const UNDER_WAY: Duration = Duration::from_mins(10);
 /// Sessions and sign-ins under way kept at most, of each.
 const CAPACITY: u64 = 10_000;
 
-/// The panel's place at the issuer.
+/// The panel's place at an issuer.
 #[derive(Debug, Clone)]
 pub struct SignInSettings {
     /// Its OAuth client.
@@ -42,8 +45,8 @@ pub struct SignInSettings {
     pub client_secret: SecretText,
     /// Where the issuer sends people after signing in.
     pub redirect_url: String,
-    /// Where the issuer sends people after signing out.
-    pub signed_out_url: String,
+    /// Where the issuer sends people after signing out, if they sign out there.
+    pub signed_out_url: Option<String>,
 }
 
 /// All sign-ins and sessions of this gateway. A cheap handle.
@@ -56,6 +59,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     under_way: Cache<[u8; 32], Arc<UnderWay>>,
     sessions: Cache<[u8; 32], Arc<Session>>,
+    /// Sign-ins at hospitals' own issuers.
+    looks: Looks,
     /// Forms that wait for their authors to come back.
     kept: kept::Kept,
     /// Who is behind a subject, as far as somebody signed in here.
@@ -97,17 +102,26 @@ pub struct Visit {
     pub name: String,
     /// Whether she showed who she is a moment ago.
     pub fresh: bool,
+    /// Which session it is.
+    pub session: SessionName,
 }
 
+/// Names a session, and opens nothing: the hash of its cookie.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SessionName([u8; 32]);
+
 impl SignIns {
-    /// Sign-ins at the operators' issuer of `authority`. Nothing is asked of the issuer yet.
+    /// Sign-ins at the operators' issuer of `authority`, and at those hospitals' issuers where resources may
+    /// be looked at. Nothing is asked of any issuer yet.
     pub fn new(
         authority: Authority,
         operators: &OperatorsConfig,
         settings: SignInSettings,
+        hospitals: Vec<(IssuerConfig, SignInSettings)>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AuthFault> {
-        let provider = Provider::new(operators, settings)?;
+        let provider = Provider::new(&operators.as_issuer(), settings)?;
+        let looks = Looks::new(hospitals)?;
         let sessions = bounded(AT_MOST);
         let under_way = bounded(UNDER_WAY);
         let names = Cache::builder().max_capacity(CAPACITY).build();
@@ -117,6 +131,7 @@ impl SignIns {
             clock,
             under_way,
             sessions,
+            looks,
             kept: kept::nothing_yet(),
             names,
         })))
@@ -202,7 +217,7 @@ impl SignIns {
                 if active {
                     session.seen(now);
                 }
-                Ok(Some(session.visit(permit, now)))
+                Ok(Some(session.visit(permit, SessionName(key), now)))
             }
             Err(fault @ AuthFault::Unavailable { .. }) => Err(fault),
             Err(fault) => {

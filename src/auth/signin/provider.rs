@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::SignInSettings;
 use crate::auth::fetch::Fetcher;
-use crate::auth::{AuthFault, OperatorsConfig};
+use crate::auth::{AuthFault, IssuerConfig};
 use crate::base::{Deadline, SecretText, Timestamp};
 
 /// How long the issuer's description of itself is used before it is asked again. A key that was changed in
@@ -41,7 +41,7 @@ pub(super) struct Provider {
     client_id: ClientId,
     secret: ClientSecret,
     redirect: RedirectUrl,
-    signed_out: PostLogoutRedirectUrl,
+    signed_out: Option<PostLogoutRedirectUrl>,
     fetcher: Fetcher,
     described: Mutex<Option<(Instant, Arc<ProviderMetadataWithLogout>)>>,
 }
@@ -56,6 +56,10 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn is_state(&self, state: &str) -> bool {
         self.state.secret() == state
+    }
+
+    pub(super) fn state(&self) -> &str {
+        self.state.secret()
     }
 }
 
@@ -79,19 +83,17 @@ const fn away(reason: &'static str) -> AuthFault {
 }
 
 impl Provider {
-    pub(super) fn new(
-        operators: &OperatorsConfig,
-        settings: SignInSettings,
-    ) -> Result<Self, AuthFault> {
-        let wrong = |what| AuthFault::Configuration { issuer: operators.issuer.clone(), what };
+    pub(super) fn new(issuer: &IssuerConfig, settings: SignInSettings) -> Result<Self, AuthFault> {
+        let wrong = |what| AuthFault::Configuration { issuer: issuer.url.clone(), what };
         let address = |_| wrong("[admin] public_url is not a URL");
+        let signed_out = settings.signed_out_url.map(PostLogoutRedirectUrl::new);
         Ok(Self {
-            issuer: IssuerUrl::new(operators.issuer.clone()).map_err(|_| wrong("not a URL"))?,
+            issuer: IssuerUrl::new(issuer.url.clone()).map_err(|_| wrong("not a URL"))?,
             client_id: ClientId::new(settings.client_id),
             secret: ClientSecret::new(settings.client_secret.expose().to_owned()),
             redirect: RedirectUrl::new(settings.redirect_url).map_err(address)?,
-            signed_out: PostLogoutRedirectUrl::new(settings.signed_out_url).map_err(address)?,
-            fetcher: Fetcher::new(&operators.as_issuer())?,
+            signed_out: signed_out.transpose().map_err(address)?,
+            fetcher: Fetcher::new(issuer)?,
             described: Mutex::default(),
         })
     }
@@ -99,6 +101,11 @@ impl Provider {
     pub(super) fn origin(&self) -> String {
         Url::parse(self.issuer.as_str())
             .map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
+    }
+
+    /// The client's id there.
+    pub(super) fn client_id(&self) -> &str {
+        &self.client_id
     }
 
     /// Where to send the browser, and what to hold against its return.
@@ -192,8 +199,11 @@ impl Provider {
         let end = described.additional_metadata().end_session_endpoint.clone()?;
         let request = LogoutRequest::from(end)
             .set_id_token_hint(id_token)
-            .set_client_id(self.client_id.clone())
-            .set_post_logout_redirect_uri(self.signed_out.clone());
+            .set_client_id(self.client_id.clone());
+        let request = match &self.signed_out {
+            Some(back) => request.set_post_logout_redirect_uri(back.clone()),
+            None => request,
+        };
         Some(request.http_get_url().into())
     }
 

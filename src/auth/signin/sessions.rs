@@ -1,11 +1,13 @@
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex as Lock, MutexGuard, PoisonError};
 
 use openidconnect::core::CoreIdToken;
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
+use super::looks::Looking;
 use super::provider::{Provider, Said, random};
-use super::{AT_MOST, FRESH, IDLE, Visit};
+use super::{AT_MOST, FRESH, IDLE, SessionName, Visit};
 use crate::auth::{AuthFault, Authority, OperatorPermit, OperatorRank};
 use crate::base::{Deadline, SecretText, Timestamp};
 
@@ -23,6 +25,8 @@ pub(super) struct Session {
     seen: AtomicI64,
     /// Held while they are refreshed: a refresh token counts once.
     tokens: Mutex<Tokens>,
+    /// Who is signed in at a hospital's issuer as well.
+    looking: Lock<Looking>,
 }
 
 struct Tokens {
@@ -42,11 +46,16 @@ impl Session {
             begun: now,
             seen: AtomicI64::new(now.as_millis()),
             tokens: Mutex::new(Tokens { access: said.access, until, refresh: said.refresh }),
+            looking: Lock::default(),
         }
     }
 
     pub(super) const fn id_token(&self) -> &CoreIdToken {
         &self.id_token
+    }
+
+    pub(super) fn looking(&self) -> MutexGuard<'_, Looking> {
+        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn has_ended(&self, now: Timestamp) -> bool {
@@ -87,8 +96,14 @@ impl Session {
         authority.operator_token(token, viewer, deadline).await.map(|(permit, _)| permit)
     }
 
-    pub(super) fn visit(&self, permit: OperatorPermit, now: Timestamp) -> Visit {
+    pub(super) fn visit(
+        &self,
+        permit: OperatorPermit,
+        session: SessionName,
+        now: Timestamp,
+    ) -> Visit {
         Visit {
+            session,
             permit,
             csrf: self.csrf.clone(),
             name: self.name.clone(),

@@ -2,13 +2,23 @@
 
 use serde_json::json;
 
-use super::super::{Control, ControlFault, Orders};
+use super::super::{Caller, Control, ControlFault, Orders};
 use crate::audit::{AccessEvent, Action, Actor, ActorKind, Outcome, Target};
 use crate::base::{Generation, TenantId};
 use crate::registry::ActorKind as Capacity;
 use crate::tenant::TenantFault;
 
 impl Control {
+    /// Writes down which operator opened a look at resources of a mapping, which somebody else's rights allow:
+    /// beside that person's own event, under the same request.
+    pub async fn preview_opened(
+        &self,
+        caller: &Caller,
+        tenant: TenantId,
+    ) -> Result<(), ControlFault> {
+        self.looked(caller, tenant, "mapping.preview_opened").await
+    }
+
     /// Writes down who had rows of a tenant looked at, before anything of it is given out: on a serving
     /// gateway in the hospital's own access log. A command line writes no access log, for its chain belongs
     /// to the gateway; it writes to the operators' log.

@@ -152,6 +152,7 @@ pub(super) fn done(code: Option<&str>) -> Markup {
         "publish" => "That version is in force.",
         "rollback" => "The version before is in force again.",
         "stored" => "Stored as a new version. It is not in force until you publish it.",
+        "forgotten" => "The sign-in at the hospital is forgotten.",
         "added" => {
             "Registered; its database answers. Nothing is served until a mapping is in force: begin with a draft, \
              check and store it, then publish it."

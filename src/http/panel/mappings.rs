@@ -1,6 +1,8 @@
 //! A tenant's mapping: its versions, and an editor with the report beside the text.
 
+pub(super) mod looks;
 pub(super) mod report;
+mod resources;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -8,9 +10,10 @@ use axum::response::{IntoResponse as _, Redirect};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use self::looks::Wanted;
 use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal, told};
-use super::session::{Order, Seen};
+use super::session::{Fields, Order, Seen};
 use super::tenant::hidden;
 use super::{Panel, events, words};
 use crate::control::{
@@ -25,10 +28,27 @@ pub(super) struct From {
 }
 
 /// What the editor shows.
+#[derive(Default)]
 struct Editor {
     text: String,
+    /// What is said above everything.
+    above: Markup,
+    /// What is said beside the text.
     notice: Markup,
     report: Option<MappingReport>,
+    /// What is wanted of a look at resources.
+    wanted: Wanted,
+    /// What a look gave.
+    resources: Option<Markup>,
+}
+
+impl Editor {
+    /// With what somebody typed.
+    fn typed(fields: &Fields) -> Self {
+        // Browsers send line ends as CRLF; what is kept is what was typed.
+        let text = fields.sent("text").unwrap_or_default().replace("\r\n", "\n");
+        Self { text, wanted: Wanted::of(fields), ..Self::default() }
+    }
 }
 
 /// `GET /panel/tenants/{name}/mappings`.
@@ -46,7 +66,8 @@ pub(super) async fn show(
         Some(version) => control.mapping_text(caller, &name, version).await.map_err(&refused)?,
         None => String::new(),
     };
-    let editor = Editor { text, notice: layout::done(wanted.done.as_deref()), report: None };
+    let above = layout::done(wanted.done.as_deref());
+    let editor = Editor { text, above, ..Editor::default() };
     page(&panel, &seen, &name, StatusCode::OK, editor).await
 }
 
@@ -56,49 +77,47 @@ pub(super) async fn write(
     Path(name): Path<String>,
     order: Order,
 ) -> Answer {
-    let Order { seen, mut fields } = order;
-    // Browsers send line ends as CRLF; what is kept is what was typed.
-    let text = fields.take("text").replace("\r\n", "\n");
+    let Order { seen, fields } = order;
+    let editor = Editor::typed(&fields);
     let (control, caller) = (&panel.0.control, &seen.caller);
-    if let "draft" | "compare" = fields.text("verb") {
-        let (status, editor) = match fields.text("verb") {
-            "draft" => match control.draft_mapping(caller, &name).await {
-                Ok(draft) => drafted(draft),
-                Err(fault) => failed(text, &fault),
-            },
-            _ => match control
-                .diff_mapping(caller, &name, Side::Active, Side::Text(text.clone()))
-                .await
-            {
-                Ok(diff) => (
-                    StatusCode::OK,
-                    Editor { text, notice: report::differences(&diff), report: None },
-                ),
-                Err(fault) => failed(text, &fault),
-            },
-        };
-        return page(&panel, &seen, &name, status, editor).await;
-    }
     let found = match fields.text("verb") {
-        "store" => control.store_mapping(caller, &name, &text).await,
-        _ => control.check_mapping(caller, &name, &text).await,
+        "draft" => {
+            let (status, editor) = match control.draft_mapping(caller, &name).await {
+                Ok(draft) => drafted(draft, editor),
+                Err(fault) => failed(editor, &fault),
+            };
+            return page(&panel, &seen, &name, status, editor).await;
+        }
+        "compare" => {
+            let text = Side::Text(editor.text.clone());
+            let (status, editor) =
+                match control.diff_mapping(caller, &name, Side::Active, text).await {
+                    Ok(diff) => {
+                        (StatusCode::OK, Editor { notice: report::differences(&diff), ..editor })
+                    }
+                    Err(fault) => failed(editor, &fault),
+                };
+            return page(&panel, &seen, &name, status, editor).await;
+        }
+        "store" => control.store_mapping(caller, &name, &editor.text).await,
+        _ => control.check_mapping(caller, &name, &editor.text).await,
     };
     let (status, editor) = match found {
         Ok(MappingReport { version: Some(version), .. }) => {
-            let target = format!("/panel/tenants/{name}/mappings?from={version}&done=stored");
+            let target = format!("/panel/tenants/{name}/mappings?from={version}&done=stored#main");
             return Ok(Redirect::to(&target).into_response());
         }
         Ok(report) => {
             let status = if report.ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-            (status, Editor { text, notice: html! {}, report: Some(report) })
+            (status, Editor { report: Some(report), ..editor })
         }
-        Err(fault) => failed(text, &fault),
+        Err(fault) => failed(editor, &fault),
     };
     page(&panel, &seen, &name, status, editor).await
 }
 
 /// The editor with what somebody typed and why nothing came of it.
-fn failed(text: String, fault: &ControlFault) -> (StatusCode, Editor) {
+fn failed(editor: Editor, fault: &ControlFault) -> (StatusCode, Editor) {
     let (status, why) = told(fault);
     let listing = fault.problems().unwrap_or_default();
     let notice = html! {
@@ -107,11 +126,11 @@ fn failed(text: String, fault: &ControlFault) -> (StatusCode, Editor) {
             @for problem in listing.iter().take(20) { p { code { (problem.pointer) } " " (problem.message) } }
         }
     };
-    (status, Editor { text, notice, report: None })
+    (status, Editor { notice, ..editor })
 }
 
 /// The editor with a draft in it.
-fn drafted(draft: DraftView) -> (StatusCode, Editor) {
+fn drafted(draft: DraftView, editor: Editor) -> (StatusCode, Editor) {
     let tone = if draft.mapped.is_empty() { "warn" } else { "good" };
     let notice = html! {
         div class={ "notice " (tone) } role="status" {
@@ -121,7 +140,7 @@ fn drafted(draft: DraftView) -> (StatusCode, Editor) {
             }
         }
     };
-    (StatusCode::OK, Editor { text: draft.text, notice, report: None })
+    (StatusCode::OK, Editor { text: draft.text, notice, ..editor })
 }
 
 /// `POST /panel/tenants/{name}/mappings/{version}/publish`.
@@ -169,7 +188,7 @@ async fn ordered(
     };
     let (seen, (status, why)) = (&order.seen, told(&fault));
     let conflict = events::conflict(panel, seen, name, order.fields.generation(), &fault).await;
-    let notice = html! {
+    let above = html! {
         div class="notice bad" role="alert" {
             @if let Some(conflict) = conflict { (conflict) }
             @else { p { (why) } p { "Nothing was changed. This is how it is now." } }
@@ -185,7 +204,7 @@ async fn ordered(
         }
         None => String::new(),
     };
-    page(panel, seen, name, status, Editor { text, notice, report: None }).await
+    page(panel, seen, name, status, Editor { text, above, ..Editor::default() }).await
 }
 
 async fn page(
@@ -205,10 +224,10 @@ async fn page(
             a href={ "/panel/tenants/" (tenant.name) } { bdi { (tenant.display_name) } }
         }
         h1 { "Mapping" }
-        (editor.notice)
+        (editor.above)
         @if let Some(drift) = &tenant.mapping.drift { (report::drift(drift, &*panel.0.clock)) }
         (list(panel, seen, &tenant, &versions))
-        (editing(seen, &tenant, &editor))
+        (editing(panel, seen, &tenant, &editor))
     };
     let page = layout::page(seen, Tab::Fleet, "Mapping", &body);
     Ok((status, page).into_response())
@@ -221,7 +240,7 @@ fn list(panel: &Panel, seen: &Seen, tenant: &TenantView, versions: &[MappingView
             h2 { "Versions" }
             @if versions.is_empty() { p { "None yet. Check and store one below." } }
             @else {
-                div class="scroll" tabindex="0" role="region" aria-label="Versions" {
+                div class="scroll short" tabindex="0" role="region" aria-label="Versions" {
                 table class="versions" {
                     thead { tr {
                         th scope="col" class="num" { "Version" } th scope="col" { "Stored" } th scope="col" { "By" }
@@ -261,10 +280,11 @@ fn list(panel: &Panel, seen: &Seen, tenant: &TenantView, versions: &[MappingView
     }
 }
 
-fn editing(seen: &Seen, tenant: &TenantView, editor: &Editor) -> Markup {
+fn editing(panel: &Panel, seen: &Seen, tenant: &TenantView, editor: &Editor) -> Markup {
     html! {
-        form id="editor" class="editor" method="post" action={ "/panel/tenants/" (tenant.name) "/mappings" } {
+        form id="editor" class="editor" method="post" action={ "/panel/tenants/" (tenant.name) "/mappings#report" } {
             (hidden(seen, tenant))
+            (looks::default_button(panel, tenant))
             div {
                 label for="text" { h2 { "Text" } }
                 textarea id="text" name="text" rows="28" spellcheck="false" autocomplete="off" wrap="off"
@@ -279,10 +299,14 @@ fn editing(seen: &Seen, tenant: &TenantView, editor: &Editor) -> Markup {
                         button type="submit" name="verb" value="store" { "Check and store" }
                     }
                 }
+                (looks::asking(panel, seen, tenant, &editor.wanted))
             }
-            aside aria-label="Report" tabindex="0" {
-                h2 { "Report" }
-                (report::checked(editor.report.as_ref()))
+            aside id="report" aria-label="Report" tabindex="0" {
+                h2 { @if editor.resources.is_some() { "Resources" } @else { "Report" } }
+                (editor.notice)
+                @if let Some(resources) = &editor.resources { (resources) }
+                @else if editor.notice.0.is_empty() { (report::checked(editor.report.as_ref())) }
+                p class="narrow" { a href="#text" { "Back to the text" } }
             }
         }
     }

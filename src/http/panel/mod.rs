@@ -27,6 +27,7 @@ mod spark;
 mod tenant;
 mod words;
 
+use self::mappings::looks;
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Request};
@@ -42,6 +43,7 @@ use super::route::{Access, Route, Routes};
 use crate::auth::{Authority, SignIns};
 use crate::base::Clock;
 use crate::control::Control;
+use crate::tenant::Tenants;
 
 /// Largest body: a mapping document with room to spare.
 const BODY_BYTES: usize = 2 * 1024 * 1024;
@@ -52,6 +54,7 @@ pub struct Panel(Arc<Inner>);
 
 struct Inner {
     control: Control,
+    tenants: Tenants,
     sign_ins: SignIns,
     authority: Authority,
     clock: Arc<dyn Clock>,
@@ -63,13 +66,14 @@ impl Panel {
     /// A panel reached at `public_url`, which is the control plane's, without a path.
     pub fn new(
         control: Control,
+        tenants: Tenants,
         authority: Authority,
         sign_ins: SignIns,
         clock: Arc<dyn Clock>,
         public_url: &str,
     ) -> Self {
         let origin = public_url.trim_end_matches('/').to_owned();
-        Self(Arc::new(Inner { control, sign_ins, authority, clock, origin }))
+        Self(Arc::new(Inner { control, tenants, sign_ins, authority, clock, origin }))
     }
 }
 
@@ -113,6 +117,9 @@ fn all() -> Routes<Panel> {
         .post("/panel/tenants/{name}/connection", operator, connection::replace)
         .get("/panel/tenants/{name}/mappings", operator, mappings::show)
         .post("/panel/tenants/{name}/mappings", operator, mappings::write)
+        .get("/panel/tenants/{name}/look", operator, looks::show)
+        .post("/panel/tenants/{name}/look", operator, looks::look)
+        .get("/panel/look", operator, looks::callback)
         .post("/panel/tenants/{name}/mappings/rollback", operator, mappings::roll_back)
         .post("/panel/tenants/{name}/mappings/{version}/publish", operator, mappings::publish)
         .get("/panel/approvals", operator, approvals::list)

@@ -15,7 +15,7 @@ use super::cookies::Cookie;
 use super::late::{self, Pairs};
 use super::refusal::{Refusal, told};
 use super::{Panel, words};
-use crate::auth::{AuthFault, OperatorRank, Typed};
+use crate::auth::{AuthFault, OperatorRank, SessionName, Typed};
 use crate::base::{Deadline, Generation, SecretText};
 use crate::control::Caller;
 use crate::http::request_id::RequestId;
@@ -34,6 +34,7 @@ pub(super) struct Seen {
     pub(super) fresh: bool,
     /// How many orders wait for a second person, where the settings ask for one.
     pub(super) waiting: Option<usize>,
+    pub(super) session: SessionName,
 }
 
 impl Seen {
@@ -67,8 +68,8 @@ impl Seen {
         let request = parts.extensions.get::<RequestId>().map_or_else(Uuid::nil, |id| id.0);
         let caller = Caller { permit: visit.permit, request, deadline };
         let waiting = panel.0.control.approvals_waiting(&caller).await;
-        let (csrf, name, fresh) = (visit.csrf, visit.name, visit.fresh);
-        Ok(Some(Self { caller, csrf, name, fresh, waiting }))
+        let (csrf, name, fresh, session) = (visit.csrf, visit.name, visit.fresh, visit.session);
+        Ok(Some(Self { caller, csrf, name, fresh, waiting, session }))
     }
 }
 
@@ -77,7 +78,7 @@ fn not_signed_in(parts: &Parts) -> Refusal {
         return Refusal::plain(StatusCode::UNAUTHORIZED);
     }
     let path = parts.uri.path_and_query().map_or("/panel/", |path| path.as_str());
-    let back = if parts.method == Method::GET { path } else { "/panel/" };
+    let back = if parts.method == Method::GET { words::own_path(path) } else { "/panel/" };
     let target = format!("/panel/welcome?to={}", words::query_value(back));
     Refusal::from(Redirect::to(&target).into_response())
 }
@@ -128,6 +129,11 @@ pub(super) struct Again {
 }
 
 impl Again {
+    /// By that name.
+    pub(super) fn under(name: &str) -> Self {
+        Self { kept: name.to_owned() }
+    }
+
     /// What was typed, when it was kept for this person.
     pub(super) fn typed(&self, panel: &Panel, seen: &Seen) -> Option<Fields> {
         let typed = panel.0.sign_ins.kept(&seen.caller.permit, &self.kept)?;
@@ -152,7 +158,7 @@ impl FromRequest<Panel> for Order {
 /// A form sent by one of our own pages, by anybody who is signed in.
 pub(super) struct Sent {
     pub(super) seen: Seen,
-    fields: Fields,
+    pub(super) fields: Fields,
 }
 
 impl FromRequest<Panel> for Sent {

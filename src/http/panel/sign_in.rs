@@ -66,9 +66,9 @@ async fn leave(panel: &Panel, to: &str, again: bool) -> Answer {
 #[derive(Debug, Deserialize)]
 pub(super) struct Back {
     #[serde(default)]
-    state: String,
-    code: Option<String>,
-    error: Option<String>,
+    pub(super) state: String,
+    pub(super) code: Option<String>,
+    pub(super) error: Option<String>,
 }
 
 /// `GET /panel/callback`: back from the issuer.

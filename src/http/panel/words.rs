@@ -24,7 +24,8 @@ pub(super) fn query_value(text: &str) -> String {
 pub(super) fn own_path(text: &str) -> &str {
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '\\' | '"' | '<' | '>');
     let ours = text.starts_with("/panel/") && !text.contains("//") && text.chars().all(plain);
-    let loops = ["/panel/sign", "/panel/welcome", "/panel/confirm", "/panel/callback"];
+    let loops =
+        ["/panel/sign", "/panel/welcome", "/panel/confirm", "/panel/callback", "/panel/look?"];
     if ours && !loops.iter().any(|path| text.starts_with(path)) { text } else { "/panel/" }
 }
 
@@ -62,6 +63,12 @@ pub(super) fn count(number: u64) -> String {
 /// 1 hospital, 2 hospitals.
 pub(super) fn hospitals(number: u64) -> String {
     format!("{} hospital{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A time of this day, to the minute.
+pub(super) fn clock_time(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_second(at.as_secs()).unwrap_or_default();
+    at.strftime("%H:%M UTC").to_string()
 }
 
 /// A point in time with how long ago it is.

@@ -9,7 +9,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{CLIENT, CODE_LIFE, Code, Issuer, PANEL_CLIENT, query_value, realm};
+use super::{CLIENT, CODE_LIFE, Code, Issuer, PANEL_CLIENT, PREVIEW_CLIENT, query_value, realm};
 
 /// Codes and people go to pages on this machine only, whatever a link says.
 const LOOPBACK: [&str; 4] =
@@ -71,6 +71,7 @@ pub(super) async fn signed_in(
     };
     let client = match request.client_id.as_deref() {
         Some(PANEL_CLIENT) => PANEL_CLIENT,
+        Some(PREVIEW_CLIENT) => PREVIEW_CLIENT,
         _ => CLIENT,
     };
     if request.code_challenge_method != "S256"

@@ -32,17 +32,50 @@ pub(super) fn checked(report: Option<&MappingReport>) -> Markup {
         }
         ol class="report" {
             @for problem in listed {
-                li class=(problem.severity) {
-                    p {
-                        strong { (problem.severity) }
-                        @if !problem.pointer.is_empty() { " at " code { (problem.pointer) } }
-                    }
-                    p { (problem.message) }
-                    @if !problem.hint.is_empty() { p class="soft" { (problem.hint) } }
-                }
+                (self::problem(problem.severity.as_ref(), &problem.pointer, &problem.message, &problem.hint))
             }
         }
         @if let Some(trial) = &report.trial { (tried(trial)) }
+    }
+}
+
+/// One thing that is wrong with a text.
+pub(super) fn problem(severity: &str, pointer: &str, message: &str, hint: &str) -> Markup {
+    html! {
+        li class=(severity) {
+            p {
+                strong { (severity) }
+                @if !pointer.is_empty() { " at " code { (pointer) } }
+            }
+            p { (message) }
+            @if !hint.is_empty() { p class="soft" { (hint) } }
+        }
+    }
+}
+
+/// Rows that give no resource.
+pub(super) fn left_out(path: &str, count: u32) -> Markup {
+    html! {
+        li {
+            (count)
+            @if path == "id" { " rows left out: their key makes no FHIR id; " code { "| escape" } " behind " code { "id" } " writes it so that it does" }
+            @else { " rows left out: they lack " code { (path) } }
+        }
+    }
+}
+
+/// Cells that are not what the text says they are.
+pub(super) fn misfit(count: usize, path: &str, columns: &[String]) -> Markup {
+    html! { li { (count) " cells do not fit " code { (path) } " (" (columns.join(", ")) ")" } }
+}
+
+/// Days that stand for none.
+pub(super) fn no_date(count: usize, path: &str, columns: &[String]) -> Markup {
+    html! {
+        li {
+            (count) " values of " code { (path) } " (" (columns.join(", "))
+            ") lie on a day that stands for none in many systems, such as 0001-01-01"
+        }
     }
 }
 
@@ -61,16 +94,9 @@ fn tried(trial: &TrialView) -> Markup {
             @let lost: Vec<_> = source.elements.iter().filter(|element| element.lost > 0).collect();
             @if !bad.is_empty() || !none.is_empty() || !lost.is_empty() || !source.left_out.is_empty() {
                 ul {
-                    @for lost in &source.left_out {
-                        @if lost.path == "id" { li { (lost.count) " rows left out: their key makes no FHIR id; " code { "| escape" } " behind " code { "id" } " writes it so that it does" } }
-                        @else { li { (lost.count) " rows left out: they lack " code { (lost.path) } } }
-                    }
-                    @for element in bad {
-                        li { (element.bad) " cells do not fit " code { (element.path) } " (" (element.columns.join(", ")) ")" }
-                    }
-                    @for element in none {
-                        li { (element.no_date) " values of " code { (element.path) } " (" (element.columns.join(", ")) ") lie on a day that stands for none in many systems, such as 0001-01-01" }
-                    }
+                    @for lost in &source.left_out { (left_out(&lost.path, lost.count)) }
+                    @for element in bad { (misfit(element.bad, &element.path, &element.columns)) }
+                    @for element in none { (no_date(element.no_date, &element.path, &element.columns)) }
                     @for element in lost {
                         li {
                             (element.lost) " references " code { (element.path) } " (" (element.columns.join(", ")) ") lead to nothing"
@@ -97,7 +123,7 @@ fn tried(trial: &TrialView) -> Markup {
 pub(super) fn differences(diff: &DiffView) -> Markup {
     html! {
         div class="notice calm" role="status" {
-            p { "From the mapping in force to the text below:" }
+            p { "From the mapping in force to the text:" }
             @if diff.changes.is_empty() { p { "They are the same." } }
             @else { ul {
                 @for change in &diff.changes {
