@@ -7,7 +7,7 @@ use crate::pool::dial::{ServerFacts, ServerFlavour};
 /// Which SQL to write. MySQL and MariaDB differ in their regular expressions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Flavour {
-    /// PostgreSQL 12 or later.
+    /// PostgreSQL 9.6 or later.
     Postgres,
     /// The same, its texts in another encoding than UTF-8, which holds these letters.
     PostgresIn(Letters),

@@ -178,16 +178,13 @@ async fn a_name_that_leads_elsewhere_is_followed_while_the_old_server_lives() {
 
 /// Whether a server has that session.
 async fn lives(database: &Database, session: &str) -> bool {
-    let found: i64 = match database.engine {
-        Engine::Postgres => {
-            let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {session}");
-            sqlx::query_scalar(&sql).fetch_one(&mut Postgres::admin().await).await.unwrap()
-        }
-        _ => {
-            let sql =
-                format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {session}");
-            sqlx::query_scalar(&sql).fetch_one(&mut MariaDb::admin().await).await.unwrap()
-        }
+    let found: i64 = if database.engine == Engine::Postgres {
+        let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {session}");
+        sqlx::query_scalar(&sql).fetch_one(&mut Postgres::admin().await).await.unwrap()
+    } else {
+        let sql =
+            format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {session}");
+        sqlx::query_scalar(&sql).fetch_one(&mut MariaDb::admin().await).await.unwrap()
     };
     found > 0
 }

@@ -193,18 +193,15 @@ async fn values_and_names_are_never_sql() {
 #[tokio::test]
 async fn key_equality_and_keyset_use_an_index() {
     for mut bed in [Bed::postgres().await, Bed::mariadb().await] {
-        let (numbers, analyze) = match bed.flavour {
-            Flavour::Postgres => ("generate_series(1, 20000) AS g (seq)", "ANALYZE x"),
+        let (numbers, analyze) = if bed.flavour == Flavour::Postgres {
+            ("generate_series(1, 20000) AS g (seq)", "ANALYZE x")
+        } else {
             // MariaDB's own sequences are no tables of MySQL's.
-            _ => {
-                bed.execute("CREATE TABLE digit (d INT)").await;
-                bed.execute("INSERT INTO digit VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)")
-                    .await;
-                let numbers =
-                    "(SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS seq
+            bed.execute("CREATE TABLE digit (d INT)").await;
+            bed.execute("INSERT INTO digit VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)").await;
+            let numbers = "(SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS seq
                     FROM digit a, digit b, digit c, digit e, digit f WHERE f.d < 2) AS numbers";
-                (numbers, "ANALYZE TABLE x")
-            }
+            (numbers, "ANALYZE TABLE x")
         };
         bed.execute("CREATE TABLE x (id INT PRIMARY KEY, v VARCHAR(20) NOT NULL)").await;
         bed.execute(&format!("INSERT INTO x SELECT seq, CONCAT('n', seq) FROM {numbers}")).await;
