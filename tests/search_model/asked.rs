@@ -58,7 +58,7 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
               "d-1", "sp-10", "c-1,c-2,c-3", "W1,w1", "x"],
         ),
         1 => of(
-            &["general-practitioner", "encounter", "participant"],
+            &["general-practitioner", "encounter", "participant", "location"],
             &[""],
             &["W1", "Organization/w1", "s-W1-1", "Encounter/s-w1-2", "Patient/1", "2", "s-W1-1,s-W1-2,s-w1-1", "W1,w1",
                 "Organization/-W.201", "Organization/--", "s--W.201-1,s--.C3.A9.2F.7B1.7D-2,s-----3", "-.C3.A9.2F.7B1.7D,W 1"],
@@ -77,7 +77,7 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
               "death-date", "link", "date", "value-quantity", "value-string", "code",
               "status", "address-use", "address-city", "organization", "deceased", "onset-date", "recorded-date",
               "severity", "asserter", "abatement-string", "subject", "occurrence", "quantity", "conclusion", "_id",
-              "encounter", "general-practitioner", "participant", "patient"],
+              "encounter", "general-practitioner", "participant", "patient", "location"],
             &["missing"],
             &["true", "false"],
         ),

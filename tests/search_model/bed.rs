@@ -15,6 +15,7 @@ use wardgate::store::run::{
 use wardgate::store::{Flavour, introspect_on};
 
 use super::document::DOCUMENT;
+use super::odd;
 use super::{BASE, ZONES, tables};
 
 /// How many rows of a source a page holds.
@@ -70,7 +71,8 @@ impl<P: Place> Bed<P> {
         let catalog = introspect_on(&mut place.conn().0).await;
         let catalog = fetched(catalog, flavour, "the catalogue");
         let in_zone = |zone| {
-            let document = DOCUMENT.replace("timezone: UTC", &format!("timezone: {zone}"));
+            let document = format!("{DOCUMENT}{}", odd::DOCUMENT);
+            let document = document.replace("timezone: UTC", &format!("timezone: {zone}"));
             match compile(&Document::parse(&document).expect("a document"), &catalog) {
                 Ok(compiled) => compiled,
                 Err(problems) => panic!("{flavour:?}: {problems:?}"),

@@ -75,6 +75,7 @@ resources:
       identifier: [{system: "urn:s", value: "$ward"}]
       status: "$state | code(stay)"
       class: {code: IMP}
+      location: [{location: "$ward | ref(Location)"}]
       subject: {if: {state: "F"}, reference: "$person | ref(Patient, person)"}
   - name: team
     type: CareTeam

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::hospital::{Hospital, hospitals};
 use super::{Answered, Beds, Place, Query, Trial, asked, ids, naive};
 
-pub const TYPES: [&str; 16] = [
+pub const TYPES: [&str; 17] = [
     "Patient",
     "Organization",
     "Location",
@@ -26,6 +26,7 @@ pub const TYPES: [&str; 16] = [
     "DiagnosticReport",
     "Specimen",
     "Flag",
+    "Person",
 ];
 
 /// How many of them lead somewhere or are led to.

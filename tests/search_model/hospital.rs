@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::ZONES;
+use super::odd::odd;
 
 /// A cell's text; nothing is NULL.
 pub type Cell = Option<&'static str>;
@@ -31,6 +32,9 @@ pub struct Row {
     /// A visit: place, person, its beginning and end, when it was seen, a decimal, a ratio, a flag. Columns of
     /// the engines' own types.
     pub visit: [Cell; 8],
+    /// A person's year, month and day of birth, the same as a number, in the Buddhist era and in a column of dates,
+    /// and a code with its system before it.
+    pub odd: [Cell; 7],
 }
 
 const A: [Cell; 10] = [
@@ -111,7 +115,7 @@ const EPOCHS: [Cell; 6] = [
 ];
 const BOSS: [Cell; 4] = [None, Some("1"), Some("2"), Some("77")];
 
-fn pick(from: &'static [Cell]) -> impl Strategy<Value = Cell> {
+pub fn pick(from: &'static [Cell]) -> impl Strategy<Value = Cell> {
     prop::sample::select(from)
 }
 
@@ -217,8 +221,8 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
     ];
     let extra = (homes, pick(&WARD), pick(stays), (pick(&CHANGED), pick(&EPOCHS)), pick(forms));
     let beyond = (parts, stay, team, extra);
-    let row = (person, contacts, measured, beyond, visits()).prop_map(
-        |(person, contacts, measured, beyond, visit)| {
+    let row = (person, contacts, measured, beyond, (visits(), odd())).prop_map(
+        |(person, contacts, measured, beyond, (visit, odd))| {
             let (parts, stay, (of_team, team), (homes, ward, number, (changed, changed2), form)) =
                 beyond;
             let ((a, b, ident, sex, born, died), (active, dead, mood, boss, _)) = person;
@@ -237,6 +241,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
                 of_team,
                 team,
                 visit,
+                odd,
             }
         },
     );

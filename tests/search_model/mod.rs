@@ -12,6 +12,7 @@ mod document;
 mod further;
 mod hospital;
 mod naive;
+mod odd;
 mod sorted;
 mod tables;
 

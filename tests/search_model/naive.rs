@@ -104,7 +104,7 @@ pub fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str
     Some(match (ty, name) {
         ("Patient", "family") => ("string", vec!["name.family"]),
         ("Patient", "given") => ("string", vec!["name.given"]),
-        ("Patient", "name") => ("string", vec!["name"]),
+        ("Patient" | "Person", "name") => ("string", vec!["name"]),
         ("Patient", "address-city") => ("string", vec!["address.city"]),
         ("Patient", "address-country") => ("string", vec!["address.country"]),
         ("Patient", "address-state") => ("string", vec!["address.state"]),
@@ -115,14 +115,14 @@ pub fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str
         ("Patient", "telecom") => ("token", vec!["telecom"]),
         ("Patient", "phone") => ("token", vec!["telecom[phone]"]),
         ("Patient", "email") => ("token", vec!["telecom[email]"]),
-        ("Patient", "birthdate") => ("date", vec!["birthDate"]),
+        ("Patient" | "Person", "birthdate") => ("date", vec!["birthDate"]),
         ("Patient", "death-date") => ("date", vec!["deceasedDateTime"]),
         ("Patient", "deceased") => ("token", vec!["deceasedBoolean", "deceasedDateTime"]),
         ("Patient", "link") => ("reference", vec!["link.other"]),
         ("Patient", "organization") => ("reference", vec!["managingOrganization"]),
         ("Patient", "general-practitioner") => ("reference", vec!["generalPractitioner"]),
         ("Organization" | "Location", "name") => ("string", vec!["name"]),
-        ("Organization" | "Location" | "CareTeam" | "Encounter", "identifier") => {
+        ("Organization" | "Location" | "CareTeam" | "Encounter" | "Person", "identifier") => {
             ("token", vec!["identifier"])
         }
         // Known to R4 and filled by nothing here: `:not` and `:missing` hold of them.
@@ -132,6 +132,7 @@ pub fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str
         ("Location", "status") => ("token", vec!["status"]),
         ("Location", "organization") => ("reference", vec!["managingOrganization"]),
         ("Encounter", "status") => ("token", vec!["status"]),
+        ("Encounter", "location") => ("reference", vec!["location.location"]),
         ("Encounter", "subject" | "patient") => ("reference", vec!["subject"]),
         ("CareTeam", "participant") => ("reference", vec!["participant.member"]),
         ("QuestionnaireResponse", "questionnaire") => ("canonical", vec!["questionnaire"]),

@@ -21,6 +21,7 @@ CREATE TABLE team (id {whole} PRIMARY KEY, number {loose}, head {other});
 CREATE TABLE member (id {int} PRIMARY KEY, team {whole}, person {int}, role {strict}, live {int});
 CREATE TABLE visit (id {int} NOT NULL, place CHAR(6) NOT NULL, uid {uuid} NOT NULL UNIQUE, person {int}, began DATE,
   ended {moment}, seen {instant}, score DECIMAL(20,6), ratio {double}, flag {flag}, PRIMARY KEY (place, id), UNIQUE (id));
+CREATE TABLE odd (id {int} PRIMARY KEY, y {int}, m {int}, d {whole}, packed {int}, thai {strict}, era DATE, code {loose});
 ";
 
 /// Indexes, of columns whose texts have no blanks at their ends: the others are compared as they are shown.
@@ -86,8 +87,8 @@ const TYPES: [(&str, [&str; 3]); 15] = [
 const WARDS: &str = "INSERT INTO ward VALUES ('W1', 'Muñoz'), ('w1', 'ANA'), ('W 1', 'Muñoz'), \
      ('W-2', NULL), ('-', 'ANA'), ('é/{1}', 'ANA'), ('____________________', 'Muñoz'), (' W1 ', 'ANA');\n";
 
-const NAMES: [&str; 8] =
-    ["person", "contact", "measured", "part", "stay", "team", "member", "visit"];
+const NAMES: [&str; 9] =
+    ["person", "contact", "measured", "part", "stay", "team", "member", "visit", "odd"];
 
 const fn number(flavour: Flavour) -> usize {
     match flavour {
@@ -190,6 +191,7 @@ fn one(flavour: Flavour, id: usize, row: &Row, sql: &mut String) -> std::fmt::Re
         let (cells, live) = (list(member), live(at));
         writeln!(sql, "INSERT INTO member VALUES ({id}{at}, {team}, {cells}, {live});")?;
     }
+    writeln!(sql, "INSERT INTO odd VALUES ({id}, {});", list(&row.odd))?;
     let [place, person, began, ended, seen, score, ratio, bit] = row.visit;
     let (place, cells) = (list(&[place]), list(&[person, began, ended]));
     let (seen, numbers) = (instant(flavour, seen), list(&[score, ratio]));

@@ -80,6 +80,16 @@ pub(super) fn step(parts: &Parts, name: &str, args: &[String]) -> Made {
 }
 
 /// A step that takes its columns apart itself, which comes first and has so many of them.
+/// A date in a column for each of its parts.
+pub(super) fn in_columns(parts: &Parts) -> Result<DateIn, Wrong> {
+    let parted = matches!(parts.gather, Some(Gather::Parts(_))) && parts.slots.len() == 3;
+    if parted && parts.steps.is_empty() {
+        return Ok(DateIn::Columns);
+    }
+    let hint = "Write `$year, $month, $day | date(ymd)`; of one column it is `date('yyyyMMdd')`.";
+    wrong("transform", "'ymd' takes a year, a month and a day.", hint)
+}
+
 fn combined(parts: &Parts, columns: usize, how: Combine) -> Option<(Step, Kind)> {
     let whole = matches!(parts.gather, Some(Gather::Parts(_))) && parts.steps.is_empty();
     (whole && parts.slots.len() == columns).then_some((Step::Combine(how), Kind::DateTime))

@@ -309,6 +309,7 @@ fn gather(parts: &mut Parts, name: &str, args: &[String]) {
         "ref" | "datetime" | "zoned" | "later" | "latest" | "earliest" | "greatest" => {
             Gather::Parts(slots)
         }
+        "date" if args == ["ymd"] => Gather::Parts(slots),
         _ => Gather::First(slots),
     });
 }
@@ -318,12 +319,16 @@ pub(super) fn dates(parts: &Parts, args: &[String]) -> Result<DateIn, Wrong> {
         [] => return Ok(DateIn::Iso),
         [one] if one == "epoch" => return Ok(DateIn::Epoch { millis: false }),
         [one] if one == "epoch_ms" => return Ok(DateIn::Epoch { millis: true }),
+        [one] if one == "ymd" => return more::in_columns(parts),
         _ => {}
     }
     let typed = parts.slots.first().is_some_and(|slot| {
         matches!(slot.column.ty, SqlType::Date | SqlType::DateTime | SqlType::Instant)
     });
-    if typed && parts.steps.is_empty() {
+    // Days of the Buddhist era may stand in a column of dates.
+    let era = parts.slots.first().is_some_and(|slot| slot.column.ty == SqlType::Date)
+        && args.iter().all(|format| format == "bbbb-MM-dd");
+    if typed && parts.steps.is_empty() && !era {
         let hint = "Take the format away: `| date` or `| datetime`.";
         return wrong("type", "The column is a date already and has no format.", hint);
     }
@@ -337,8 +342,7 @@ pub(super) fn dates(parts: &Parts, args: &[String]) -> Result<DateIn, Wrong> {
         match DateFormat::parse(text) {
             Ok(format) => formats.push(format),
             Err(message) => {
-                let hint =
-                    "A format is made of yyyy, MM, dd, HH, mm, ss and SSS: 'dd/MM/yyyy HH:mm'.";
+                let hint = "A format is made of yyyy (bbbb for the Buddhist era), MM, dd, HH, mm, ss and SSS: 'dd/MM/yyyy HH:mm'.";
                 return wrong("date-format", format!("The format is broken: {message}."), hint);
             }
         }

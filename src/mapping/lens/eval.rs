@@ -75,6 +75,7 @@ impl Lens {
                         return Err(Bad);
                     }
                 }
+                Some(Step::Date(DateIn::Columns)) => self.of_columns(slots, row)?,
                 Some(Step::DateTime(from)) => self.date_and_time(from, slots, row)?,
                 Some(Step::Combine(how)) => self.combined(how, slots, row)?,
                 _ => return Err(Bad),
@@ -201,6 +202,13 @@ impl Lens {
 
     pub(super) fn date_time(&self, stamp: Stamp) -> Result<String, Bad> {
         date_time_in(stamp, &self.reading.zone)
+    }
+
+    /// The columns of a year, a month and a day.
+    fn of_columns<'a>(&self, slots: &[Slot], row: Row<'_>) -> Text<'a> {
+        let cell = |n: usize| slots.get(n).and_then(|slot| self.reading.cell(slot, row));
+        let stamp = super::columns::read([cell(0), cell(1), cell(2)]).map_err(|()| Bad)?;
+        Ok(stamp.map(|stamp| self.date(stamp)).transpose()?.map(Cow::Owned))
     }
 
     /// The columns of a date and of a time; a date alone where there is no time.

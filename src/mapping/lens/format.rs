@@ -27,6 +27,8 @@ pub enum DateIn {
     Epoch { millis: bool },
     /// Days counted from another day; local, with or without a time.
     Days(Days),
+    /// The year, the month and the day in columns of their own.
+    Columns,
     /// These formats, tried in order.
     Formats(Vec<DateFormat>),
 }
@@ -40,14 +42,18 @@ pub struct DateFormat {
 /// One part of a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Token {
-    /// A number of so many digits; `exact` when no fewer will do.
+    /// A number of so many digits; `exact` when no fewer will do. A year is so many `ahead` of ours.
     Field {
         field: Field,
         digits: usize,
         exact: bool,
+        ahead: i16,
     },
     Literal(char),
 }
+
+/// How many years the Buddhist era is ahead, as Thailand counts it.
+pub const BUDDHIST: i16 = 543;
 
 /// A part of a date, coarsest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +80,11 @@ impl DateFormat {
                 }
             }
             tokens.push(match (c, count) {
-                ('y', 4) => Token::Field { field: Field::Year, digits: 4, exact: true },
-                ('S', 3) => Token::Field { field: Field::Milli, digits: 3, exact: true },
+                ('y' | 'b', 4) => {
+                    let ahead = if c == 'b' { BUDDHIST } else { 0 };
+                    Token::Field { field: Field::Year, digits: 4, exact: true, ahead }
+                }
+                ('S', 3) => Token::Field { field: Field::Milli, digits: 3, exact: true, ahead: 0 },
                 ('M' | 'd' | 'H' | 'm' | 's', 1 | 2) => {
                     let field = match c {
                         'M' => Field::Month,
@@ -84,7 +93,7 @@ impl DateFormat {
                         'm' => Field::Minute,
                         _ => Field::Second,
                     };
-                    Token::Field { field, digits: 2, exact: count == 2 }
+                    Token::Field { field, digits: 2, exact: count == 2, ahead: 0 }
                 }
                 ('T' | 'Z', 1) => Token::Literal(c),
                 (c, _) if c.is_ascii_alphabetic() => {
@@ -138,6 +147,15 @@ impl DateFormat {
         }
     }
 
+    /// How many years its years are ahead of ours.
+    pub fn ahead(&self) -> i16 {
+        let years = self.tokens.iter().map(|token| match token {
+            Token::Field { ahead, .. } => *ahead,
+            Token::Literal(_) => 0,
+        });
+        years.max().unwrap_or(0)
+    }
+
     /// Its parts in order.
     pub fn tokens(&self) -> &[Token] {
         &self.tokens
@@ -160,19 +178,20 @@ impl DateFormat {
             }
             match *token {
                 Token::Literal(c) => rest = rest.strip_prefix(c)?,
-                Token::Field { field, digits, exact } => {
+                Token::Field { field, digits, exact, ahead } => {
                     let found = rest.bytes().take(digits).take_while(u8::is_ascii_digit).count();
                     if found == 0 || (exact && found < digits) {
                         return None;
                     }
                     let (number, after) = rest.split_at_checked(found)?;
-                    *parts.get_mut(field as usize)? = number.parse().ok()?;
+                    let number: i32 = number.parse().ok()?;
+                    *parts.get_mut(field as usize)? = number - i32::from(ahead);
                     *seen.get_mut(field as usize)? = true;
                     rest = after;
                 }
             }
         }
-        if !rest.is_empty() || parts[0] == 0 {
+        if !rest.is_empty() || parts[0] < 1 {
             return None;
         }
         let precision = known(seen)?;
@@ -233,6 +252,7 @@ impl DateIn {
             Self::Iso => iso(text).map(Some).ok_or(()),
             Self::Epoch { millis } => epoch(text, *millis).map(Some).ok_or(()),
             Self::Days(days) => days.read(text.trim()).map(Some).ok_or(()),
+            Self::Columns => Err(()),
             Self::Formats(formats) => {
                 let zero = text.bytes().any(|b| b == b'0')
                     && text.bytes().all(|b| b == b'0' || b.is_ascii_punctuation() || b == b' ');
@@ -252,6 +272,7 @@ impl DateIn {
             }
             Self::Epoch { .. } | Self::Days(_) => matches!(ty, SqlType::Integer { .. }),
             Self::Formats(formats) => formats.len() == 1 && formats.iter().all(DateFormat::sorts),
+            Self::Columns => false,
         }
     }
 }

@@ -158,13 +158,19 @@ impl Lens {
             Step::Rewrite(rewrite) if matches!(**rewrite, Rewrite::Uuid) => {
                 self.uuid_in(n - 1, wanted)
             }
+            Step::Rewrite(rewrite) => {
+                let head = rewrite.cuts()?;
+                let shown = |w: &&String| !w.trim().is_empty() && !w.contains('\n');
+                let inner: Vec<String> =
+                    wanted.iter().filter(shown).map(|w| format!("{head}{w}")).collect();
+                self.one_of(n - 1, &inner, strict)
+            }
             // Several texts come to the same in upper case, and several spellings to one number.
             Step::Upper
             | Step::Lower
             | Step::Integer
             | Step::Decimal(_)
             | Step::Reference(_)
-            | Step::Rewrite(_)
             | Step::Combine(_)
             | Step::Later(..)
             | Step::Date(_)
@@ -284,6 +290,18 @@ impl Lens {
                     parts.push(self.none(n - 1)?);
                 }
                 Some(any(parts))
+            }
+            Step::Rewrite(rewrite) => {
+                let head = rewrite.cuts()?;
+                let text = match how {
+                    TextMatch::Equals | TextMatch::StartsWith => format!("{head}{text}"),
+                    // What is nowhere in what is cut off is in the rest if it is there at all.
+                    TextMatch::Contains if !folded && !text.chars().any(|c| head.contains(c)) => {
+                        text.to_owned()
+                    }
+                    TextMatch::Contains | TextMatch::StartsWord { .. } => return None,
+                };
+                Some(all([self.text(n - 1, how, &text, folded)?, self.after_head(n)?]))
             }
             Step::Code(map, field) => self.coded(n, map, false, |c| {
                 c.field(*field).is_some_and(|value| matches(value, how, text, folded))

@@ -15,12 +15,14 @@ pub struct Layout {
     pub length: u32,
     pub precision: Precision,
     pub utc: bool,
+    /// How many years its years are ahead of ours.
+    pub ahead: i16,
 }
 
 impl Default for Layout {
     fn default() -> Self {
         let precision = Precision::Year;
-        Self { fields: [None; 7], literals: Vec::new(), length: 0, precision, utc: false }
+        Self { fields: [None; 7], literals: Vec::new(), length: 0, precision, utc: false, ahead: 0 }
     }
 }
 
@@ -62,12 +64,12 @@ impl DateFormat {
     /// or is finer than a second.
     pub fn layouts(&self) -> Option<Vec<Layout>> {
         let mut found = Vec::new();
-        let mut layout = Layout::default();
+        let mut layout = Layout { ahead: self.ahead(), ..Layout::default() };
         let mut seen = [false; 7];
         for (number, token) in self.tokens.iter().enumerate() {
             match *token {
                 Token::Literal(c) => layout.literals.push((layout.length + 1, c)),
-                Token::Field { field, digits, exact } => {
+                Token::Field { field, digits, exact, .. } => {
                     let exact = exact && field != Field::Milli;
                     let length = u32::try_from(digits).ok().filter(|_| exact)?;
                     *layout.fields.get_mut(field as usize)? = Some(layout.length + 1);

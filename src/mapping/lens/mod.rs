@@ -2,6 +2,7 @@
 //! Each transform is one [`Step`]; reading is in `eval`, the way back in `invert`.
 
 pub(super) mod codes;
+pub(super) mod columns;
 pub(super) mod cut;
 pub(super) mod days;
 pub(super) mod decimal;

@@ -194,13 +194,28 @@ impl Lens {
             Step::Code(map, field) => self.coded(n, map, true, |c| c.field(*field).is_some()),
             Step::Integer | Step::Decimal('.') if n == self.steps.len() => self.number_within(None),
             Step::Reference(target) => self.refers(n, target),
+            Step::Rewrite(_) => self.after_head(n),
             Step::Integer
             | Step::Decimal(_)
-            | Step::Rewrite(_)
             | Step::Combine(_)
             | Step::Later(..)
             | Step::Date(_)
             | Step::DateTime(_) => None,
         }
+    }
+
+    /// There is something behind the text that a capture cuts off the beginning.
+    pub(super) fn after_head(&self, n: usize) -> Option<Predicate> {
+        let Some(Step::Rewrite(rewrite)) = self.step_before(n) else { return None };
+        let head = rewrite.cuts()?;
+        let (inner, column) = (n - 1, matches!(self.gather, Gather::Column(_)));
+        if !column || !self.reading.trim || !head.trim_end().eq(head.as_str()) {
+            return None;
+        }
+        Some(all([
+            self.text(inner, TextMatch::StartsWith, &head, false)?,
+            not(self.text(inner, TextMatch::Equals, &head, false)?),
+            not(self.text(inner, TextMatch::Contains, "\n", false)?),
+        ]))
     }
 }

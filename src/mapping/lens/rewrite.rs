@@ -65,6 +65,23 @@ impl Rewrite {
         Ok(Self::Capture { regex, group })
     }
 
+    /// The text that a capture cuts off the beginning, where that is all it does: `^LOINC:(.+)$`.
+    pub fn cuts(&self) -> Option<String> {
+        let Self::Capture { regex, group: 1 } = self else { return None };
+        let pattern = regex.as_str().strip_prefix('^')?;
+        let head = pattern.strip_suffix("(.+)$").or_else(|| pattern.strip_suffix("(.*)$"))?;
+        let mut text = String::new();
+        let mut chars = head.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => text.push(chars.next().filter(char::is_ascii_punctuation)?),
+                c if ".+*?()|[]{}^$".contains(c) => return None,
+                c => text.push(c),
+            }
+        }
+        (!text.is_empty() && !text.contains('\n')).then_some(text)
+    }
+
     /// The rewritten text; `Ok(None)` for nothing.
     pub fn apply<'a>(&self, text: Cow<'a, str>) -> Result<Option<Cow<'a, str>>, Bad> {
         Ok(match self {

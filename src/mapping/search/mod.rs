@@ -2,9 +2,11 @@
 //! fill it, and each of those turns the wanted value back into a condition on its columns.
 
 mod chain;
+mod columns;
 mod composite;
 mod date;
 mod everything;
+mod grain;
 mod include;
 mod merge;
 mod number;

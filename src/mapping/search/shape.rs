@@ -25,14 +25,15 @@ pub(super) fn of(column: &ColumnRef, layout: &Layout, loose: bool) -> Predicate 
     }
     if let Some(year) = year {
         parts.extend((year..year + 4).map(|place| at.between(place, "0", "9")));
-        parts.push(not(at.among(&[(year, 4)], &["0000"])));
+        let first = format!("{:04}", 1 + layout.ahead);
+        parts.push(at.compare(&[(year, 4)], CompareOp::Ge, &first));
     }
     parts.extend(month.map(|place| at.numbers(place, 1, 12)));
     parts.extend(day.map(|place| at.numbers(place, 1, 31)));
     if let (Some(year), Some(month), Some(day)) = (year, month, day) {
         let in_year = [(month, 2), (day, 2)];
         parts.push(not(at.among(&in_year, &NO_DAYS)));
-        parts.push(any([not(at.among(&in_year, &["02-29"])), at.leap(year)]));
+        parts.push(any([not(at.among(&in_year, &["02-29"])), at.leap(year, layout.ahead)]));
     }
     parts.extend(hour.map(|place| at.numbers(place, 0, 23)));
     for place in [minute, second].into_iter().flatten() {
@@ -65,13 +66,14 @@ impl Slices<'_> {
     }
 
     fn between(&self, place: u32, low: &str, high: &str) -> Predicate {
-        let bound = |op, text: &str| Predicate::Compare {
-            left: self.expr(&[(place, 1)]),
-            op,
-            right: Value { ty: SqlType::Text, text: text.to_owned() },
-        };
+        let bound = |op, text| self.compare(&[(place, 1)], op, text);
         // An empty slice is below every digit, and a longer one there is none.
         all([bound(CompareOp::Ge, low), bound(CompareOp::Le, high)])
+    }
+
+    fn compare(&self, slices: &[(u32, u32)], op: CompareOp, text: &str) -> Predicate {
+        let right = Value { ty: SqlType::Text, text: text.to_owned() };
+        Predicate::Compare { left: self.expr(slices), op, right }
     }
 
     /// Two digits that are a number within bounds.
@@ -81,10 +83,14 @@ impl Slices<'_> {
         self.among(&[(place, 2)], &texts)
     }
 
-    fn leap(&self, year: u32) -> Predicate {
-        let fours: Vec<String> = (1..25).map(|n| format!("{:02}", n * 4)).collect();
+    /// A leap year, of four digits that are so many years ahead of ours.
+    fn leap(&self, year: u32, ahead: i16) -> Predicate {
+        let (ahead, century) = (ahead.unsigned_abs(), ahead.unsigned_abs() % 100);
+        let fours = (0..25).map(|n| (n * 4 + ahead) % 100).filter(|n| *n != century);
+        let fours: Vec<String> = fours.map(|n| format!("{n:02}")).collect();
         let fours: Vec<&str> = fours.iter().map(String::as_str).collect();
-        let centuries: Vec<String> = (1..25).map(|n| format!("{:02}00", n * 4)).collect();
+        let centuries = (1..25).map(|n| n * 400 + ahead).filter(|n| *n < 10_000);
+        let centuries: Vec<String> = centuries.map(|n| format!("{n:04}")).collect();
         let centuries: Vec<&str> = centuries.iter().map(String::as_str).collect();
         any([self.among(&[(year + 2, 2)], &fours), self.among(&[(year, 4)], &centuries)])
     }

@@ -1,7 +1,6 @@
 //! Dates as they are stored: which cells hold one, and how one is compared with a moment.
 
-use jiff::ToSpan;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::base::Engine;
@@ -15,13 +14,14 @@ use crate::mapping::lens::predicate::{all, column_in, not};
 use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, blank, typed};
 use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, Predicate, Value};
 
-use super::{Unable, shape};
+use super::grain::{ceil, cut, floor, moment};
+use super::{Unable, columns, shape};
 
 /// One way a lens finds a date in its cells. A lens has several where texts may be of several lengths;
 /// no cell is of two.
 pub(super) struct Stored<'l> {
     left: Expr,
-    form: Form,
+    form: Form<'l>,
     /// What a value stands for; a moment is taken for a point.
     grain: Precision,
     /// Which cells are of this form.
@@ -30,8 +30,8 @@ pub(super) struct Stored<'l> {
 }
 
 /// How a moment is spelled for comparing.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+#[derive(Clone, Copy)]
+enum Form<'l> {
     Typed(SqlType),
     Epoch {
         ty: SqlType,
@@ -41,10 +41,13 @@ enum Form {
         ty: SqlType,
         days: Days,
     },
-    /// ISO text cut to the grain.
+    /// ISO text cut to the grain; its years are so many ahead of ours.
     Text {
         utc: bool,
+        ahead: i16,
     },
+    /// The year, the month and the day, as far as the grain goes.
+    Columns(&'l [Slot]),
 }
 
 impl<'l> Stored<'l> {
@@ -62,7 +65,8 @@ impl<'l> Stored<'l> {
             }
         }
         let (form, days) = found.ok_or(Unable)?;
-        if lens.slots().iter().any(|slot| !slot.nothing.is_empty()) {
+        let stands = |slot: &Slot| !slot.nothing.is_empty();
+        if *form != DateIn::Columns && lens.slots().iter().any(stands) {
             return Err(Unable);
         }
         let reading = &lens.reading;
@@ -85,6 +89,9 @@ impl<'l> Stored<'l> {
                     _ => Err(Unable),
                 }
             }
+            (Gather::Parts(slots), DateIn::Columns) if nothing.is_empty() => {
+                columns::stored(reading, slots).ok_or(Unable)
+            }
             (Gather::Parts(slots), DateIn::Iso) => match slots.as_slice() {
                 [date, time] if nothing.is_empty() && !days => {
                     let clocks: Vec<Layout> = ["HH:mm", "HH:mm:ss"]
@@ -99,6 +106,17 @@ impl<'l> Stored<'l> {
             },
             _ => Err(Unable),
         }
+    }
+
+    /// A date in columns of its own parts.
+    pub fn of_columns(
+        slots: &'l [Slot],
+        left: Expr,
+        grain: Precision,
+        shape: Predicate,
+        zone: &'l TimeZone,
+    ) -> Self {
+        Self { left, form: Form::Columns(slots), grain, shape, zone }
     }
 
     /// The cell is of this form and holds a date.
@@ -143,10 +161,11 @@ impl<'l> Stored<'l> {
                 };
                 right
             }
-            Form::Text { utc: in_utc } => {
+            Form::Text { utc: in_utc, ahead } => {
                 let at = if in_utc { utc? } else { at };
-                Value { ty: SqlType::Text, text: cut(self.grain, at)? }
+                Value { ty: SqlType::Text, text: cut(self.grain, at, ahead)? }
             }
+            Form::Columns(slots) => return columns::compare(slots, self.grain, op, at.date()),
         };
         Some(Predicate::Compare { left: self.left.clone(), op, right })
     }
@@ -244,7 +263,11 @@ fn one_column<'l>(
             let of = iso_layouts().into_iter();
             Ok(of.map(|layout| text(zone, column, &layout, true, days)).collect())
         }
-        DateIn::Formats(formats) if typed::is_text(column.ty) => {
+        // A number is written with the digits that a text would have.
+        DateIn::Formats(formats)
+            if typed::is_text(column.ty)
+                || matches!(column.ty, SqlType::Integer { .. } | SqlType::Date) =>
+        {
             let [format] = formats.as_slice() else { return several(zone, column, formats, days) };
             let of = layouts(format)?.into_iter();
             Ok(of.map(|layout| text(zone, column, &layout, false, days)).collect())
@@ -287,7 +310,8 @@ fn text<'l>(
     // Days of moments in the tenant's own time; only UTC text may change its day by being shown.
     let grain = if days && !layout.utc { grain.min(Precision::Day) } else { grain };
     let utc = layout.utc && grain > Precision::Day;
-    Stored { left, form: Form::Text { utc }, grain, shape: shape::of(column, layout, loose), zone }
+    let form = Form::Text { utc, ahead: layout.ahead };
+    Stored { left, form, grain, shape: shape::of(column, layout, loose), zone }
 }
 
 fn two_columns<'l>(
@@ -321,7 +345,7 @@ fn two_columns<'l>(
         let left =
             Expr::Joined { parts: vec![day_text.clone(), time_text], separator: "T".to_owned() };
         let shape = all([day_shape.clone(), shape::of(&time.column, clock, false)]);
-        let form = Form::Text { utc: clock.utc };
+        let form = Form::Text { utc: clock.utc, ahead: day.ahead };
         found.push(Stored { left, form, grain: Precision::Second, shape, zone });
     }
     Ok(found)
@@ -343,57 +367,4 @@ fn pieces(layout: &Layout) -> Vec<Piece> {
         pieces.push(Piece::Literal(":00".to_owned()));
     }
     pieces
-}
-
-fn floor(grain: Precision, at: DateTime) -> DateTime {
-    let day = at.date();
-    match grain {
-        // What the calendar ends with ends a year, a month and a day.
-        _ if at == END => at,
-        Precision::Year => start(day.first_of_year()),
-        Precision::Month => start(day.first_of_month()),
-        Precision::Day => start(day),
-        _ => at,
-    }
-}
-
-fn ceil(grain: Precision, at: DateTime) -> DateTime {
-    let low = floor(grain, at);
-    if low == at {
-        return at;
-    }
-    let next = match grain {
-        Precision::Year => low.checked_add(1.year()),
-        Precision::Month => low.checked_add(1.month()),
-        _ => low.checked_add(1.day()),
-    };
-    next.unwrap_or(END)
-}
-
-fn start(day: Date) -> DateTime {
-    day.at(0, 0, 0, 0)
-}
-
-/// ISO text of a boundary, as long as the grain's texts are.
-fn cut(grain: Precision, at: DateTime) -> Option<String> {
-    let day = at.date().to_string();
-    Some(match grain {
-        Precision::Year => day.get(..4)?.to_owned(),
-        Precision::Month => day.get(..7)?.to_owned(),
-        Precision::Day => day,
-        _ => {
-            // Whole seconds are at or after a fraction when they are so after the next second.
-            let nanos = i64::from(at.subsec_nanosecond());
-            let up = if nanos == 0 { 0 } else { 1_000_000_000 - nanos };
-            moment(at.checked_add(up.nanoseconds()).ok()?)
-        }
-    })
-}
-
-fn moment(at: DateTime) -> String {
-    let micros = at.subsec_nanosecond() / 1000;
-    let time = at.time();
-    let seconds =
-        format!("{}T{:02}:{:02}:{:02}", at.date(), time.hour(), time.minute(), time.second());
-    if micros == 0 { seconds } else { format!("{seconds}.{micros:06}") }
 }

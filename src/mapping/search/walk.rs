@@ -130,7 +130,7 @@ impl<'s> Walk<'s> {
                 self.branches(branches, |t| self.tree(t, member, step, path, rest, visit))
             }
             Tree::Object(object) => {
-                let mut parts = vec![self.complete(object)?];
+                let mut parts = vec![self.complete(object, rest.first())?];
                 if let Some((name, wanted)) = step.only {
                     let Some(member) = object.member(name) else { return Ok(Predicate::Never) };
                     parts.push(self.equals(&member.value, wanted)?);
@@ -147,10 +147,14 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// The rows in which an object has what FHIR demands of it; without, it is not written.
-    fn complete(&self, object: &Object) -> Found {
+    /// The rows in which an object has what FHIR demands of it; without, it is not written. What a path goes on
+    /// `through` is there where something at its end is.
+    fn complete(&self, object: &Object, through: Option<&ParamStep>) -> Found {
         let mut parts = Vec::new();
         for (number, member) in object.members.iter().enumerate().filter(|(_, m)| m.required) {
+            if member.choice.is_none() && through.is_some_and(|step| is_step(member, step)) {
+                continue;
+            }
             let one = |m: &Member| self.present(&m.value);
             if member.choice.is_none() {
                 parts.push(one(member)?);
@@ -167,7 +171,7 @@ impl<'s> Walk<'s> {
 
     /// The rows whose resource is written at all.
     pub fn shown(&self) -> Found {
-        self.complete(&self.source.root)
+        self.complete(&self.source.root, None)
     }
 
     /// The parents of one-to-many rows for which something holds.
@@ -225,7 +229,7 @@ impl<'s> Walk<'s> {
             Tree::Object(object) if object.constant.is_some() => Ok(Predicate::Always),
             Tree::Object(object) => {
                 let when = conditions(&object.when, self.reading);
-                Ok(all([when, self.something(object)?, self.complete(object)?]))
+                Ok(all([when, self.something(object)?, self.complete(object, None)?]))
             }
         }
     }

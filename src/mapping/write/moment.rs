@@ -27,6 +27,7 @@ pub fn touch(
             DateIn::Epoch { millis: true } => at.as_millisecond().to_string(),
             DateIn::Epoch { millis: false } => at.as_second().to_string(),
             DateIn::Iso => return plain(column, reading, at),
+            DateIn::Columns => return None,
             DateIn::Days(days) => {
                 let local = reading.zone.to_datetime(at);
                 days.write(&Stamp {

@@ -183,6 +183,7 @@ fn date(lens: &Lens, from: &DateIn, slot: &Slot, text: &str) -> Result<String, R
         DateIn::Days(days) if said.stamp.precision == Precision::Day => {
             days.write(&said.stamp).ok_or_else(|| MISFIT.into())
         }
+        DateIn::Columns => Err(MISFIT.into()),
         DateIn::Iso | DateIn::Epoch { .. } | DateIn::Days(_) => {
             if said.stamp.precision != Precision::Day {
                 return Err(whole_days());
@@ -280,10 +281,10 @@ pub(super) fn write(format: &DateFormat, stamp: &Stamp) -> Option<String> {
     for token in format.tokens() {
         match *token {
             Token::Literal(c) => out.push(c),
-            Token::Field { field, digits, exact } => {
+            Token::Field { field, digits, exact, ahead } => {
                 let time = stamp.time;
                 let number = match field {
-                    Part::Year => Some(i32::from(stamp.date.year())),
+                    Part::Year => Some(i32::from(stamp.date.year()) + i32::from(ahead)),
                     Part::Month if stamp.precision >= Precision::Month => {
                         Some(i32::from(stamp.date.month()))
                     }

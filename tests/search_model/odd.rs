@@ -1,0 +1,98 @@
+//! Values as only some hospitals write them.
+
+use proptest::prelude::*;
+
+use super::hospital::{Cell, pick};
+
+/// People whose dates of birth and codes are written in odd ways.
+pub const DOCUMENT: &str = r#"
+  - name: parted
+    type: Person
+    from: {table: odd}
+    key: id
+    id: "c-$id"
+    map:
+      birthDate: "$y, $m, $d | null('99') | date(ymd)"
+      identifier: [{system: "urn:a", value: "$code | capture('^L:(.+)$')"}, {system: "urn:b", value: "$code | capture('^M\\.(.*)$')"}]
+      name: [{family: "$code | capture('^L:(.+)$')"}]
+  - name: packed
+    type: Person
+    from: {table: odd}
+    key: id
+    id: "p-$id"
+    map: {birthDate: "$packed | null('19850306') | date('yyyyMMdd')"}
+  - name: thai
+    type: Person
+    from: {table: odd}
+    key: id
+    id: "t-$id"
+    map: {birthDate: "$thai | date('dd/MM/bbbb')"}
+  - name: era
+    type: Person
+    from: {table: odd}
+    key: id
+    id: "e-$id"
+    map: {birthDate: "$era | date('bbbb-MM-dd')"}
+"#;
+
+/// A row of the table `odd`, without its id.
+pub fn odd() -> impl Strategy<Value = [Cell; 7]> {
+    let years: &[Cell] =
+        &[None, Some("1985"), Some("1985"), Some("1984"), Some("0"), Some("9999"), Some("85")];
+    let months: &[Cell] =
+        &[None, Some("3"), Some("3"), Some("2"), Some("12"), Some("0"), Some("13"), Some("99")];
+    let days: &[Cell] =
+        &[None, Some("5"), Some("29"), Some("30"), Some("31"), Some("0"), Some("99")];
+    let packed: &[Cell] = &[
+        None,
+        Some("0"),
+        Some("19850305"),
+        Some("19850306"),
+        Some("19840229"),
+        Some("19850229"),
+        Some("19851332"),
+        Some("1985"),
+        Some("198503"),
+        Some("99991231"),
+        Some("-1985030"),
+    ];
+    let thai: &[Cell] = &[
+        None,
+        Some("05/03/2528"),
+        Some("31/12/2528"),
+        Some("29/02/2527"),
+        Some("29/02/2528"),
+        Some("29/02/2443"),
+        Some("29/02/2543"),
+        Some("31/12/9999"),
+        Some("05/03/0543"),
+        Some("01/01/0544"),
+        Some("00/00/0000"),
+        Some("x"),
+    ];
+    let eras: &[Cell] = &[
+        None,
+        Some("2528-03-05"),
+        Some("2528-12-31"),
+        Some("0543-12-31"),
+        Some("0544-01-01"),
+        Some("9999-12-31"),
+        Some("never"),
+    ];
+    let codes: &[Cell] = &[
+        None,
+        Some("L:A1"),
+        Some(" L:a1 "),
+        Some("l:A1"),
+        Some("L:"),
+        Some("L: "),
+        Some("L: A1"),
+        Some("L:L:A1"),
+        Some("M.A1"),
+        Some("MxA1"),
+        Some("L:Muñoz"),
+    ];
+    let parts = (pick(years), pick(months), pick(days));
+    (parts, pick(packed), pick(thai), pick(eras), pick(codes))
+        .prop_map(|((y, m, d), packed, thai, era, code)| [y, m, d, packed, thai, era, code])
+}
