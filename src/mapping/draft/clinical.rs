@@ -51,7 +51,8 @@ impl<'c> Maker<'_, 'c> {
             }
             "AllergyIntolerance" => {
                 self.subject("patient");
-                let substance = "substance allergen allergene alergeno sustancia substanz";
+                let substance =
+                    "substance allergen allergene alergeno sustancia substanz agent agente";
                 let named = format!("{substance} {}", concept::DISPLAY);
                 if let Some(coding) = self.coding(concept::CODE, &named) {
                     self.concept("code", &coding, false);
@@ -213,7 +214,12 @@ impl<'c> Maker<'_, 'c> {
     }
 
     pub fn whens(&mut self, when: &When) {
-        let start = self.first_moment(concept::START).or_else(|| self.first_moment(concept::DATE));
+        let start = self.first_moment(concept::START);
+        // A text that held nothing to be read says less than a column of dates.
+        let start = match start {
+            Some(start) if start.1 != Sure::Guess => Some(start),
+            start => self.first_moment(concept::DATE).or(start),
+        };
         let end = when.period.and_then(|_| self.first_moment(concept::END));
         match (start, end, when.period) {
             (Some(start), Some(end), Some(period)) => {

@@ -225,12 +225,15 @@ impl<'c> Maker<'_, 'c> {
         let side =
             if self.found.ty == "Condition" { side.to_owned() } else { format!("{side} disease") };
         let person = rec.patients.and_then(|p| rec.graph.parent(p)).map(|l| l.table);
+        // What somebody has is not what a visit or a test is.
+        let kind = |n: usize| rec.graph.words.get(n).and_then(super::recognise::type_of);
         let open = |link: &&Link| {
             let words = Words::of(link.own.first().map_or("", String::as_str));
             link.own.len() == 1
                 && rec.entry(link.table).is_none()
                 && Some(link.table) != person
                 && !words.are(&side)
+                && (self.found.ty == "Condition" || kind(link.table) != Some("Condition"))
         };
         let telling = |link: &&Link| {
             let words = Words::of(link.own.first().map_or("", String::as_str));

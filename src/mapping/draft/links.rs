@@ -172,7 +172,35 @@ impl<'c> Graph<'c> {
             }
             links.extend(self.by_name(number, table, column, keys));
         }
+        links.extend(self.by_names(number, table, keys));
         links
+    }
+
+    /// The tables whose keys of several columns stand in ours under the same names.
+    fn by_names<'a>(
+        &'a self,
+        number: usize,
+        table: &'a Table,
+        keys: &'a [Option<Vec<String>>],
+    ) -> impl Iterator<Item = Link> + 'a {
+        let own_key = keys.get(number).and_then(Option::as_deref).unwrap_or_default();
+        keys.iter().enumerate().filter_map(move |(other, key)| {
+            let key = key.as_deref().filter(|key| key.len() > 1 && other != number)?;
+            let target = self.table(other)?;
+            let held = |name: &String| {
+                let (ours, theirs) = (table.column(name)?, target.column(name)?);
+                let telling = !Words::of(name).meaning().is_empty() && writable(name);
+                (telling && alike(ours.ty, theirs.ty)).then_some(())
+            };
+            let whole = key.iter().all(|name| held(name).is_some());
+            let shared = key.len() == own_key.len() && key.iter().all(|k| own_key.contains(k));
+            let declared = |foreign: &crate::mapping::catalog::ForeignKey| foreign.columns == key;
+            if !whole || shared || table.foreign_keys.iter().any(declared) {
+                return None;
+            }
+            let own = key.to_vec();
+            Some(Link { theirs: own.clone(), own, table: other, declared: false })
+        })
     }
 
     /// The table a column's name leads to, when exactly one does.

@@ -65,7 +65,7 @@ pub(super) fn no_ids(table: &Table, key: &[String], sample: &Sampled) -> Option<
         ),
         0 => None,
         cells => Some(format!(
-            "; {cells} keys of {rows} rows seen are no FHIR ids, so they are written so that they are"
+            "; {cells} texts in the keys of {rows} rows seen are no FHIR ids, so they are written so that they are"
         )),
     }
 }

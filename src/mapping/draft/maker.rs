@@ -238,6 +238,9 @@ impl<'a, 'c> Maker<'a, 'c> {
         match col.column.ty {
             SqlType::Date | SqlType::DateTime | SqlType::Instant => {
                 let why = format!("'{}' is a {}", col.name(), col.column.declared);
+                if let Some(found) = self.buddhist(col, &leaf) {
+                    return Some(found);
+                }
                 let Some(none) = self.sample(col).and_then(|s| s.no_date(col.name())) else {
                     return Some((leaf, Sure::Certain, why));
                 };
@@ -245,6 +248,7 @@ impl<'a, 'c> Maker<'a, 'c> {
                     format!("{why}; {} stands there for none in {} rows", none.text, none.rows);
                 return Some((format!("{leaf} | null('{}')", none.text), Sure::Certain, why));
             }
+            SqlType::Integer { .. } => return self.date_in_number(col),
             SqlType::Text | SqlType::Char | SqlType::Any => {}
             _ => return None,
         }
@@ -327,6 +331,13 @@ impl<'a, 'c> Maker<'a, 'c> {
 fn day_first(samples: &BTreeMap<usize, Sampled>) -> Option<bool> {
     let proofs: BTreeSet<bool> = samples.values().flat_map(Sampled::orders).collect();
     (proofs.len() == 1).then(|| proofs.into_iter().next()).flatten()
+}
+
+/// Whether most cells of a column that begin with a year begin with one of the Buddhist era.
+pub(super) fn is_ahead(sample: &Sampled, column: &str) -> bool {
+    let year = |cell: &str| cell.get(..4).and_then(|year| year.parse::<i16>().ok());
+    let ahead = |cell: &str| year(cell).is_some_and(|y| (2393..2743).contains(&y));
+    sample.percent(column, ahead).is_some_and(|percent| percent >= 50)
 }
 
 pub(super) fn is_clock(cell: &str) -> bool {

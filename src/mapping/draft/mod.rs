@@ -14,6 +14,7 @@ mod entry;
 mod links;
 mod looks;
 mod maker;
+mod numbers;
 mod observation;
 mod people;
 mod recognise;
@@ -24,6 +25,8 @@ mod words;
 
 #[cfg(test)]
 mod kin_tests;
+#[cfg(test)]
+mod number_tests;
 #[cfg(test)]
 mod strange_tests;
 #[cfg(test)]

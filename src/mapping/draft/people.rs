@@ -134,7 +134,7 @@ impl<'c> Maker<'_, 'c> {
         let Some((col, (leaf, sure, why))) =
             candidates.iter().find_map(|c| Some((c, self.date(c, false)?)))
         else {
-            return;
+            return self.day_in_columns(element);
         };
         self.mark(col);
         self.leaf(element, &leaf, sure, why);
@@ -142,12 +142,15 @@ impl<'c> Maker<'_, 'c> {
 
     /// `deceasedDateTime` from a date, else `deceasedBoolean` from a flag.
     pub fn deceased(&mut self) {
+        let all = self.all(concept::DEATH);
+        if let Some((col, (leaf, sure, why))) =
+            all.iter().find_map(|col| Some((col, self.date(col, true)?)))
+        {
+            self.mark(col);
+            self.leaf("deceasedDateTime", &leaf, sure, why);
+        }
+        // Of whom no day is known, a flag may say that they died.
         for col in self.all(concept::DEATH) {
-            if let Some((leaf, sure, why)) = self.date(&col, true) {
-                self.mark(&col);
-                self.leaf("deceasedDateTime", &leaf, sure, why);
-                return;
-            }
             if let Some(pipe) = self.boolean(&col) {
                 self.mark(&col);
                 let why = format!("'{}' by its name; {}", col.name(), self.values(&col));

@@ -45,16 +45,31 @@ pub(super) struct Recognised<'c> {
     pub doubtful: Vec<(usize, String)>,
 }
 
+/// The types whose words stand in a name.
+fn named_in(words: &Words) -> Vec<&'static str> {
+    TYPES.into_iter().filter(|(_, rule)| words.are(rule)).map(|(ty, _)| ty).collect()
+}
+
+/// `patientvaccine` as two words: databases that keep names in small letters part them nowhere.
+fn unglued(words: &Words) -> Option<Words> {
+    let parted = |token: &String| match token.strip_prefix("patient") {
+        Some(rest) if rest.len() > 3 => vec!["patient".to_owned(), rest.to_owned()],
+        _ => vec![token.clone()],
+    };
+    let tokens: Vec<String> = words.tokens.iter().flat_map(parted).collect();
+    (tokens.len() > words.tokens.len()).then(|| Words { tokens, whole: words.whole.clone() })
+}
+
 /// The type a table's name speaks of.
-fn type_of(words: &Words) -> Option<&'static str> {
+pub(super) fn type_of(words: &Words) -> Option<&'static str> {
     if words.are(ATTACHED) && !words.are("imaging+study drug+order diagnostic+report") {
         return None;
     }
-    let mut named: Vec<&'static str> = Vec::new();
-    for (ty, rule) in TYPES {
-        if words.are(rule) && !named.contains(&ty) {
-            named.push(ty);
-        }
+    let named = named_in(words);
+    if named.is_empty()
+        && let Some(words) = unglued(words)
+    {
+        return type_of(&words);
     }
     let context = |ty: &&&str| matches!(**ty, "Patient" | "Encounter");
     let telling: Vec<&&str> = named.iter().filter(|ty| !context(ty)).collect();

@@ -63,7 +63,7 @@ pub(super) struct NoDate {
 
 /// How dates are written in texts, the likelier first; a longer format also reads what ends early, so it
 /// comes after the shorter.
-const DAYS: [&str; 10] = [
+const DAYS: [&str; 15] = [
     "yyyy-MM-dd",
     "dd/MM/yyyy",
     "MM/dd/yyyy",
@@ -74,6 +74,11 @@ const DAYS: [&str; 10] = [
     "MM-dd-yyyy",
     "d/M/yyyy",
     "M/d/yyyy",
+    "dd/MM/bbbb",
+    "bbbb-MM-dd",
+    "bbbbMMdd",
+    "dd-MM-bbbb",
+    "d/M/bbbb",
 ];
 const TIMES: [&str; 14] = [
     "yyyy-MM-dd HH:mm:ss",
@@ -209,7 +214,8 @@ impl Sampled {
     pub(super) fn dated(&self, column: &str) -> Option<Dated> {
         // A day of zeros is no day, however dates are written.
         let zeros = |cell: &str| {
-            cell.len() >= 6 && cell.bytes().all(|b| b == b'0' || b" -/.:T".contains(&b))
+            let long = cell.len() >= 6 || cell == "0";
+            long && cell.bytes().all(|b| b == b'0' || b" -/.:T".contains(&b))
         };
         let fits = |read: &dyn Fn(&str) -> bool| {
             let (mut all, mut good) = (0, 0);
@@ -221,7 +227,7 @@ impl Sampled {
         };
         // A number alone is also a year to the reader of ISO texts.
         let iso = fits(&|cell| cell.contains('-') && DateIn::Iso.read(cell).is_ok());
-        if iso >= 90 {
+        if iso >= 90 && !super::maker::is_ahead(self, column) {
             let time = fits(&|cell| cell.len() > 10) >= 50;
             return Some(Dated { format: None, doubt: None, time, percent: iso });
         }
@@ -230,7 +236,9 @@ impl Sampled {
             let mut doubt = None;
             for format in formats {
                 let Ok(read) = DateFormat::parse(format) else { continue };
-                let whole = |cell: &str| cell.len() >= 6 || !format.starts_with("yyyyMM");
+                let whole = |cell: &str| {
+                    cell.len() >= 6 || !format.starts_with("yyyyMM") && !format.starts_with("bbbb")
+                };
                 let percent = fits(&|cell| {
                     whole(cell)
                         && read.read(cell).is_some_and(|s| (1850..2200).contains(&s.date.year()))

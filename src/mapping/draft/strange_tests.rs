@@ -233,7 +233,7 @@ fn keys_are_looked_at() {
         &draft,
         &[
             "id: \"$name | escape\"",
-            "2 keys of 3 rows seen are no FHIR ids",
+            "2 texts in the keys of 3 rows seen are no FHIR ids",
             "[\"$doctor_id | null('0') | ref(Practitioner)\"]",
             "'0' stands there for none in 2 rows: no row of 'doctor' seen has that key",
         ],

@@ -10,17 +10,23 @@ use super::words::concept;
 /// What stays a code's name where the class of an encounter is told in words.
 const CLASSES: [(&str, &str); 5] = [
     (
-        "inpatient hospitalizado internado ingreso stationar hospitalizacion imp internacao hospitalise",
+        "inpatient hospitalizado internado ingreso stationar hospitalizacion imp inp ipd internacao hospitalise",
         "IMP",
     ),
     ("emergency urgencia urgentcare urgent notfall emer urgence er", "EMER"),
     (
-        "outpatient ambulatory ambulatorio ambulant wellness amb externo opd ambulatoire consulta",
+        "outpatient ambulatory ambulatorio ambulant wellness amb externo opd out ambulatoire consulta",
         "AMB",
     ),
     ("home domicilio domiciliaria", "HH"),
     ("virtual telemedicina tele", "VR"),
 ];
+
+/// The same in one letter, in a column that is called so.
+const LETTERS: [(&str, &str); 3] = [("I", "IMP"), ("O", "AMB"), ("E", "EMER")];
+
+/// Tables of people who lie in beds.
+const WARDS: &str = "admission inpatient hospitalization hospitalisation hospitalizacion internacion internacao stay sejour aufnahme ipd";
 
 impl Maker<'_, '_> {
     pub fn encounter(&mut self) {
@@ -53,6 +59,10 @@ impl Maker<'_, '_> {
             let Some(sample) = self.sample(&col) else { continue };
             let class = |value: &str| {
                 let words = super::words::Words::of(value);
+                let one = LETTERS.iter().find(|(letter, _)| value.eq_ignore_ascii_case(letter));
+                if let Some((_, code)) = one.filter(|_| col.words().are(concept::CLASS)) {
+                    return Some((*code).to_owned());
+                }
                 CLASSES.iter().find(|(rule, _)| words.are(rule)).map(|(_, code)| (*code).to_owned())
             };
             let values = sample.distinct(col.name());
@@ -79,12 +89,19 @@ impl Maker<'_, '_> {
             self.part("class", lines, Sure::Likely, why);
             return;
         }
-        let why = "FHIR demands it and no column tells it; AMB is ambulatory, IMP inpatient, EMER emergency";
-        self.part(
-            "class",
-            vec![format!("class: {{system: {}, code: AMB}}", quoted(system))],
-            Sure::Likely,
-            why,
+        let named = self.rec.graph.words.get(self.found.table);
+        let is = |rule: &str| named.is_some_and(|words| words.are(rule));
+        let (code, tells) = if is(WARDS) {
+            ("IMP", "the table's name tells it")
+        } else if is("emergency urgencia urgence notfall er") {
+            ("EMER", "the table's name tells it")
+        } else {
+            ("AMB", "no column tells it")
+        };
+        let why = format!(
+            "FHIR demands it and {tells}; AMB is ambulatory, IMP inpatient, EMER emergency"
         );
+        let line = format!("class: {{system: {}, code: {code}}}", quoted(system));
+        self.part("class", vec![line], Sure::Likely, why);
     }
 }

@@ -150,7 +150,7 @@ pub(super) const TYPES: [(&str, &str); 18] = [
     ),
     (
         "Observation",
-        "observation obs measurement medicion medicao mesure messung messwert vital signo sinal lab laboratorio labor laborwert result resultado resultat examen exame analisis vitalwert vitalparameter",
+        "observation obs measurement medicion medicao mesure messung messwert vital signo sinal lab laboratorio labor laborwert result resultado resultat examen exame analisis laboratory vitalwert vitalparameter",
     ),
     ("Specimen", "specimen muestra amostra prelevement echantillon"),
     (
@@ -210,7 +210,7 @@ macro_rules! concepts {
 }
 
 concepts! {
-    FAMILY = "=family family+name family+nm patient+family pat+family lname ap+1 ape+1 apellido+1 =last patient+last pat+last pt+last legal+last lastname surname apellido apellidos paterno+-nombre ap+pat ape+pat appaterno sobrenome nachname familienname nom+famille last+nm last+name";
+    FAMILY = "=family family+name family+nm patient+family pat+family lname ap+1 ape+1 apellido+1 =last patient+last pat+last pt+last legal+last lastname surname sname apellido apellidos paterno+-nombre ap+pat ape+pat appaterno sobrenome nachname familienname nom+famille last+nm last+name";
     FAMILY_2 = "materno ap+mat ape+mat apmaterno family+2 apellido+2 ap+2 ape+2 segundo+apellido seg+apellido";
     GIVEN = "given fname =first first+name first+nm patient+first pat+first pt+first legal+first firstname forename vorname prenom nombres nom+-famille primer+nombre nombre+-comuna+-ciudad+-medico+-calle";
     MIDDLE = "middle mname =mi middlename segundo+nombre";
@@ -218,13 +218,13 @@ concepts! {
     TITLE = "title+-job tratamiento anrede salutation prefix titel titre";
     SUFFIX = "suffix namenszusatz";
     SEX = "sex gender sexo geschlecht sexe genero";
-    BIRTH = "birth+-place+-country+-year+-month+-day+-weight+-time+-estimated birthdate dob birthday geburtsdatum geburtstag geburtsdat gebdat geb fec+nac fecha+nac fecha+nacimiento fec+nacimiento fecnac fechanac nac nacimiento+-lugar+-pais nascimento data+nasc dt+nasc datanasc naissance date+naiss";
-    DEATH = "death deathdate deceased died dod fallecimiento fec+def fecha+def defuncion obito sterbedatum verstorben todesdatum deces muerte";
+    BIRTH = "birth+-place+-country+-year+-month+-day+-weight+-time+-estimated birthdate bdate dob birthday geburtsdatum geburtstag geburtsdat gebdat geb fec+nac fecha+nac fecha+nacimiento fec+nacimiento fecnac fechanac nac nacimiento+-lugar+-pais nascimento data+nasc dt+nasc datanasc naissance date+naiss";
+    DEATH = "death deathdate deathday deceased died dod fallecimiento fec+def fecha+def defuncion obito sterbedatum verstorben todesdatum deces muerte";
     NATIONAL = "rut =ss run dni nie nif curp cpf ssn nhs national+id cedula cuil insee personalausweis svnr ahv nir rfc";
     RECORD_NO = "mrn pubpid chfid uhid =uid unique+id file+number hospital+number registration+number card+number nhc hc historia+clinica expediente prontuario patientennummer chart medical+record fallnummer ipp";
     PASSPORT = "passport pasaporte passaporte reisepass passeport";
     INSURANCE_NO = "insurance+number versichertennummer versichertennr poliza cns afiliado";
-    IDENTIFIER = "identifier identificador identifiant kennung nif source+value+person npi colegiado colegiatura license licencia matricula lanr registro";
+    IDENTIFIER = "identifier identificador identifiant kennung nif source+value+person npi colegiado colegiatura license licenseno licencia matricula lanr registro";
     HOME_PHONE = "home+phone hm+phone homephone telefono+casa tel+casa telefon+privat fono+casa";
     WORK_PHONE = "work+phone wk+phone biz+phone business+phone workphone office+phone telefono+trabajo tel+trabajo telefon+arbeit";
     PHONE = "phone+-emergency+-guardian+-ice+-kin+-employer+-mother+-father+-spouse telephone tel telefono telefone fono telefon telefonnummer tlf";
@@ -239,18 +239,18 @@ concepts! {
     POSTAL = "zip postcode postal plz cep codigo+postal cp code+postal postleitzahl";
     COUNTRY = "country pais land pays";
     ACTIVE = "active activo ativo vigente aktiv actif enabled habilitado";
-    DELETED = "deleted archived borrado eliminado excluido geloscht geloescht supprime voided validity+to valid+to anulado retired removed baja invalid+-reason";
-    MODIFIED = "write+date updated modified tstamp lastmodified changed last+update fec+mod fecha+mod fecha+modificacion geandert aktualisiert actualizado alterado modification ultima+actualizacion";
+    DELETED = "deleted archived borrado eliminado excluido geloscht geloescht supprime voided void+-reason+-by validity+to valid+to anulado retired removed baja invalid+-reason";
+    MODIFIED = "write+date updated modified tstamp lastmodified changed last+update update+date update+time updatetime fec+mod fecha+mod fecha+modificacion geandert aktualisiert actualizado alterado modification ultima+actualizacion";
     CODE = "code cod cd codigo cie icd cid snomed loinc atc cpt cvx rxnorm icd10 cie10";
     DISPLAY = "description desc descripcion descricao bezeichnung name nombre nome libelle label text texto title titulo term test analyse analito prueba exam";
     STATUS = "status+-marital+-civil+-smoking+-student+-employment+-bmi+-immigration+-insurance estado+-civil situacao statut zustand state situacion";
-    CLASS = "class clase encounterclass patient+class klasse";
+    CLASS = "class clase encounterclass patient+class klasse inout in+out";
     KIND = "type tipo typ art kind clase categoria category";
-    START = "start begin began started inicio ingreso admission admitted aufnahme beginn von debut admittime admitdate admdate starttime intime arrival arrived entree entrada begindatum startdate starts from";
-    END = "end stop stopped ended dischtime dischdate stoptime outtime endtime fin fim alta discharge discharged entlassung ende bis sortie saida enddate ends abated egreso resolved until termino";
-    DATE = "date datetime chartdate charttime visitdate eventdate orderdate ordertime fecha data datum fec dat time+-zone taken performed recorded measured done authored ordered created+-by drawn toma at dt fch";
+    START = "start begin began started inicio ingreso admission admitted aufnahme beginn von debut admittime admitdate admdate starttime intime arrival arrived entree entrada begindatum startdate starts from+-referral+-referred+-transfer";
+    END = "end stop stopped ended dischtime dischdate stoptime outtime endtime fin fim alta discharge discharged entlassung ende bis sortie saida enddate ends abated egreso resolved until termino date+dis date+discharge dchdate";
+    DATE = "date datetime chartdate charttime visitdate vstdate eventdate orderdate ordertime fecha data datum fec dat time+-zone taken performed recorded measured done authored ordered created+-by drawn toma at dt fch";
     TIME = "time hora hour uhrzeit heure zeit hr";
-    VALUE = "value valor result resultado wert messwert ergebnis valeur resultat numeric+value val";
+    VALUE = "value valor result resultado wert messwert ergebnis valeur resultat numeric+value val nval tval";
     UNIT = "unit unidad unidade einheit unite uom";
     NOTE = "note comment nota observacion bemerkung kommentar comentario remark notes";
     REASON = "reason+-void+-retire+-cancel+-stop motivo reasoncode reasondescription grund motif reason+code reason+description";
@@ -297,7 +297,7 @@ pub(super) const VITALS: [(&str, &str, &str, &str); 11] = [
         "%",
         "Oxygen saturation",
     ),
-    ("weight peso gewicht poids weight+kg", "29463-7", "kg", "Body weight"),
+    ("weight peso gewicht poids weight+kg bw", "29463-7", "kg", "Body weight"),
     (
         "height talla estatura altura große grosse groesse taille height+cm",
         "8302-2",
