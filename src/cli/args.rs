@@ -81,6 +81,9 @@ pub struct DemoArgs {
     /// A database server of your own that hospitals may be on, as in `[egress] allow`; repeat for several
     #[arg(long, value_name = "ADDRESS/BITS:PORT")]
     pub allow: Vec<String>,
+    /// A hospital of your own to make users for, reader.NAME, writer.NAME and admin.NAME; repeat for several
+    #[arg(long, value_name = "NAME")]
+    pub hospital: Vec<String>,
     /// Something else than running it
     #[command(subcommand)]
     pub verb: Option<DemoVerb>,

@@ -16,7 +16,7 @@ pub(super) async fn run(args: &DemoArgs, output: &Output) -> Done {
     if let Some(DemoVerb::Token { user, data_dir }) = &args.verb {
         let token = running_issuer_token(&folder(data_dir), user).await.map_err(|fault| {
             let hint = if fault.starts_with("there is no demo user") {
-                "reader.north, writer.sur, admin.lakes and the like, and operator"
+                "reader.north, writer.sur, admin.lakes and the like, and operator; `wardgate demo --hospital NAME` makes some for a hospital of your own"
             } else {
                 "start `wardgate demo` first, with the same --data-dir"
             };
@@ -31,6 +31,7 @@ pub(super) async fn run(args: &DemoArgs, output: &Output) -> Done {
         fhir_port: args.fhir_port,
         admin_port: args.admin_port,
         allow: args.allow.clone(),
+        hospitals: args.hospital.clone(),
     };
     let demo = Demo::start(options).await.map_err(|f| {
         let ports = "choose others with --fhir-port and --admin-port; 0 takes a free one";

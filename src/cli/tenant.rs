@@ -70,8 +70,11 @@ pub(super) async fn run(verb: &TenantVerb, settings: Settings, output: &Output) 
 /// A slip in an issuer's URL would show as refused tokens only.
 pub(super) fn note_unknown_issuer(console: &Console, issuer: &str, output: &Output) {
     if !console.control().knows_issuer(issuer) {
+        let known: Vec<&str> =
+            console.control().known_issuers().iter().map(|known| known.url.as_str()).collect();
+        let those = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         output.note(&format!(
-            "no [[issuers]] url of these settings is {issuer}: gateways refuse its tokens until one is"
+            "no [[issuers]] url of these settings is {issuer} (they are: {those}): gateways refuse its tokens until one is"
         ));
     }
 }

@@ -51,8 +51,8 @@ pub(super) const HOSPITALS: [Hospital; 3] = [
 pub(super) const PASSWORD: &str = "demo";
 
 /// Everybody who can sign in: a reader, a writer and an administrator for each hospital, and an operator and a
-/// viewer of the platform.
-pub(super) fn users() -> Vec<DemoUser> {
+/// viewer of the platform. `others` are hospitals that somebody registers beside the demo's own.
+pub(super) fn users(others: &[String]) -> Vec<DemoUser> {
     let user = |username: String, tenant: Option<&str>, roles: &[&str]| DemoUser {
         username,
         password: PASSWORD.to_owned(),
@@ -60,8 +60,8 @@ pub(super) fn users() -> Vec<DemoUser> {
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
     };
     let mut users = Vec::new();
-    for hospital in &HOSPITALS {
-        let name = hospital.name;
+    let others = others.iter().map(String::as_str);
+    for name in HOSPITALS.iter().map(|hospital| hospital.name).chain(others) {
         users.push(user(format!("reader.{name}"), Some(name), &["fhir-read"]));
         users.push(user(format!("writer.{name}"), Some(name), &["fhir-write"]));
         users.push(user(format!("admin.{name}"), Some(name), &["fhir-admin", "fhir-read"]));

@@ -30,6 +30,8 @@ pub struct DemoOptions {
     pub admin_port: u16,
     /// Database servers beside its own files that hospitals may be on, as in `[egress] allow`.
     pub allow: Vec<String>,
+    /// Hospitals beside its own that users are made for.
+    pub hospitals: Vec<String>,
 }
 
 /// A demo that is ready to run.
@@ -70,8 +72,9 @@ impl Demo {
         let address =
             listener.address().map_err(|e| StartFault::File("listener".to_owned(), e.kind()))?;
         let base = format!("http://{address}");
-        let issuer = Issuer::new(base.clone(), hospital::users(), Arc::new(SystemClock))
-            .map_err(|fault| StartFault::Setting(fault.to_string()))?;
+        let issuer =
+            Issuer::new(base.clone(), hospital::users(&options.hospitals), Arc::new(SystemClock))
+                .map_err(|fault| StartFault::Setting(fault.to_string()))?;
         // The gateway discovers its issuers while it is being built, so the issuer answers before.
         let issuing = CancellationToken::new();
         tokio::spawn(listener.serve(issuer.router(), issuing.clone(), Duration::from_secs(1)));
