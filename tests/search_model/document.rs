@@ -190,7 +190,7 @@ resources:
     id: "$case-$id"
     cases:
       score: {column: score, code: S, unit: "1"}
-      ratio: {column: ratio, code: R, unit: "%"}
+      ratio: {column: score, code: R, unit: "%"}
     map:
       status: billable
       code: {coding: [{system: "urn:c", code: $case.code}]}
