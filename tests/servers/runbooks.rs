@@ -171,8 +171,11 @@ async fn from_first_to_last(engine: &str, server: Server) {
     account(engine, &name, "first-one", false).await;
     desk.write("secrets/main-admin-url", &url(proxy.address().port(), "first-one"));
 
+    desk.write("hospitals.csv", "mercy\nhope,Hope Clinic,hope-1\n");
     let said = desk.follows("Onboard a hospital");
-    assert!(said.contains("succeeded"), "{said}");
+    for part in ["succeeded", "mercy", "hope"] {
+        assert!(said.contains(part), "no {part:?}: {said}");
+    }
     let token = issuer.token("st-mary");
     until(&gateway, &token, 200).await;
 
