@@ -14,7 +14,9 @@ pub static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new
 
 /// Keycloak's administration, as much of it as is needed.
 pub struct Keycloak {
-    base: String,
+    pub base: String,
+    /// The realm that is asked about.
+    realm: &'static str,
     token: String,
     http: reqwest::Client,
 }
@@ -34,11 +36,16 @@ impl Keycloak {
         let answer = request.body(form).send().await.expect("Keycloak").text().await.expect("text");
         let answer: Value = serde_json::from_str(&answer).expect("JSON");
         let token = answer["access_token"].as_str().expect("a token").to_owned();
-        Self { base, token, http }
+        Self { base, realm: "operators", token, http }
+    }
+
+    /// The same for another realm.
+    pub fn of(&self, realm: &'static str) -> Self {
+        Self { base: self.base.clone(), realm, token: self.token.clone(), http: self.http.clone() }
     }
 
     async fn ask(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Value {
-        let url = format!("{}/admin/realms/operators/{path}", self.base);
+        let url = format!("{}/admin/realms/{}/{path}", self.base, self.realm);
         let mut request = self.http.request(method, url).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
@@ -60,12 +67,22 @@ impl Keycloak {
 
     /// Lets the sample users in; gives the panel's client and its secret.
     async fn prepare(&self) -> (Value, String) {
-        for name in [USER, VISITOR] {
+        self.let_in(&[USER, VISITOR]).await;
+        self.client("wardgate-panel").await
+    }
+
+    /// Gives these users the tests' password.
+    pub async fn let_in(&self, users: &[&str]) {
+        for name in users {
             let credential = json!({ "type": "password", "value": PASSWORD, "temporary": false });
             let path = format!("users/{}/reset-password", self.user(name).await);
             self.ask(reqwest::Method::PUT, &path, Some(credential)).await;
         }
-        let client = self.get("clients?clientId=wardgate-panel").await[0].clone();
+    }
+
+    /// A client and its secret.
+    pub async fn client(&self, name: &str) -> (Value, String) {
+        let client = self.get(&format!("clients?clientId={name}")).await[0].clone();
         let id = client["id"].as_str().expect("a client").to_owned();
         let secret = self.get(&format!("clients/{id}/client-secret")).await;
         (client, secret["value"].as_str().expect("a secret").to_owned())
@@ -73,10 +90,15 @@ impl Keycloak {
 
     /// Tells the panel's client where the panel is, besides where it was: others use the realm as well.
     async fn place(&self, mut client: Value, panel: &str) {
-        let places = client["redirectUris"].as_array_mut().expect("a list");
-        places.push(json!(format!("{panel}/panel/*")));
         client["attributes"]["backchannel.logout.url"] =
             json!(format!("{panel}/panel/backchannel-logout"));
+        self.lead_back(client, &format!("{panel}/panel/*")).await;
+    }
+
+    /// Lets a client lead people back to that address as well.
+    pub async fn lead_back(&self, mut client: Value, address: &str) {
+        let places = client["redirectUris"].as_array_mut().expect("a list");
+        places.push(json!(address));
         let path = format!("clients/{}", client["id"].as_str().expect("an id"));
         self.ask(reqwest::Method::PUT, &path, Some(client)).await;
     }

@@ -11,6 +11,8 @@ mod first_day;
 #[cfg(test)]
 mod keycloak;
 #[cfg(test)]
+mod looking;
+#[cfg(test)]
 mod many;
 #[cfg(test)]
 mod pictures;

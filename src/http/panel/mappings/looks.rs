@@ -287,8 +287,8 @@ fn may_not(why: &str) -> Looked {
                 p { (why) " Nothing was looked at." }
                 p { "Resources may be looked at by who has both roles " code { "fhir-admin" } " and " code { "fhir-read" }
                     " in this hospital, with nothing in the token that narrows them. Whoever manages the hospital's users at its \
-                     issuer gives them; without, check the text: its report is in numbers. Looking again asks you to sign in as \
-                     somebody else." }
+                     issuer gives them; without, check the text: its report is in numbers. To sign in as somebody else, \
+                     sign out at the issuer first." }
             }
         },
     )
