@@ -25,6 +25,9 @@ oldpostgres_version=9.6.24
 axe_version=4.14.1
 export LC_ALL=C.UTF-8 PATH="${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin"
 
+# Node.js knows only the authorities it came with; those of the machine count as well.
+[[ ! -e /etc/ssl/certs/ca-certificates.crt ]] || export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
+
 say() { printf 'servers: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
