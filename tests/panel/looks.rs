@@ -244,6 +244,23 @@ async fn a_way_back_counts_once_and_for_the_session_it_began_in() {
 }
 
 #[tokio::test]
+async fn the_issuer_that_was_asked_says_who_it_is_now() {
+    let (_issuer, gateway) = start().await;
+    let visitor = Visitor::of(&gateway);
+    visitor.sign_in("operator").await;
+    // Also the first time: whoever sat here before may still be signed in there.
+    let leaving = asks(&visitor, &text()).await;
+    assert!(way_there(&leaving).contains("prompt=login"), "{leaving:?}");
+    // What another issuer answered is not taken to this one (RFC 9207).
+    let back = is_there(&visitor, "both.north", &leaving).await;
+    let other = visitor.get(&format!("{back}&iss=https%3A%2F%2Felsewhere.example")).await;
+    assert_eq!(other.status, 401, "{other:?}");
+    assert!(has_text(&other) && !other.body.contains(MARK));
+    let again = asks(&visitor, &text()).await;
+    assert!(again.body.contains("Sign in at the hospital"), "{}", again.body);
+}
+
+#[tokio::test]
 async fn who_does_not_sign_in_finds_her_text_again() {
     let (issuer, gateway) = start().await;
     let visitor = Visitor::of(&gateway);

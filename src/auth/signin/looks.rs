@@ -15,6 +15,8 @@ use crate::base::{Deadline, SecretText, TenantId, Timestamp};
 
 /// A token is held for so long at most, however long it lives.
 const LOOKING: Duration = Duration::from_mins(5);
+/// How far the issuer's clock may be behind ours.
+const LEEWAY: Duration = Duration::from_mins(1);
 
 /// The hospitals' issuers at which the panel has a client, and the sign-ins under way there by their state.
 pub(super) struct Looks {
@@ -60,14 +62,18 @@ impl Returned {
     pub fn at(&self) -> &LookAt {
         &self.0.at
     }
+
+    /// Whether the answer is of the issuer that was asked, where it says of which it is (RFC 9207): the code of
+    /// another must not be taken to this one.
+    pub fn is_of(&self, issuer: Option<&str>) -> bool {
+        issuer.is_none_or(|issuer| issuer == self.0.issuer)
+    }
 }
 
 /// What a session holds of a sign-in at a hospital's issuer.
 #[derive(Default)]
 pub(super) struct Looking {
     held: Option<Held>,
-    /// Whether the issuer is to ask who it is although it knows.
-    anew: bool,
 }
 
 #[derive(Clone)]
@@ -104,9 +110,8 @@ impl SignIns {
     ) -> Result<String, AuthFault> {
         let (inner, unknown) = (&self.0, AuthFault::InvalidRequest("no_client_at_that_issuer"));
         let place = inner.looks.places.get(issuer).ok_or(unknown)?;
-        let open = inner.sessions.get(&session.0);
-        let anew = open.is_some_and(|open| open.looking().anew);
-        let (url, known) = place.ask(anew, deadline).await?;
+        // The issuer asks who it is although it may know: it would give whoever sat at this browser before.
+        let (url, known) = place.ask(true, deadline).await?;
         let (state, since) = (hash(known.state()), inner.clock.now());
         let left = Left { session, known, since, issuer: issuer.to_owned(), at };
         inner.looks.under_way.insert(state, Arc::new(left));
@@ -132,10 +137,13 @@ impl SignIns {
         let (inner, left) = (&self.0, &returned.0);
         let unknown = AuthFault::InvalidRequest("sign_in_unknown");
         let open = inner.sessions.get(&left.session.0).ok_or(unknown.clone())?;
-        // Until it is found good: whoever it was, the issuer would give the same person again.
-        *open.looking() = Looking { held: None, anew: true };
+        *open.looking() = Looking::default();
         let place = inner.looks.places.get(&left.issuer).ok_or(unknown)?;
         let said = place.redeem(code, &left.known, deadline).await?;
+        // Whoever follows the link may have taken the question out of it.
+        if said.signed_in.plus(LEEWAY) < left.since {
+            return Err(AuthFault::InvalidToken("not_signed_in_anew"));
+        }
         let principal = inner.authority.clinician_token(said.access.expose(), deadline).await?;
         if principal.issuer() != left.issuer || principal.subject() != said.subject {
             return Err(AuthFault::InvalidToken("tokens_of_two_subjects"));
@@ -145,7 +153,7 @@ impl SignIns {
         }
         let until = principal.expires_at().min(inner.clock.now().plus(LOOKING));
         let held = Held { tenant: left.at.tenant, access: said.access, name: said.name, until };
-        *open.looking() = Looking { held: Some(held), anew: false };
+        *open.looking() = Looking { held: Some(held) };
         Ok(())
     }
 
@@ -176,10 +184,10 @@ impl SignIns {
         self.held(session, tenant).map(|held| (held.name, held.until))
     }
 
-    /// Forgets who was signed in; the issuer is to ask the next one who she is.
+    /// Forgets who was signed in.
     pub fn forget_look(&self, session: SessionName) {
         if let Some(open) = self.0.sessions.get(&session.0) {
-            *open.looking() = Looking { held: None, anew: true };
+            *open.looking() = Looking::default();
         }
     }
 

@@ -69,6 +69,7 @@ pub(super) struct Back {
     pub(super) state: String,
     pub(super) code: Option<String>,
     pub(super) error: Option<String>,
+    pub(super) iss: Option<String>,
 }
 
 /// `GET /panel/callback`: back from the issuer.

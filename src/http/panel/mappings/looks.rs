@@ -208,6 +208,9 @@ pub(in crate::http::panel) async fn callback(
     };
     let (sign_ins, at) = (&panel.0.sign_ins, returned.at());
     let answer = match (&back.code, back.error.as_deref()) {
+        _ if !returned.is_of(back.iss.as_deref()) => {
+            not_signed_in(&AuthFault::InvalidRequest("answer_of_another_issuer"))
+        }
         (Some(code), _) => {
             match sign_ins.finish_look(&returned, code, seen.caller.deadline).await {
                 Ok(()) => {
