@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
-    /// PostgreSQL 12 or later.
+    /// PostgreSQL 9.6 or later.
     Postgres,
     /// MySQL 5.7 or later, and MariaDB 10.3 or later.
     MySql,

@@ -1,20 +1,9 @@
 //! Drafts of schemas that keep dates as numbers, in three columns or in another era, and of names without seams.
 
+use super::strange_tests::{has, lacks};
 use super::tests::{checked, drafted};
 use super::*;
 use crate::mapping::tests::support::{INT, TEXT, catalog, table};
-
-fn has(draft: &Draft, wanted: &[&str]) {
-    for wanted in wanted {
-        assert!(draft.text.contains(wanted), "{wanted} in\n{}", draft.text);
-    }
-}
-
-fn lacks(draft: &Draft, unwanted: &[&str]) {
-    for unwanted in unwanted {
-        assert!(!draft.text.contains(unwanted), "{unwanted} in\n{}", draft.text);
-    }
-}
 
 fn people(columns: &[(&str, SqlType)]) -> Catalog {
     let mut catalog = catalog();

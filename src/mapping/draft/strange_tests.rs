@@ -6,13 +6,13 @@ use super::*;
 use crate::mapping::rows::Rows;
 use crate::mapping::tests::support::{INT, TEXT, catalog, table};
 
-fn has(draft: &Draft, wanted: &[&str]) {
+pub(super) fn has(draft: &Draft, wanted: &[&str]) {
     for wanted in wanted {
         assert!(draft.text.contains(wanted), "{wanted} in\n{}", draft.text);
     }
 }
 
-fn lacks(draft: &Draft, unwanted: &[&str]) {
+pub(super) fn lacks(draft: &Draft, unwanted: &[&str]) {
     for unwanted in unwanted {
         assert!(!draft.text.contains(unwanted), "{unwanted} in\n{}", draft.text);
     }
