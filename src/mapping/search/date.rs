@@ -65,7 +65,7 @@ pub(in crate::mapping) fn beside(lens: &Lens, after: bool, at: DateTime) -> Foun
     let each = |stored: &Stored<'_>| {
         let boundary = if after { stored.ceil(at) } else { stored.floor(at) };
         let side = if after { stored.from(boundary) } else { stored.before(boundary) };
-        all([side, stored.present()])
+        stored.within(side)
     };
     Ok(any(Stored::of(lens)?.iter().map(each)))
 }
@@ -79,19 +79,16 @@ fn compare(lens: &Lens, wanted: Wanted) -> Found {
         } else {
             Predicate::Never
         };
-        all([
-            match prefix {
-                Prefix::Eq | Prefix::Ap => inside,
-                Prefix::Ne => not(inside),
-                Prefix::Gt => stored.from(high),
-                Prefix::Ge => stored.from(low.min(high)),
-                Prefix::Lt => stored.before(low),
-                Prefix::Le => stored.before(low.max(high)),
-                Prefix::Sa => stored.from(stored.ceil(to)),
-                Prefix::Eb => stored.before(stored.floor(from)),
-            },
-            stored.present(),
-        ])
+        stored.within(match prefix {
+            Prefix::Eq | Prefix::Ap => inside,
+            Prefix::Ne => not(inside),
+            Prefix::Gt => stored.from(high),
+            Prefix::Ge => stored.from(low.min(high)),
+            Prefix::Lt => stored.before(low),
+            Prefix::Le => stored.before(low.max(high)),
+            Prefix::Sa => stored.from(stored.ceil(to)),
+            Prefix::Eb => stored.before(stored.floor(from)),
+        })
     };
     Ok(any(Stored::of(lens)?.iter().map(each)))
 }
@@ -147,9 +144,7 @@ impl<'l> End<'l> {
         match self {
             Self::Always(from, to) if always(*from, *to) => Predicate::Always,
             Self::Nowhere | Self::Always(..) => Predicate::Never,
-            Self::Stored(all_stored) => {
-                any(all_stored.iter().map(|s| all([stored(s), s.present()])))
-            }
+            Self::Stored(all_stored) => any(all_stored.iter().map(|s| s.within(stored(s)))),
         }
     }
 

@@ -7,6 +7,7 @@ mod composite;
 mod date;
 mod everything;
 mod grain;
+mod implied;
 mod include;
 mod merge;
 mod number;

@@ -15,7 +15,7 @@ use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, blank, typed};
 use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, Predicate, Value};
 
 use super::grain::{ceil, cut, floor, moment};
-use super::{Unable, columns, shape};
+use super::{Unable, columns, implied, shape};
 
 /// One way a lens finds a date in its cells. A lens has several where texts may be of several lengths;
 /// no cell is of two.
@@ -122,6 +122,11 @@ impl<'l> Stored<'l> {
     /// The cell is of this form and holds a date.
     pub fn present(&self) -> Predicate {
         self.shape.clone()
+    }
+
+    /// The cell is of this form and meets a condition on its date.
+    pub fn within(&self, found: Predicate) -> Predicate {
+        implied::within(found, self.shape.clone())
     }
 
     /// At a boundary or later.
