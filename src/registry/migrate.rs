@@ -225,6 +225,7 @@ impl Schema {
             conn.fetch("SELECT 1::bigint FROM pg_advisory_xact_lock($1)", binds![self.lock])
                 .await
                 .map_err(fail)?;
+            require_version(conn).await?;
             conn.run(self.ledger.create_postgres).await.map_err(fail)?;
         } else {
             conn.run("BEGIN EXCLUSIVE").await.map_err(fail)?;
@@ -287,6 +288,21 @@ impl Schema {
         }
         status.unknown = rest.into_values().map(|a| a.name.clone()).collect();
         status
+    }
+}
+
+/// The oldest PostgreSQL that holds the registry or the keys; a hospital's own may be older.
+const OLDEST: i64 = 12;
+
+async fn require_version(conn: &mut Conn) -> Result<(), RegistryFault> {
+    let sql = "SELECT current_setting('server_version_num')::bigint / 10000";
+    let rows = conn.fetch(sql, &[]).await.map_err(|error| classify(&error))?;
+    match rows.first().map(|row| row.int(0)).transpose()? {
+        Some(major) if major < OLDEST => Err(RegistryFault::Schema(format!(
+            "the server is PostgreSQL {major}; the registry and the keys need {OLDEST} or later \
+             (hospitals' own databases may be older)"
+        ))),
+        _ => Ok(()),
     }
 }
 

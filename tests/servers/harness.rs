@@ -68,6 +68,11 @@ impl Postgres {
         from_env("WARDGATE_TEST_POSTGRES")
     }
 
+    /// From `WARDGATE_TEST_OLD_POSTGRES`: the oldest that a hospital may have.
+    pub fn old_server() -> Server {
+        from_env("WARDGATE_TEST_OLD_POSTGRES")
+    }
+
     /// A connection of the superuser to the maintenance database.
     pub async fn admin() -> PgConnection {
         let server = Self::server();

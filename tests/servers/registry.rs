@@ -1,5 +1,6 @@
 //! The registry on PostgreSQL: the same suite as on SQLite, and what only a server can do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -102,6 +103,16 @@ async fn until_listening(place: &OnPostgres) {
         }
     };
     timeout(Duration::from_secs(10), listening).await.expect("a listening connection");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_too_old_is_told() {
+    let database = Postgres::database_on(Postgres::old_server()).await;
+    let place = OnPostgres { database, clock: Arc::new(ManualClock::at(Timestamp::from_secs(0))) };
+    let refused = place.registry().migrate().await.unwrap_err().to_string();
+    assert!(refused.contains("PostgreSQL 9") && refused.contains("12 or later"), "{refused}");
+    let tables = "SELECT 1 / count(*) FROM pg_class WHERE relname LIKE 'wardgate%'";
+    place.plain(tables).await.expect_err("nothing was made");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
