@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `cold` | first byte of the first request; 200 first requests at once | PostgreSQL |
 //! | `tokens` | checking a token, seen before or not; RS256, ES256, EdDSA | nothing |
+//! | `request` | what a read costs before mapping, and mapping one Patient | PostgreSQL |
 //! | `outage` | a refused and a hung database: callers, others, recovery, permits | PostgreSQL |
 //! | `flood` | key fetches under invented key ids; a new real key | nothing |
 //! | `fairness` | one tenant at 20 times its share of rate, of connections: the others' p99 | PostgreSQL |
@@ -18,6 +19,7 @@
 //! |---|---|---|---|
 //! | `--tenants N` | `cold` | fresh tenants | 100, 8 |
 //! | `--crowds N` | `cold` | tenants that 200 callers ask at once | 5, 1 |
+//! | `--readings N` | `request` | means taken of each | 400, 10 |
 //! | `--misses N`, `--hits N` | `tokens` | checks of each kind and algorithm | 5000, 200; 200000, 2000 |
 //! | `--rounds N` | `outage`, `fairness` | how often each fault is made | 5, 1 |
 //! | `--fairness-seconds N` | `fairness` | how long each half of a round lasts | 10, 3 |
@@ -52,6 +54,7 @@ mod flood;
 #[path = "../../tests/support/idp.rs"]
 mod idp;
 mod outage;
+mod request;
 #[expect(unused, reason = "each program uses a part of what they share")]
 #[path = "../shared/mod.rs"]
 mod shared;
@@ -73,7 +76,7 @@ use servers::{fault_proxy, harness};
 use shared::{Arguments, Report};
 
 /// The programs there are.
-const PROGRAMS: [&str; 6] = ["cold", "tokens", "outage", "flood", "fairness", "fleet"];
+const PROGRAMS: [&str; 7] = ["cold", "tokens", "request", "outage", "flood", "fairness", "fleet"];
 
 fn main() {
     let arguments = Arguments::read();
@@ -94,6 +97,7 @@ async fn run(name: &'static str, arguments: &Arguments) {
     let figures: Value = match name {
         "cold" => cold::run(arguments, &mut report).await,
         "tokens" => tokens::run(arguments, &mut report).await,
+        "request" => request::run(arguments, &mut report).await,
         "outage" => outage::run(arguments, &mut report).await,
         "flood" => flood::run(arguments, &mut report).await,
         "fairness" => fairness::run(arguments, &mut report).await,

@@ -2,6 +2,7 @@
 //! figures' way to a file.
 
 mod arguments;
+pub mod one_table;
 mod report;
 mod stats;
 mod wire;

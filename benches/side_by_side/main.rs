@@ -74,7 +74,7 @@ async fn compare(arguments: &Arguments) {
     );
     let mut report = Report::new("side_by_side", &how);
     let database = harness::Postgres::database().await;
-    database.execute(&gateway::patients(PATIENTS)).await;
+    database.execute(&shared::one_table::patients(PATIENTS)).await;
     let (_gateway, _issuer, gateway) = gateway::start(&database).await;
     let (_default, default) = Baseline::start("default pool", &database, "default");
     let (_tuned, tuned) = Baseline::start("tuned pool", &database, "tuned");
