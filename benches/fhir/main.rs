@@ -123,6 +123,7 @@ async fn measure(arguments: &Arguments) {
     }
     // The same once more with the index that the cookbook of mappings has for it.
     big.execute(&data::folded_index()).await;
+    hospitals.gateway().publish("large", data::MAPPING).await;
     let mut again = server::searches(large).swap_remove(0);
     again.name = "family, index of folded text";
     server::same_answers(&ours, &theirs, &again).await;

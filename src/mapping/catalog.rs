@@ -54,9 +54,9 @@ pub struct Table {
     pub primary_key: Vec<String>,
     /// Every index, each as its leading plain columns in order; the primary key's is among them.
     pub indexes: Vec<Index>,
-    /// Columns with an index of `lower(column)` in the order of bytes (PostgreSQL, `text_pattern_ops`).
+    /// Indexes of what becomes of a column's text, in the order of bytes (PostgreSQL, `text_pattern_ops`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lowered: Vec<String>,
+    pub text_indexes: Vec<TextIndex>,
     /// Declared foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
     /// The server's own estimate of the number of rows.
@@ -97,6 +97,27 @@ pub struct Index {
     pub columns: Vec<String>,
     /// Whether it forbids duplicates.
     pub unique: bool,
+}
+
+/// An index of what becomes of a column's text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextIndex {
+    /// The column.
+    pub column: String,
+    /// What becomes of it.
+    pub of: IndexedText,
+}
+
+/// What an index holds instead of a column's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IndexedText {
+    /// `lower(column)`.
+    Lowered,
+    /// The folded text: [`fold::translation`](super::fold::translation).
+    Folded,
+    /// The folded text without blanks at its ends.
+    FoldedTrimmed,
 }
 
 /// A declared foreign key.
@@ -210,6 +231,11 @@ impl Table {
             index.columns.len() >= columns.len()
                 && index.columns.iter().zip(columns).all(|(a, b)| a.eq_ignore_ascii_case(b))
         })
+    }
+
+    /// Whether an index holds that of a column's text.
+    pub fn text_indexed(&self, column: &str, of: IndexedText) -> bool {
+        self.text_indexes.iter().any(|index| index.of == of && index.column == column)
     }
 
     /// Whether these columns together are a key of the table.

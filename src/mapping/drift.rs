@@ -164,7 +164,8 @@ impl Gather<'_> {
             Predicate::Compare { left, .. }
             | Predicate::In { left, .. }
             | Predicate::IsNull(left)
-            | Predicate::Text { left, .. } => self.expr(left, path),
+            | Predicate::Text { left, .. }
+            | Predicate::Folded { left, .. } => self.expr(left, path),
             Predicate::InSelect { columns, .. } => {
                 for column in columns {
                     self.column(column, path);

@@ -153,7 +153,13 @@ mod tests {
         }
         let column =
             ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text, collation: None };
-        let own = [Slot { cell: 0, column, indexed: false, lowered: false, nothing: Vec::new() }];
+        let own = [Slot {
+            cell: 0,
+            column,
+            indexed: false,
+            near: crate::mapping::lens::Near::default(),
+            nothing: Vec::new(),
+        }];
         let groups = Groups::new(&rows, &own);
         asked.iter().map(|key| groups.of(key).filter_map(|row| row.get(1)).collect()).collect()
     }
@@ -187,7 +193,13 @@ mod tests {
         rows.push(Some("of nobody")).unwrap();
         let column =
             ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text, collation: None };
-        let own = [Slot { cell: 0, column, indexed: false, lowered: false, nothing: Vec::new() }];
+        let own = [Slot {
+            cell: 0,
+            column,
+            indexed: false,
+            near: crate::mapping::lens::Near::default(),
+            nothing: Vec::new(),
+        }];
         let groups = Groups::new(&rows, &own);
         let names = |key: &str| groups.of(key).filter_map(|row| row.get(1)).collect::<String>();
         assert_eq!([names("1"), names("2"), names("3"), names("4")], ["abd", "cf", "e", ""]);

@@ -301,6 +301,14 @@ pub enum Predicate {
         /// What it begins with, at least in part.
         begins: String,
     },
+    /// The text begins with `begins`, folded, as far as an index of folded texts can tell: never false where
+    /// [`Self::Text`] with that beginning is true. Dear where there is no such index.
+    Folded {
+        /// The column, or the column without blanks at its ends.
+        left: Expr,
+        /// What it begins with, at least in part.
+        begins: String,
+    },
     /// No row of the same relation that meets `filter` has the same values in `group` and a smaller
     /// key: the row that stands for its group.
     First {

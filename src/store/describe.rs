@@ -113,7 +113,7 @@ async fn one(
         heirs: false,
         columns: described.into_iter().map(column).collect(),
         primary_key: if keyed { source.key.clone() } else { Vec::new() },
-        lowered: Vec::new(),
+        text_indexes: Vec::new(),
         indexes: Vec::new(),
         foreign_keys: Vec::new(),
         estimated_rows: None,

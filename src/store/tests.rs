@@ -191,14 +191,16 @@ fn more_values_than_a_statement_can_bind_are_refused_beforehand() {
     assert!(fault.client_message().contains("too many values"));
 }
 
-/// As many names as a search may have, in as many columns as an address may have: the text holds kilobytes for each.
+/// As many names as a search may have, in as many columns as an address may have, each with an index of folded
+/// texts: the text holds kilobytes for each.
 #[test]
 fn a_statement_that_would_be_megabytes_long_is_not_written() {
-    let one = |name: usize, column: usize| Predicate::Text {
-        left: Expr::Column(col(["a", "b", "c", "d", "e", "f", "g"][column], SqlType::Text)),
-        how: TextMatch::StartsWith,
-        text: format!("street {name}"),
-        folded: true,
+    let one = |name: usize, column: usize| {
+        let left = Expr::Column(col(["a", "b", "c", "d", "e", "f", "g"][column], SqlType::Text));
+        let text = format!("street {name}");
+        let near = Predicate::Folded { left: left.clone(), begins: text.clone() };
+        let how = TextMatch::StartsWith;
+        Predicate::All(vec![Predicate::Text { left, how, text, folded: true }, near])
     };
     let names = |count: usize| {
         let all = |n: usize| Predicate::Any((0..7).map(|column| one(n, column)).collect());

@@ -60,7 +60,7 @@ fn catalog(sql: &str) -> Catalog {
             view: false,
             heirs: false,
             columns,
-            lowered: Vec::new(),
+            text_indexes: Vec::new(),
             indexes: vec![Index { columns: primary_key.clone(), unique: true }],
             primary_key,
             foreign_keys: Vec::new(),

@@ -1,6 +1,6 @@
 //! Searches by the beginning of a text that ignore case and accents, and the indexes that serve them.
 
-use wardgate::mapping::catalog::SqlType;
+use wardgate::mapping::catalog::{IndexedText, SqlType, TextIndex};
 use wardgate::mapping::plan::{Expr, Predicate, TextMatch};
 use wardgate::store::run::TenantConn;
 
@@ -23,7 +23,9 @@ async fn a_folded_search_uses_an_index_of_folded_texts() {
     let asked = |text: &str, how| {
         let left = Expr::Column(column("v", SqlType::Text));
         let text = text.to_owned();
-        query(flavour, "x", &columns, Predicate::Text { left, how, text, folded: true })
+        let near = Predicate::Folded { left: left.clone(), begins: text.clone() };
+        let shown = Predicate::Text { left, how, text, folded: true };
+        query(flavour, "x", &columns, Predicate::All(vec![shown, near]))
     };
     let mut found = Vec::new();
     for indexed in [false, true] {
@@ -89,13 +91,14 @@ async fn a_folded_search_uses_an_index_of_small_letters() {
         let all = [Some(shown), near.then_some(lowered)].into_iter().flatten().collect();
         query(flavour, "x", &columns, Predicate::All(all))
     };
-    assert!(bed.catalog().await.tables[0].lowered.is_empty());
+    assert!(bed.catalog().await.tables[0].text_indexes.is_empty());
     let mut without = Vec::new();
     for text in texts {
         without.push(bed.page(&asked(text, false)).await);
     }
     bed.execute("CREATE INDEX ON x (lower(v) text_pattern_ops); ANALYZE x").await;
-    assert_eq!(bed.catalog().await.tables[0].lowered, ["v"]);
+    let lowered = TextIndex { column: "v".to_owned(), of: IndexedText::Lowered };
+    assert_eq!(bed.catalog().await.tables[0].text_indexes, [lowered]);
     let (TenantConn::Postgres(session), _) = bed.conn() else { panic!("no session") };
     session.command("SET enable_seqscan = off").await.unwrap();
     session.command("SET enable_indexscan = off").await.unwrap();

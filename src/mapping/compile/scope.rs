@@ -1,9 +1,9 @@
 //! Relations and columns: what `from`, `join`, `each` and `$column` name.
 
 use crate::base::Engine;
-use crate::mapping::catalog::{SqlType, Table};
+use crate::mapping::catalog::{IndexedText, SqlType, Table};
 use crate::mapping::document::Node;
-use crate::mapping::lens::{Slot, typed};
+use crate::mapping::lens::{Near, Slot, typed};
 use crate::mapping::plan::{ColumnRef, Join, JoinOn, Order, Relation};
 use crate::mapping::problem::{did_you_mean, pointer};
 use crate::mapping::syntax::{ColumnName, column_name};
@@ -55,8 +55,13 @@ impl<'c> Scope<'c> {
     pub(super) fn slot_at(&self, cell: usize, column: ColumnRef) -> Slot {
         let table = self.relations.get(column.relation).map(|(_, table)| table);
         let indexed = table.is_some_and(|t| t.indexed(&[column.name.as_str()]));
-        let lowered = table.is_some_and(|t| t.lowered.contains(&column.name));
-        Slot { cell, column, indexed, lowered, nothing: Vec::new() }
+        let text_indexed = |of| table.is_some_and(|t| t.text_indexed(&column.name, of));
+        let near = Near {
+            lowered: text_indexed(IndexedText::Lowered),
+            folded: text_indexed(IndexedText::Folded),
+            folded_trimmed: text_indexed(IndexedText::FoldedTrimmed),
+        };
+        Slot { cell, column, indexed, near, nothing: Vec::new() }
     }
 
     /// The base table.

@@ -24,7 +24,7 @@ pub(super) fn part() -> Table {
         heirs: false,
         columns: vec![column],
         primary_key: Vec::new(),
-        lowered: Vec::new(),
+        text_indexes: Vec::new(),
         indexes: Vec::new(),
         foreign_keys: Vec::new(),
         estimated_rows: None,

@@ -59,7 +59,8 @@ impl Compiler<'_> {
             bare.sort_unstable();
             bare.dedup();
             let served = |c: &String| {
-                table.indexed(&[c.as_str()]) || texts(param) && table.lowered.contains(c)
+                table.indexed(&[c.as_str()])
+                    || texts(param) && table.text_indexes.iter().any(|index| index.column == *c)
             };
             if bare.is_empty() || bare.iter().any(served) {
                 continue;

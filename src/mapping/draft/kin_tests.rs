@@ -148,7 +148,7 @@ fn visits() -> Catalog {
     let journal = Table {
         view: true,
         primary_key: Vec::new(),
-        lowered: Vec::new(),
+        text_indexes: Vec::new(),
         indexes: Vec::new(),
         ..table(
             "v_pat_journal",

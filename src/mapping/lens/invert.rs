@@ -11,7 +11,7 @@ use super::codes::{CodeMap, Coded};
 use super::nothing::stands;
 use super::predicate::{all, any, column_in, not, one_of};
 use super::rewrite::Rewrite;
-use super::{Gather, Lens, Reading, Slot, Step, typed};
+use super::{Gather, Lens, Near, Reading, Slot, Step, typed};
 
 impl Lens {
     /// The value is one of these texts, exactly.
@@ -51,6 +51,19 @@ impl Lens {
     /// What a cell or the joined cells are compared as when the index does not matter.
     fn shown(&self, slot: &Slot) -> Expr {
         shown(&self.reading, slot)
+    }
+
+    /// What an index can tell of a text's beginning, where case and accents are ignored.
+    fn near(&self, slot: &Slot, begins: &str) -> Predicate {
+        let begins = begins.to_owned();
+        let Near { lowered, folded, folded_trimmed } = slot.near;
+        if if self.reading.trim { folded_trimmed } else { folded } {
+            Predicate::Folded { left: self.shown(slot), begins }
+        } else if lowered {
+            Predicate::Lowered { column: slot.column.clone(), begins }
+        } else {
+            Predicate::Always
+        }
     }
 
     fn shown_joined(&self, slots: &[Slot], separator: &str) -> Expr {
@@ -249,6 +262,10 @@ impl Lens {
         let Some(step) = self.step_before(n) else {
             let on = |left: Expr| Predicate::Text { left, how, text: text.to_owned(), folded };
             let textual = self.slots().iter().all(|slot| typed::is_text(slot.column.ty));
+            let begins = matches!(how, TextMatch::StartsWith | TextMatch::Equals);
+            let near = |slot: &Slot| {
+                if folded && begins { self.near(slot, text) } else { Predicate::Always }
+            };
             return match &self.gather {
                 _ if !textual => None,
                 Gather::Column(slot) if how == TextMatch::Equals && !folded => {
@@ -256,12 +273,7 @@ impl Lens {
                 }
                 Gather::Joined { slots, .. } if slots.iter().any(|s| !s.nothing.is_empty()) => None,
                 Gather::Column(slot) => {
-                    let begins = matches!(how, TextMatch::StartsWith | TextMatch::Equals);
-                    let near = (slot.lowered && folded && begins).then(|| Predicate::Lowered {
-                        column: slot.column.clone(),
-                        begins: text.to_owned(),
-                    });
-                    let shown = all([on(self.shown(slot)), near.unwrap_or(Predicate::Always)]);
+                    let shown = all([on(self.shown(slot)), near(slot)]);
                     Some(all([shown, not(stands_for_nothing(&self.reading, slot))]))
                 }
                 Gather::Joined { slots, separator } => {
@@ -271,7 +283,7 @@ impl Lens {
                     slots,
                     slots.iter().map(|slot| {
                         let nothing = stands_for_nothing(&self.reading, slot);
-                        Some(all([on(self.shown(slot)), not(nothing)]))
+                        Some(all([on(self.shown(slot)), near(slot), not(nothing)]))
                     }),
                 ),
                 Gather::Parts(_) => None,

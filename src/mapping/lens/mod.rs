@@ -38,6 +38,17 @@ pub(super) use invert::{blank, matches};
 /// texts put in each other's place again and again, and each time there are more of them.
 const LONGEST: usize = 16 * 1024 * 1024;
 
+/// Indexes that are near a search which ignores case and accents.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Near {
+    /// Of the text in small letters.
+    pub lowered: bool,
+    /// Of the folded text.
+    pub folded: bool,
+    /// Of the folded text without blanks at its ends.
+    pub folded_trimmed: bool,
+}
+
 /// A column, and which cell of its row holds it.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
@@ -45,8 +56,8 @@ pub(super) struct Slot {
     pub column: ColumnRef,
     /// Whether an index begins with it: equality then looks at the column as it stands.
     pub indexed: bool,
-    /// Whether there is an index of its text in small letters.
-    pub lowered: bool,
+    /// The indexes of what becomes of its text.
+    pub near: Near,
     /// Texts that stand for nothing before the column is put together with others.
     pub nothing: Vec<String>,
 }

@@ -14,7 +14,7 @@ fn slot(cell: usize, ty: SqlType) -> Slot {
     Slot {
         cell,
         column: ColumnRef { relation: 0, name: format!("c{cell}"), ty, collation: None },
-        lowered: false,
+        near: Near::default(),
         indexed: false,
         nothing: Vec::new(),
     }

@@ -144,6 +144,14 @@ impl<'l> Stored<'l> {
         let inside = |at: DateTime| Some(at).filter(|at| *at != END);
         let utc = inside(at.utc);
         let at = inside(at.local)?;
+        if let Form::Typed(ty) = self.form {
+            // The first day there is begins in the year 0 elsewhere, which databases do not know.
+            let year = if ty == SqlType::Instant { utc?.year() } else { at.year() };
+            if year < 1 {
+                let all = op == CompareOp::Ge;
+                return Some(if all { Predicate::Always } else { Predicate::Never });
+            }
+        }
         let right = match self.form {
             Form::Typed(SqlType::Instant) => {
                 Value { ty: SqlType::Instant, text: format!("{}Z", moment(utc?)) }

@@ -30,7 +30,7 @@ pub fn table(name: &str, columns: &[(&str, SqlType)], key: &str) -> Table {
         heirs: false,
         columns: columns.iter().map(column).collect(),
         primary_key: vec![key.to_owned()],
-        lowered: Vec::new(),
+        text_indexes: Vec::new(),
         indexes: vec![Index { columns: vec![key.to_owned()], unique: true }],
         foreign_keys: Vec::new(),
         estimated_rows: None,

@@ -12,7 +12,9 @@ pub(super) use sqlite::sql_type as sqlite_type;
 use std::collections::BTreeMap;
 
 use crate::base::Engine;
-use crate::mapping::catalog::{Catalog, Column, ForeignKey, Index, SqlType, Table};
+use crate::mapping::catalog::{
+    Catalog, Column, ForeignKey, Index, IndexedText, SqlType, Table, TextIndex,
+};
 use crate::mapping::rows::{Row, Rows};
 
 use super::run::{Outcome, TenantConn, select};
@@ -65,7 +67,7 @@ impl Draft {
             heirs: flag(row, 4),
             columns: Vec::new(),
             primary_key: Vec::new(),
-            lowered: Vec::new(),
+            text_indexes: Vec::new(),
             indexes: Vec::new(),
             foreign_keys: Vec::new(),
             // PostgreSQL says -1 for a table never analysed.
@@ -125,11 +127,16 @@ impl Draft {
         }
     }
 
-    /// `schema, table, column`.
-    fn add_lowered(&mut self, rows: &Rows) {
+    /// `schema, table, column`, and what becomes of it.
+    fn add_text_indexes(&mut self, rows: &Rows) {
         for row in rows.iter() {
             if let Some(table) = self.tables.get_mut(&name_of(row, 0)) {
-                table.lowered.push(text(row, 2));
+                let of = match row.get(3) {
+                    Some("lowered") => IndexedText::Lowered,
+                    Some("folded") => IndexedText::Folded,
+                    _ => IndexedText::FoldedTrimmed,
+                };
+                table.text_indexes.push(TextIndex { column: text(row, 2), of });
             }
         }
     }

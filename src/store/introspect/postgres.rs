@@ -1,7 +1,8 @@
 use crate::base::Engine;
 use crate::mapping::catalog::SqlType;
+use crate::mapping::fold::translation;
 
-use super::{Draft, Flavour, Outcome, StoreFault, TenantConn, ask, flag, rows, table_limit};
+use super::{Bind, Draft, Flavour, Outcome, StoreFault, TenantConn, ask, flag, rows, table_limit};
 
 const ABOUT: &str = "SELECT current_setting('server_version')::text, current_schema()::text, \
 current_setting('server_version_num')::text";
@@ -73,18 +74,22 @@ AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname OPERATOR
 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
 ORDER BY 1, 2, i.indisprimary DESC, i.indexrelid, k.place";
 
-/// Columns of which an index holds the text in small letters, in the order of bytes, for every row.
-const LOWERED: &str = "\
-SELECT DISTINCT n.nspname::text, c.relname::text, a.attname::text \
+/// Columns of which an index holds the text in small letters, or folded, in the order of bytes, for every
+/// row. `$1` and `$2` are what `translate` is given where it is folded.
+const TEXT_INDEXES: &str = "\
+SELECT DISTINCT n.nspname::text, c.relname::text, a.attname::text, k.kind \
 FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid \
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
 JOIN pg_catalog.pg_opclass AS o ON o.oid = i.indclass[0] \
 JOIN pg_catalog.pg_opfamily AS f ON f.oid = o.opcfamily AND f.opfname = 'text_pattern_ops' \
 JOIN pg_catalog.pg_am AS m ON m.oid = f.opfmethod AND m.amname = 'btree' \
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+CROSS JOIN LATERAL (VALUES ('lowered', 'lower(%1$s)'), ('folded', 'translate(%1$s, %2$L::text, %3$L::text)'), \
+('folded_trimmed', 'translate(btrim(%1$s), %2$L::text, %3$L::text)')) AS k (kind, form) \
 WHERE i.indkey[0] = 0 AND i.indpred IS NULL AND i.indisvalid AND NOT c.relispartition \
 AND pg_catalog.pg_get_indexdef(i.indexrelid, 1, false) \
-IN (pg_catalog.format('lower(%I)', a.attname), pg_catalog.format('lower((%I)::text)', a.attname)) \
+IN (pg_catalog.format(k.form, pg_catalog.quote_ident(a.attname), $1::text, $2::text), \
+pg_catalog.format(k.form, pg_catalog.format('(%I)::text', a.attname), $1::text, $2::text)) \
 AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|temp)' \
 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
 ORDER BY 1, 2, 3";
@@ -123,7 +128,9 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
         draft.add_column(row, ty, row.get(8));
     }
     draft.add_indexes(&rows!(ask(conn, pg, &known(INDEXES), 6, Vec::new())));
-    draft.add_lowered(&rows!(ask(conn, pg, &known(LOWERED), 3, Vec::new())));
+    let (from, to) = translation();
+    let letters = vec![Bind::Text(from), Bind::Text(to)];
+    draft.add_text_indexes(&rows!(ask(conn, pg, &known(TEXT_INDEXES), 4, letters)));
     draft.add_foreign_keys(&rows!(ask(conn, pg, &known(FOREIGN_KEYS), 7, Vec::new())));
     Ok(Ok(draft))
 }
