@@ -122,15 +122,29 @@ fn bytes(w: &mut Writer, scope: Scope, part: &IdText) -> Result<(), WriteFault> 
 
 /// How many of its characters stay as they are.
 fn kept(w: &mut Writer, scope: Scope, part: &IdText) -> Result<(), WriteFault> {
-    let class = class(part);
-    w.call(if w.flavour.is_mysql() { "CHAR_LENGTH" } else { "length" });
-    w.call(if w.flavour.is_mysql() { "REGEXP_REPLACE" } else { "regexp_replace" });
-    as_text(w, scope, &part.text)?;
     if w.flavour.is_mysql() {
-        w.sql(&format!(" COLLATE utf8mb4_bin, '[^{class}]', ''))"));
-    } else {
-        w.sql(&format!(", '[^{class}]', '', 'g'))"));
+        return kept_one_by_one(w, scope, part);
     }
+    w.call("length");
+    w.call("regexp_replace");
+    as_text(w, scope, &part.text)?;
+    w.sql(&format!(", '[^{}]', '', 'g'))", class(part)));
+    Ok(())
+}
+
+/// The same where no pattern is replaced (MySQL before 8.0): all its characters, less those that are left when each
+/// letter that is kept is taken out. `REPLACE` tells capitals from small letters whatever the collation.
+fn kept_one_by_one(w: &mut Writer, scope: Scope, part: &IdText) -> Result<(), WriteFault> {
+    let class = class(part);
+    w.sql("(");
+    length(w, scope, part)?;
+    w.sql(" - CHAR_LENGTH(");
+    w.sql(&"REPLACE(".repeat(class.len()));
+    as_text(w, scope, &part.text)?;
+    for letter in class.chars() {
+        w.sql(&format!(", '{letter}', '')"));
+    }
+    w.sql("))");
     Ok(())
 }
 
@@ -161,4 +175,27 @@ fn one_by_one(w: &mut Writer, scope: Scope, part: &IdText) -> Result<(), WriteFa
     as_text(w, scope, &part.text)?;
     w.sql(")) SELECT max(total) FROM form)");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::catalog::SqlType;
+    use crate::mapping::plan::{ColumnRef, Expr};
+
+    #[test]
+    fn escaped_keys_are_counted_by_what_old_servers_have_too() {
+        let column =
+            ColumnRef { relation: 0, name: "k".to_owned(), ty: SqlType::Text, collation: None };
+        let part = IdText { text: Expr::Column(column), escaped: true, apart: Some('-') };
+        for flavour in [Flavour::MySql, Flavour::MariaDb] {
+            let mut w = Writer::new(flavour);
+            is_id(&mut w, Scope { depth: 0, relations: 1 }, std::slice::from_ref(&part), 64)
+                .unwrap();
+            let text = w.finish(Vec::new()).unwrap().text;
+            assert!(!text.contains("REGEXP_"), "MySQL has them from 8.0 on: {text}");
+            assert_eq!(text.matches("REPLACE(").count(), 62, "{text}");
+            assert!(!text.contains("'-', ''"), "it is not kept here: {text}");
+        }
+    }
 }
