@@ -172,10 +172,11 @@ pub(crate) fn mysql(number: u16) -> DbError {
         1264 | 1265 | 1267 | 1271 | 1292 | 1300 | 1365 | 1366 | 1406 | 1411 | 1525 | 1690
         | 3140 | 3854 | 3988 => Family::CallerValue,
         // Tables, columns, syntax, rights, views, read-only servers and sessions; statements that are longer than
-        // the server takes (1153), and a server whose log takes no changes of single rows (1665).
-        1044 | 1046 | 1051 | 1052 | 1054 | 1055 | 1064 | 1103 | 1109 | 1115 | 1116 | 1140
-        | 1142 | 1143 | 1146 | 1153 | 1222 | 1227 | 1241 | 1242 | 1253 | 1273 | 1290 | 1305
-        | 1345 | 1356 | 1364 | 1370 | 1449 | 1665 | 1792 | 1836 | 3065 => Family::Mapping,
+        // the server takes (1153), patterns it does not read (1139), and a server whose log takes no changes of
+        // single rows (1665).
+        1044 | 1046 | 1051 | 1052 | 1054 | 1055 | 1064 | 1103 | 1109 | 1115 | 1116 | 1139
+        | 1140 | 1142 | 1143 | 1146 | 1153 | 1222 | 1227 | 1241 | 1242 | 1253 | 1273 | 1290
+        | 1305 | 1345 | 1356 | 1364 | 1370 | 1449 | 1665 | 1792 | 1836 | 3065 => Family::Mapping,
         // No connection left, starting, stopping, broken network or storage, unknown database, refused account.
         1030
         | 1033

@@ -80,12 +80,37 @@ fn escape(c: char, syntax: Syntax, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Flavour;
 
     #[test]
     fn wildcards_are_taken_literally() {
         assert_eq!(escaped("*?[]^", Syntax::Glob), "[*][?][[]]^");
         assert_eq!(escaped("%_!\\", Syntax::Like), "!%!_!!\\");
         assert_eq!(escaped(".*", Syntax::RegexClass), "\\.\\*");
+    }
+
+    /// MariaDB 10.1 finds 'abc' by '^[aA]b😀'.
+    #[test]
+    fn letters_beyond_the_basic_plane_are_looked_for_by_their_bytes() {
+        use crate::mapping::catalog::SqlType;
+        use crate::mapping::plan::{ColumnRef, Expr, TextMatch};
+        use crate::store::statement::{Bind, Scope, Writer};
+        let column =
+            ColumnRef { relation: 0, name: "k".to_owned(), ty: SqlType::Text, collation: None };
+        let scope = Scope { depth: 0, relations: 1 };
+        let written = |flavour, how, text| {
+            let (mut w, column) = (Writer::new(flavour), Expr::Column(column.clone()));
+            crate::store::text::matches(&mut w, scope, &column, how, text, true).unwrap();
+            (w.text, w.binds.pop().unwrap())
+        };
+        let (sql, pattern) = written(Flavour::MariaDb, TextMatch::StartsWith, "b😀");
+        assert!(sql.ends_with("AS BINARY) REGEXP ?)"), "{sql}");
+        assert_eq!(pattern, Bind::Bytes("^(b|B|ƀ|Ḃ|ḃ|Ḅ|ḅ|Ḇ|ḇ)😀".as_bytes().to_vec()));
+        let word = TextMatch::StartsWord { separator: '😀' };
+        assert!(written(Flavour::MariaDb, word, "b").0.contains("AS BINARY"));
+        let (sql, pattern) = written(Flavour::MariaDb, TextMatch::Contains, "7");
+        assert!(sql.contains("COLLATE utf8mb4_bin"), "{sql}");
+        assert_eq!(pattern, Bind::Text("7".to_owned()));
     }
 
     #[test]

@@ -218,8 +218,16 @@ fn regex(
     how: TextMatch,
     text: &str,
 ) -> Result<(), WriteFault> {
+    let separator = match how {
+        TextMatch::StartsWord { separator } => Some(separator),
+        _ => None,
+    };
+    // MariaDB read letters beyond the basic plane as `?` (seen in 10.1), in texts and in patterns: of bytes it reads all.
+    let beyond = |c: char| u32::from(c) > 0xFFFF;
+    let bytes = w.flavour == Flavour::MariaDb && text.chars().chain(separator).any(beyond);
     let (syntax, held) = match w.flavour {
         // A class would stand for one of the bytes.
+        Flavour::MariaDb if bytes => (Syntax::Alternatives, None),
         Flavour::MySql | Flavour::PostgresIn(Letters::Bytes) => (Syntax::Alternatives, None),
         Flavour::PostgresIn(letters) => (Syntax::RegexClass, Some(letters)),
         _ => (Syntax::RegexClass, None),
@@ -259,9 +267,16 @@ fn regex(
         w.sql(" IS NOT NULL)");
         return Ok(());
     }
-    as_text(w, scope, left)?;
-    w.sql(" COLLATE utf8mb4_bin REGEXP ");
-    w.bind(Bind::Text(pattern));
+    if bytes {
+        w.sql("CAST(");
+        as_text(w, scope, left)?;
+        w.sql(" AS BINARY) REGEXP ");
+        w.bind(Bind::Bytes(pattern.into_bytes()));
+    } else {
+        as_text(w, scope, left)?;
+        w.sql(" COLLATE utf8mb4_bin REGEXP ");
+        w.bind(Bind::Text(pattern));
+    }
     w.sql(")");
     Ok(())
 }

@@ -57,6 +57,7 @@ fn every_mysql_number_of_the_table_has_its_family() {
         (1292, CallerValue, Verdict::Healthy),
         (1406, CallerValue, Verdict::Healthy),
         (1146, Mapping, Verdict::Healthy),
+        (1139, Mapping, Verdict::Healthy),
         (1153, Mapping, Verdict::Healthy),
         (1665, Mapping, Verdict::Healthy),
         (1054, Mapping, Verdict::Healthy),
