@@ -80,12 +80,13 @@ pub enum Wanted {
 const NO_BUNDLE: RecordsFault =
     RecordsFault::Request("Send a Bundle of type batch or transaction with at most 100 entries.");
 const NO_ENTRY: RecordsFault = RecordsFault::Request(
-    "An entry needs request.method and request.url, and a resource where it writes.",
+    "An entry needs request.method (GET, POST, PUT, PATCH or DELETE) and a request.url that goes with it, such as \
+     Patient, Patient/1 or Patient?name=x, and a resource where it writes.",
 );
 
 impl Bundle {
-    /// Takes a bundle apart.
-    pub fn read(body: Json) -> Result<Self, RecordsFault> {
+    /// Takes a bundle apart. Addresses below the server's own, `base`, mean the same as relative ones.
+    pub fn read(body: Json, base: &str) -> Result<Self, RecordsFault> {
         if body.get("resourceType").and_then(Json::text) != Some("Bundle") {
             return Err(NO_BUNDLE);
         }
@@ -100,7 +101,7 @@ impl Bundle {
             Some(Json::List(entries)) if entries.len() <= MAX_ENTRIES => entries,
             Some(_) => return Err(NO_BUNDLE),
         };
-        Ok(Self { kind, entries: entries.into_iter().map(entry).collect() })
+        Ok(Self { kind, entries: entries.into_iter().map(|one| entry(one, base)).collect() })
     }
 }
 
@@ -110,15 +111,17 @@ fn is_type(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-fn entry(mut entry: Json) -> Result<Entry, RecordsFault> {
+fn entry(mut entry: Json, base: &str) -> Result<Entry, RecordsFault> {
     let resource = entry.take("resource");
     let full_url = entry.get("fullUrl").and_then(Json::text).map(str::to_owned);
     let request = entry.get("request").ok_or(NO_ENTRY)?;
     let text = |name: &str| request.get(name).and_then(Json::text).map(str::to_owned);
     let (method, url) = (text("method").ok_or(NO_ENTRY)?, text("url").ok_or(NO_ENTRY)?);
+    let own = url.strip_prefix(base).filter(|rest| rest.starts_with('/'));
+    let url = own.unwrap_or(url.as_str());
     let (path, query) = match url.split_once('?') {
         Some((path, query)) => (path, query.to_owned()),
-        None => (url.as_str(), String::new()),
+        None => (url, String::new()),
     };
     let steps: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let ty = steps.first().copied().unwrap_or_default();

@@ -68,6 +68,9 @@ pub enum RecordsFault {
     /// A version that is not the present one.
     #[error("no such version")]
     NoSuchVersion,
+    /// A search that stands for a reference finds nothing.
+    #[error("a search that stands for a reference finds nothing")]
+    NoneFound,
     /// A condition matches several resources.
     #[error("the condition matches several resources")]
     Several,
@@ -146,7 +149,7 @@ impl Fault for RecordsFault {
             }
             Self::Refused(_) => FaultKind::Unprocessable,
             Self::Collides(_) => FaultKind::Conflict,
-            Self::Stale | Self::There | Self::Several => FaultKind::Stale,
+            Self::Stale | Self::There | Self::NoneFound | Self::Several => FaultKind::Stale,
             Self::Unknown | Self::Unlogged | Self::Internal => FaultKind::Internal,
             Self::Unrenderable | Self::NoKey | Self::Drifted(_) => FaultKind::Mapping,
             other => other.inner().map_or(FaultKind::Internal, Fault::kind),
@@ -185,6 +188,9 @@ impl Fault for RecordsFault {
             }
             Self::NoSuchVersion => {
                 "There is no such version: no history is kept here, and of each resource only the present version can be read.".into()
+            }
+            Self::NoneFound => {
+                "The search that stands for a reference finds nothing; nothing was done.".into()
             }
             Self::Several => "The condition matches several resources; nothing was done.".into(),
             Self::Unknown => {

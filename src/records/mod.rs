@@ -29,6 +29,7 @@ mod gather;
 mod named;
 mod offered;
 mod page;
+mod pointers;
 mod patch;
 mod prepare;
 mod preview;

@@ -1,26 +1,51 @@
 //! A transaction bundle: all of its entries or none, in the order of FHIR R4, 3.1.0.11.2.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::bundle::{Entry, Wanted};
 use super::change::{Writing, Written};
 use super::fault::RecordsFault;
-use super::step::{Act, Job, Order};
+use super::pointers;
+use super::step::{Act, Done, Job, Order};
 use crate::auth::FhirWrite;
-use crate::fhir::{Issue, Json};
+use crate::fhir::Issue;
+use crate::fhir::elements::Elements;
 use crate::store::{Ending, Halt, Transaction};
 use crate::tenant::Session;
-
-/// What a fresh resource is called before it has an id.
-const URN: &str = "urn:uuid:";
 
 /// An order with what others call its resource, and where it stood in the bundle.
 struct Numbered {
     at: usize,
     name: Option<String>,
     order: Order,
+    /// The names its body may mean.
+    means: HashSet<String>,
 }
+
+impl Numbered {
+    /// Whether its resource has an id only once it is carried out.
+    fn is_open(&self) -> bool {
+        match self.order.act {
+            Act::Create { .. } => true,
+            Act::Update(_) => self.order.id.is_none(),
+            Act::Patch(_) | Act::Delete | Act::Read => false,
+        }
+    }
+}
+
+/// What entries are called, and what is known of them.
+struct Names {
+    /// What they came to: `Type/id`.
+    known: HashMap<String, String>,
+    /// What new resources call themselves, which is not what they will be called.
+    passing: HashSet<String>,
+}
+
+const PASSING: RecordsFault = RecordsFault::Request(
+    "A reference names a new resource of the bundle by the id in its body, and new resources get ids of their own: \
+     give the entry a fullUrl and refer to that.",
+);
 
 impl Session<FhirWrite> {
     /// Carries a transaction out. The results stand in the order of the entries.
@@ -30,7 +55,7 @@ impl Session<FhirWrite> {
         with: Writing,
     ) -> Result<Vec<Written>, RecordsFault> {
         let count = entries.len();
-        let numbered = in_order(entries)?;
+        let numbered = in_order(entries, &with.elements)?;
         for one in &numbered {
             self.allow(&one.order, &with).await.map_err(|fault| at_entry(fault, one.at))?;
         }
@@ -58,18 +83,24 @@ impl Session<FhirWrite> {
         let outcome = self
             .in_transaction(&orders, ending, move |tx| {
                 Box::pin(async move {
-                    let mut names = known(&numbered);
+                    let (mut names, mut touched) = (names(&numbered), HashSet::new());
                     let mut all = Vec::with_capacity(numbered.len());
                     for one in numbered {
-                        let Numbered { at, name, mut order } = one;
+                        let Numbered { at, name, mut order, .. } = one;
                         let inside = |halt: Halt<RecordsFault>| match halt {
                             Halt::Work(fault) => Halt::Work(at_entry(fault, at)),
                             other @ Halt::Driver(_) => other,
                         };
-                        resolve(&job, tx, &mut order, &names).await.map_err(inside)?;
+                        let root = name.as_deref().and_then(|n| pointers::root(n, &order.resource));
+                        resolve(&job, tx, &mut order, &names, root).await.map_err(inside)?;
                         let done = job.step(tx, &order).await.map_err(inside)?;
-                        if let (Some(name), Some(id)) = (name, &done.id) {
-                            names.insert(name, format!("{}/{id}", order.resource));
+                        if let Some(place) = place(&order, &done) {
+                            let changes =
+                                done.changed || matches!(order.act, Act::Update(_) | Act::Patch(_));
+                            if changes && !touched.insert(place.clone()) {
+                                return Err(inside(Halt::Work(TWICE)));
+                            }
+                            names.known.extend(name.map(|name| (name, place)));
                         }
                         all.push(done);
                     }
@@ -83,21 +114,33 @@ impl Session<FhirWrite> {
     }
 }
 
-/// Names that are known before anything is done: those of resources that have an id.
-fn known(numbered: &[Numbered]) -> HashMap<String, String> {
-    let named = numbered.iter().filter_map(|one| {
+const TWICE: RecordsFault =
+    RecordsFault::Request("A transaction may change each resource once only.");
+
+/// What an order came to, as references write it.
+fn place(order: &Order, done: &Done) -> Option<String> {
+    done.id.as_ref().map(|id| format!("{}/{id}", order.resource))
+}
+
+/// Names as they are before anything is done.
+fn names(numbered: &[Numbered]) -> Names {
+    let known = numbered.iter().filter_map(|one| {
         let (name, id) = (one.name.clone()?, one.order.id.as_ref()?);
         Some((name, format!("{}/{id}", one.order.resource)))
     });
-    named.collect()
+    let passing = numbered.iter().filter_map(|one| {
+        let Act::Create { body, .. } = &one.order.act else { return None };
+        Some(format!("{}/{}", one.order.resource, body.get("id")?.text()?))
+    });
+    Names { known: known.collect(), passing: passing.collect() }
 }
 
-/// DELETE, POST, PUT and PATCH, GET; a POST after those its resource points to.
-fn in_order(entries: Vec<Entry>) -> Result<Vec<Numbered>, RecordsFault> {
+/// DELETE, POST, PUT and PATCH, GET; one with a body after those whose ids it needs.
+fn in_order(entries: Vec<Entry>, elements: &Elements) -> Result<Vec<Numbered>, RecordsFault> {
     let mut numbered = Vec::new();
     for (at, entry) in entries.into_iter().enumerate() {
-        let name = entry.full_url.filter(|url| url.starts_with(URN));
-        let order = match entry.wanted {
+        let name = entry.full_url.filter(|url| !url.is_empty());
+        let mut order = match entry.wanted {
             Wanted::Order(order) => *order,
             Wanted::Read { resource, id, version: None, query, .. } if query.is_empty() => Order {
                 resource,
@@ -116,17 +159,17 @@ fn in_order(entries: Vec<Entry>) -> Result<Vec<Numbered>, RecordsFault> {
                 return Err(at_entry(RecordsFault::Request(message), at));
             }
         };
-        numbered.push(Numbered { at, name, order });
+        let means = means(elements, &mut order, name.as_deref());
+        numbered.push(Numbered { at, name, order, means });
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for one in numbered.iter().filter(|one| one.order.act != Act::Read) {
         let Some(id) = &one.order.id else { continue };
         if !seen.insert((one.order.resource.clone(), id.clone())) {
-            let message = "A transaction may change each resource once only.";
-            return Err(at_entry(RecordsFault::Request(message), one.at));
+            return Err(at_entry(TWICE, one.at));
         }
     }
-    let mut names = std::collections::HashSet::new();
+    let mut names = HashSet::new();
     if let Some(twice) =
         numbered.iter().find(|o| o.name.as_ref().is_some_and(|n| !names.insert(n.clone())))
     {
@@ -143,23 +186,15 @@ fn in_order(entries: Vec<Entry>) -> Result<Vec<Numbered>, RecordsFault> {
 }
 
 fn after_what_they_need(numbered: Vec<Numbered>) -> Result<Vec<Numbered>, RecordsFault> {
-    let made = |one: &Numbered| matches!(one.order.act, Act::Create { .. });
-    let mut open: Vec<String> =
-        numbered.iter().filter(|one| made(one)).filter_map(|one| one.name.clone()).collect();
-    let (mut waiting, mut done) = (numbered, Vec::new());
+    let open = numbered.iter().filter(|one| one.is_open()).filter_map(|one| one.name.clone());
+    let mut open: HashSet<String> = open.collect();
+    // What is read is read last, whatever has to wait.
+    let (reads, mut waiting): (Vec<_>, Vec<_>) =
+        numbered.into_iter().partition(|one| one.order.act == Act::Read);
+    let mut done = Vec::new();
     while !waiting.is_empty() {
         let ready = waiting.iter().position(|one| {
-            !made(one)
-                || match &one.order.act {
-                    Act::Create { body, .. } => {
-                        let others = |text: &str| {
-                            one.name.as_deref() != Some(text)
-                                && open.iter().any(|name| name == text)
-                        };
-                        !mentions(body, &others)
-                    }
-                    _ => true,
-                }
+            !one.means.iter().any(|name| one.name.as_ref() != Some(name) && open.contains(name))
         });
         let Some(ready) = ready else {
             let at = waiting.first().map_or(0, |one| one.at);
@@ -167,19 +202,36 @@ fn after_what_they_need(numbered: Vec<Numbered>) -> Result<Vec<Numbered>, Record
             return Err(at_entry(RecordsFault::Request(message), at));
         };
         let one = waiting.remove(ready);
-        open.retain(|name| Some(name) != one.name.as_ref());
+        if let Some(name) = &one.name {
+            open.remove(name);
+        }
         done.push(one);
     }
+    done.extend(reads);
     Ok(done)
 }
 
-fn mentions(value: &Json, which: &dyn Fn(&str) -> bool) -> bool {
-    match value {
-        Json::Text(text) => which(text),
-        Json::List(items) => items.iter().any(|item| mentions(item, which)),
-        Json::Object(members) => members.iter().any(|(_, value)| mentions(value, which)),
-        _ => false,
+/// Shows every text of an order's body that may point to a resource.
+fn visit(elements: &Elements, order: &mut Order, visit: &mut pointers::Visit<'_>) {
+    match &mut order.act {
+        Act::Create { body, .. } | Act::Update(body) => {
+            pointers::of_resource(elements, &order.resource, body, visit);
+        }
+        Act::Patch(patch) => pointers::of_patch(patch, false, visit),
+        Act::Delete | Act::Read => {}
     }
+}
+
+/// The names that an order's body may mean, its relative references as those of the server its full URL is of.
+fn means(elements: &Elements, order: &mut Order, name: Option<&str>) -> HashSet<String> {
+    let root = name.and_then(|name| pointers::root(name, &order.resource)).map(str::to_owned);
+    let mut means = HashSet::new();
+    visit(elements, order, &mut |text, reference| {
+        let text = pointers::unversioned(text);
+        means.extend(root.iter().filter(|_| reference).map(|root| format!("{root}/{text}")));
+        means.insert(text.to_owned());
+    });
+    means
 }
 
 /// Puts what is known now in the place of names and searches.
@@ -187,58 +239,45 @@ async fn resolve(
     job: &Job,
     tx: &mut Transaction<'_>,
     order: &mut Order,
-    names: &HashMap<String, String>,
+    names: &Names,
+    root: Option<&str>,
 ) -> Result<(), Halt<RecordsFault>> {
-    let body = match &mut order.act {
-        Act::Create { body, .. } | Act::Update(body) | Act::Patch(body) => body,
-        Act::Delete | Act::Read => return Ok(()),
-    };
-    let mut asked = Vec::new();
-    rename(body, names, false, &mut asked);
+    let (mut asked, mut passing) = (Vec::new(), false);
+    visit(&job.elements, order, &mut |text, reference| {
+        let bare = pointers::unversioned(text);
+        let full = root.filter(|_| reference).map(|root| format!("{root}/{bare}"));
+        let known = names.known.get(bare).or_else(|| names.known.get(&full?));
+        if let Some(known) = known {
+            text.clone_from(known);
+        } else if reference && pointers::is_search(text) {
+            asked.push(text.clone());
+        } else {
+            passing |= reference && names.passing.contains(bare);
+        }
+    });
+    if passing {
+        return Err(Halt::Work(PASSING));
+    }
     let mut found = HashMap::new();
     for text in asked {
         let Some((ty, query)) = text.split_once('?') else { continue };
         let mut ids = job.find(tx, ty, query).await?;
-        match (ids.pop(), ids.pop()) {
-            (Some(id), None) => found.insert(text.clone(), format!("{ty}/{id}")),
-            _ => return Err(Halt::Work(RecordsFault::Several)),
+        let fault = match (ids.pop(), ids.pop()) {
+            (Some(id), None) => {
+                found.insert(text.clone(), format!("{ty}/{id}"));
+                continue;
+            }
+            (None, _) => RecordsFault::NoneFound,
+            _ => RecordsFault::Several,
         };
+        return Err(Halt::Work(fault));
     }
-    rename(body, &found, false, &mut Vec::new());
+    visit(&job.elements, order, &mut |text, reference| {
+        if let Some(found) = found.get(text).filter(|_| reference) {
+            text.clone_from(found);
+        }
+    });
     Ok(())
-}
-
-/// Renames texts that are names, and collects references that are searches.
-fn rename(
-    value: &mut Json,
-    names: &HashMap<String, String>,
-    reference: bool,
-    asked: &mut Vec<String>,
-) {
-    match value {
-        Json::Text(text) => {
-            if let Some(name) = names.get(text.as_str()) {
-                *value = Json::Text(name.clone());
-            } else if reference && is_search(text) {
-                asked.push(text.clone());
-            }
-        }
-        Json::List(items) => items.iter_mut().for_each(|item| rename(item, names, false, asked)),
-        Json::Object(members) => {
-            for (name, value) in members {
-                rename(value, names, name == "reference", asked);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// `Type?…`.
-fn is_search(text: &str) -> bool {
-    text.split_once('?').is_some_and(|(ty, _)| {
-        ty.starts_with(|c: char| c.is_ascii_uppercase())
-            && ty.bytes().all(|b| b.is_ascii_alphabetic())
-    })
 }
 
 /// The same fault, saying of which entry it is.

@@ -41,7 +41,8 @@ pub(super) async fn bundle(
 ) -> Result<Response, FhirError> {
     let types = ["application/fhir+json", "application/json", "text/json"];
     let body = write::json(&headers, &types, body)?;
-    let bundle = Bundle::read(body).map_err(|fault| FhirError::of_records(&fault))?;
+    let bundle = Bundle::read(body, &plane.0.settings.public_url)
+        .map_err(|fault| FhirError::of_records(&fault))?;
     let (back, whose) = (Back::of(&headers), caller.tenant());
     let counted = |text: String| match whose {
         Some(tenant) => plane.0.tenants.counted(tenant, text.into_bytes()),
