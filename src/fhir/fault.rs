@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use crate::base::{Fault, FaultKind};
+use crate::fhir::query::{MAX_PARAMS, MAX_VALUES};
 
 /// A query the gateway will not run. Messages name parameters and rules, never the values given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,7 +10,9 @@ pub enum QueryFault {
     #[error("the query is larger than allowed")]
     TooLong,
     /// There are more parameters, or more alternatives in one, than allowed.
-    #[error("the query has too many parameters or values")]
+    #[error(
+        "the query has too many parameters or values: at most {MAX_PARAMS} and, together, {MAX_VALUES}"
+    )]
     TooMany,
     /// A percent escape is broken, or the text is not UTF-8.
     #[error("the query is not valid percent-encoded UTF-8")]

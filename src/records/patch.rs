@@ -89,6 +89,10 @@ fn steps(pointer: &str) -> Result<Vec<String>, RecordsFault> {
         return Ok(Vec::new());
     }
     let rest = pointer.strip_prefix('/').ok_or(BROKEN)?;
+    // A tilde stands before 0 or 1 only (RFC 6901, 3).
+    if rest.split('~').skip(1).any(|after| !after.starts_with(['0', '1'])) {
+        return Err(BROKEN);
+    }
     Ok(rest.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect())
 }
 
@@ -215,6 +219,8 @@ mod tests {
             r#"[{"op":"move","from":"/b","path":"/b/c"}]"#,
             r#"[{"op":"test","path":"/a/0","value":"1"}]"#,
             r#"[{"op":"merge","path":"/a"}]"#,
+            r#"[{"op":"add","path":"/a~2b","value":1}]"#,
+            r#"[{"op":"add","path":"/a~","value":1}]"#,
         ] {
             assert_eq!(run(r, bad), None, "{bad}");
         }

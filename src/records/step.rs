@@ -133,6 +133,10 @@ impl Job {
                 None => match &order.act {
                     // A version of nothing is nobody's (RFC 9110, 13.1.1).
                     Act::Update(_) if order.if_match.is_some() => halt(RecordsFault::Stale),
+                    // It would be an update as create, and ids are not the caller's to give (R4, 3.1.0.4.3).
+                    Act::Update(body) if body.get("id").is_some() => {
+                        halt(RecordsFault::NothingToUpdate)
+                    }
                     Act::Update(body) => self.create(tx, ty, body).await,
                     _ => halt(RecordsFault::NotFound),
                 },
@@ -230,7 +234,13 @@ impl Job {
     async fn update(&self, tx: &mut Transaction<'_>, order: &Order, id: &str) -> Stepped<Done> {
         let ty = order.resource.as_str();
         let Some((target, fetched)) = self.locked(tx, ty, id).await? else {
-            return halt(RecordsFault::NothingToUpdate);
+            // A patch never makes what is not there (RFC 5789, 2.2); an update might.
+            let patch = matches!(order.act, Act::Patch(_));
+            return halt(if patch {
+                RecordsFault::NotFound
+            } else {
+                RecordsFault::NothingToUpdate
+            });
         };
         if !target.powers().update {
             return halt(RecordsFault::NotWritable("changes"));

@@ -174,7 +174,7 @@ async fn an_order_is_its_givers_and_is_refused_at_once_when_it_cannot_be_filled(
     let token = issuer.token("ana");
     for (path, status, named) in [
         ("/$export?_tpye=Patient", 400, "_tpye"),
-        ("/$export?_type=Patient,Encounter", 404, ""),
+        ("/$export?_type=Patient,Encounter", 400, "_type=Encounter"),
         ("/$export?_type=Patient&_since=2024-01-01T00:00:00Z", 400, "_since, of Patient"),
         ("/$export?_type=Patient&_elements=name.family", 400, "_elements"),
         ("/$export?includeAssociatedData=LatestProvenanceResources", 400, "includeAssociatedData"),

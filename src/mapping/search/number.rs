@@ -32,7 +32,8 @@ pub(super) fn condition(
     value: &str,
     modifier: Option<&str>,
 ) -> Result<Predicate, Refusal> {
-    const EXPECTED: Refusal = Refusal::Value("a number, number|system|code or number||code");
+    const EXPECTED: Refusal =
+        Refusal::Value("a number without an exponent, number|system|code or number||code");
     if modifier.is_some() {
         return Err(Refusal::Modifier);
     }

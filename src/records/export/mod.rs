@@ -198,7 +198,8 @@ impl Session<FhirRead> {
         let mut files = Vec::new();
         for ty in types {
             if !compiled.maps(ty) {
-                return Err(RecordsFault::NoSuchType);
+                let parameter = format!("_type={ty}");
+                return Err(QueryFault::Unsupported { parameter }.into());
             }
             if !self.permit().allows(ty, Interaction::Search) {
                 if !named {

@@ -111,3 +111,23 @@ async fn a_body_of_another_version_of_fhir_is_not_taken() {
         assert_eq!(made.status, status, "{made:?}");
     }
 }
+
+#[tokio::test]
+async fn what_is_not_there_is_not_made_under_an_id_of_the_callers() {
+    let world = World::start().await;
+    let before = world.rows("people").await;
+    let mut named = patient("M-70", "Neu");
+    named["id"] = json!("70");
+    for path in ["/Patient/70", "/Patient?identifier=M-70"] {
+        let refused = world.send(Method::PUT, path, &named).await;
+        assert_eq!(refused.status, 405, "{path}: {refused:?}");
+    }
+    // A patch is of what is there.
+    let kind = [("content-type", "application/json-patch+json")];
+    let patch = json!([{"op": "replace", "path": "/gender", "value": "male"}]);
+    for path in ["/Patient/70", "/Patient?identifier=M-70"] {
+        let none = world.ask("both", Method::PATCH, path, &kind, &patch).await;
+        assert_eq!(none.status, 404, "{path}: {none:?}");
+    }
+    assert_eq!(world.rows("people").await, before);
+}
