@@ -144,22 +144,26 @@ impl<'l> Stored<'l> {
         let inside = |at: DateTime| Some(at).filter(|at| *at != END);
         let utc = inside(at.utc);
         let at = inside(at.local)?;
-        if let Form::Typed(ty) = self.form {
-            // The first day there is begins in the year 0 elsewhere, which databases do not know.
-            let year = if ty == SqlType::Instant { utc?.year() } else { at.year() };
-            if year < 1 {
-                let all = op == CompareOp::Ge;
-                return Some(if all { Predicate::Always } else { Predicate::Never });
-            }
-        }
         let right = match self.form {
-            Form::Typed(SqlType::Instant) => {
-                Value { ty: SqlType::Instant, text: format!("{}Z", moment(utc?)) }
+            Form::Typed(ty) => {
+                let point = match ty {
+                    SqlType::Instant => utc?,
+                    SqlType::Date => ceil(Precision::Day, at),
+                    _ => at,
+                };
+                if point.year() < 1 {
+                    // Engines know no such year, and what is shown is later: east of Greenwich the first day begins
+                    // in the year before.
+                    let all = op == CompareOp::Ge;
+                    return Some(if all { Predicate::Always } else { Predicate::Never });
+                }
+                let text = match ty {
+                    SqlType::Instant => format!("{}Z", moment(point)),
+                    SqlType::Date => point.date().to_string(),
+                    _ => moment(point),
+                };
+                Value { ty, text }
             }
-            Form::Typed(SqlType::Date) => {
-                Value { ty: SqlType::Date, text: ceil(Precision::Day, at).date().to_string() }
-            }
-            Form::Typed(ty) => Value { ty, text: moment(at) },
             Form::Epoch { ty, millis } => {
                 let per = if millis { 1_000_000 } else { 1_000_000_000 };
                 let number = -(-since_epoch(utc?)).div_euclid(per);

@@ -1,7 +1,9 @@
 //! How far the conditions of one search may look.
 
-use super::support::{catalog, compiled, rows};
+use super::support::{INT, catalog, compiled, rows, search_in, table};
+use crate::base::Engine;
 use crate::fhir::SearchQuery;
+use crate::mapping::catalog::SqlType;
 use crate::mapping::{
     Compiled, Document, PageRequest, PlanFault, RenderReport, SearchPlan, Shown, compile,
 };
@@ -180,4 +182,34 @@ fn a_resource_that_is_too_much_work_is_left_out() {
     assert!(left_out.is_empty(), "{left_out:?}");
     let (length, _, left_out) = made(none, "$sexo", &given(7), &cell);
     assert_eq!((length, left_out), (0, vec!["(too long)".to_owned()]));
+}
+
+/// East of Greenwich the first day there is begins in a year that PostgreSQL and MySQL do not know.
+#[test]
+fn no_engine_is_asked_for_the_year_before_the_first() {
+    for engine in [Engine::Postgres, Engine::MySql] {
+        for ty in [SqlType::Instant, SqlType::DateTime, SqlType::Date] {
+            let mut catalog = catalog();
+            catalog.engine = engine;
+            catalog.tables = vec![table("t", &[("id", INT), ("at", ty)], "id")];
+            for zone in ["Asia/Tokyo", "America/Santiago"] {
+                let document = format!(
+                    "mapping: 1\ndatabase: {{timezone: {zone}}}\nresources:\n  - type: Encounter\n    from: {{table: t}}\n    \
+                     key: id\n    id: \"$id\"\n    map: {{status: finished, class: {{code: AMB}}, period: {{start: \"$at\"}}}}\n"
+                );
+                let compiled = compile(&Document::parse(&document).unwrap(), &catalog).unwrap();
+                for prefix in ["eq", "ne", "gt", "ge", "lt", "le", "sa", "eb"] {
+                    for date in ["0001-01-01", "0001-01-01T00:00:00%2B14:00"] {
+                        let query = format!("date={prefix}{date}");
+                        let asked = search_in(&compiled, "Encounter", &query).unwrap();
+                        let asked = format!("{asked:?}");
+                        assert!(
+                            !asked.contains("\"0000-"),
+                            "{engine:?} {ty:?} {zone} {query}: {asked}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
