@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 pub use super::fleet_args::{
     ApprovalVerb, OperationVerb, ServerVerb, TenantMigrate, TenantProvision,
 };
+pub use super::mapping_args::{AuditVerb, MappingVerb};
 
 /// A FHIR R4 gateway in front of many hospitals' own databases.
 #[derive(Debug, Parser)]
@@ -223,6 +224,11 @@ pub enum TenantVerb {
         /// Name or UUID
         tenant: String,
     },
+    /// Refuse every token of a hospital's users that was issued before now; there is no way back
+    RefuseTokens {
+        /// Name or UUID
+        tenant: String,
+    },
     /// Make every gateway read a hospital's configuration again
     Invalidate {
         /// Name or UUID
@@ -278,102 +284,6 @@ pub struct TenantAdd {
     /// Register it as draft without connecting
     #[arg(long)]
     pub no_check: bool,
-}
-
-/// `mapping …`.
-#[derive(Debug, Subcommand)]
-pub enum MappingVerb {
-    /// Propose a first mapping from the hospital's live schema, as YAML with comments
-    Draft {
-        /// Name or UUID
-        tenant: String,
-        /// Write it there instead of to standard output; never over a file that is there
-        #[arg(short, long, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
-    /// Report all faults of a mapping against the hospital's live schema
-    Check {
-        /// Name or UUID
-        tenant: String,
-        /// YAML or JSON
-        file: PathBuf,
-    },
-    /// Try a mapping on live rows that nobody sees yet. Without a token: what became of each element, in
-    /// numbers, and what each statement costs. With a token of the hospital's own administrator who may
-    /// read patients: the resources
-    Preview {
-        /// Name or UUID
-        tenant: String,
-        /// YAML or JSON
-        file: PathBuf,
-        /// File that holds an access token; asks a running gateway for resources
-        #[arg(long, value_name = "FILE")]
-        token_file: Option<PathBuf>,
-        /// The gateway to ask; without it the settings' `public_url`
-        #[arg(long, value_name = "URL", requires = "token_file")]
-        gateway: Option<String>,
-        /// Rows of each source, 1 to 20
-        #[arg(long, value_name = "N", default_value_t = 3, requires = "token_file")]
-        rows: u32,
-        /// Only these, such as Patient/1; repeat for several
-        #[arg(long, value_name = "TYPE/ID", requires = "token_file")]
-        id: Vec<String>,
-    },
-    /// Say what changes from one mapping to another, and of what is promised
-    Diff {
-        /// Name or UUID
-        tenant: String,
-        /// A version's number, or `active`, or a file
-        before: String,
-        /// A version's number, or `active`, or a file
-        after: String,
-    },
-    /// Compare the hospital's live schema with its mapping in force
-    Drift {
-        /// Name or UUID
-        tenant: String,
-    },
-    /// Turn the flat two-table form (JSON) into a mapping document
-    Import {
-        /// Name or UUID
-        tenant: String,
-        /// The flat form: `table_mappings` and `field_mappings`
-        file: PathBuf,
-    },
-    /// Print the JSON Schema of mapping documents, for editors
-    Schema,
-    /// Check a mapping, store it as a new version and make it the active one
-    Publish {
-        /// Name or UUID
-        tenant: String,
-        /// YAML or JSON
-        file: PathBuf,
-    },
-    /// List a hospital's versions
-    List {
-        /// Name or UUID
-        tenant: String,
-    },
-    /// Make the previously active version active again
-    Rollback {
-        /// Name or UUID
-        tenant: String,
-    },
-}
-
-/// `audit …`.
-#[derive(Debug, Subcommand)]
-pub enum AuditVerb {
-    /// Verify a hospital's access log
-    Verify {
-        /// Name or UUID
-        tenant: String,
-    },
-    /// Print a hospital's access log, one JSON event a line
-    Export {
-        /// Name or UUID
-        tenant: String,
-    },
 }
 
 #[cfg(test)]

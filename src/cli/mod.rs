@@ -14,6 +14,7 @@ mod documented;
 mod fleet_args;
 mod keys;
 mod mapping;
+mod mapping_args;
 mod operation;
 mod output;
 mod provisioned;

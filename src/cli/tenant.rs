@@ -57,6 +57,9 @@ pub(super) async fn run(verb: &TenantVerb, settings: Settings, output: &Output) 
         TenantVerb::Resume { tenant } => {
             output.result(&control.resume(&caller, tenant, None).await?, one);
         }
+        TenantVerb::RefuseTokens { tenant } => {
+            output.result(&control.refuse_tokens(&caller, tenant, None).await?, one);
+        }
         TenantVerb::Invalidate { tenant } => {
             output.result(&control.invalidate(&caller, tenant).await?, one);
         }
@@ -218,6 +221,9 @@ fn one(tenant: &TenantView) -> String {
             Some(value) => format!("  identity    {issuer} = {value} for {azp}"),
             None => format!("  identity    {issuer} alone for {azp}"),
         });
+    }
+    if let Some(since) = &tenant.tokens_since {
+        lines.push(format!("  tokens      refused if issued before {since}"));
     }
     let mapping =
         tenant.mapping.active.map_or_else(|| "none".to_owned(), |n| format!("version {n}"));

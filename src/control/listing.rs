@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::identities::identity;
 use super::mappings::of_version;
-use super::tenants::{bare, connection_view, identity, unreadable};
+use super::tenants::{bare, connection_view, unreadable};
 use super::view::TenantView;
 use super::{Control, ControlFault};
 use crate::keyring::{DataKeyId, KekId};

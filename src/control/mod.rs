@@ -19,6 +19,7 @@ mod fault;
 mod flags;
 mod fleet;
 mod health;
+mod identities;
 mod keys;
 mod lanes;
 mod limits;

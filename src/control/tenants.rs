@@ -4,15 +4,15 @@ use utoipa::ToSchema;
 use super::connections::ConnectionInput;
 use super::fault::ControlFault;
 use super::flags::{FlagsView, parsed};
+use super::identities::identity;
 use super::view::{ConnectionView, IdentityView, MappingPointer, TenantView};
 use super::{Caller, Control};
-use crate::auth::is_claim_value;
 use crate::base::{ConnectionRevision, Generation, ServerIdentity, TenantId, TenantName};
 use crate::registry::{
     self, Amendment, Beginnings, Connection, Ownership, Placement, RegistryFault, StoredLimits,
     TenantBinding, TenantState,
 };
-use crate::tenant::{vouched, vouches};
+use crate::tenant::vouches;
 
 /// A tenant to be registered.
 #[derive(Deserialize, ToSchema)]
@@ -201,6 +201,20 @@ impl Control {
         self.view(tenant.id).await
     }
 
+    /// Refuses every token of the tenant issued before now, on this gateway at once.
+    pub async fn refuse_tokens(
+        &self,
+        caller: &Caller,
+        named: &str,
+        expected: Option<Generation>,
+    ) -> Result<TenantView, ControlFault> {
+        let tenant = self.find(named).await?;
+        let (registry, origin) = (&self.0.registry, caller.origin());
+        let generation = registry.refuse_older_tokens(tenant.id, expected, &origin).await?;
+        self.announce(tenant.id, generation).await;
+        self.view(tenant.id).await
+    }
+
     async fn set_state(
         &self,
         caller: &Caller,
@@ -298,6 +312,7 @@ pub(super) fn bare(row: registry::Tenant) -> TenantView {
         ownership: row.ownership.as_str().to_owned(),
         placement: row.placement.as_str().to_owned(),
         identities: Vec::new(),
+        tokens_since: row.not_before.map(|at| at.to_string()),
         generation: row.generation.0,
         connection: None,
         same_database: Vec::new(),
@@ -319,6 +334,7 @@ pub(super) fn unreadable(listed: &registry::Listed) -> TenantView {
         ownership: String::new(),
         placement: String::new(),
         identities: Vec::new(),
+        tokens_since: None,
         generation: 0,
         connection: None,
         same_database: Vec::new(),
@@ -326,63 +342,4 @@ pub(super) fn unreadable(listed: &registry::Listed) -> TenantView {
         limits: StoredLimits::default(),
         flags: FlagsView::new(),
     }
-}
-
-impl Control {
-    /// What tokens could match: a binding of another form would be one that looks right and admits nobody.
-    pub(super) fn bindings(
-        &self,
-        tenant: TenantId,
-        identities: &[IdentityView],
-    ) -> Result<Vec<TenantBinding>, ControlFault> {
-        let vouched = |binding| vouched(&self.0.keyring, tenant, binding);
-        identities.iter().map(|identity| self.binding(identity).map(vouched)).collect()
-    }
-
-    /// Whether the settings of this process name that issuer. Tokens of any other are refused.
-    pub fn knows_issuer(&self, url: &str) -> bool {
-        self.0.issuers.iter().any(|known| known.url == url)
-    }
-
-    pub(super) fn binding(&self, identity: &IdentityView) -> Result<TenantBinding, ControlFault> {
-        let invalid = |why: &'static str| Err(ControlFault::Invalid(why.into()));
-        let issuer = self.0.issuers.iter().find(|known| known.url == identity.issuer);
-        match (identity.claim_value.as_deref(), issuer.map(|known| known.by_claim)) {
-            (Some(value), _) if !is_claim_value(value) => {
-                return invalid(
-                    "a claim value is 1 to 128 of a-z, 0-9, -, _ and ., beginning with a letter or digit",
-                );
-            }
-            (Some(_), Some(false)) => {
-                return invalid(
-                    "that issuer names no tenant in a claim (tenant_claim = \"\"): leave the claim value out",
-                );
-            }
-            (None, Some(true)) => {
-                return invalid(
-                    "that issuer names the tenant in a claim: give its value, or set tenant_claim = \"\" for it",
-                );
-            }
-            (None, None) => {
-                return invalid(
-                    "without a claim value the issuer must be one of [[issuers]] with tenant_claim = \"\"",
-                );
-            }
-            (Some(_), _) | (None, Some(false)) => {}
-        }
-        let binding = TenantBinding {
-            issuer: identity.issuer.clone(),
-            claim_value: identity.claim_value.clone().unwrap_or_default(),
-            azp: identity.azp.clone(),
-            mark: String::new(),
-        };
-        binding.check()?;
-        Ok(binding)
-    }
-}
-
-pub(super) fn identity(binding: TenantBinding) -> IdentityView {
-    let value = binding.claim_value;
-    let claim_value = (!value.is_empty()).then_some(value);
-    IdentityView { issuer: binding.issuer, claim_value, azp: binding.azp }
 }

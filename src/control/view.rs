@@ -32,6 +32,9 @@ pub struct TenantView {
     pub placement: String,
     /// How tokens find it.
     pub identities: Vec<IdentityView>,
+    /// Tokens issued before this are refused (RFC 3339); left out where none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_since: Option<String>,
     /// Configuration generation; also the `ETag`.
     pub generation: u64,
     /// Its connection, when one is registered.

@@ -215,19 +215,19 @@ impl Registry {
         change.finish("tenant.state", detail).await
     }
 
-    /// Refuses tokens issued before `not_before` from now on.
-    pub async fn set_not_before(
+    /// Refuses tokens issued before now. What was refused stays so, also where a clock went back meanwhile.
+    pub async fn refuse_older_tokens(
         &self,
         id: TenantId,
         expected: Option<Generation>,
-        not_before: Option<Timestamp>,
         origin: &Origin,
     ) -> Result<Generation, RegistryFault> {
         let mut change = self.change(id, expected, origin).await?;
-        let sql = "UPDATE tenants SET not_before = $2, updated_at = $3 WHERE id = $1";
-        let millis = not_before.map(Timestamp::as_millis);
-        change.tx.execute(sql, binds![id, millis, change.now]).await?;
-        change.finish("tenant.not_before", json!({"not_before": not_before})).await
+        let sql = "UPDATE tenants SET updated_at = $2, not_before = \
+                   CASE WHEN not_before > $2 THEN not_before ELSE $2 END WHERE id = $1";
+        let now = change.now;
+        change.tx.execute(sql, binds![id, now]).await?;
+        change.finish("tenant.not_before", json!({"not_before": now.to_string()})).await
     }
 
     /// Bumps the generation and nothing else: every gateway reads the configuration anew.

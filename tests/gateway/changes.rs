@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
+use wardgate::base::{Clock, ManualClock, SystemClock};
 
+use crate::support::issuer::clinician;
 use crate::support::{Gateway, Options, Reply, TestIssuer, mapping, sqlite_hospital};
 use crate::world;
 
@@ -124,6 +127,45 @@ async fn invalidating_and_removed_identities_count_at_once() {
         let reply = gateway.get(&north, "/Patient/1001").await;
         assert_eq!(reply.status, status, "{azp}: {reply:?}");
     }
+}
+
+/// Tokens have leaked: those that are out are refused, and who signs in anew is let in.
+#[tokio::test]
+async fn refused_tokens_are_refused_at_once_and_those_issued_later_are_not() {
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let users = ["north", "south"].map(|name| clinician(name, name, &["fhir-read"]));
+    let issuer = TestIssuer::of(users.into(), Arc::clone(&clock) as Arc<dyn Clock>).await;
+    let gateway = world::hospitals(&issuer, &["north", "south"], Options::default()).await;
+    let (leaked, south) = (issuer.token("north"), issuer.token("south"));
+    let reads = async |token: &str, patient: &str| {
+        gateway.get(token, &format!("/Patient/{patient}")).await.status
+    };
+    assert_eq!((reads(&leaked, "1001").await, reads(&south, "2001").await), (200, 200));
+
+    let path = "tenants/north/refuse-tokens";
+    let seen = gateway.view("tenants/north").await;
+    assert!(seen.get("tokens_since").is_none(), "{seen}");
+    let generation = seen["generation"].as_u64().unwrap();
+    for (expected, status) in [(None, 428), (Some(generation - 1), 412)] {
+        let refused = gateway.operate(Method::POST, path, expected, None).await;
+        assert_eq!(refused.status, status, "{refused:?}");
+    }
+    assert_eq!(reads(&leaked, "1001").await, 200);
+
+    let done = gateway.operate(Method::POST, path, Some(generation), None).await;
+    assert_eq!(done.status, 200, "{done:?}");
+    let reply = gateway.get(&leaked, "/Patient/1001").await;
+    assert_eq!(reply.status, 401, "{reply:?}");
+    assert!(reply.header("www-authenticate").contains("invalid_token"), "{reply:?}");
+    assert_eq!(reads(&south, "2001").await, 200, "another hospital's");
+    clock.set(SystemClock.now().plus(Duration::from_secs(2)));
+    assert_eq!(reads(&issuer.token("north"), "1001").await, 200, "one that was issued later");
+    assert_eq!(reads(&leaked, "1001").await, 401);
+
+    let since = done.json()["tokens_since"].clone();
+    let events = gateway.view("events?limit=1").await;
+    assert_eq!(events["events"][0]["action"], "tenant.not_before");
+    assert_eq!(events["events"][0]["detail"]["not_before"], since);
 }
 
 #[tokio::test]

@@ -126,6 +126,7 @@ async fn every_command_answers_with_one_document_also_when_it_fails() {
     assert_eq!((&flags["fhir.export"], &flags["fhir.write"]), (&json!("25%"), &json!("on")));
     assert_eq!(good(&["mapping", "list", "north"])[0]["active"], true);
     assert!(good(&["audit", "verify", "north"])["chains"].is_array());
+    refused_within_seconds(&gateway, &issuer.token("north")).await;
 
     let bad = |words: &[&str], input: &str| {
         let (document, done) = document(&gateway, words, input);
@@ -154,6 +155,18 @@ async fn every_command_answers_with_one_document_also_when_it_fails() {
     let url = "postgres://u:hunter2@127.0.0.1:1/d";
     let refused = bad(&["tenant", "set-connection", "north", "-"], url);
     assert!(refused["hint"].as_str().unwrap().contains("egress"), "{refused}");
+}
+
+/// From the command line a gateway learns of it as all others do.
+async fn refused_within_seconds(gateway: &Gateway, token: &str) {
+    assert_eq!(gateway.get(token, "/Patient/1001").await.status, 200);
+    let (refused, done) = document(gateway, &["tenant", "refuse-tokens", "north"], "");
+    assert!(done && refused["tokens_since"].is_string(), "{refused}");
+    let begun = std::time::Instant::now();
+    while gateway.get(token, "/Patient/1001").await.status != 401 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "still let in");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

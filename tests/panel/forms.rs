@@ -9,10 +9,11 @@ use crate::visitor::{Visitor, gateway, gateway_with};
 const ROUTES: &str = include_str!("../../docs/ROUTES.md");
 
 /// Every form of the panel but signing out.
-const FORMS: [&str; 23] = [
+const FORMS: [&str; 24] = [
     "/panel/add",
     "/panel/tenants/north/suspend",
     "/panel/tenants/north/resume",
+    "/panel/tenants/north/refuse-tokens",
     "/panel/tenants/north/invalidate",
     "/panel/tenants/north/drain",
     "/panel/tenants/north/reset-breaker",
@@ -185,6 +186,27 @@ async fn orders_count_at_once() {
     assert_eq!(actions, expected);
     let fleet = visitor.get("/panel/").await.body;
     assert!(fleet.contains("4 requests and 0 errors in the last 15 minutes"), "{fleet}");
+}
+
+#[tokio::test]
+async fn tokens_that_leaked_are_refused_from_the_hospitals_page() {
+    let (issuer, gateway) = gateway().await;
+    let visitor = Visitor::of(&gateway);
+    visitor.sign_in("operator").await;
+    let (csrf, north) = (visitor.csrf().await, issuer.token("north"));
+    let page = visitor.get("/panel/tenants/north").await.body;
+    assert!(page.contains("that cannot be undone") && !page.contains("Tokens issued before"));
+    assert_eq!(gateway.get(&north, "/Patient/1001").await.status, 200);
+    let path = "/panel/tenants/north/refuse-tokens";
+    let generation = visitor.generation("north").await;
+    let done = visitor.post(path, &csrf, &[("generation", &generation)]).await;
+    assert_eq!(done.status, 303, "{done:?}");
+    assert_eq!(gateway.get(&north, "/Patient/1001").await.status, 401);
+    assert_eq!(gateway.get(&issuer.token("south"), "/Patient/2001").await.status, 200);
+    let page = visitor.get(done.header("location")).await.body;
+    for said in ["Every token issued until now is refused.", "Tokens issued before", "older tokens refused"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
 }
 
 #[tokio::test]

@@ -263,6 +263,12 @@ async fn both_follow_a_change_however_it_was_made() {
         assert!(begun.elapsed() < WITHIN, "the old mapping is still in force");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    one.change(Method::POST, "shared", "refuse-tokens", json!({})).await;
+    assert_eq!(one.get(&token, "/Patient/1").await.status, 401, "not at once");
+    until(&two, &token, 401, "tokens refused by the other gateway").await;
+    assert_eq!(two.get(&other, "/Patient/1").await.status, 200);
+    registry.execute("UPDATE tenants SET not_before = NULL WHERE name = 'shared'").await;
+    until(&two, &token, 200, "let in again by plain SQL").await;
     registry.execute("DELETE FROM bindings WHERE claim_value = 'shared'").await;
     for gateway in [&one, &two] {
         until(gateway, &token, 403, "its identity removed by plain SQL").await;

@@ -99,6 +99,7 @@ fn api() -> (Router<ControlPlane>, utoipa::openapi::OpenApi) {
         .routes(routes!(tenants::check))
         .routes(routes!(tenants::suspend))
         .routes(routes!(tenants::resume))
+        .routes(routes!(tenants::refuse_tokens))
         .routes(routes!(tenants::invalidate))
         .routes(routes!(lanes::pool))
         .routes(routes!(lanes::drain))

@@ -188,6 +188,25 @@ pub(super) async fn resume(
     Ok(tagged(StatusCode::OK, tenant.generation, &tenant))
 }
 
+/// Refuse every token of a tenant's users that was issued before now. There is no way back; who gets a new token is let in.
+#[utoipa::path(post, path = "/admin/v1/tenants/{id}/refuse-tokens", tag = "tenants",
+    params(("id" = String, Path,), ("If-Match" = String, Header,)), responses(
+    (status = 200, body = TenantView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]
+pub(super) async fn refuse_tokens(
+    State(plane): State<ControlPlane>,
+    Operator(caller): Operator,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let expected = if_match(&headers)?;
+    let changed = plane.0.control.refuse_tokens(&caller, &id, expected).await;
+    let tenant = match changed {
+        Ok(tenant) => tenant,
+        Err(fault) => return Err(explained(&plane, &caller, &id, expected, fault).await),
+    };
+    Ok(tagged(StatusCode::OK, tenant.generation, &tenant))
+}
+
 /// Make every gateway read a tenant's configuration again. Changes nothing else, so it needs no `If-Match`.
 #[utoipa::path(post, path = "/admin/v1/tenants/{id}/invalidate", tag = "tenants", params(("id" = String, Path,)), responses(
     (status = 200, body = TenantView), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)))]

@@ -140,6 +140,7 @@ pub(super) fn done(code: Option<&str>) -> Markup {
     let text = match code.unwrap_or_default() {
         "suspend" => "Suspended. Its callers get 403 from now on.",
         "resume" => "Resumed. It is being served again.",
+        "refuse-tokens" => "Every token issued until now is refused. Who gets a new one is let in.",
         "invalidate" => "Every gateway reads its configuration anew.",
         "drain" => "The lane was retired; the next request opens a new one.",
         "reset-breaker" => "The breaker is closed.",

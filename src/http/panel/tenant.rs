@@ -84,6 +84,7 @@ pub(super) async fn act(
             control.suspend(caller, &name, expected, reason).await.map(drop)
         }
         "resume" => control.resume(caller, &name, expected).await.map(drop),
+        "refuse-tokens" => control.refuse_tokens(caller, &name, expected).await.map(drop),
         "invalidate" => control.invalidate(caller, &name).await.map(drop),
         "drain" => control.drain(caller, &name).await,
         "reset-breaker" => control.reset_breaker(caller, &name).await,
@@ -232,7 +233,7 @@ fn body(
             (cards::lane(panel, seen, row))
             (connection::facts(panel, seen, tenant))
             (cards::mapping(tenant))
-            (cards::identities(tenant))
+            (cards::identities(panel, tenant))
             (seen::usage(used))
             (cards::limits_form(seen, tenant, typed))
             (cards::flags_form(seen, tenant, typed))
@@ -276,6 +277,7 @@ fn actions(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>) -> Markup {
             }
             a class="button quiet" href={ (base) "/life" } { "Password and end…" }
             a class="button quiet" href={ "/panel/operations?tenant=" (tenant.name) } { "Operations" }
+            @if tenant.state != "draft" { (refuse_tokens(seen, tenant)) }
             // Last: nobody comes upon it on the way to something else.
             @if tenant.state == "active" {
                 details open[reason.is_some()] {
@@ -288,6 +290,24 @@ fn actions(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>) -> Markup {
                         button class="danger" type="submit" { "Suspend " (tenant.name) }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// For the night on which tokens have leaked. It opens before it does anything: everybody at work is turned away.
+fn refuse_tokens(seen: &Seen, tenant: &TenantView) -> Markup {
+    html! {
+        details {
+            summary class="button quiet" { "Refuse tokens…" }
+            form method="post" action={ (base(tenant)) "/refuse-tokens" } class="inline" {
+                (hidden(seen, tenant))
+                p {
+                    "Every token of this hospital issued before now is refused, and that cannot be undone: everybody needs a \
+                     new one. The issuer gives it without asking to whose session there still stands, a thief's as \
+                     well: end those sessions at the issuer first."
+                }
+                button class="danger" type="submit" { "Refuse all tokens of " (tenant.name) " until now" }
             }
         }
     }

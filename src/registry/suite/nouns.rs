@@ -36,8 +36,13 @@ pub async fn a_tenant_lives_its_life(place: &impl Place) {
     };
     place.clock().advance(Duration::from_secs(5));
     registry.update_tenant(tenant.id, None, &patch, &by).await.unwrap();
-    let at = Timestamp::from_secs(99);
-    registry.set_not_before(tenant.id, None, Some(at), &by).await.unwrap();
+    let at = registry.tenant(tenant.id).await.unwrap().unwrap().updated_at;
+    registry.refuse_older_tokens(tenant.id, None, &by).await.unwrap();
+    // A clock that was put back makes no token good again.
+    place.clock().set(Timestamp::from_secs(99));
+    registry.refuse_older_tokens(tenant.id, None, &by).await.unwrap();
+    place.clock().set(at);
+    registry.update_tenant(tenant.id, None, &patch, &by).await.unwrap();
     let now = registry.tenant_by_name(&"st-maria".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((now.id, now.display_name.as_str()), (tenant.id, "St Maria ü"));
     assert_eq!(now.not_before, Some(at));

@@ -84,7 +84,7 @@ pub(super) fn mapping(tenant: &TenantView) -> Markup {
     }
 }
 
-pub(super) fn identities(tenant: &TenantView) -> Markup {
+pub(super) fn identities(panel: &Panel, tenant: &TenantView) -> Markup {
     html! {
         section class="card" {
             h2 { "Identities" }
@@ -102,6 +102,9 @@ pub(super) fn identities(tenant: &TenantView) -> Markup {
                 }
             }
             @if tenant.identities.is_empty() { p { "None: no token finds this hospital." } }
+            @if let Some(since) = &tenant.tokens_since {
+                p { "Tokens issued before " (words::full_moment(since, &*panel.0.clock)) " are refused." }
+            }
             p class="soft" { "Configuration generation " (tenant.generation) ", id " code { (tenant.id) } "." }
         }
     }

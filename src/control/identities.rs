@@ -1,0 +1,66 @@
+//! By what tokens a tenant is found.
+
+use super::{Control, ControlFault, IdentityView};
+use crate::auth::is_claim_value;
+use crate::base::TenantId;
+use crate::registry::TenantBinding;
+use crate::tenant::vouched;
+
+impl Control {
+    /// What tokens could match: a binding of another form would be one that looks right and admits nobody.
+    pub(super) fn bindings(
+        &self,
+        tenant: TenantId,
+        identities: &[IdentityView],
+    ) -> Result<Vec<TenantBinding>, ControlFault> {
+        let vouched = |binding| vouched(&self.0.keyring, tenant, binding);
+        identities.iter().map(|identity| self.binding(identity).map(vouched)).collect()
+    }
+
+    /// Whether the settings of this process name that issuer. Tokens of any other are refused.
+    pub fn knows_issuer(&self, url: &str) -> bool {
+        self.0.issuers.iter().any(|known| known.url == url)
+    }
+
+    pub(super) fn binding(&self, identity: &IdentityView) -> Result<TenantBinding, ControlFault> {
+        let invalid = |why: &'static str| Err(ControlFault::Invalid(why.into()));
+        let issuer = self.0.issuers.iter().find(|known| known.url == identity.issuer);
+        match (identity.claim_value.as_deref(), issuer.map(|known| known.by_claim)) {
+            (Some(value), _) if !is_claim_value(value) => {
+                return invalid(
+                    "a claim value is 1 to 128 of a-z, 0-9, -, _ and ., beginning with a letter or digit",
+                );
+            }
+            (Some(_), Some(false)) => {
+                return invalid(
+                    "that issuer names no tenant in a claim (tenant_claim = \"\"): leave the claim value out",
+                );
+            }
+            (None, Some(true)) => {
+                return invalid(
+                    "that issuer names the tenant in a claim: give its value, or set tenant_claim = \"\" for it",
+                );
+            }
+            (None, None) => {
+                return invalid(
+                    "without a claim value the issuer must be one of [[issuers]] with tenant_claim = \"\"",
+                );
+            }
+            (Some(_), _) | (None, Some(false)) => {}
+        }
+        let binding = TenantBinding {
+            issuer: identity.issuer.clone(),
+            claim_value: identity.claim_value.clone().unwrap_or_default(),
+            azp: identity.azp.clone(),
+            mark: String::new(),
+        };
+        binding.check()?;
+        Ok(binding)
+    }
+}
+
+pub(super) fn identity(binding: TenantBinding) -> IdentityView {
+    let value = binding.claim_value;
+    let claim_value = (!value.is_empty()).then_some(value);
+    IdentityView { issuer: binding.issuer, claim_value, azp: binding.azp }
+}
