@@ -12,8 +12,8 @@ use super::{Done, Refused, approval};
 use crate::app::Console;
 use crate::config::Settings;
 use crate::control::{
-    ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
-    MappingReport, MappingView, Ordered, Side,
+    ChangeView, ControlFault, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange,
+    DriftView, MappingReport, MappingView, Ordered, Side,
 };
 
 pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output) -> Done {
@@ -77,23 +77,25 @@ pub(super) async fn run(verb: &MappingVerb, settings: Settings, output: &Output)
             output.result(&versions, |versions| listed(versions));
             Ok(())
         }
-        MappingVerb::Rollback { tenant } => {
-            let view = match control.rollback_mapping(&caller, tenant, None).await? {
-                Ordered::Done(view) => view,
-                Ordered::Waits(view) => {
-                    approval::waits(&view, output);
-                    return Ok(());
-                }
-            };
-            output.result(&view.mapping, |m| {
-                format!(
-                    "active: version {}",
-                    m.active.map_or_else(|| "none".to_owned(), |n| n.to_string())
-                )
-            });
-            Ok(())
-        }
+        MappingVerb::Rollback { tenant } => roll_back(&console, tenant, output).await,
     }
+}
+
+async fn roll_back(console: &Console, tenant: &str, output: &Output) -> Done {
+    match console.control().rollback_mapping(&console.caller(), tenant, None).await {
+        Ok(Ordered::Waits(view)) => approval::waits(&view, output),
+        Ok(Ordered::Done(view)) => output.result(&view.mapping, |mapping| {
+            let active = mapping.active.map_or_else(|| "none".to_owned(), |n| n.to_string());
+            format!("active: version {active}")
+        }),
+        Err(ControlFault::Mapping(found)) => {
+            let report = MappingReport::faulty(found);
+            output.result(&report, |r| problems(r, "nothing was changed"));
+            return sound(&report);
+        }
+        Err(fault) => return Err(fault.into()),
+    }
+    Ok(())
 }
 
 async fn publish(console: &Console, tenant: &str, file: &Path, output: &Output) -> Done {

@@ -198,7 +198,8 @@ impl Control {
     }
 
     /// Puts the version that was in force before back in force. SQL that comes back with it is brought like
-    /// any other: it may have been taken out of force for a reason.
+    /// any other: it may have been taken out of force for a reason. It has to fit the schema as it is now, as
+    /// when it is published; a database that cannot be asked holds nobody up while things are on fire.
     pub async fn rollback_mapping(
         &self,
         caller: &impl Orders,
@@ -214,6 +215,10 @@ impl Control {
         }
         if let Some(version) = registry.mapping_before(tenant.id).await? {
             self.may_bring(caller, &tenant, version).await?;
+            match self.still_sound(caller, &tenant, version).await {
+                Ok(()) | Err(ControlFault::Connection(_)) => {}
+                Err(fault) => return Err(fault),
+            }
             if let Some(waits) = self.ask_for_sources(&origin, &tenant, version, true).await? {
                 return Ok(waits);
             }

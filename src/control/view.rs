@@ -183,6 +183,11 @@ pub struct MappingReport {
 }
 
 impl MappingReport {
+    /// Of a version that does not fit.
+    pub fn faulty(problems: Vec<MappingProblemView>) -> Self {
+        Self { ok: false, version: None, problems, trial: None, searches: Vec::new() }
+    }
+
     /// The same with what can be searched.
     pub(super) fn searched(mut self, searches: Vec<TypeSearches>) -> Self {
         let unserved = |group: Unserved| UnservedView {

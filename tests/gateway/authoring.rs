@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -205,4 +205,56 @@ async fn publishing_asks_the_schema_as_it_is_now() {
     assert_eq!(refused.status, 400, "{refused:?}");
     assert!(refused.body.contains("no column 'mrn'"), "{refused:?}");
     assert_eq!(gateway.view("tenants/north").await["mapping"]["active"], 1);
+}
+
+#[tokio::test]
+async fn a_version_that_no_longer_fits_is_not_rolled_back_to() {
+    let (issuer, gateway) = start().await;
+    alter(
+        &gateway,
+        "ALTER TABLE patients ADD COLUMN surname TEXT; UPDATE patients SET surname = 'Moved'",
+    )
+    .await;
+    gateway.publish("north", &mapping("2").replace("$family_name", "$surname")).await;
+    alter(&gateway, "ALTER TABLE patients RENAME COLUMN family_name TO old_name").await;
+
+    let before = gateway.view("tenants/north").await;
+    let back = async |generation: &Value| {
+        gateway
+            .operate(Method::POST, "tenants/north/mappings/rollback", generation.as_u64(), None)
+            .await
+    };
+    let refused = back(&before["generation"]).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    let published = gateway
+        .operate(
+            Method::POST,
+            "tenants/north/mappings/1/publish",
+            before["generation"].as_u64(),
+            None,
+        )
+        .await;
+    let said = |reply: &Reply| (reply.status, reply.json()["problems"].clone());
+    assert_eq!(said(&refused), said(&published));
+    let problems = refused.json()["problems"].clone();
+    let faults = problems.as_array().unwrap().iter().filter(|found| found["severity"] == "error");
+    let faults: Vec<_> = faults.map(|found| found["pointer"].as_str().unwrap()).collect();
+    assert_eq!(faults, ["/resources/0/map/name/0/family"]);
+    assert_eq!(gateway.view("tenants/north").await, before);
+    let read = async || gateway.get(&issuer.token("both"), "/Patient/1001").await;
+    assert_eq!(read().await.json()["name"][0]["family"], "Moved");
+
+    let typed = crate::commands::run(&gateway, &["mapping", "rollback", "north"], "");
+    let told = String::from_utf8(typed.stdout).unwrap();
+    assert!(!typed.status.success() && told.contains("/resources/0/map/name/0/family"), "{told}");
+
+    // A database that cannot be asked holds nobody up.
+    let (file, away) = (gateway.folder().join("sqlite/north.db"), gateway.folder().join("away.db"));
+    std::fs::rename(&file, &away).unwrap();
+    let unasked = back(&before["generation"]).await;
+    assert_eq!(
+        (unasked.status, &unasked.json()["mapping"]["active"]),
+        (200, &json!(1)),
+        "{unasked:?}"
+    );
 }

@@ -9,7 +9,7 @@ use crate::support::{Gateway, Options, TestIssuer, sqlite_hospital};
 use crate::world;
 
 /// Runs a command over the gateway's settings; `input` is its standard input.
-fn run(gateway: &Gateway, words: &[&str], input: &str) -> Output {
+pub fn run(gateway: &Gateway, words: &[&str], input: &str) -> Output {
     let usual = gateway.folder().join("wardgate.toml").display().to_string();
     let own = if words.contains(&"--config") { vec![] } else { vec!["--config", &usual] };
     let mut child = Command::new(env!("CARGO_BIN_EXE_wardgate"))
