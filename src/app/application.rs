@@ -49,6 +49,7 @@ pub struct Application {
     keep: Option<Duration>,
     drift_check: Duration,
     traces: Option<(Exporter, mpsc::Receiver<Finished>)>,
+    panel: Option<Panel>,
 }
 
 impl Application {
@@ -108,14 +109,11 @@ impl Application {
         let (fhir_address, admin_address) = (address(&fhir)?, address(&admin)?);
         let panel = panel(&settings, &authority, &control, &tenants, Arc::clone(&clock))?;
         let metrics = MetricsPage::install(traffic);
+        let pages = panel.clone().map(panel::router).unwrap_or_default();
         let admin_router = admin::router(authority.clone(), control.clone(), metrics.clone());
-        let admin_router = match panel {
-            Some(panel) => admin_router.merge(panel::router(panel)),
-            None => admin_router,
-        };
         Ok(Self {
             fhir_router: fhir::router(plane),
-            admin_router,
+            admin_router: admin_router.merge(pages),
             fhir,
             admin,
             fhir_address,
@@ -131,6 +129,7 @@ impl Application {
             keep: settings.audit.keep,
             drift_check: settings.drift_check,
             traces,
+            panel,
         })
     }
 
@@ -159,6 +158,9 @@ impl Application {
         upkeep.spawn(self.audit.clone().run_watch(end.clone()));
         upkeep.spawn(self.control.clone().run_sweep(end.clone()));
         upkeep.spawn(self.metrics.run_maintenance(end.clone()));
+        if let Some(panel) = self.panel {
+            upkeep.spawn(panel.run_maintenance(end.clone()));
+        }
         if let Some(suspects) = self.tenants.suspects() {
             let every = self.drift_check.max(Duration::from_secs(1));
             let looking = drift::look_after(self.control.clone(), suspects, every, end.clone());

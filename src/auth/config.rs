@@ -163,6 +163,7 @@ impl OperatorsConfig {
             roles_claim: self.roles_claim.clone(),
             internal_url: self.internal_url.clone(),
             logout_audiences: self.logout_audiences.clone(),
+            admin_acr_values: self.acr_values.clone(),
             ca_pem: self.ca_pem.clone(),
             ..IssuerConfig::keycloak(self.issuer.clone(), self.audience.clone())
         }

@@ -1,8 +1,8 @@
 //! By what tokens a tenant is found.
 
-use super::{Control, ControlFault, IdentityView};
+use super::{Caller, Control, ControlFault, IdentityView, TenantPatch, TenantView};
 use crate::auth::is_claim_value;
-use crate::base::TenantId;
+use crate::base::{Generation, TenantId};
 use crate::registry::TenantBinding;
 use crate::tenant::vouched;
 
@@ -15,6 +15,26 @@ impl Control {
     ) -> Result<Vec<TenantBinding>, ControlFault> {
         let vouched = |binding| vouched(&self.0.keyring, tenant, binding);
         identities.iter().map(|identity| self.binding(identity).map(vouched)).collect()
+    }
+
+    /// Admits tokens of one more client of an issuer that the tenant is bound to, or no longer.
+    pub async fn set_client(
+        &self,
+        caller: &Caller,
+        named: &str,
+        expected: Option<Generation>,
+        (issuer, client): (&str, &str),
+        admitted: bool,
+    ) -> Result<TenantView, ControlFault> {
+        let mut identities = self.show(caller, named).await?.identities;
+        for identity in identities.iter_mut().filter(|identity| identity.issuer == issuer) {
+            identity.azp.retain(|azp| azp != client);
+            if admitted {
+                identity.azp.push(client.to_owned());
+            }
+        }
+        let patch = TenantPatch { identities: Some(identities), ..TenantPatch::default() };
+        self.change(caller, named, expected, patch).await
     }
 
     /// Whether the settings of this process name that issuer. Tokens of any other are refused.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::demo::Demo;
 use crate::driver::{Browser, Driver};
 use crate::keycloak::{Keycloak, ONE_AT_A_TIME, type_in};
 use crate::pictures::looks;
@@ -87,5 +88,47 @@ async fn resources_are_shown_to_who_signs_in_at_the_hospital() {
     // Keycloak asks again although it knows her.
     leaves(&browser).await;
     assert_eq!(browser.complaints(&gateway.admin).await, Vec::<String>::new());
+    browser.close().await;
+}
+
+/// Looks at North's resources in the demo.
+async fn looks_at_north(browser: &Browser, panel: &str) {
+    browser.go(&format!("{panel}tenants/north/mappings")).await;
+    browser.click(".look button[value=look]").await;
+    browser.wait_for_text("You go to").await;
+    browser.click("a.button").await;
+    browser.click("a[href^='auth/admin.north']").await;
+    browser.wait_for("#resources details").await;
+}
+
+#[tokio::test]
+async fn resources_leave_the_screen_with_the_session_and_with_the_page() {
+    let (demo, driver) = (Demo::start(), Driver::start());
+    let panel = demo.url("panel").to_owned();
+    let browser = driver.open(1280, 900).await;
+    browser.go(&panel).await;
+    browser.click("a.button").await;
+    browser.click("a[href^='auth/operator']").await;
+    browser.wait_for_text("Fleet").await;
+
+    // What a browser keeps of a page to go back to is what the page was when it was left.
+    looks_at_north(&browser, &panel).await;
+    browser.run("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))").await;
+    browser.wait_for_text("The resources were taken off this page").await;
+    browser.wait_until("!document.querySelector('#resources details')").await;
+    browser.click("button[value=forget]").await;
+    browser.wait_for_text("The sign-in at the hospital is forgotten.").await;
+
+    // She signs out in another window.
+    looks_at_north(&browser, &panel).await;
+    let (first, other) = (browser.window().await, browser.new_window().await);
+    browser.switch(&other).await;
+    browser.go(&panel).await;
+    browser.click("form.who button").await;
+    browser.wait_for_text("Sign in").await;
+    browser.switch(&first).await;
+    browser.wait_for_text("The resources were taken off this page").await;
+    browser.wait_until("!document.querySelector('#resources details')").await;
+    assert_eq!(browser.complaints(&panel).await, Vec::<String>::new());
     browser.close().await;
 }

@@ -190,7 +190,7 @@ async fn one_right_alone_shows_nothing_and_stands_in_the_log() {
 
 #[tokio::test]
 async fn a_token_of_another_hospital_opens_nothing_and_tells_nothing_of_it() {
-    let (_issuer, gateway) = start().await;
+    let (issuer, gateway) = start().await;
     let visitor = Visitor::of(&gateway);
     visitor.sign_in("operator").await;
     let mut pages = Vec::new();
@@ -204,7 +204,19 @@ async fn a_token_of_another_hospital_opens_nothing_and_tells_nothing_of_it() {
     }
     // The same for one that there is and one that there is not.
     assert_eq!(pages[0], pages[1]);
-    assert!(!on_disk(&gateway.folder().join("audit")).contains("mapping.preview"));
+    // The hospital reads whose page it was and that it was refused, and not who came from where.
+    let refused = events(&issuer, &gateway, "mapping.preview_opened", 2).await;
+    for event in &refused {
+        assert_eq!(
+            (&event["outcome"], &event["status"]),
+            (&json!("denied"), &json!(403)),
+            "{event}"
+        );
+        assert_eq!(event["who"]["kind"], "operator", "{event}");
+    }
+    let audit = on_disk(&gateway.folder().join("audit"));
+    assert!(!audit.contains("both.south") && !audit.contains("both.nowhere"), "{audit}");
+    assert_eq!(times(&audit, "mapping.preview"), times(&audit, "mapping.preview_opened"));
     // What is held for one hospital shows nothing of another.
     looks(&visitor, "both.north").await;
     let csrf = visitor.csrf().await;
@@ -330,4 +342,27 @@ async fn the_page_says_when_nobody_can_look() {
     let page = visitor.get("/panel/tenants/north/mappings").await;
     assert!(page.body.contains("lists the client"), "{}", page.body);
     assert_eq!(asks(&visitor, &text()).await.status, 409);
+
+    // The hospital's page has the button; who only looks does not.
+    let csrf = visitor.csrf().await;
+    let form = async |verb: &str| {
+        let generation = visitor.generation("north").await;
+        let hospitals = issuer.hospitals();
+        let fields = [("generation", generation.as_str()), ("issuer", &hospitals)];
+        let done = visitor.post(&format!("/panel/tenants/north/{verb}"), &csrf, &fields).await;
+        assert_eq!(done.status, 303, "{verb}: {done:?}");
+        visitor.get(done.header("location")).await.body
+    };
+    assert!(visitor.get("/panel/tenants/north").await.body.contains("Admit wardgate-preview<"));
+    assert!(form("admit-client").await.contains("Admit wardgate-preview no more"));
+    assert_eq!(looks(&visitor, "both.north").await.status, 200);
+    let azp = gateway.view("tenants/north").await["identities"][0]["azp"].clone();
+    assert_eq!(azp, json!(["ward-app", "wardgate-preview"]));
+    assert!(form("dismiss-client").await.contains("Admit wardgate-preview<"));
+    // Who was signed in is judged anew.
+    let after = asks(&visitor, &text()).await;
+    assert!(after.status == 409 && !after.body.contains(MARK), "{after:?}");
+    let viewer = Visitor::of(&gateway);
+    viewer.sign_in("viewer").await;
+    assert!(!viewer.get("/panel/tenants/north").await.body.contains("Admit wardgate-preview"));
 }

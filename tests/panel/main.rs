@@ -26,3 +26,5 @@ mod signing_in;
 mod support;
 #[cfg(test)]
 mod visitor;
+#[cfg(test)]
+mod world;

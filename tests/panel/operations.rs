@@ -178,3 +178,26 @@ async fn who_only_looks_sees_no_form_and_an_attached_hospital_keeps_its_password
         "an attached hospital's database was touched"
     );
 }
+
+#[tokio::test]
+async fn tokens_that_leaked_are_refused_from_the_hospitals_page() {
+    let (issuer, gateway) = gateway().await;
+    let visitor = Visitor::of(&gateway);
+    visitor.sign_in("operator").await;
+    let (csrf, north) = (visitor.csrf().await, issuer.token("north"));
+    let page = visitor.get("/panel/tenants/north").await.body;
+    assert!(page.contains("that cannot be undone") && !page.contains("Tokens issued before"));
+    assert_eq!(gateway.get(&north, "/Patient/1001").await.status, 200);
+    let path = "/panel/tenants/north/refuse-tokens";
+    let generation = visitor.generation("north").await;
+    let done = visitor.post(path, &csrf, &[("generation", &generation)]).await;
+    assert_eq!(done.status, 303, "{done:?}");
+    assert_eq!(gateway.get(&north, "/Patient/1001").await.status, 401);
+    assert_eq!(gateway.get(&issuer.token("south"), "/Patient/2001").await.status, 200);
+    let page = visitor.get(done.header("location")).await.body;
+    for said in
+        ["Every token issued until now is refused.", "Tokens issued before", "older tokens refused"]
+    {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+}

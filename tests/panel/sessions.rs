@@ -1,142 +1,11 @@
 //! How long a session lasts, with a clock that is moved.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use wardgate::app::demo::issuer::{
-    ADMIN_AUDIENCE, AUDIENCE, DemoUser, Issuer, PANEL_CLIENT, PREVIEW_CLIENT,
-};
-use wardgate::auth::{
-    AuthConfig, Authority, Binding, Directory, DirectoryFuture, IssuerConfig, LookAt, OperatorRank,
-    OperatorsConfig, SessionName, SignInSettings, SignIns,
-};
-use wardgate::base::{Clock, Deadline, Generation, ManualClock, SecretText, SystemClock, TenantId};
+use wardgate::auth::{LookAt, OperatorRank, SessionName};
+use wardgate::base::{Clock as _, TenantId, Timestamp};
 
-struct World {
-    sign_ins: SignIns,
-    clock: Arc<ManualClock>,
-    issuer: Issuer,
-    /// The one hospital, and whether it is served.
-    hospital: Hospital,
-    http: reqwest::Client,
-    _issuing: tokio::task::JoinHandle<()>,
-}
-
-#[derive(Clone)]
-struct Hospital {
-    id: TenantId,
-    active: Arc<AtomicBool>,
-}
-
-impl Directory for Hospital {
-    fn binding<'a>(&'a self, _: &'a str, value: &'a str) -> DirectoryFuture<'a> {
-        let binding = Binding {
-            tenant: self.id,
-            azp: vec![PREVIEW_CLIENT.to_owned()],
-            active: self.active.load(Ordering::SeqCst),
-            not_before: None,
-            generation: Generation(1),
-        };
-        Box::pin(async move { Ok((value == "north").then_some(binding)) })
-    }
-}
-
-fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(20))
-}
-
-const MINUTE: Duration = Duration::from_mins(1);
-
-async fn world() -> World {
-    let clock = Arc::new(ManualClock::at(SystemClock.now()));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
-    let base = format!("http://{}", listener.local_addr().expect("an address"));
-    let user = |name: &str, role: &str| DemoUser {
-        username: name.to_owned(),
-        password: name.to_owned(),
-        tenant: None,
-        roles: vec![role.to_owned()],
-    };
-    let clinician = DemoUser { tenant: Some("north".to_owned()), ..user("clinician", "fhir-read") };
-    let users = vec![
-        user("operator", "wardgate-operator"),
-        user("approver", "wardgate-approver"),
-        clinician,
-    ];
-    let issuer = Issuer::new(base, users, Arc::clone(&clock) as Arc<dyn Clock>).expect("an issuer");
-    let router = issuer.router();
-    let issuing = tokio::spawn(async move { axum::serve(listener, router).await.expect("serve") });
-    let operators = OperatorsConfig::keycloak(
-        issuer.realm_url("operators"),
-        ADMIN_AUDIENCE,
-        "wardgate-operator",
-    );
-    let hospitals = IssuerConfig::keycloak(issuer.realm_url("hospitals"), AUDIENCE);
-    let config = AuthConfig {
-        operators: Some(operators.clone()),
-        issuers: vec![hospitals.clone()],
-        ..AuthConfig::default()
-    };
-    let hospital = Hospital { id: TenantId::random(), active: Arc::new(AtomicBool::new(true)) };
-    let shared = Arc::clone(&clock) as Arc<dyn Clock>;
-    let authority = Authority::start(config, Arc::clone(&shared), Arc::new(hospital.clone()))
-        .await
-        .expect("an authority");
-    let settings = SignInSettings {
-        client_id: PANEL_CLIENT.to_owned(),
-        client_secret: SecretText::new(issuer.panel_secret().to_owned()),
-        redirect_url: "http://127.0.0.1:1/panel/callback".to_owned(),
-        signed_out_url: Some("http://127.0.0.1:1/panel/welcome".to_owned()),
-    };
-    let look = SignInSettings {
-        client_id: PREVIEW_CLIENT.to_owned(),
-        redirect_url: "http://127.0.0.1:1/panel/look".to_owned(),
-        signed_out_url: None,
-        ..settings.clone()
-    };
-    let sign_ins =
-        SignIns::new(authority, &operators, settings.clone(), vec![(hospitals, look)], shared)
-            .expect("sign-ins");
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap();
-    World { sign_ins, clock, issuer, hospital, http, _issuing: issuing }
-}
-
-impl World {
-    async fn way_back(&self, user: &str) -> (String, String, String) {
-        let begun = self.sign_ins.begin("/panel/", false, soon()).await.expect("begin");
-        let (state, code) = self.at_issuer(user, &begun.url).await;
-        (begun.cookie.expose().to_owned(), state, code)
-    }
-
-    /// Is that user at the issuer; gives state and code.
-    async fn at_issuer(&self, user: &str, url: &str) -> (String, String) {
-        let chosen = url.replacen("/auth?", &format!("/auth/{user}?"), 1);
-        let there = self.http.get(chosen).send().await.expect("the issuer");
-        let back = there.headers()["location"].to_str().unwrap().to_owned();
-        let part = |name: &str| {
-            let (_, rest) = back.split_once(&format!("{name}=")).expect("a parameter");
-            rest.split('&').next().unwrap().to_owned()
-        };
-        (part("state"), part("code"))
-    }
-
-    async fn session(&self, user: &str) -> String {
-        let (cookie, state, code) = self.way_back(user).await;
-        let opened =
-            self.sign_ins.finish(&cookie, &state, &code, None, soon()).await.expect("finish");
-        opened.cookie.expose().to_owned()
-    }
-
-    /// Whether the session lives.
-    async fn lives(&self, session: &str, active: bool) -> bool {
-        self.sign_ins.visit(session, active, soon()).await.expect("an answer").is_some()
-    }
-}
+use crate::world::{MINUTE, World, soon, world};
 
 #[tokio::test]
 async fn a_session_ends_after_fifteen_minutes_without_use() {
@@ -291,4 +160,74 @@ async fn a_sign_in_at_a_hospital_is_held_five_minutes_for_that_hospital_and_sess
     world.signs_in_there(ada_name).await;
     world.sign_ins.end(&ada, soon()).await;
     assert!(!world.looks(ada_name).await, "it ends with the session");
+}
+
+/// Nobody comes back to ask; what was held is gone from memory all the same.
+#[tokio::test]
+async fn what_has_ended_is_forgotten_without_being_asked_for() {
+    let world = world().await;
+    let session = world.session("operator").await;
+    let name = world.name(&session).await;
+    world.signs_in_there(name).await;
+    assert_eq!(world.sign_ins.forget_ended(), (1, 1));
+    world.clock.advance(4 * MINUTE);
+    assert_eq!(world.sign_ins.forget_ended(), (1, 1));
+    assert!(world.looks(name).await);
+    world.clock.advance(2 * MINUTE);
+    assert_eq!(world.sign_ins.forget_ended(), (1, 0), "a sign-in at a hospital");
+    world.clock.advance(10 * MINUTE);
+    assert_eq!(world.sign_ins.forget_ended(), (0, 0), "a session");
+}
+
+/// An issuer signs people in as strongly as their tokens are then asked to say (RFC 9470).
+#[tokio::test]
+async fn issuers_are_asked_for_the_strength_that_counts() {
+    let world = world().await;
+    let session = world.session("operator").await;
+    let name = world.name(&session).await;
+    let begun = world.sign_ins.begin("/panel/", false, soon()).await.expect("begin");
+    assert!(begun.url.contains("acr_values=1"), "{}", begun.url);
+    let (hospitals, tenant) = (world.issuer.realm_url("hospitals"), world.hospital.id);
+    let at = LookAt { tenant, name: "north".to_owned(), kept: "kept".to_owned() };
+    let url = world.sign_ins.begin_look(name, &hospitals, at, soon()).await.expect("begin");
+    assert!(url.contains("acr_values=gold+silver"), "{url}");
+}
+
+/// What a sign-in at a hospital has to be besides good: of now, of one person, and of that hospital still.
+#[tokio::test]
+async fn a_sign_in_at_a_hospital_is_of_now_and_of_one_person() {
+    let world = world().await;
+    let session = world.session("operator").await;
+    let name = world.name(&session).await;
+    let finished = async |state: &str, code: &str| {
+        let returned = world.sign_ins.returned(name, state).expect("a way back");
+        world.sign_ins.finish_look(&returned, code, soon()).await.map_err(|fault| fault.reason())
+    };
+    // One that does not count ends the one before, too.
+    world.signs_in_there(name).await;
+    assert!(world.looks(name).await);
+    // Whoever follows the link took `prompt=login` out of it, and the issuer knew somebody from before.
+    let now = world.clock.now();
+    let hospitals = world.issuer.realm_url("hospitals");
+    let at =
+        LookAt { tenant: world.hospital.id, name: "north".to_owned(), kept: "kept".to_owned() };
+    let url = world.sign_ins.begin_look(name, &hospitals, at, soon()).await.expect("begin");
+    world.clock.set(Timestamp::from_millis(now.as_millis() - 180_000));
+    let (state, code) = world.at_issuer("clinician", &url).await;
+    assert_eq!(finished(&state, &code).await, Err("not_signed_in_anew"));
+    world.clock.set(now);
+    assert!(!world.looks(name).await);
+
+    // The access token is another person's than the ID token.
+    let (state, code) = world.leaves(name).await;
+    *world.swapped.lock().unwrap() = world.issuer.access_token("colleague");
+    assert_eq!(finished(&state, &code).await, Err("tokens_of_two_subjects"));
+    *world.swapped.lock().unwrap() = None;
+    assert!(!world.looks(name).await);
+
+    // What her token led to is another hospital's now.
+    world.signs_in_there(name).await;
+    assert!(world.looks(name).await);
+    world.hospital.given_away.store(true, Ordering::SeqCst);
+    assert!(!world.looks(name).await);
 }

@@ -42,8 +42,8 @@ pub const PREVIEW_CLIENT: &str = "wardgate-preview";
 const TOKEN_LIFE: Duration = Duration::from_mins(30);
 /// How long a sign-in code may be redeemed.
 const CODE_LIFE: Duration = Duration::from_mins(1);
-/// How long a refresh token may be used.
-const REFRESH_LIFE: Duration = Duration::from_hours(8);
+/// How long a refresh token may be used: as Keycloak has it, and longer than a session of the panel may last.
+const REFRESH_LIFE: Duration = Duration::from_hours(10);
 const KEY_ID: &str = "demo-key-1";
 
 /// One of the demo's users.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
+use tokio_util::sync::CancellationToken;
 
 use super::provider::{Known, Provider};
 use super::{SessionName, SignInSettings, SignIns, UNDER_WAY, bounded, hash};
@@ -15,6 +16,8 @@ use crate::base::{Deadline, SecretText, TenantId, Timestamp};
 
 /// A token is held for so long at most, however long it lives.
 const LOOKING: Duration = Duration::from_mins(5);
+/// How often what has ended is looked for.
+const SWEEP: Duration = Duration::from_secs(30);
 /// How far the issuer's clock may be behind ours.
 const LEEWAY: Duration = Duration::from_mins(1);
 
@@ -74,6 +77,16 @@ impl Returned {
 #[derive(Default)]
 pub(super) struct Looking {
     held: Option<Held>,
+}
+
+impl Looking {
+    /// What is held and has not ended; what has is forgotten.
+    fn still(&mut self, now: Timestamp) -> Option<&Held> {
+        if self.held.as_ref().is_some_and(|held| held.until <= now) {
+            self.held = None;
+        }
+        self.held.as_ref()
+    }
 }
 
 #[derive(Clone)]
@@ -191,13 +204,38 @@ impl SignIns {
         }
     }
 
+    /// Forgets sessions that have ended, and sign-ins at hospitals' issuers that have, though nobody asked
+    /// for them again. Gives how many of each are still held.
+    pub fn forget_ended(&self) -> (usize, usize) {
+        let (inner, now) = (&self.0, self.0.clock.now());
+        let (mut sessions, mut looks) = (0, 0);
+        for (key, session) in &inner.sessions {
+            if session.has_ended(now) {
+                inner.sessions.invalidate(&*key);
+                *session.looking() = Looking::default();
+                continue;
+            }
+            sessions += 1;
+            looks += usize::from(session.looking().still(now).is_some());
+        }
+        inner.sessions.run_pending_tasks();
+        inner.looks.under_way.run_pending_tasks();
+        inner.under_way.run_pending_tasks();
+        inner.kept.run_pending_tasks();
+        (sessions, looks)
+    }
+
+    /// Forgets twice a minute what has ended.
+    pub async fn run_maintenance(self, shutdown: CancellationToken) {
+        let mut ticks = tokio::time::interval(SWEEP);
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.forget_ended();
+        }
+    }
+
     fn held(&self, session: SessionName, tenant: TenantId) -> Option<Held> {
         let open = self.0.sessions.get(&session.0)?;
         let mut looking = open.looking();
-        let now = self.0.clock.now();
-        if looking.held.as_ref().is_some_and(|held| held.until <= now) {
-            looking.held = None;
-        }
-        looking.held.clone().filter(|held| held.tenant == tenant)
+        looking.still(self.0.clock.now()).filter(|held| held.tenant == tenant).cloned()
     }
 }

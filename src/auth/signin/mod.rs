@@ -111,6 +111,9 @@ pub struct Visit {
 pub struct SessionName([u8; 32]);
 
 impl SignIns {
+    /// A session ends when nothing was asked for so long.
+    pub const IDLE: Duration = IDLE;
+
     /// Sign-ins at the operators' issuer of `authority`, and at those hospitals' issuers where resources may
     /// be looked at. Nothing is asked of any issuer yet.
     pub fn new(

@@ -8,10 +8,11 @@ use openidconnect::core::{
     CoreTokenResponse,
 };
 use openidconnect::{
-    AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
-    EndpointSet, IssuerUrl, LogoutRequest, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
-    PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl, RefreshToken,
-    RequestTokenError, Scope, TokenResponse as _,
+    AuthenticationContextClass, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, LogoutRequest, Nonce,
+    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl,
+    ProviderMetadataWithLogout, RedirectUrl, RefreshToken, RequestTokenError, Scope,
+    TokenResponse as _,
 };
 use reqwest::Url;
 use tokio::sync::Mutex;
@@ -42,6 +43,8 @@ pub(super) struct Provider {
     secret: ClientSecret,
     redirect: RedirectUrl,
     signed_out: Option<PostLogoutRedirectUrl>,
+    /// How strongly people are to sign in; the issuer's own way when empty.
+    acr_values: Vec<String>,
     fetcher: Fetcher,
     described: Mutex<Option<(Instant, Arc<ProviderMetadataWithLogout>)>>,
 }
@@ -93,6 +96,7 @@ impl Provider {
             secret: ClientSecret::new(settings.client_secret.expose().to_owned()),
             redirect: RedirectUrl::new(settings.redirect_url).map_err(address)?,
             signed_out: signed_out.transpose().map_err(address)?,
+            acr_values: issuer.admin_acr_values.clone(),
             fetcher: Fetcher::new(issuer)?,
             described: Mutex::default(),
         })
@@ -124,6 +128,9 @@ impl Provider {
             )
             .add_scope(Scope::new("profile".to_owned()))
             .set_pkce_challenge(challenge);
+        for acr in &self.acr_values {
+            request = request.add_auth_context_value(AuthenticationContextClass::new(acr.clone()));
+        }
         if again {
             request = request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::ZERO);
         }

@@ -19,6 +19,16 @@ impl Control {
         self.looked(caller, tenant, "mapping.preview_opened").await
     }
 
+    /// Writes down which operator's look at resources of a mapping was refused, because whoever signed in for it
+    /// did not do so as somebody of that hospital. Who that was is another hospital's to know.
+    pub async fn preview_refused(
+        &self,
+        caller: &Caller,
+        tenant: TenantId,
+    ) -> Result<(), ControlFault> {
+        self.noted(caller, tenant, "mapping.preview_opened", (Outcome::Denied, 403)).await
+    }
+
     /// Writes down who had rows of a tenant looked at, before anything of it is given out: on a serving
     /// gateway in the hospital's own access log. A command line writes no access log, for its chain belongs
     /// to the gateway; it writes to the operators' log.
@@ -27,6 +37,16 @@ impl Control {
         caller: &impl Orders,
         tenant: TenantId,
         action: &'static str,
+    ) -> Result<(), ControlFault> {
+        self.noted(caller, tenant, action, (Outcome::Success, 200)).await
+    }
+
+    async fn noted(
+        &self,
+        caller: &impl Orders,
+        tenant: TenantId,
+        action: &'static str,
+        (outcome, status): (Outcome, u16),
     ) -> Result<(), ControlFault> {
         let origin = caller.origin();
         let Some(serving) = &self.0.serving else {
@@ -57,8 +77,8 @@ impl Control {
             action: Action::Operate(action),
             resource_type: None,
             target: Target::None,
-            outcome: Outcome::Success,
-            status: 200,
+            outcome,
+            status,
             generation: Generation(0),
             purpose: None,
         };

@@ -142,6 +142,8 @@ pub(super) fn done(code: Option<&str>) -> Markup {
         "resume" => "Resumed. It is being served again.",
         "refuse-tokens" => "Every token issued until now is refused. Who gets a new one is let in.",
         "invalidate" => "Every gateway reads its configuration anew.",
+        "admit-client" => "The client is admitted: resources can be looked at on the mapping page.",
+        "dismiss-client" => "The client is admitted no more.",
         "drain" => "The lane was retired; the next request opens a new one.",
         "reset-breaker" => "The breaker is closed.",
         "limits" => "The limits are in force.",

@@ -1,5 +1,6 @@
 //! A tenant's mapping: its versions, and an editor with the report beside the text.
 
+mod asking;
 pub(super) mod looks;
 pub(super) mod report;
 mod resources;
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse as _, Redirect};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use self::looks::Wanted;
+use self::asking::Wanted;
 use super::layout::{self, Tab};
 use super::refusal::{Answer, Refusal, told};
 use super::session::{Fields, Order, Seen};
@@ -119,14 +120,16 @@ pub(super) async fn write(
 /// The editor with what somebody typed and why nothing came of it.
 fn failed(editor: Editor, fault: &ControlFault) -> (StatusCode, Editor) {
     let (status, why) = told(fault);
-    let listing = fault.problems().unwrap_or_default();
-    let notice = html! {
-        div class="notice bad" role="alert" {
-            p { (why) }
-            @for problem in listing.iter().take(20) { p { code { (problem.pointer) } " " (problem.message) } }
-        }
-    };
+    let notice = html! { div class="notice bad" role="alert" { p { (why) } (listing(fault)) } };
     (status, Editor { notice, ..editor })
+}
+
+/// What does not fit, where that is why nothing was done.
+fn listing(fault: &ControlFault) -> Markup {
+    let problems = fault.problems().unwrap_or_default().iter();
+    html! {
+        @for problem in problems.filter(|problem| problem.severity == "error").take(20) { p { code { (problem.pointer) } " " (problem.message) } }
+    }
 }
 
 /// The editor with a draft in it.
@@ -191,7 +194,11 @@ async fn ordered(
     let above = html! {
         div class="notice bad" role="alert" {
             @if let Some(conflict) = conflict { (conflict) }
-            @else { p { (why) } p { "Nothing was changed. This is how it is now." } }
+            @else {
+                p { @if fault.problems().is_some() { "That version does not fit the hospital's database as it is now:" } @else { (why) } }
+                (listing(&fault))
+                p { "Nothing was changed. This is how it is now." }
+            }
         }
     };
     // The editor goes on with the version in force, as the page does when it is opened.
@@ -284,7 +291,7 @@ fn editing(panel: &Panel, seen: &Seen, tenant: &TenantView, editor: &Editor) -> 
     html! {
         form id="editor" class="editor" method="post" action={ "/panel/tenants/" (tenant.name) "/mappings#report" } {
             (hidden(seen, tenant))
-            (looks::default_button(panel, tenant))
+            (asking::default_button(panel, tenant))
             div {
                 label for="text" { h2 { "Text" } }
                 textarea id="text" name="text" rows="28" spellcheck="false" autocomplete="off" wrap="off"
@@ -299,12 +306,12 @@ fn editing(panel: &Panel, seen: &Seen, tenant: &TenantView, editor: &Editor) -> 
                         button type="submit" name="verb" value="store" { "Check and store" }
                     }
                 }
-                (looks::asking(panel, seen, tenant, &editor.wanted))
+                (asking::asking(panel, seen, tenant, &editor.wanted))
             }
             aside id="report" aria-label="Report" tabindex="0" {
                 h2 { @if editor.resources.is_some() { "Resources" } @else { "Report" } }
                 (editor.notice)
-                @if let Some(resources) = &editor.resources { (resources) }
+                @if let Some(resources) = &editor.resources { (asking::framed(resources)) }
                 @else if editor.notice.0.is_empty() { (report::checked(editor.report.as_ref())) }
                 p class="narrow" { a href="#text" { "Back to the text" } }
             }

@@ -1,6 +1,7 @@
 //! The operators' panel: pages over the same verbs as the admin API, for people.
 //!
-//! Every page is whole without a script; the one script there is refreshes what a page shows. Nothing is
+//! Every page is whole without a script; the one script there is refreshes what a page shows, and takes patients'
+//! data off it when the session has ended. Nothing is
 //! loaded from elsewhere, and nothing of a secret is ever written into a page.
 
 mod account;
@@ -35,6 +36,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Router, extract::State};
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::logbook::Logbook;
@@ -74,6 +76,11 @@ impl Panel {
     ) -> Self {
         let origin = public_url.trim_end_matches('/').to_owned();
         Self(Arc::new(Inner { control, tenants, sign_ins, authority, clock, origin }))
+    }
+
+    /// Forgets sessions and sign-ins that have ended, until `shutdown`.
+    pub async fn run_maintenance(self, shutdown: CancellationToken) {
+        self.0.sign_ins.clone().run_maintenance(shutdown).await;
     }
 }
 
@@ -138,6 +145,7 @@ fn all() -> Routes<Panel> {
         .get("/panel/keys", operator, keys::show)
         .post("/panel/keys", operator, keys::rewrap)
         .get("/panel/events", operator, events::show)
+        .get("/panel/pulse", operator, session::pulse)
         .get("/panel/panel.css", public, assets::style)
         .get("/panel/panel.js", public, assets::script)
         .get("/panel/mark.svg", public, assets::mark)

@@ -1,4 +1,4 @@
-// Keeps what a page shows up to date. Pages are whole without it.
+// Keeps what a page shows up to date, and patients' data no longer than they may be seen. Pages are whole without it.
 "use strict";
 (() => {
   const seconds = Number(document.body.dataset.liveSeconds || 0);
@@ -92,4 +92,33 @@
 
   setInterval(ask, seconds * 1000);
   document.addEventListener("visibilitychange", ask);
+})();
+
+// Patients' data leave a page with the session that they were shown in, and stay in no copy that the browser keeps of it.
+(() => {
+  const shown = document.getElementById("resources");
+  if (!shown) return;
+  const until = Date.now() + Number(shown.dataset.seconds) * 1000;
+  const clear = () => {
+    if (!shown.dataset.cleared) return;
+    const said = document.createElement("p");
+    said.setAttribute("role", "status");
+    said.textContent = shown.dataset.cleared;
+    delete shown.dataset.cleared;
+    shown.replaceChildren(said);
+  };
+  const ask = async () => {
+    if (Date.now() >= until) return clear();
+    try {
+      const answer = await fetch("/panel/pulse", {
+        headers: { "x-wardgate-live": "1" }, redirect: "error", cache: "no-store", credentials: "same-origin",
+      });
+      if (answer.status === 401) clear();
+    } catch {
+      // Without an answer the time says when it is over.
+    }
+  };
+  setInterval(ask, 5000);
+  document.addEventListener("visibilitychange", ask);
+  addEventListener("pagehide", clear);
 })();

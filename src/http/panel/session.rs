@@ -83,6 +83,11 @@ fn not_signed_in(parts: &Parts) -> Refusal {
     Refusal::from(Redirect::to(&target).into_response())
 }
 
+/// `GET /panel/pulse`: whether the session lives, for the script of a page that shows patients' data.
+pub(super) async fn pulse(_seen: Seen) -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
 /// A form sent by one of our own pages, by somebody who may change things.
 pub(super) struct Order {
     pub(super) seen: Seen,

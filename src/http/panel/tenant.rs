@@ -86,6 +86,12 @@ pub(super) async fn act(
         "resume" => control.resume(caller, &name, expected).await.map(drop),
         "refuse-tokens" => control.refuse_tokens(caller, &name, expected).await.map(drop),
         "invalidate" => control.invalidate(caller, &name).await.map(drop),
+        "admit-client" | "dismiss-client" => {
+            let issuer = order.fields.text("issuer");
+            let client = panel.0.sign_ins.looks_through(issuer).unwrap_or_default();
+            let admitted = verb == "admit-client";
+            control.set_client(caller, &name, expected, (issuer, client), admitted).await.map(drop)
+        }
         "drain" => control.drain(caller, &name).await,
         "reset-breaker" => control.reset_breaker(caller, &name).await,
         _ => {
@@ -192,7 +198,7 @@ async fn failed(panel: &Panel, order: &Order, name: &str, fault: &ControlFault) 
             @if let Some(conflict) = conflict { (conflict) }
             @else {
                 p { (why) }
-                @if let Some(hint) = fault.hint() { p class="soft" { (hint) } }
+                @if let Some(hint) = fault.hint() { p class="soft" { (words::sentence(hint)) } }
             }
         }
     };
@@ -233,7 +239,7 @@ fn body(
             (cards::lane(panel, seen, row))
             (connection::facts(panel, seen, tenant))
             (cards::mapping(tenant))
-            (cards::identities(panel, tenant))
+            (cards::identities(panel, seen, tenant))
             (seen::usage(used))
             (cards::limits_form(seen, tenant, typed))
             (cards::flags_form(seen, tenant, typed))
@@ -277,7 +283,7 @@ fn actions(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>) -> Markup {
             }
             a class="button quiet" href={ (base) "/life" } { "Password and end…" }
             a class="button quiet" href={ "/panel/operations?tenant=" (tenant.name) } { "Operations" }
-            @if tenant.state != "draft" { (refuse_tokens(seen, tenant)) }
+            @if tenant.state != "draft" { (cards::refuse_tokens(seen, tenant)) }
             // Last: nobody comes upon it on the way to something else.
             @if tenant.state == "active" {
                 details open[reason.is_some()] {
@@ -290,24 +296,6 @@ fn actions(seen: &Seen, tenant: &TenantView, typed: Option<&Fields>) -> Markup {
                         button class="danger" type="submit" { "Suspend " (tenant.name) }
                     }
                 }
-            }
-        }
-    }
-}
-
-/// For the night on which tokens have leaked. It opens before it does anything: everybody at work is turned away.
-fn refuse_tokens(seen: &Seen, tenant: &TenantView) -> Markup {
-    html! {
-        details {
-            summary class="button quiet" { "Refuse tokens…" }
-            form method="post" action={ (base(tenant)) "/refuse-tokens" } class="inline" {
-                (hidden(seen, tenant))
-                p {
-                    "Every token of this hospital issued before now is refused, and that cannot be undone: everybody needs a \
-                     new one. The issuer gives it without asking to whose session there still stands, a thief's as \
-                     well: end those sessions at the issuer first."
-                }
-                button class="danger" type="submit" { "Refuse all tokens of " (tenant.name) " until now" }
             }
         }
     }
@@ -384,7 +372,7 @@ pub(super) fn steps(report: &CheckReport) -> Markup {
                     }
                 }
             }
-            @if let Some(hint) = &report.hint { p { (hint) } }
+            @if let Some(hint) = &report.hint { p { (words::sentence(hint)) } }
             @for finding in &report.findings {
                 @if let Some(warning) = &finding.warning {
                     p { strong { (finding.what) ": " (finding.found) "." } " " (warning) "." }

@@ -6,139 +6,21 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
+use super::asking::{Place, place};
 use super::{Editor, page, resources};
 use crate::auth::{AuthFault, FhirAdmin, FhirRead, LookAt, Looker, Permit, Shape};
 use crate::base::{Deadline, Fault as _, FaultKind, TenantId};
 use crate::control::TenantView;
+use crate::http::panel::Panel;
 use crate::http::panel::layout::{self, Tab};
 use crate::http::panel::refusal::{Answer, Refusal, told};
-use crate::http::panel::session::{Again, Fields, Seen, Sent};
+use crate::http::panel::session::{Again, Seen, Sent};
 use crate::http::panel::sign_in::Back;
-use crate::http::panel::{Panel, words};
-use crate::records::{Attempt, MOST_SHOWN, PreviewOf, note_refused};
+use crate::records::{Attempt, note_refused};
 use crate::telemetry::names;
 
-/// Rows of each source, when nothing is said of them.
-const ROWS: u32 = 3;
 /// What of the form is kept while somebody is away at the hospital's issuer.
 const KEPT: [&str; 4] = ["text", "rows", "type", "ids"];
-
-/// What somebody wants to see, as she typed it.
-#[derive(Default)]
-pub(super) struct Wanted {
-    rows: String,
-    resource_type: String,
-    ids: String,
-}
-
-impl Wanted {
-    pub(super) fn of(fields: &Fields) -> Self {
-        let text = |name| fields.text(name).to_owned();
-        Self { rows: text("rows"), resource_type: text("type"), ids: text("ids") }
-    }
-
-    fn rows(&self) -> u32 {
-        self.rows.parse().unwrap_or(ROWS).clamp(1, MOST_SHOWN)
-    }
-
-    fn preview(&self) -> PreviewOf {
-        let apart = |c: char| c == ',' || c.is_whitespace();
-        let ids = self.ids.split(apart).filter(|id| !id.is_empty()).map(str::to_owned);
-        let resource_type = Some(self.resource_type.clone()).filter(|ty| !ty.is_empty());
-        PreviewOf { rows: self.rows(), ids: ids.collect(), resource_type }
-    }
-}
-
-/// Where somebody can sign in to look: a hospital's issuer at which the panel has a client that the
-/// hospital's binding admits.
-enum Place<'t> {
-    Issuer(&'t str),
-    /// The panel has a client at this issuer, and the hospital does not admit it.
-    NotAdmitted(String, &'t str),
-    NotSetUp,
-}
-
-fn place<'t>(panel: &Panel, tenant: &'t TenantView) -> Place<'t> {
-    let mut otherwise = Place::NotSetUp;
-    for identity in &tenant.identities {
-        let Some(client) = panel.0.sign_ins.looks_through(&identity.issuer) else { continue };
-        if identity.azp.iter().any(|azp| azp == client) {
-            return Place::Issuer(&identity.issuer);
-        }
-        otherwise = Place::NotAdmitted(client.to_owned(), &identity.issuer);
-    }
-    otherwise
-}
-
-/// The button that the return key presses in the form's single lines, which all are about looking.
-pub(super) fn default_button(panel: &Panel, tenant: &TenantView) -> Markup {
-    html! {
-        @if let Place::Issuer(_) = place(panel, tenant) {
-            button class="unseen" type="submit" formaction=(action(tenant)) name="verb" value="look" tabindex="-1" aria-hidden="true" {
-                "Look at resources"
-            }
-        }
-    }
-}
-
-fn action(tenant: &TenantView) -> String {
-    format!("/panel/tenants/{}/look#report", tenant.name)
-}
-
-/// The part of the form that asks for resources, and who would see them.
-pub(super) fn asking(panel: &Panel, seen: &Seen, tenant: &TenantView, wanted: &Wanted) -> Markup {
-    let issuer = match place(panel, tenant) {
-        Place::Issuer(issuer) => issuer,
-        Place::NotAdmitted(client, issuer) => {
-            return html! {
-                p class="soft" {
-                    "Resources can be looked at here when this hospital's binding to " code { (issuer) } " lists the client "
-                    code { (client) } "."
-                }
-            };
-        }
-        Place::NotSetUp => {
-            return html! {
-                p class="soft" {
-                    "Looking at resources is not set up here: " code { "preview_client_id" } " of the hospital's "
-                    code { "[[issuers]]" } "."
-                }
-            };
-        }
-    };
-    let looking = panel.0.sign_ins.looking(seen.session, TenantId::from_uuid(tenant.id));
-    let action = action(tenant);
-    html! {
-        fieldset class="look" {
-            legend { "Resources from live rows" }
-            p class="soft" {
-                @if let Some((name, until)) = &looking {
-                    "Signed in at the hospital as " strong { bdi { (name) } } " until " (words::clock_time(*until)) "."
-                } @else {
-                    "For who may manage this hospital's mapping and read its patients: you will be asked to sign in at " code { (issuer) } "."
-                }
-                " Every look stands in the hospital's access log."
-            }
-            div class="inline" {
-                label { "Rows of each table"
-                    input type="number" name="rows" min="1" max=(MOST_SHOWN) value=(wanted.rows());
-                }
-                label { "Only this type"
-                    input name="type" value=(wanted.resource_type) placeholder="all" autocomplete="off" spellcheck="false";
-                }
-                label { "Only these"
-                    input name="ids" value=(wanted.ids) placeholder="Patient/7, Observation/3" autocomplete="off" spellcheck="false";
-                }
-            }
-            div class="row" {
-                button class="quiet" type="submit" formaction=(action) name="verb" value="look" { "Look at resources" }
-                @if looking.is_some() {
-                    button class="quiet" type="submit" formaction=(action) name="verb" value="forget" { "Forget this sign-in" }
-                }
-            }
-        }
-    }
-}
 
 /// `POST /panel/tenants/{name}/look`: shows resources to who is signed in at the hospital, and sends others there.
 pub(in crate::http::panel) async fn look(
@@ -209,7 +91,8 @@ pub(in crate::http::panel) async fn callback(
     let (sign_ins, at) = (&panel.0.sign_ins, returned.at());
     let answer = match (&back.code, back.error.as_deref()) {
         _ if !returned.is_of(back.iss.as_deref()) => {
-            not_signed_in(&AuthFault::InvalidRequest("answer_of_another_issuer"))
+            let fault = AuthFault::InvalidRequest("answer_of_another_issuer");
+            turned_away(&panel, &seen, at, &fault).await
         }
         (Some(code), _) => {
             match sign_ins.finish_look(&returned, code, seen.caller.deadline).await {
@@ -217,7 +100,7 @@ pub(in crate::http::panel) async fn callback(
                     let target = format!("/panel/tenants/{}/look?kept={}#report", at.name, at.kept);
                     return Ok(Redirect::to(&target).into_response());
                 }
-                Err(fault) => not_signed_in(&fault),
+                Err(fault) => turned_away(&panel, &seen, at, &fault).await,
             }
         }
         (None, Some("access_denied")) => {
@@ -261,6 +144,18 @@ enum Looked {
 fn refused(status: StatusCode, why: &str) -> Looked {
     let tone = if status == StatusCode::OK { "warn" } else { "bad" };
     Looked::Nothing(status, html! { div class={ "notice " (tone) } role="alert" { p { (why) } } })
+}
+
+/// A sign-in for a look that does not count stands in the access log of the hospital that was to be looked at,
+/// with the operator whose page it was. That an issuer could not be asked is nobody's attempt.
+async fn turned_away(panel: &Panel, seen: &Seen, at: &LookAt, fault: &AuthFault) -> Looked {
+    if fault.kind() != FaultKind::Unavailable
+        && let Err(fault) = panel.0.control.preview_refused(&seen.caller, at.tenant).await
+    {
+        let (status, why) = told(&fault);
+        return refused(status, &why);
+    }
+    not_signed_in(fault)
 }
 
 /// Why a sign-in at the hospital does not count. Of another hospital whose token it may be, nothing is said.
@@ -307,6 +202,9 @@ async fn rights(
     let admin = authority.permit::<FhirAdmin>(principal, Shape::Any);
     let (fault, why) = match (admin, authority.permit::<FhirRead>(principal, Shape::Any)) {
         (Ok(admin), Ok(reader)) => return Ok((admin, reader)),
+        (Err(fault @ AuthFault::StepUp { .. }), _) => {
+            (fault, "did not sign in as strongly as managing this hospital's mapping asks for.")
+        }
         (Err(fault), _) => (fault, "may not manage this hospital's mapping."),
         (_, Err(fault)) => (fault, "may not read this hospital's patients."),
     };

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{base, hidden};
-use crate::control::{FleetRow, TenantView, failure, flag_entries, limit_entries};
+use crate::control::{FleetRow, IdentityView, TenantView, failure, flag_entries, limit_entries};
 use crate::http::panel::session::{Fields, Seen};
 use crate::http::panel::{Panel, layout, spark, words};
 
@@ -84,9 +84,9 @@ pub(super) fn mapping(tenant: &TenantView) -> Markup {
     }
 }
 
-pub(super) fn identities(panel: &Panel, tenant: &TenantView) -> Markup {
+pub(super) fn identities(panel: &Panel, seen: &Seen, tenant: &TenantView) -> Markup {
     html! {
-        section class="card" {
+        section id="identities" class="card" {
             h2 { "Identities" }
             @for identity in &tenant.identities {
                 dl {
@@ -100,12 +100,37 @@ pub(super) fn identities(panel: &Panel, tenant: &TenantView) -> Markup {
                     dt { "Issuer" } dd { code { (identity.issuer) } }
                     dt { "Clients" } dd { @for azp in &identity.azp { code { (azp) } " " } }
                 }
+                @if seen.may_change() {
+                    @if let Some(client) = panel.0.sign_ins.looks_through(&identity.issuer) {
+                        (admitting(seen, tenant, identity, client))
+                    }
+                }
             }
             @if tenant.identities.is_empty() { p { "None: no token finds this hospital." } }
             @if let Some(since) = &tenant.tokens_since {
                 p { "Tokens issued before " (words::full_moment(since, &*panel.0.clock)) " are refused." }
             }
             p class="soft" { "Configuration generation " (tenant.generation) ", id " code { (tenant.id) } "." }
+        }
+    }
+}
+
+/// Whether resources may be looked at on the panel by who signs in at that issuer: the hospital admits the
+/// panel's client there, or does not.
+fn admitting(seen: &Seen, tenant: &TenantView, identity: &IdentityView, client: &str) -> Markup {
+    let admitted = identity.azp.iter().any(|azp| azp == client);
+    let verb = if admitted { "dismiss-client" } else { "admit-client" };
+    html! {
+        form method="post" action={ (base(tenant)) "/" (verb) } {
+            (hidden(seen, tenant))
+            input type="hidden" name="issuer" value=(identity.issuer);
+            p class="soft" {
+                @if admitted { "Who signs in here through " code { (client) } " may be shown resources on the mapping page, with rights of this hospital." }
+                @else { "Resources can be looked at on the mapping page once " code { (client) } " is among the clients." }
+            }
+            button class="quiet" type="submit" {
+                @if admitted { "Admit " (client) " no more" } @else { "Admit " (client) }
+            }
         }
     }
 }
@@ -169,6 +194,24 @@ pub(super) fn flags_form(seen: &Seen, tenant: &TenantView, typed: Option<&Fields
                 dl { @for entry in &fields { dt { (entry.title) } dd { (entry.offer) } } }
             }
             p class="soft" id="flags-how" { "Percent of users: 100 is on, 0 is off. The same users keep a feature when its share grows." }
+        }
+    }
+}
+
+/// For the night on which tokens have leaked. It opens before it does anything: everybody at work is turned away.
+pub(super) fn refuse_tokens(seen: &Seen, tenant: &TenantView) -> Markup {
+    html! {
+        details {
+            summary class="button quiet" { "Refuse tokens…" }
+            form method="post" action={ (base(tenant)) "/refuse-tokens" } class="inline" {
+                (hidden(seen, tenant))
+                p {
+                    "Every token of this hospital issued before now is refused, and that cannot be undone: everybody needs a \
+                     new one. The issuer gives one without asking to whoever still has a session there, a thief too: \
+                     end those sessions at the issuer first."
+                }
+                button class="danger" type="submit" { "Refuse all tokens of " (tenant.name) " until now" }
+            }
         }
     }
 }
