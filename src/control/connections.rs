@@ -375,8 +375,12 @@ pub(super) const fn hint(class: DialClass) -> &'static str {
         DialClass::Egress => "add the address to [egress] allow if it is where it should be",
         DialClass::Refused => "nothing listens there: the server is down or the port is another",
         DialClass::Timeout => "no answer: usually a firewall in between",
-        DialClass::Tls => "certificate, name or authority do not fit; see --ca-file and tls-name",
-        DialClass::Auth => "the role or its password was refused; set-connection with the new one",
+        DialClass::Tls => {
+            "its certificate does not fit: give the hospital's own authority, or the name in the certificate"
+        }
+        DialClass::Auth => {
+            "the role or its password was refused: replace the connection with the right one"
+        }
         DialClass::NoSuchDatabase => "the database's name is wrong or it was dropped",
         DialClass::Protocol => {
             "name the server itself, or let the role say what a pooler such as PgBouncer keeps back"

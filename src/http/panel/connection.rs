@@ -42,7 +42,7 @@ pub(super) fn facts(panel: &Panel, seen: &Seen, tenant: &TenantView) -> Markup {
             @if let Some(connection) = &tenant.connection {
                 dl {
                     dt { "Engine" } dd { (connection.engine) }
-                    dt { "Transport" } dd { (connection.tls.replace('_', " ")) }
+                    dt { "Transport" } dd { (transport(&connection.tls)) }
                     dt { "Server" }
                     dd { @match &connection.server_identity {
                         Some(identity) => code { (identity) },
@@ -67,6 +67,17 @@ pub(super) fn facts(panel: &Panel, seen: &Seen, tenant: &TenantView) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// How what goes over the wire is kept from others.
+fn transport(tls: &str) -> &str {
+    match tls {
+        "verify_full" => "TLS, certificate and name verified",
+        "loopback_plaintext" => "not encrypted, on this machine",
+        "exception" => "as an operator's exception allows",
+        "none" => "none: a file",
+        other => other,
     }
 }
 

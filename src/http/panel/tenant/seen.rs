@@ -65,7 +65,7 @@ pub(super) fn queries(found: &QueriesView) -> Markup {
             }
             p class="soft" {
                 "As this gateway saw it"
-                @if let Some(window) = found.window_secs { " in the last " (span(window)) }
+                @if let Some(window) = found.window_secs.filter(|_| !found.queries.is_empty()) { " in the last " (span(window)) }
                 ". Plans are named by resource and parameters, never by what was looked for."
             }
         }
