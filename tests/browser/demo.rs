@@ -78,6 +78,30 @@ impl Demo {
         (answer.status().as_u16(), answer.text().await.expect("text"))
     }
 
+    /// What the admin API shows at that address.
+    pub async fn view(&self, token: &str, path: &str) -> Value {
+        let (status, text) =
+            self.admin(token, reqwest::Method::GET, path, String::new(), false).await;
+        assert_eq!(status, 200, "{path}: {text}");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// Waits until the newest operation of several hospitals has ended; gives its id.
+    pub async fn ended(&self, token: &str) -> String {
+        for _ in 0..1200 {
+            let page = self.view(token, "operations?limit=200").await;
+            let all = page["operations"].as_array().expect("operations");
+            let fleet = all
+                .iter()
+                .find(|one| one["kind"].as_str().is_some_and(|k| k.starts_with("fleet.")));
+            if let Some(one) = fleet.filter(|one| !one["ended_at"].is_null()) {
+                return one["id"].as_str().expect("an id").to_owned();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("it does not end");
+    }
+
     /// Puts North's mapping in force for a hospital that was just registered.
     pub async fn publish_as_north(&self, token: &str, tenant: &str) {
         let (get, post) = (reqwest::Method::GET, reqwest::Method::POST);
