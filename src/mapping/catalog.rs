@@ -80,6 +80,9 @@ pub struct Column {
     /// compared as they stand. Always on MySQL, never on SQLite, whose columns do not mind each other's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collation: Option<String>,
+    /// What the database's own people wrote beside it. Drafts read it; nothing that is published needs it.
+    #[serde(skip)]
+    pub comment: Option<String>,
 }
 
 impl Column {
@@ -245,5 +248,13 @@ impl Table {
                 && key.iter().all(|k| columns.iter().any(|c| c.eq_ignore_ascii_case(k)))
         };
         same(&self.primary_key) || self.indexes.iter().any(|i| i.unique && same(&i.columns))
+    }
+
+    /// Whether at most one row has given values in these columns: a key of the table is among them.
+    pub fn tells_apart(&self, columns: &[&str]) -> bool {
+        let within = |key: &[String]| {
+            !key.is_empty() && key.iter().all(|k| columns.iter().any(|c| c.eq_ignore_ascii_case(k)))
+        };
+        within(&self.primary_key) || self.indexes.iter().any(|i| i.unique && within(&i.columns))
     }
 }

@@ -104,7 +104,7 @@ async fn one(
     let keyed = known && !source.key.is_empty() && unique(conn, flavour, source).await?;
     let column = |(name, declared, ty): Described| {
         let nullable = !(keyed && source.key.iter().any(|key| key.eq_ignore_ascii_case(&name)));
-        Column { name, ty, declared, nullable, has_default: false, collation: None }
+        Column { name, ty, declared, nullable, has_default: false, collation: None, comment: None }
     };
     let table = Table {
         schema: None,

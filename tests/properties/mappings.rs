@@ -49,6 +49,7 @@ fn catalog(sql: &str) -> Catalog {
                 nullable: true,
                 has_default: false,
                 collation: None,
+                comment: None,
             });
             if line.contains("PRIMARY KEY") {
                 primary_key.push(name.to_owned());

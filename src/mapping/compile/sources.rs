@@ -16,6 +16,7 @@ pub(super) fn part() -> Table {
         nullable: false,
         has_default: false,
         collation: None,
+        comment: None,
     };
     Table {
         schema: None,

@@ -271,13 +271,18 @@ impl Maker<'_, '_> {
             _ if self.dated(col) => {
                 // A day that most rows have is the end of what they tell, and not of themselves.
                 let sample = self.sample(col);
+                if let Some(none) = sample.and_then(|s| s.no_date(col.name())) {
+                    // History: the row in force ends on a day that means never.
+                    let last = none.text.get(..4).is_some_and(|year| year > "2050");
+                    return last.then(|| quoted(&none.text));
+                }
                 let most = sample.is_none_or(|s| s.cells(col.name()).count() * 2 < s.rows().max(1));
                 most.then(|| "{missing: true}".to_owned())
             }
             SqlType::Boolean => Some("false".to_owned()),
             ty => {
                 let flag = self.sample(col).and_then(|s| s.flag(col.name()));
-                let no = flag.map(|(_, no)| quoted(no));
+                let no = flag.map(|(_, no)| quoted(no)).or_else(|| self.kept_word(col));
                 no.or_else(|| {
                     (matches!(ty, SqlType::Integer { bits: 8, .. })
                         && !col.words().are("reason by"))
@@ -285,5 +290,15 @@ impl Maker<'_, '_> {
                 })
             }
         }
+    }
+
+    /// The word for "no" that most rows have, where a mark has more than two words: `0` beside `2`.
+    fn kept_word(&self, col: &Col<'_>) -> Option<String> {
+        let sample = self.sample(col)?;
+        let values = sample.distinct(col.name());
+        let (word, rows) = values.first().filter(|_| values.len() <= 5)?;
+        let no = ["0", "N", "n", "F", "false", "NO"].contains(word);
+        let mark = !col.words().are("reason by until to end");
+        (no && mark && rows * 2 > sample.rows()).then(|| quoted(word))
     }
 }

@@ -1,7 +1,7 @@
 //! What each type of resource is made of.
 
 use super::coded::{Coding, Shape};
-use super::entry::quoted;
+use super::entry::{plain, quoted};
 use super::maker::{Col, Maker};
 use super::people::is_text;
 use super::recognise::Sure;
@@ -27,6 +27,7 @@ impl<'c> Maker<'_, 'c> {
                 self.subject("subject");
                 self.main_code("code", true);
                 self.start_end("onsetDateTime", "abatementDateTime");
+                self.abated();
                 self.when("recordedDate", "recorded registro entry created registrado");
                 self.note();
             }
@@ -57,6 +58,13 @@ impl<'c> Maker<'_, 'c> {
                 if let Some(coding) = self.coding(concept::CODE, &named) {
                     self.concept("code", &coding, false);
                 }
+                let why = "FHIR demands it (ait-1) and no column tells it";
+                self.part(
+                    "clinicalStatus",
+                    clinical("allergyintolerance", "active"),
+                    Sure::Likely,
+                    why,
+                );
                 self.start_end("onsetDateTime", "");
             }
             "Appointment" => self.appointment(),
@@ -167,7 +175,7 @@ impl<'c> Maker<'_, 'c> {
     }
 
     /// A single moment.
-    fn when(&mut self, element: &'static str, rule: &str) {
+    pub fn when(&mut self, element: &'static str, rule: &str) {
         if let Some((leaf, sure, why)) = self.first_moment(rule) {
             self.leaf(element, &leaf, sure, why);
         }
@@ -178,6 +186,26 @@ impl<'c> Maker<'_, 'c> {
         if !end.is_empty() {
             self.when(end, concept::END);
         }
+    }
+
+    /// `clinicalStatus` of what has an end: FHIR does not let what has abated be active.
+    fn abated(&mut self) {
+        let ended = self.parts.iter().find(|p| p.element == "abatementDateTime" && !p.off);
+        let line = ended.and_then(|p| p.lines.first()).cloned().unwrap_or_default();
+        let leaf = line.trim_start_matches("abatementDateTime: ").trim_matches('"');
+        let (column, steps) = leaf.split_once(" |").unwrap_or((leaf, ""));
+        let name = column.trim_start_matches('$').trim_matches(['{', '}']);
+        if name.is_empty() || column.contains([',', '\\']) {
+            return;
+        }
+        let open = |asked: &str| format!("{{if: {{{}: {asked}}}, then: active}}", plain(name));
+        let mut cases = vec![open("{missing: true}")];
+        let none = steps.split_once("null('").and_then(|(_, rest)| rest.split_once('\''));
+        cases.extend(none.map(|(day, _)| open(&quoted(day))));
+        cases.push("{then: resolved}".to_owned());
+        let code = format!("{{case: [{}]}}", cases.join(", "));
+        let why = format!("FHIR does not let what has abated be active (con-4); by '{name}'");
+        self.part("clinicalStatus", clinical("condition", &code), Sure::Likely, why);
     }
 
     /// The first of these columns that holds moments.
@@ -203,7 +231,9 @@ impl<'c> Maker<'_, 'c> {
         let filled =
             |c: &Col<'c>| self.sample(c).is_none_or(|s| s.cells(c.name()).next().is_some());
         let mut order: Vec<Col<'c>> = all;
-        order.sort_by_key(|c| (!filled(c), kept(c), !begins(c), !exact(c)));
+        // Since when a row is in force is not when anything began, unless nothing else says it.
+        let in_force = |c: &Col<'c>| c.words().are("valid validity effective+beg effective+end");
+        order.sort_by_key(|c| (!filled(c), kept(c), in_force(c), !begins(c), !exact(c)));
         for col in order {
             if let Some(found) = self.moment(&col) {
                 self.mark(&col);
@@ -268,33 +298,6 @@ impl<'c> Maker<'_, 'c> {
         }
     }
 
-    fn appointment(&mut self) {
-        self.status("booked");
-        let mut lines = vec!["participant:".to_owned()];
-        let mut whys = Vec::new();
-        for ty in ["Patient", "Practitioner", "Location"] {
-            if let Some((leaf, _, why)) = self.reference(ty) {
-                lines.push(format!("  - {{actor: {}, status: accepted}}", quoted(&leaf)));
-                whys.push(why);
-            }
-        }
-        if !whys.is_empty() {
-            self.part("participant", lines, Sure::Likely, whys.join("; "));
-        }
-        self.when("start", &format!("{} {}", concept::START, concept::DATE));
-        self.when("end", concept::END);
-        if let Some(col) = self
-            .take_if("reason motivo description descripcion grund motif", |c| is_text(c.column.ty))
-        {
-            self.leaf(
-                "description",
-                &col.leaf(),
-                Sure::Likely,
-                format!("'{}' by its name", col.name()),
-            );
-        }
-    }
-
     fn others(&mut self) {
         match self.found.ty {
             "CarePlan" => {
@@ -343,4 +346,15 @@ impl<'c> Maker<'_, 'c> {
             _ => {}
         }
     }
+}
+
+/// The lines of a `clinicalStatus`.
+fn clinical(of: &str, code: &str) -> Vec<String> {
+    vec![
+        "clinicalStatus:".to_owned(),
+        "  coding:".to_owned(),
+        format!(
+            "    - {{system: \"http://terminology.hl7.org/CodeSystem/{of}-clinical\", code: {code}}}"
+        ),
+    ]
 }

@@ -6,7 +6,6 @@ use super::looks::{is_icd_10, is_loinc};
 use super::maker::{Col, Maker};
 use super::recognise::Sure;
 use super::words::{SYSTEMS, TYPES, VOCABULARIES, Words, concept};
-use crate::fhir::elements::Elements;
 use crate::mapping::catalog::{Column, SqlType};
 
 /// A code with what it is called and whose it is, as leaves.
@@ -21,6 +20,8 @@ pub(super) struct Coding {
 
 /// What the tables that lead to a code's texts are called in a mapping, one after the other.
 const ALIASES: [&str; 3] = ["c", "c2", "c3"];
+/// What is said of a thing and is not the thing.
+const BESIDE: &str = "severity criticality priority unit uom normalcy abnormal flag route confirmation verification certainty interpretation gravedad severidad schweregrad prioridad";
 /// What a code's text may be called.
 const DISPLAYED: &str = "name+-vocabulary description desc descripcion descricao bezeichnung nombre nome libelle label display";
 
@@ -171,13 +172,17 @@ impl<'c> Maker<'_, 'c> {
                     | SqlType::Float
             )
         };
-        let code = self.take_if(code_rule, |c| {
-            text(c) && !c.words().are(concept::STATUS) && !c.words().are(concept::REASON)
-        });
+        // `severity_cd`: a code of something else than the thing itself.
+        let beside = |c: &Col<'c>| {
+            let words = c.words();
+            words.are(concept::STATUS) || words.are(concept::REASON) || words.are(BESIDE)
+        };
+        let code = self.take_if(code_rule, |c| text(c) && !beside(c));
+        // `value_text` is what was found, and not what was looked for.
+        let result = self.found.ty == "Observation";
+        let valued = |c: &Col<'c>| result && c.words().are("value+-source result");
         let display = self.take_if(display_rule, |c| {
-            super::people::is_text(c.column.ty)
-                && !c.words().are(concept::REASON)
-                && !c.words().are(concept::STATUS)
+            super::people::is_text(c.column.ty) && !beside(c) && !valued(c)
         });
         let mut coding = Coding { display: display.as_ref().map(Col::leaf), ..Coding::default() };
         let Some(code) = code else {
@@ -267,15 +272,20 @@ impl<'c> Maker<'_, 'c> {
             self.join(alias, number, vec![(theirs, ours)]);
         }
         let col = |column| Col { alias, table: last, column };
-        if let Some(own) = rec.graph.table(self.found.table)?.column(link.own.first()?) {
-            self.mark(&Col { alias: "", table: self.found.table, column: own });
+        let own = rec.graph.table(self.found.table)?.column(link.own.first()?);
+        let own = own.map(|column| Col { alias: "", table: self.found.table, column });
+        if let Some(own) = &own {
+            self.mark(own);
         }
+        // A row's own code stays when the table of codes has no such row, or spells it otherwise.
+        let held =
+            own.filter(|_| last == link.table && link.theirs.first() == code.map(|c| &c.name));
         let mut coding = Coding {
-            code: code.map(|c| col(c).leaf()),
+            code: code.map(|c| held.as_ref().map_or_else(|| col(c).leaf(), Col::leaf)),
+            system: held.as_ref().and_then(|own| self.system_of(own)).map(str::to_owned),
             display: Some(col(display).leaf()),
             sure: Some(if link.declared { Sure::Certain } else { Sure::Likely }),
             why: format!("'{}' leads to the codes in '{}'", link.own.join(", "), table.name),
-            ..Coding::default()
         };
         if let Some(vocabulary) = vocabulary {
             self.vocabulary(&col(vocabulary), &mut coding);
@@ -340,47 +350,6 @@ impl<'c> Maker<'_, 'c> {
             lines.push(format!("{lead}text: {}", quoted(display)));
         }
         self.part(element, lines, coding.sure.unwrap_or(Sure::Likely), coding.why.clone());
-    }
-
-    /// `status` and its like, which FHIR demands: from a column where every cell is one of FHIR's codes,
-    /// else a constant.
-    pub fn status(&mut self, usual: &'static str) {
-        let elements = Elements::r4();
-        let ty = elements.resource(self.found.ty);
-        let set = ty.and_then(|ty| ty.member("status")).and_then(|m| m.element.binding);
-        let allowed = set.and_then(|set| elements.value_set(set)).map(|set| set.codes.clone());
-        let allowed = allowed.unwrap_or_default();
-        let column = self.take(concept::STATUS);
-        if let Some(col) = &column {
-            let fits =
-                self.sample(col).and_then(|s| s.percent(col.name(), |v| allowed.contains(&v)));
-            if fits.is_some_and(|p| p >= 95) {
-                let why = format!("'{}' holds FHIR's own codes", col.name());
-                let blank = self.sample(col).map_or(0, |s| s.rows() - s.cells(col.name()).count());
-                if blank == 0 {
-                    self.leaf("status", &col.leaf(), Sure::Likely, why);
-                } else {
-                    let leaf = format!("{} | default('{usual}')", col.leaf());
-                    let why = format!(
-                        "{why}; it is empty in {blank} rows, for which FHIR demands one too"
-                    );
-                    self.leaf("status", &leaf, Sure::Likely, why);
-                }
-                return;
-            }
-        }
-        let why = match column {
-            None => {
-                format!("FHIR demands it and no column tells it; may be: {}", allowed.join(", "))
-            }
-            Some(col) => format!(
-                "FHIR demands it; '{}' may tell it through a code map ({}); may be: {}",
-                col.name(),
-                self.values(&col),
-                allowed.join(", ")
-            ),
-        };
-        self.part("status", vec![format!("status: {usual}")], Sure::Likely, why);
     }
 
     /// Commented-out lines that somebody should look at.

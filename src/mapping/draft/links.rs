@@ -1,6 +1,6 @@
 //! How tables hang together: keys, declared foreign keys, and those that only their names tell.
 
-use super::words::Words;
+use super::words::{TYPES, Words};
 use crate::mapping::catalog::{Catalog, Column, SqlType, Table};
 
 /// Columns of one table that hold the key of another.
@@ -25,7 +25,7 @@ pub(super) struct Graph<'c> {
 }
 
 /// Whether a column may be part of a key, as the language demands.
-const fn keyable(ty: SqlType) -> bool {
+pub(super) const fn keyable(ty: SqlType) -> bool {
     matches!(
         ty,
         SqlType::Integer { .. }
@@ -114,6 +114,27 @@ impl<'c> Graph<'c> {
             }
         }
         graph
+    }
+
+    /// Lets `patient_id` lead to the table that was taken for the patients, whatever that is called.
+    pub fn lead_to_people(&mut self, people: usize) {
+        let Some([key]) = self.key(people) else { return };
+        let Some(key) = self.table(people).and_then(|t| t.column(key)) else { return };
+        let rule = TYPES.iter().find(|(ty, _)| *ty == "Patient").map_or("", |(_, rule)| rule);
+        for (number, table) in self.catalog.tables.iter().enumerate().filter(|(n, _)| *n != people)
+        {
+            let Some(links) = self.links.get_mut(number) else { continue };
+            let led = |links: &[Link], name: &String| links.iter().any(|l| l.own.contains(name));
+            for column in table.columns.iter().filter(|c| writable(&c.name) && alike(c.ty, key.ty))
+            {
+                let words = Words::of(&column.name);
+                let named = words.meaning().len() == 1 && words.tokens.len() > 1 && words.are(rule);
+                if named && !led(links, &column.name) {
+                    let (own, theirs) = (vec![column.name.clone()], vec![key.name.clone()]);
+                    links.push(Link { own, table: people, theirs, declared: false });
+                }
+            }
+        }
     }
 
     /// The columns that tell a table's rows apart: its key, or what other tables know it by.

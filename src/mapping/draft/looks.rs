@@ -1,5 +1,6 @@
 //! What cells look like: known systems of codes, words for the sexes, keys that are no ids.
 
+use super::links::{keyable, named_key};
 use super::sample::Sampled;
 use crate::mapping::catalog::{SqlType, Table};
 
@@ -28,16 +29,27 @@ pub(super) fn sexes(values: &[&str]) -> Option<Vec<(String, String)>> {
         let code = match value.to_lowercase().as_str() {
             // Spanish: `H` hombre beside `M` mujer; German: `W` weiblich beside `M` männlich.
             "m" if has("h") || has("v") => "female",
+            // Polish, Swedish and Danish: `K` beside `M`; Turkish: `K` beside `E`; Indonesian: `P` beside `L`.
+            "k" if has("m") || has("e") => "female",
+            "e" if has("k") => "male",
+            "p" if has("l") => "female",
+            "l" if has("p") => "male",
             "h" | "v" | "m" | "male" | "man" | "masculino" | "masc" | "hombre" | "varon"
             | "varón" | "homem" | "mannlich" | "männlich" | "mann" | "masculin" | "homme"
-            | "8507" | "1" => "male",
+            | "8507" | "1" | "boy" | "men" | "laki laki" | "laki" | "pria" | "erkek"
+            | "mezczyzna" | "mężczyzna" | "mand" | "м" | "муж" | "мужской" | "男" | "男性" => {
+                "male"
+            }
             "f" | "w" | "female" | "woman" | "femenino" | "fem" | "mujer" | "feminino"
-            | "mulher" | "weiblich" | "frau" | "feminin" | "féminin" | "femme" | "8532" | "2" => {
+            | "mulher" | "weiblich" | "frau" | "feminin" | "féminin" | "femme" | "8532" | "2"
+            | "girl" | "women" | "perempuan" | "wanita" | "kadin" | "kadın" | "kobieta"
+            | "kvinna" | "kvinne" | "kvinde" | "ж" | "жен" | "женский" | "女" | "女性" => {
                 "female"
             }
             "x" | "o" | "d" | "other" | "otro" | "outro" | "divers" | "autre" | "3" => "other",
             "u" | "i" | "n" | "unknown" | "desconocido" | "ignorado" | "unbekannt" | "inconnu"
-            | "0" | "9" => "unknown",
+            | "undisclosed" | "not known" | "unspecified" | "未知" | "不详" | "未说明" | "0"
+            | "9" => "unknown",
             _ => return None,
         };
         known.push(((*value).to_owned(), code.to_owned()));
@@ -68,6 +80,41 @@ pub(super) fn no_ids(table: &Table, key: &[String], sample: &Sampled) -> Option<
             "; {cells} texts in the keys of {rows} rows seen are no FHIR ids, so they are written so that they are"
         )),
     }
+}
+
+/// Why a table's rows make no ids.
+pub(super) fn no_key(table: &Table) -> String {
+    let refused = |name: &&String| table.column(name).is_some_and(|c| !keyable(c.ty));
+    if let Some(name) = table.primary_key.iter().find(refused) {
+        let declared = table.column(name).map_or("", |c| c.declared.as_str());
+        return format!(
+            "its primary key ({}) has a part that is none of an id: '{name}' is a {declared}. Where the rest is unique by \
+             itself, as in partitioned tables, a named source with that `key` says so, or a view",
+            table.primary_key.join(", ")
+        );
+    }
+    let nullable = |columns: &[String]| {
+        columns
+            .iter()
+            .find(|n| table.column(n).is_some_and(|c| c.nullable && keyable(c.ty)))
+            .cloned()
+    };
+    let mut unique = table.indexes.iter().filter(|i| i.unique && i.columns.len() == 1);
+    if let Some(name) = unique.find_map(|i| nullable(&i.columns)) {
+        return format!(
+            "the table has no primary key; '{name}' is unique and may be NULL: write it as the `key`, with \
+             `filter: {{{}: {{missing: false}}}}`",
+            super::entry::plain(&name)
+        );
+    }
+    let column = named_key(table);
+    let named = column.map_or(String::new(), |c| {
+        format!("; '{}' looks like one and is not declared unique and NOT NULL", c.name)
+    });
+    format!(
+        "the table has no primary key and no unique index, so its rows cannot be told apart{named}. \
+         Ask for a key, or map a view or a named source"
+    )
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub(super) struct Maker<'a, 'c> {
     pub codes: Vec<CodeLines>,
     pub joins: Vec<JoinLine>,
     used: BTreeSet<(usize, String)>,
+    /// The comments of columns that were used since the last part was made.
+    told: Vec<String>,
     /// Columns that hold other tables' keys.
     linking: BTreeSet<(usize, String)>,
     /// Whether days come before months in this database, where a column proves it.
@@ -68,6 +70,7 @@ impl<'a, 'c> Maker<'a, 'c> {
             codes: Vec::new(),
             joins: Vec::new(),
             used: BTreeSet::new(),
+            told: Vec::new(),
             linking: BTreeSet::new(),
             day_first: day_first(samples),
         };
@@ -147,18 +150,26 @@ impl<'a, 'c> Maker<'a, 'c> {
 
     /// The same with keys and references.
     pub fn any(&self, rule: &str) -> Vec<Col<'c>> {
-        let mut found = Vec::new();
+        let (mut found, mut titled) = (Vec::new(), Vec::new());
         for (alias, number) in self.scopes() {
             let Some(table) = self.rec.graph.table(number) else { continue };
             for column in table.columns.iter().filter(|c| writable(&c.name)) {
                 let place = (number, column.name.clone());
                 let taken = self.used.contains(&place);
                 let held = !matches!(column.ty, SqlType::Binary | SqlType::Json | SqlType::Other);
-                if !taken && held && Words::of(&column.name).are(rule) {
-                    found.push(Col { alias, table: number, column });
+                if taken || !held {
+                    continue;
+                }
+                let col = Col { alias, table: number, column };
+                if Words::of(&column.name).are(rule) {
+                    found.push(col);
+                } else if super::hints::title(column).is_some_and(|words| words.are(rule)) {
+                    titled.push(col);
                 }
             }
         }
+        // What a column is called comes before what somebody wrote beside it.
+        found.append(&mut titled);
         found
     }
 
@@ -184,6 +195,8 @@ impl<'a, 'c> Maker<'a, 'c> {
     }
 
     pub fn mark(&mut self, col: &Col<'_>) {
+        let told = super::hints::told(col.column);
+        self.told.extend(told.map(|told| format!("; comment of '{}': {told}", col.name())));
         self.used.insert((col.table, col.column.name.clone()));
     }
 
@@ -199,7 +212,8 @@ impl<'a, 'c> Maker<'a, 'c> {
         sure: Sure,
         why: impl Into<String>,
     ) {
-        self.parts.push(Part::new(element, lines, sure, why));
+        let told: String = self.told.drain(..).collect();
+        self.parts.push(Part::new(element, lines, sure, why.into() + &told));
     }
 
     /// `element: "leaf"`

@@ -11,6 +11,7 @@ mod children;
 mod clinical;
 mod coded;
 mod entry;
+mod hints;
 mod links;
 mod looks;
 mod maker;
@@ -20,6 +21,7 @@ mod people;
 mod recognise;
 mod sample;
 mod settle;
+mod states;
 mod visits;
 mod words;
 
@@ -31,18 +33,21 @@ mod number_tests;
 mod strange_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told_tests;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use sample::Sampled;
 
 use self::entry::{CodeLines, Entry, comment};
-use self::links::named_key;
 use self::maker::Maker;
 use self::recognise::{Found, Recognised, recognise};
 use super::catalog::{Catalog, SqlType, Table};
 use super::plan::{ColumnRef, Predicate, Relation, Select};
+use crate::base::Engine;
 
 /// Most tables that are looked into.
 const MOST_TABLES: usize = 80;
@@ -77,6 +82,7 @@ pub struct Draft {
 
 /// The rows to look at: of tables that look like resources, and of those that lead to or from them.
 pub fn asks(catalog: &Catalog) -> Vec<Ask> {
+    let catalog = &*own(catalog);
     let all = recognise(catalog);
     let mut tables: Vec<usize> = all.found.iter().map(|found| found.table).collect();
     let near: Vec<usize> = tables
@@ -100,6 +106,20 @@ pub fn asks(catalog: &Catalog) -> Vec<Ask> {
     }
     tables.truncate(MOST_TABLES);
     tables.into_iter().filter_map(|n| Some(ask(catalog, n, catalog.tables.get(n)?))).collect()
+}
+
+/// The catalogue of the database that was given. On MySQL a login may see others, another hospital's perhaps: their
+/// tables keep their places and lose their columns, so that nothing is made of them.
+fn own(catalog: &Catalog) -> Cow<'_, Catalog> {
+    let ours = |table: &Table| table.schema == catalog.default_schema;
+    if catalog.engine != Engine::MySql || !catalog.tables.iter().any(ours) {
+        return Cow::Borrowed(catalog);
+    }
+    let mut own = catalog.clone();
+    for table in own.tables.iter_mut().filter(|table| table.schema != catalog.default_schema) {
+        *table = Table { columns: Vec::new(), foreign_keys: Vec::new(), ..table.clone() };
+    }
+    Cow::Owned(own)
 }
 
 fn ask(catalog: &Catalog, number: usize, table: &Table) -> Ask {
@@ -127,6 +147,7 @@ fn ask(catalog: &Catalog, number: usize, table: &Table) -> Ask {
 /// Writes the draft. `samples` are the rows of [`asks`], by the table's place in the catalogue; a table that
 /// could not be read is simply not there.
 pub fn draft(catalog: &Catalog, samples: &BTreeMap<usize, Sampled>) -> Draft {
+    let catalog = &*own(catalog);
     let all = recognise(catalog);
     let (mut entries, mut codes) = (Vec::new(), Vec::new());
     for found in &all.found {
@@ -184,6 +205,10 @@ fn make(
     let mut maker = Maker::new(all, samples, found);
     let table = all.graph.table(found.table);
     let (mut filter, mut filtered) = maker.standing(false);
+    if let Some((column, asked, said)) = maker.of_its_kind() {
+        filter.push((column, asked));
+        filtered.push_str(&said);
+    }
     maker.make();
     modified(&mut maker);
     let same = all.found.iter().filter(|f| f.ty == found.ty).count() > 1;
@@ -199,14 +224,7 @@ fn make(
         filtered.push_str(&said);
     }
     let key = all.graph.key(found.table).map(<[String]>::to_vec).unwrap_or_default();
-    let off = key.is_empty().then(|| {
-        let column = table.and_then(named_key);
-        let named = column.map_or(String::new(), |c| format!("; '{}' looks like one and is not declared unique and NOT NULL", c.name));
-        format!(
-            "the table has no primary key and no unique index, so its rows cannot be told apart{named}. \
-             Ask for a key, or map a view or a named source"
-        )
-    });
+    let off = key.is_empty().then(|| table.map_or_else(String::new, looks::no_key));
     if same && off.is_none() {
         filtered.push_str("; ids begin with the table's name, for several tables give this type");
     }
@@ -314,7 +332,9 @@ fn left(maker: &Maker<'_, '_>) -> Vec<String> {
             Some(_) if !maker.links(&col) => format!(": {}", maker.values(&col)),
             _ => String::new(),
         };
-        lines.push(format!("  {} {}{seen}", col.leaf(), col.column.declared));
+        let told =
+            hints::told(col.column).map_or(String::new(), |told| format!("; comment: {told}"));
+        lines.push(format!("  {} {}{seen}{told}", col.leaf(), col.column.declared));
     }
     if !lines.is_empty() {
         lines.insert(0, "Not mapped:".to_owned());
@@ -334,7 +354,8 @@ fn leftovers(all: &Recognised<'_>, catalog: &Catalog, entries: &[Entry]) -> (Vec
         entries.iter().any(|e| e.uses(&each) || e.joins.iter().any(|j| j.table == table.name))
     };
     let used = |n: usize| {
-        all.entry(n).is_some()
+        catalog.tables.get(n).is_some_and(|t| t.columns.is_empty())
+            || all.entry(n).is_some()
             || catalog.tables.get(n).is_some_and(&hangs)
             || all.doubtful.iter().any(|(d, _)| *d == n)
             || all.found.iter().any(|f| all.graph.parent(f.table).is_some_and(|l| l.table == n))
@@ -348,6 +369,15 @@ fn leftovers(all: &Recognised<'_>, catalog: &Catalog, entries: &[Entry]) -> (Vec
         format!("  {} ({} columns{rows})", t.name, t.columns.len())
     });
     lines.extend(listed);
+    let far = catalog.tables.iter().filter(|t| t.columns.is_empty());
+    let far: BTreeSet<&str> = far.filter_map(|t| t.schema.as_deref()).collect();
+    if !far.is_empty() {
+        let names: Vec<&str> = far.into_iter().take(20).collect();
+        lines.push(format!(
+            "  and those of other databases that this login sees ({}), which were not looked into: `from: {{table: …, schema: …}}` maps one",
+            names.join(", ")
+        ));
+    }
     if rest.len() > 200 {
         lines.push(format!("  and {} more", rest.len() - 200));
     }

@@ -71,7 +71,7 @@ impl<'c> Maker<'_, 'c> {
             !matches!(
                 c.column.ty,
                 SqlType::Date | SqlType::DateTime | SqlType::Instant | SqlType::Boolean
-            )
+            ) && !c.words().are("unit uom status normalcy flag type low high")
         };
         let unit = self.take_if(concept::UNIT, |c| is_text(c.column.ty));
         let all: Vec<Col<'c>> = self.all(concept::VALUE).into_iter().filter(text).collect();

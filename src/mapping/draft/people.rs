@@ -26,6 +26,8 @@ impl<'c> Maker<'_, 'c> {
             seen.push(col.name().to_owned());
             Some(col)
         };
+        // `Name, Vorname`, `apellidos_nombres`: one column of both.
+        let both = self.take_if(concept::GIVEN, |c| is_text(c.column.ty) && is_both(&c.words()));
         let second = take(self, concept::FAMILY_2);
         let mut family = take(self, concept::FAMILY);
         let middle = take(self, concept::MIDDLE);
@@ -38,8 +40,11 @@ impl<'c> Maker<'_, 'c> {
             // And beside a given name it is the family's: `Name, Vorname`, `nom, prenom`.
             family = take(self, BARE_NAME);
         }
-        let full =
-            if family.is_none() && given.is_none() { take(self, concept::FULL_NAME) } else { None };
+        let full = if family.is_none() && given.is_none() {
+            both.or_else(|| take(self, concept::FULL_NAME))
+        } else {
+            None
+        };
         if family.is_none() && given.is_none() && full.is_none() {
             return false;
         }
@@ -94,29 +99,7 @@ impl<'c> Maker<'_, 'c> {
         let values = self.sample(&col).map(|s| s.distinct(col.name())).unwrap_or_default();
         let texts: Vec<&str> = values.iter().map(|(v, _)| *v).collect();
         let leaf = format!("{} | code(sex)", col.leaf());
-        let (entries, sure, why) = match sexes(&texts) {
-            Some(entries) if !entries.is_empty() => {
-                let sure = if texts.iter().any(|t| matches!(*t, "1" | "2")) {
-                    Sure::Likely
-                } else {
-                    Sure::Certain
-                };
-                (entries, sure, format!("'{}' by its name; {}", col.name(), self.values(&col)))
-            }
-            _ => {
-                let known: Vec<&str> =
-                    texts.iter().copied().filter(|text| sexes(&[*text]).is_some()).collect();
-                let usual = [("M", "male"), ("F", "female")];
-                let usual = || usual.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
-                let entries = sexes(&known).filter(|e| !e.is_empty()).unwrap_or_else(usual);
-                let why = format!(
-                    "'{}' by its name; its values are not all known: {}",
-                    col.name(),
-                    self.values(&col)
-                );
-                (entries, Sure::Likely, why)
-            }
-        };
+        let (entries, sure, why) = self.sexes(&col, &texts);
         let code = CodeLines {
             name: "sex".to_owned(),
             entries,
@@ -126,6 +109,39 @@ impl<'c> Maker<'_, 'c> {
         };
         self.codes.push(code);
         self.leaf("gender", &leaf, sure, why);
+    }
+
+    /// What the values of a column of sexes mean, how sure that is, and why.
+    fn sexes(&self, col: &Col<'c>, texts: &[&str]) -> (Vec<(String, String)>, Sure, String) {
+        let (name, values) = (col.name(), self.values(col));
+        if let Some(entries) = explained_sexes(col) {
+            return (entries, Sure::Certain, format!("its comment explains '{name}'; {values}"));
+        }
+        let Some(entries) = sexes(texts).filter(|e| !e.is_empty()) else {
+            let known: Vec<&str> =
+                texts.iter().copied().filter(|text| sexes(&[*text]).is_some()).collect();
+            let usual = [("M", "male"), ("F", "female")];
+            let usual = || usual.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
+            let entries = sexes(&known).filter(|e| !e.is_empty()).unwrap_or_else(usual);
+            let why = format!("'{name}' by its name; its values are not all known: {values}");
+            // Of values none of which is known, every patient would be of unknown sex.
+            let sure =
+                if known.is_empty() && !texts.is_empty() { Sure::Guess } else { Sure::Likely };
+            return (entries, sure, why);
+        };
+        let digits = texts.iter().any(|t| matches!(*t, "1" | "2"));
+        let sample = self.sample(col);
+        let zeros = sample.and_then(|s| s.percent(name, |cell| cell == "0")).unwrap_or(0);
+        if digits && zeros >= 10 {
+            // Programs that count from zero have 0 for one of the sexes; ISO 5218 has it for unknown.
+            let why = format!(
+                "'{name}' by its name; {values}. Here stands ISO 5218 (1 male, 2 female, 0 not known), but with \
+                 so many zeros 0 may be one of the sexes: ask"
+            );
+            return (entries, Sure::Guess, why);
+        }
+        let sure = if digits { Sure::Likely } else { Sure::Certain };
+        (entries, sure, format!("'{name}' by its name; {values}"))
     }
 
     /// `birthDate` and the like: a date without time.
@@ -295,9 +311,28 @@ impl<'c> Maker<'_, 'c> {
     }
 }
 
+/// What a column's comment says of its codes, when it says which is male and which is female.
+fn explained_sexes(col: &Col<'_>) -> Option<Vec<(String, String)>> {
+    let codes = super::hints::codes(col.column)?;
+    let read = |(code, word): &(String, String)| {
+        let last = word.rsplit([' ', '_', '-']).next().unwrap_or_default();
+        let known = sexes(&[word.as_str()]).or_else(|| sexes(&[last]))?;
+        Some((code.clone(), known.into_iter().next()?.1))
+    };
+    let entries: Vec<(String, String)> = codes.iter().filter_map(read).collect();
+    let has = |sex: &str| entries.iter().filter(|(_, found)| found == sex).count() == 1;
+    (has("male") && has("female")).then_some(entries)
+}
+
 /// Whether a column holds texts people read.
 pub(super) const fn is_text(ty: SqlType) -> bool {
     matches!(ty, SqlType::Text | SqlType::Char | SqlType::Any | SqlType::Enum)
+}
+
+/// Whether a column's words name the family's name and the given one.
+fn is_both(words: &Words) -> bool {
+    let given = words.are("vorname vornamen prenom nombres forename firstname first given");
+    given && words.are("=namevorname nachname+vorname nom+prenom apellido+nombres surname+forename last+first family+given name+vorname")
 }
 
 /// Whether a name is only about where its values come from.

@@ -142,8 +142,11 @@ pub(super) fn holder<'g>(graph: &'g Graph<'_>, number: usize) -> Option<&'g Link
 }
 
 pub(super) fn recognise(catalog: &crate::mapping::catalog::Catalog) -> Recognised<'_> {
-    let graph = Graph::new(catalog);
+    let mut graph = Graph::new(catalog);
     let patients = patients(&graph);
+    if let Some(found) = &patients {
+        graph.lead_to_people(found.table);
+    }
     let person = patients.as_ref().and_then(|p| holder(&graph, p.table)).map(|link| link.table);
     let mut all = Recognised { graph, found: Vec::new(), patients: None, doubtful: Vec::new() };
     all.patients = patients.as_ref().map(|p| p.table);

@@ -1,11 +1,13 @@
-//! Encounters.
+//! Encounters and appointments.
 
 use super::clinical::When;
 use super::coded::Shape;
 use super::entry::{CodeLines, quoted};
-use super::maker::Maker;
+use super::maker::{Col, Maker};
+use super::people::is_text;
 use super::recognise::Sure;
 use super::words::concept;
+use crate::mapping::catalog::SqlType;
 
 /// What stays a code's name where the class of an encounter is told in words.
 const CLASSES: [(&str, &str); 5] = [
@@ -103,5 +105,60 @@ impl Maker<'_, '_> {
         );
         let line = format!("class: {{system: {}, code: {code}}}", quoted(system));
         self.part("class", vec![line], Sure::Likely, why);
+    }
+
+    pub fn appointment(&mut self) {
+        self.status("booked");
+        let mut lines = vec!["participant:".to_owned()];
+        let mut whys = Vec::new();
+        for ty in ["Patient", "Practitioner", "Location"] {
+            if let Some((leaf, _, why)) = self.reference(ty) {
+                lines.push(format!("  - {{actor: {}, status: accepted}}", quoted(&leaf)));
+                whys.push(why);
+            }
+        }
+        if !whys.is_empty() {
+            self.part("participant", lines, Sure::Likely, whys.join("; "));
+        }
+        self.when("start", &format!("{} {}", concept::START, concept::DATE));
+        self.when("end", concept::END);
+        self.lasting();
+        if let Some(col) = self
+            .take_if("reason motivo description descripcion grund motif", |c| is_text(c.column.ty))
+        {
+            self.leaf(
+                "description",
+                &col.leaf(),
+                Sure::Likely,
+                format!("'{}' by its name", col.name()),
+            );
+        }
+    }
+
+    /// The end of an appointment that has none of its own: FHIR wants one where there is a start (app-2).
+    fn lasting(&mut self) {
+        let made = |name: &str| self.parts.iter().find(|p| p.element == name);
+        let Some(start) = made("start").filter(|_| made("end").is_none()) else { return };
+        let line = start.lines.first().cloned().unwrap_or_default();
+        let leaf = line.trim_start_matches("start: ").trim_matches('"').to_owned();
+        let bare = !leaf.contains(['|', ',', '\\']);
+        let number =
+            |c: &Col<'_>| matches!(c.column.ty, SqlType::Integer { .. } | SqlType::Decimal);
+        let minutes = "duration minute min dauer minuten duracion minutos duracao duree";
+        if let Some(col) = self.take_if(minutes, |c| bare && number(c)) {
+            let why = format!(
+                "'{}' by its name, taken for minutes; FHIR wants an end where there is a start (app-2)",
+                col.name()
+            );
+            let end = format!("{leaf}, {} | later(minutes)", col.leaf());
+            self.leaf("end", &end, Sure::Likely, why);
+            return;
+        }
+        let moment = if bare { format!("{leaf} | datetime") } else { leaf };
+        if moment.contains("| datetime") && !moment.contains('\\') {
+            let line = format!("end: {}", quoted(&format!("{moment} | later(30, minutes)")));
+            let why = "no column tells the end, and FHIR wants one where there is a start (app-2): say how long they last";
+            self.doubt("end", vec![line], why);
+        }
     }
 }

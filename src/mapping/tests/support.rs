@@ -22,6 +22,7 @@ pub fn table(name: &str, columns: &[(&str, SqlType)], key: &str) -> Table {
         nullable: *name != "id",
         has_default: false,
         collation: None,
+        comment: None,
     };
     Table {
         schema: None,

@@ -104,6 +104,7 @@ mod tests {
             nullable: false,
             has_default: false,
             collation: None,
+            comment: None,
         })
     }
 

@@ -87,7 +87,16 @@ impl Draft {
                 nullable: flag(row, 3),
                 has_default: flag(row, 4),
                 collation: collation.map(str::to_owned),
+                comment: None,
             });
+        }
+    }
+
+    /// What stands beside the column that was added last.
+    fn add_comment(&mut self, row: Row<'_>, comment: Option<&str>) {
+        let table = self.tables.get_mut(&name_of(row, 0));
+        if let Some(column) = table.and_then(|table| table.columns.last_mut()) {
+            column.comment = comment.filter(|text| !text.trim().is_empty()).map(str::to_owned);
         }
     }
 

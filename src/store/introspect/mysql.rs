@@ -16,7 +16,7 @@ SELECT CAST(TABLE_SCHEMA AS CHAR), CAST(TABLE_NAME AS CHAR), CAST(COLUMN_NAME AS
 CAST(IS_NULLABLE AS CHAR), \
 CAST(COLUMN_DEFAULT IS NOT NULL OR IS_NULLABLE = 'YES' OR EXTRA <> '' AS CHAR), \
 CAST(COLUMN_TYPE AS CHAR), CAST(DATA_TYPE AS CHAR), CAST(NUMERIC_PRECISION AS CHAR), \
-CAST(COLLATION_NAME AS CHAR) FROM information_schema.COLUMNS \
+CAST(COLLATION_NAME AS CHAR), CAST(COLUMN_COMMENT AS CHAR) FROM information_schema.COLUMNS \
 WHERE TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') \
 ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION";
 
@@ -47,9 +47,10 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
     for row in rows!(ask(conn, my, TABLES, 4, table_limit())).iter() {
         draft.add_table(row);
     }
-    for row in rows!(ask(conn, my, COLUMNS, 9, Vec::new())).iter() {
+    for row in rows!(ask(conn, my, COLUMNS, 10, Vec::new())).iter() {
         let part = |index| row.get(index).unwrap_or_default();
         draft.add_column(row, sql_type(part(6), part(5), part(7)), row.get(8));
+        draft.add_comment(row, row.get(9));
     }
     draft.add_indexes(&rows!(ask(conn, my, INDEXES, 6, Vec::new())));
     draft.add_foreign_keys(&rows!(ask(conn, my, FOREIGN_KEYS, 7, Vec::new())));

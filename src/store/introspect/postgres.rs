@@ -39,7 +39,7 @@ SELECT n.nspname::text, c.relname::text, a.attname::text, (NOT a.attnotnull)::te
 (a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '')::text, \
 pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text, b.typtype::text, \
 CASE WHEN co.collname <> 'default' THEN pg_catalog.concat(cn.nspname, '.', co.collname) END, \
-(NOT co.collisdeterministic)::text \
+(NOT co.collisdeterministic)::text, pg_catalog.col_description(c.oid, a.attnum) \
 FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid \
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
 JOIN base AS b ON b.oid = a.atttypid AND b.typtype <> 'd' \
@@ -119,13 +119,14 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
     for row in rows!(ask(conn, pg, &known(TABLES), 5, table_limit())).iter() {
         draft.add_table(row);
     }
-    for row in rows!(ask(conn, pg, &known(COLUMNS), 10, Vec::new())).iter() {
+    for row in rows!(ask(conn, pg, &known(COLUMNS), 11, Vec::new())).iter() {
         let ty = match sql_type(row.get(6).unwrap_or(""), row.get(7).unwrap_or("")) {
             // Its collation takes several texts for the same (`deterministic = false`), as citext does.
             SqlType::Text | SqlType::Char if flag(row, 9) => SqlType::Enum,
             ty => ty,
         };
         draft.add_column(row, ty, row.get(8));
+        draft.add_comment(row, row.get(10));
     }
     draft.add_indexes(&rows!(ask(conn, pg, &known(INDEXES), 6, Vec::new())));
     let (from, to) = translation();
