@@ -14,7 +14,9 @@ pub use draft::{DoubtfulTable, DraftView, DraftedTable};
 pub(super) use drift::of_version;
 pub use drift::{DriftChange, DriftView};
 pub use import::ImportView;
-pub use trial::{ElementTrial, PathCount, SearchTrial, SourceTrial, StatementTrial, TrialView};
+pub use trial::{
+    BrokenRule, ElementTrial, PathCount, SearchTrial, SourceTrial, StatementTrial, TrialView,
+};
 
 use super::approval::declared;
 use super::fault::ControlFault;

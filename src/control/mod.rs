@@ -57,8 +57,9 @@ pub use keys::{KekView, KeyReport, KeysView, RotationView};
 pub use lanes::{BreakerView, LaneView};
 pub use limits::{LimitEntry, limit_entries};
 pub use mappings::{
-    ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange, DriftView,
-    ElementTrial, ImportView, PathCount, SearchTrial, Side, SourceTrial, StatementTrial, TrialView,
+    BrokenRule, ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange,
+    DriftView, ElementTrial, ImportView, PathCount, SearchTrial, Side, SourceTrial, StatementTrial,
+    TrialView,
 };
 pub use migrate::{MigrationPlan, NewMigration, PlannedMigration, SchemaReport, SchemaView};
 pub use operations::{

@@ -6,6 +6,7 @@ pub mod capability;
 pub mod compartment;
 pub mod elements;
 mod fault;
+pub mod invariants;
 pub mod issue;
 pub mod json;
 pub mod judge;

@@ -10,6 +10,7 @@ use super::lens::{Reading, Step};
 use super::rows::Rows;
 use super::tree::{Branch, Condition, EachRows, Source, Tree};
 use super::{RenderReport, Shown};
+use crate::fhir::invariants::{self, Invariant};
 
 /// What became of the rows of one source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -22,6 +23,9 @@ pub struct Tally {
     pub written: usize,
     /// Rows left out, by the path of the element they lack.
     pub left_out: Vec<(String, u32)>,
+    /// Rules of FHIR's that resources break, each with how many do.
+    #[serde(skip)]
+    pub broken: Vec<(&'static Invariant, usize)>,
     /// Each element that comes from columns.
     pub elements: Vec<ElementTally>,
 }
@@ -51,10 +55,14 @@ impl PlannedSource {
     pub fn tally(&self, rows: &Rows, children: &[Rows]) -> Tally {
         let page = self.page(rows, children);
         let (mut report, mut scratch, mut written) = (RenderReport::default(), Vec::new(), 0);
+        let mut broken = Vec::new();
         for row in 0..page.len() {
             scratch.clear();
             let outcome = page.write(row, &Shown::All, &mut scratch, &mut report);
-            written += usize::from(matches!(outcome, Some(super::RowOutcome::Written { .. })));
+            if let Some(super::RowOutcome::Written { .. }) = outcome {
+                written += 1;
+                count(&mut broken, &scratch);
+            }
         }
         let mut walk =
             Walk { source: self.source(), reading: self.reading(), children, elements: Vec::new() };
@@ -67,7 +75,19 @@ impl PlannedSource {
             rows: rows.len(),
             written,
             left_out: report.rows_left_out().map(|(path, n)| (path.to_owned(), n)).collect(),
+            broken,
             elements: walk.elements,
+        }
+    }
+}
+
+/// Adds the rules that a resource breaks.
+fn count(broken: &mut Vec<(&'static Invariant, usize)>, resource: &[u8]) {
+    let Ok(resource) = serde_json::from_slice(resource) else { return };
+    for rule in invariants::broken(&resource) {
+        match broken.iter_mut().find(|(known, _)| known.key == rule.key) {
+            Some((_, times)) => *times += 1,
+            None => broken.push((rule, 1)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What came of trying a mapping, for people.
 
 use crate::cli::output::table;
-use crate::control::{ElementTrial, SearchTrial, SourceTrial, TrialView};
+use crate::control::{BrokenRule, ElementTrial, SearchTrial, SourceTrial, TrialView};
 
 /// The lines of a trial: per source, what did not go well; per search, what it costs.
 pub(super) fn lines(trial: &TrialView) -> Vec<String> {
@@ -34,6 +34,7 @@ pub(super) fn whole(trial: &TrialView) -> Vec<String> {
             lines.push(table(&["ELEMENT", "COLUMNS", "FILLED", "EMPTY", "DO NOT FIT"], &rows));
         }
         lines.extend(left_out(source));
+        lines.extend(broken(source));
         for statement in &source.statements {
             let scans = if statement.scans.is_empty() {
                 "uses an index".to_owned()
@@ -93,9 +94,21 @@ fn left_out(source: &SourceTrial) -> impl Iterator<Item = String> {
     })
 }
 
+/// Resources are served as they are; a validator refuses these.
+fn broken(source: &SourceTrial) -> impl Iterator<Item = String> {
+    source.broken.iter().map(|broken| {
+        let BrokenRule { rule, says, cure, count } = broken;
+        format!(
+            "  {count} of {} resources break FHIR's rule {rule}, {says}: {cure}",
+            source.written
+        )
+    })
+}
+
 fn brief(source: &SourceTrial) -> Vec<String> {
     let mut lines = vec![head(source)];
     lines.extend(left_out(source));
+    lines.extend(broken(source));
     for element in source.elements.iter().filter(|e| e.bad > 0) {
         let of = element.filled + element.empty + element.bad;
         let (path, columns) = (&element.path, element.columns.join(", "));

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::leading::Known;
 use super::live::{Live, Ran};
+use crate::fhir::invariants::Invariant;
 use crate::mapping::Compiled;
 use crate::mapping::catalog::{Catalog, Table};
 use crate::mapping::plan::{Child, Count, Relation};
@@ -56,6 +57,8 @@ pub struct SourceTrial {
     pub millis: u64,
     /// Rows left out, by the path of the element they lack.
     pub left_out: Vec<PathCount>,
+    /// Rules of FHIR's that resources break, for which validators refuse them.
+    pub broken: Vec<BrokenRule>,
     /// Each element that comes from columns.
     pub elements: Vec<ElementTrial>,
     /// Each statement of a page.
@@ -71,6 +74,19 @@ pub struct PathCount {
     pub path: String,
     /// How often.
     pub count: u32,
+}
+
+/// A rule of FHIR's and how many resources break it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BrokenRule {
+    /// FHIR's name for it, such as `app-3`.
+    pub rule: String,
+    /// What it says.
+    pub says: String,
+    /// What a mapping does about it.
+    pub cure: String,
+    /// How many of the resources written break it.
+    pub count: usize,
 }
 
 /// What became of one element.
@@ -278,6 +294,7 @@ impl SourceTrial {
             written: 0,
             millis: 0,
             left_out: Vec::new(),
+            broken: Vec::new(),
             elements: Vec::new(),
             statements: Vec::new(),
             failed: None,
@@ -290,6 +307,13 @@ impl SourceTrial {
         self.written = tally.written;
         let left_out = tally.left_out.into_iter();
         self.left_out = left_out.map(|(path, count)| PathCount { path, count }).collect();
+        let told = |(rule, count): (&Invariant, usize)| BrokenRule {
+            rule: rule.key.to_owned(),
+            says: rule.says.to_owned(),
+            cure: rule.cure.to_owned(),
+            count,
+        };
+        self.broken = tally.broken.into_iter().map(told).collect();
         let elements = tally.elements.into_iter();
         self.elements = elements
             .map(|e| ElementTrial {

@@ -92,9 +92,12 @@ fn tried(trial: &TrialView) -> Markup {
             @let bad: Vec<_> = source.elements.iter().filter(|element| element.bad > 0).collect();
             @let none: Vec<_> = source.elements.iter().filter(|element| element.no_date > 0).collect();
             @let lost: Vec<_> = source.elements.iter().filter(|element| element.lost > 0).collect();
-            @if !bad.is_empty() || !none.is_empty() || !lost.is_empty() || !source.left_out.is_empty() {
+            @if !bad.is_empty() || !none.is_empty() || !lost.is_empty() || !source.left_out.is_empty() || !source.broken.is_empty() {
                 ul {
                     @for lost in &source.left_out { (left_out(&lost.path, lost.count)) }
+                    @for broken in &source.broken {
+                        li { (broken.count) " resources break FHIR's rule " code { (broken.rule) } ", " (broken.says) ": " (broken.cure) }
+                    }
                     @for element in bad { (misfit(element.bad, &element.path, &element.columns)) }
                     @for element in none { (no_date(element.no_date, &element.path, &element.columns)) }
                     @for element in lost {
