@@ -4,7 +4,7 @@ use crate::fhir::primitive::DateInterval;
 use crate::mapping::catalog::SqlType;
 use crate::mapping::document::{Node, Scalar};
 use crate::mapping::lens::predicate::all;
-use crate::mapping::lens::typed;
+use crate::mapping::lens::{nothing, typed};
 use crate::mapping::plan::{ColumnRef, Predicate};
 use crate::mapping::problem::pointer;
 use crate::mapping::search;
@@ -195,15 +195,38 @@ impl<'c> Compiler<'c> {
                 }
                 item => item.text(),
             };
-            let value = text.as_deref().and_then(|t| typed::for_column(column, t));
+            let value = text.as_deref().and_then(|t| {
+                let own = typed::for_column(column, t).map(|value| value.text);
+                own.or_else(|| nothing::moment(column.ty, t))
+            });
             let Some(value) = value else {
                 let message = format!("'{}' cannot hold this value.", column.name);
-                let hint = "Compare with what the column holds, written as the database shows it.";
-                self.problems.error(at, "type", message, hint);
+                self.problems.error(at, "type", message, example(column.ty));
                 return None;
             };
-            texts.push(value.text);
+            texts.push(value);
         }
         Some(if negated.is_some() { Test::NotIn(texts) } else { Test::In(texts) })
+    }
+}
+
+/// What may be written where a column of that type is compared.
+const fn example(ty: SqlType) -> &'static str {
+    match ty {
+        SqlType::Integer { .. } => {
+            "Write a whole number in the column's range, without zeros before it: \"1\"."
+        }
+        SqlType::Decimal | SqlType::Float => "Write a number with a point: \"0\", \"1.5\".",
+        SqlType::Boolean => "Write true or false.",
+        SqlType::Date => "Write a day: \"2024-01-31\".",
+        SqlType::DateTime => "Write a day or a time: \"9999-12-31\", \"2024-01-31 08:30:00\".",
+        SqlType::Instant => "Write a day or a time, in UTC: \"2024-01-31 08:30:00\".",
+        SqlType::Time => "Write a time of day: \"08:30:00\".",
+        SqlType::Uuid => "Write a UUID with its hyphens: \"123e4567-e89b-42d3-a456-426614174000\".",
+        SqlType::Binary => "Write the bytes in hexadecimal digits, small letters: \"0aff\".",
+        SqlType::Json | SqlType::Other => {
+            "A column of this type is not compared; let a view or a named source make a text or a number of it, or ask `{missing: false}`."
+        }
+        SqlType::Text | SqlType::Char | SqlType::Enum | SqlType::Any => "Write a text in quotes.",
     }
 }

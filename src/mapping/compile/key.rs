@@ -8,6 +8,7 @@ use crate::mapping::lens::predicate::all;
 use crate::mapping::plan::{ColumnRef, Predicate};
 use crate::mapping::problem::pointer;
 use crate::mapping::syntax::{IdPiece, column_name, id_template};
+use crate::mapping::tree::Test;
 
 use super::Compiler;
 use super::scope::Scope;
@@ -17,6 +18,7 @@ impl<'c> Compiler<'c> {
         &mut self,
         scope: &Scope<'c>,
         node: Option<&Node>,
+        asked: &[(ColumnRef, Test)],
         at: &str,
     ) -> Option<Vec<ColumnRef>> {
         let at = pointer(at, "key");
@@ -48,7 +50,7 @@ impl<'c> Compiler<'c> {
         let distinct = scope.group.as_ref().is_some_and(|group| group.distinct);
         if !distinct && !table.unique(&names) {
             let message = format!("'{}' does not say that these columns are unique.", table.name);
-            let hint = "Two rows with one key would be one resource; use the primary key or a unique index.";
+            let hint = "Two rows with one key would be one resource; use the primary key or a unique index. Where the columns are unique and the database cannot say so, as in a partitioned table whose key has a date in it, a named source with this `key` or a view can.";
             if table.view {
                 self.problems.warn(&at, "key-not-unique", message, hint);
             } else {
@@ -66,10 +68,18 @@ impl<'c> Compiler<'c> {
         let same = |a: &str, b: &String| a.eq_ignore_ascii_case(b);
         let primary = names.len() == table.primary_key.len()
             && names.iter().all(|n| table.primary_key.iter().any(|own| same(n, own)));
-        let nullable = names.iter().find(|n| table.column(n).is_some_and(|c| c.nullable));
+        // Rows without a key are no rows where the filter says so.
+        let firm = |name: &str| {
+            let told = |test: &Test| matches!(test, Test::NotNull | Test::In(_));
+            asked.iter().any(|(c, test)| c.relation == 0 && c.name == name && told(test))
+        };
+        let may_lack = |n: &&&str| table.column(n).is_some_and(|c| c.nullable) && !firm(n);
+        let nullable = names.iter().find(may_lack);
         if let Some(name) = nullable.filter(|_| !table.view && !primary && !distinct) {
             let message = format!("'{name}' may be NULL, so not every row has this key.");
-            let hint = "Use the primary key, or a unique index over columns that are never NULL.";
+            let hint = format!(
+                "Use the primary key, or a unique index over columns that are never NULL, or leave out the rows that lack it: `filter: {{{name}: {{missing: false}}}}`."
+            );
             self.problems.error(&at, "key-nullable", message, hint);
         }
         if !table.view && !table.indexed(&names) {

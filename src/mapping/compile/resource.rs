@@ -96,7 +96,7 @@ impl<'c> Compiler<'c> {
         } else {
             self.filter(&scope, from.get("filter"), &filter_at)
         };
-        let key = self.key(&scope, node.get("key"), at)?;
+        let key = self.key(&scope, node.get("key"), &conditions, at)?;
         let (from, filter) = self.grouped(&mut scope, table, filter, &key);
         let filter = self.keyed(table, filter, &key);
         let id = self.id(node.get("id"), &key, at)?;

@@ -228,7 +228,7 @@ impl<'c> Compiler<'c> {
             let names: Vec<&str> = joined.iter().map(String::as_str).collect();
             if join.get("first").is_some() {
                 on.extend(self.first(scope, join, table, &at));
-            } else if (!table.unique(&names) || table.heirs) && !table.view {
+            } else if (!table.tells_apart(&names) || table.heirs) && !table.view {
                 let message = format!("Several rows of '{}' may match one of ours.", table.name);
                 let hint = "A join must find at most one row: match a whole key, say which comes `first`, or use `each` for lists.";
                 self.problems.warn(&at, "join-fan-out", message, hint);

@@ -8,15 +8,19 @@ use super::predicate::column_in;
 use super::{Gather, Lens, Slot, Step, typed};
 
 /// Days that programs write where there is none, besides those of the year 1: the first of SQL Server, of
-/// spreadsheets and of COM, and the last that many know.
-const NO_DATES: [&str; 8] = [
+/// spreadsheets and of COM, and the last that others know.
+const NO_DATES: [&str; 12] = [
     "1753-01-01",
     "1800-01-01",
     "1899-12-30",
     "1899-12-31",
     "1900-01-01",
+    "2079-06-06",
+    "2099-12-31",
+    "2100-12-31",
     "2999-12-31",
     "3000-01-01",
+    "4712-12-31",
     "9999-12-31",
 ];
 
@@ -44,7 +48,7 @@ pub fn words(slots: &[Slot], texts: &[String]) -> Vec<String> {
 
 /// A day or a moment as a cell of that type gives it; `2024-01-31`, `2024-01-31 08:30`, with a `T` or a `Z`.
 /// A moment without a zone is UTC's in a column of instants.
-fn moment(ty: SqlType, text: &str) -> Option<String> {
+pub fn moment(ty: SqlType, text: &str) -> Option<String> {
     let text = text.trim();
     let (day, clock) = text.split_once([' ', 'T']).unwrap_or((text, ""));
     let clock = clock.trim_end_matches('Z');

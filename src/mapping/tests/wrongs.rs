@@ -54,6 +54,10 @@ fn a_key_that_cannot_be_read_back_is_refused() {
         assert!(problems.contains(&"key-type"), "{name}: {problems:?}");
     }
     assert!(with_key("code", "$code").unwrap_err().contains(&"key-nullable"));
+    // Rows that lack it are no rows where the filter says so.
+    let text = "resources:\n  - type: Patient\n    from: {table: k, filter: {code: {missing: false}}}\n    key: code\n    id: \"$code\"\n    map: {active: true}\n";
+    assert!(over(text).is_ok());
+    assert!(over(&text.replace("missing: false", "not: x")).is_err());
     assert!(with_key("name", "$name").unwrap_err().contains(&"key-not-unique"));
     assert!(with_key("[id, code]", "$id").unwrap_err().contains(&"id"));
     for good in ["id", "uuid"] {
@@ -235,4 +239,45 @@ fn a_missing_search_asks_for_the_contact_system() {
     assert!(gender.is_empty(), "{gender:?}");
     let own = search_in(&compiled, "Patient", "gender=http://hl7.org/fhir/administrative-gender|");
     assert!(!own.unwrap().contains(&Predicate::Never));
+}
+
+#[test]
+fn a_filter_takes_days_and_times_as_people_write_them() {
+    let filtered = |value: &str| {
+        over(&format!(
+            "resources:\n  - type: Patient\n    from: {{table: k, filter: {{{value}}}}}\n    key: id\n    id: \"$id\"\n    map: {{active: true}}\n"
+        ))
+    };
+    for good in [
+        "at: \"9999-12-31\"",
+        "at: \"9999-12-31 00:00:00\"",
+        "at: \"2024-01-31T08:30:00Z\"",
+        "day: \"2024-01-31\"",
+        "day: {not: [\"0001-01-01\", \"9999-12-31\"]}",
+    ] {
+        assert!(filtered(good).is_ok(), "{good}: {:?}", filtered(good).err());
+    }
+    for (bad, hint) in [
+        ("day: \"31.01.2024\"", "2024-01-31"),
+        ("at: never", "in UTC"),
+        ("id: \"01\"", "without zeros"),
+        ("yes: ja", "true or false"),
+        ("uuid: \"12\"", "hyphens"),
+    ] {
+        let problems = filtered(bad).unwrap_err();
+        assert!(problems.iter().any(|p| p.hint.contains(hint)), "{bad}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_join_over_a_whole_key_and_more_finds_one_row() {
+    let warned = |condition: &str| {
+        let text = format!(
+            "resources:\n  - type: Patient\n    from: {{table: k}}\n    join: {{o: {{table: k, match: {{{condition}}}, filter: {{name: x}}}}}}\n    key: id\n    id: \"$id\"\n    map: {{gender: {{case: [{{if: {{o.name: y}}, then: male}}]}}}}\n"
+        );
+        let compiled = over(&text).unwrap();
+        compiled.warnings().iter().any(|w| w.code == "join-fan-out")
+    };
+    assert!(!warned("id: id"));
+    assert!(warned("name: name"));
 }
