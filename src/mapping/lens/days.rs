@@ -14,7 +14,8 @@ const DAY: u64 = 86_400;
 pub enum Days {
     /// 1 is 1841-01-01; behind a comma the seconds since midnight.
     Horolog,
-    /// The day at whose noon that Julian day begins; whole numbers.
+    /// The day at whose noon that Julian day begins; a fraction is that of a day since noon, as SQLite's
+    /// `julianday()` gives it.
     Julian,
     /// 61 is 1900-03-01; a fraction is that of the day. What lies before is told by spreadsheets in two ways.
     Excel,
@@ -60,7 +61,7 @@ impl Days {
     /// Reads a cell.
     pub fn read(self, text: &str) -> Option<Stamp> {
         let (day, mark) = match (self, text.find([',', '.'])) {
-            (Self::Horolog | Self::Excel, Some(at)) => text.split_at_checked(at)?,
+            (_, Some(at)) => text.split_at_checked(at)?,
             _ => (text, ""),
         };
         let mut day = crate::fhir::primitive::integer(day)?;
@@ -70,6 +71,12 @@ impl Days {
                 let seconds = number(mark.strip_prefix(',')?)?;
                 (seconds < DAY).then_some(())?;
                 Some(seconds)
+            }
+            (Self::Julian, mark) => {
+                let since_noon = of_a_day(mark.strip_prefix('.')?)?;
+                let seconds = since_noon + DAY / 2;
+                day = day.checked_add(i64::from(seconds >= DAY))?;
+                Some(seconds % DAY)
             }
             (_, mark) => match of_a_day(mark.strip_prefix('.')?)? {
                 0 => None,
@@ -165,6 +172,14 @@ mod tests {
         ] {
             assert_eq!(read(Days::Excel, text).as_deref(), Some(wanted), "{text}");
         }
+        for (text, wanted) in [
+            ("2460310.5", "2024-01-01 00:00:00"),
+            ("2460310.85416667", "2024-01-01 08:30:00"),
+            ("2460310.0", "2023-12-31 12:00:00"),
+            ("2460311.25", "2024-01-01 18:00:00"),
+        ] {
+            assert_eq!(read(Days::Julian, text).as_deref(), Some(wanted), "{text}");
+        }
         assert_eq!(Days::Excel.write(&Days::Excel.read("45417.75").unwrap()), None);
     }
 
@@ -187,7 +202,7 @@ mod tests {
         for text in ["60", "0", "1", "45417.", "45417.x", "4.5e4", "45417,5", "2958466"] {
             assert_eq!(read(Days::Excel, text), None, "{text}");
         }
-        for text in ["2451544.5", "1721425", "0"] {
+        for text in ["2451544,5", "2451544.", "1721425", "0"] {
             assert_eq!(read(Days::Julian, text), None, "{text}");
         }
     }

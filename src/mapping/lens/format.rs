@@ -183,7 +183,11 @@ impl DateFormat {
                     if found == 0 || (exact && found < digits) {
                         return None;
                     }
-                    let (number, after) = rest.split_at_checked(found)?;
+                    let (number, mut after) = rest.split_at_checked(found)?;
+                    if field == Field::Milli {
+                        // DICOM and others write the fraction to the microsecond.
+                        after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+                    }
                     let number: i32 = number.parse().ok()?;
                     *parts.get_mut(field as usize)? = number - i32::from(ahead);
                     *seen.get_mut(field as usize)? = true;
