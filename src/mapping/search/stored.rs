@@ -237,8 +237,12 @@ fn one_column<'l>(
             let shape = all(bounds.chain([null]));
             Ok(vec![Stored { left: left.clone(), form, grain, shape, zone }])
         }
-        // Whatever a column is declared as, SQLite keeps a fraction that it is given.
-        DateIn::Days(of) if matches!(column.ty, SqlType::Integer { .. }) && (days || !sqlite) => {
+        // Whatever a column is declared as, SQLite keeps a fraction that it is given; of a Julian day it decides
+        // which day that is.
+        DateIn::Days(of)
+            if matches!(column.ty, SqlType::Integer { .. })
+                && (!sqlite || days && *of != Days::Julian) =>
+        {
             let left = Expr::Column(column.clone());
             let (first, last) = of.range();
             let bound = |op, n: i64| {
