@@ -67,7 +67,7 @@ pub(super) fn predicate(
             Ok(())
         }
         Predicate::Lowered { column, begins } => lowered::begins(w, scope, column, begins),
-        Predicate::Folded { left, begins } => text::in_index(w, scope, left, begins),
+        Predicate::Folded { left, begins } => lowered::in_folded(w, scope, left, begins),
         Predicate::First { from, filter, group, key } => {
             first::of_group(w, scope, (from, filter), group, key, depth)
         }

@@ -8,7 +8,7 @@ use super::compare::{mysql_bytes, sign};
 use super::fold::{Syntax, escaped, folded};
 use super::statement::{Bind, Scope, Writer};
 use super::{Flavour, WriteFault, collation};
-use crate::mapping::fold::{fold, translated, translation};
+use crate::mapping::fold::fold;
 
 /// Longest text searched for, in characters.
 const MAX_SEARCH: usize = 256;
@@ -223,7 +223,8 @@ fn regex(
         _ => None,
     };
     // MariaDB read letters beyond the basic plane as `?` (seen in 10.1), in texts and in patterns: of bytes it reads all.
-    let beyond = |c: char| u32::from(c) > 0xFFFF;
+    // A `?` that is looked for is none of them then.
+    let beyond = |c: char| u32::from(c) > 0xFFFF || c == '?';
     let bytes = w.flavour == Flavour::MariaDb && text.chars().chain(separator).any(beyond);
     let (syntax, held) = match w.flavour {
         // A class would stand for one of the bytes.
@@ -276,43 +277,6 @@ fn regex(
         as_text(w, scope, left)?;
         w.sql(" COLLATE utf8mb4_bin REGEXP ");
         w.bind(Bind::Text(pattern));
-    }
-    w.sql(")");
-    Ok(())
-}
-
-/// A folded beginning once more, in the form that an index of folded texts serves which the hospital made
-/// (`docs/mapping/COOKBOOK.md` says how). `LIKE` would be no use, its index range is found for a pattern known
-/// beforehand only. `translate` looks through all letters for each of a text's: without the index it takes
-/// longer than everything else about a row.
-pub(super) fn in_index(
-    w: &mut Writer,
-    scope: Scope,
-    left: &Expr,
-    begins: &str,
-) -> Result<(), WriteFault> {
-    let folded = fold(begins);
-    let first = translated(&folded);
-    // Such an index is made of all letters, so no other encoding can have it.
-    let after = successor(first).filter(|_| w.flavour == Flavour::Postgres);
-    let Some(after) = after else {
-        w.sql("TRUE");
-        return Ok(());
-    };
-    let (from, to) = translation();
-    w.sql("(");
-    for (n, (sign, bound)) in [("~>=~", first), ("~<~", &after)].into_iter().enumerate() {
-        w.sql(if n == 0 { "" } else { " AND " });
-        w.call("translate");
-        as_text(w, scope, left)?;
-        for letters in [&from, &to] {
-            w.sql(", '");
-            w.sql(letters);
-            w.sql("'");
-        }
-        w.sql(")");
-        w.operator(sign);
-        w.text_bind(bound);
     }
     w.sql(")");
     Ok(())

@@ -5,7 +5,7 @@ use crate::mapping::fold::translation;
 use super::{Bind, Draft, Flavour, Outcome, StoreFault, TenantConn, ask, flag, rows, table_limit};
 
 const ABOUT: &str = "SELECT current_setting('server_version')::text, current_schema()::text, \
-current_setting('server_version_num')::text";
+current_setting('server_version_num')::text, current_setting('server_encoding')::text";
 
 /// What these statements ask of the catalogue that came with a later version, as `server_version_num` counts
 /// it, and what was so before that.
@@ -110,7 +110,7 @@ ORDER BY 1, 2, f.oid, k.place";
 
 pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
     let pg = Flavour::Postgres;
-    let about = rows!(ask(conn, pg, ABOUT, 3, Vec::new()));
+    let about = rows!(ask(conn, pg, ABOUT, 4, Vec::new()));
     let Some(about) = about.row(0) else { return Ok(Err(StoreFault::Catalogue)) };
     let version = about.get(0).unwrap_or_default();
     let mut draft = Draft::new(Engine::Postgres, version, about.get(1));
@@ -129,7 +129,8 @@ pub(super) async fn read(conn: &mut TenantConn<'_>) -> Outcome<Draft> {
         draft.add_comment(row, row.get(10));
     }
     draft.add_indexes(&rows!(ask(conn, pg, &known(INDEXES), 6, Vec::new())));
-    let (from, to) = translation();
+    // A database in another encoding cannot even be asked for these letters, and has no such index.
+    let (from, to) = if about.get(3) == Some("UTF8") { translation() } else { Default::default() };
     let letters = vec![Bind::Text(from), Bind::Text(to)];
     draft.add_text_indexes(&rows!(ask(conn, pg, &known(TEXT_INDEXES), 4, letters)));
     draft.add_foreign_keys(&rows!(ask(conn, pg, &known(FOREIGN_KEYS), 7, Vec::new())));
