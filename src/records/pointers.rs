@@ -45,8 +45,10 @@ pub(super) fn of_patch(value: &mut Json, reference: bool, visit: &mut Visit<'_>)
         Json::Text(text) => visit(text, reference),
         Json::List(items) => items.iter_mut().for_each(|item| of_patch(item, false, visit)),
         Json::Object(members) => {
+            let names_one = |path: &Json| path.text().is_some_and(|p| p.ends_with("/reference"));
+            let told = members.iter().any(|(name, path)| name == "path" && names_one(path));
             for (name, value) in members {
-                of_patch(value, name == "reference", visit);
+                of_patch(value, name == "reference" || told && name == "value", visit);
             }
         }
         _ => {}
@@ -63,6 +65,15 @@ pub(super) fn root<'u>(full_url: &'u str, ty: &str) -> Option<&'u str> {
 /// A reference without the version it may name: versions of another server's are none of this one's.
 pub(super) fn unversioned(text: &str) -> &str {
     text.split_once("/_history/").map_or(text, |(bare, _)| bare)
+}
+
+/// `Type/id`, below whatever the reader takes for the root.
+pub(super) fn is_relative(text: &str) -> bool {
+    let whole = text.split_once('/').filter(|(_, id)| primitive::is_id(id));
+    whole.is_some_and(|(ty, _)| {
+        ty.starts_with(|c: char| c.is_ascii_uppercase())
+            && ty.bytes().all(|b| b.is_ascii_alphabetic())
+    })
 }
 
 /// `Type?…`.
@@ -88,6 +99,17 @@ mod tests {
             found.push(if reference { text.to_uppercase() } else { text.clone() });
         });
         assert_eq!(found.concat(), "aCDghjKlp");
+    }
+
+    #[test]
+    fn what_a_patch_puts_in_the_place_of_a_reference_is_one() {
+        let patch = r#"[{"op":"replace","path":"/subject/reference","value":"a"},{"op":"replace","path":"/x","value":"b"},
+            {"op":"add","path":"/subject","value":{"reference":"c","display":"d"}}]"#;
+        let (mut patch, mut found) = (Json::parse(patch.as_bytes()).unwrap(), Vec::new());
+        of_patch(&mut patch, false, &mut |text, reference| {
+            found.extend(reference.then(|| text.clone()));
+        });
+        assert_eq!(found, ["a", "c"]);
     }
 
     #[test]

@@ -47,6 +47,11 @@ const PASSING: RecordsFault = RecordsFault::Request(
      give the entry a fullUrl and refer to that.",
 );
 
+const ASTRAY: RecordsFault = RecordsFault::Request(
+    "A relative reference of an entry whose fullUrl is another server's means a resource there, and the bundle does not \
+     bring it: bring it, or give the entry a fullUrl of urn:uuid.",
+);
+
 impl Session<FhirWrite> {
     /// Carries a transaction out. The results stand in the order of the entries.
     pub async fn write_together(
@@ -242,7 +247,8 @@ async fn resolve(
     names: &Names,
     root: Option<&str>,
 ) -> Result<(), Halt<RecordsFault>> {
-    let (mut asked, mut passing) = (Vec::new(), false);
+    let (mut asked, mut passing, mut astray) = (Vec::new(), false, false);
+    let elsewhere = root.is_some_and(|root| root != job.base);
     visit(&job.elements, order, &mut |text, reference| {
         let bare = pointers::unversioned(text);
         let full = root.filter(|_| reference).map(|root| format!("{root}/{bare}"));
@@ -253,10 +259,14 @@ async fn resolve(
             asked.push(text.clone());
         } else {
             passing |= reference && names.passing.contains(bare);
+            astray |= reference && elsewhere && pointers::is_relative(bare);
         }
     });
     if passing {
         return Err(Halt::Work(PASSING));
+    }
+    if astray {
+        return Err(Halt::Work(ASTRAY));
     }
     let mut found = HashMap::new();
     for text in asked {

@@ -191,6 +191,12 @@ async fn references_mean_the_resources_of_the_bundle_they_came_with() {
     let refused = world.send(Method::POST, "", &bundle("transaction", &sent)).await;
     assert_eq!(refused.status, 400, "{refused:?}");
     assert!(refused.body.contains("Entry 1: A reference names a new resource"), "{refused:?}");
+    // Patient/2 of another server, which it does not bring, is not the one here.
+    let name = of("Observation/6");
+    let sent = [post("Observation", Some(&name), &observation("Patient/2", 3.0))];
+    let refused = world.send(Method::POST, "", &bundle("transaction", &sent)).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.body.contains("the bundle does not bring it"), "{refused:?}");
     // Where the full URL is no server's, a relative reference is to what is here.
     let sent = [
         post("Observation", Some(URN), &observation("Patient/1", 2.0)),
