@@ -26,7 +26,15 @@ impl Control {
         (issuer, client): (&str, &str),
         admitted: bool,
     ) -> Result<TenantView, ControlFault> {
-        let mut identities = self.show(caller, named).await?.identities;
+        let shown = self.show(caller, named).await?;
+        if shown.damaged.is_some() {
+            // What the gateway did not write is not to be written by it now.
+            return Err(ControlFault::Conflict(
+                "its record in the registry is damaged: look at its identities and set them anew first",
+            ));
+        }
+        let expected = Some(expected.unwrap_or(Generation(shown.generation)));
+        let mut identities = shown.identities;
         for identity in identities.iter_mut().filter(|identity| identity.issuer == issuer) {
             identity.azp.retain(|azp| azp != client);
             if admitted {

@@ -218,8 +218,9 @@ impl Control {
         if let Some(version) = registry.mapping_before(tenant.id).await? {
             self.may_bring(caller, &tenant, version).await?;
             match self.still_sound(caller, &tenant, version).await {
-                Ok(()) | Err(ControlFault::Connection(_)) => {}
-                Err(fault) => return Err(fault),
+                Err(fault @ ControlFault::Mapping(_)) => return Err(fault),
+                // A database or a key that cannot be reached, now of all times, holds nobody up.
+                Ok(()) | Err(_) => {}
             }
             if let Some(waits) = self.ask_for_sources(&origin, &tenant, version, true).await? {
                 return Ok(waits);
