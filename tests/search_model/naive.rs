@@ -292,7 +292,13 @@ pub fn interval(text: &str, zone: &TimeZone) -> (i64, i64) {
     let at = |text: &str| seconds(text.parse().unwrap(), offset, zone);
     // Nothing comes after the last day that a calendar has, wherever it is, but what has no end.
     let closing = last == high && text.len() <= 10;
-    (at(&first), if closing { i64::MAX - 1 } else { at(&last) })
+    // Where a day's last hour comes twice, the day ends with the second of them.
+    let later = |text: &str| {
+        let local: DateTime = text.parse().unwrap();
+        zone.to_ambiguous_timestamp(local).later().map_or_else(|_| at(text), |at| at.as_second())
+    };
+    let end = if offset.is_none() && text.len() <= 10 { later(&last) } else { at(&last) };
+    (at(&first), if closing { i64::MAX - 1 } else { end })
 }
 
 /// A date, or a period, whose missing ends are infinitely far away.
