@@ -59,7 +59,7 @@ async fn added(browser: &Browser, issuer: &TestIssuer, gateway: &Gateway) {
     fill(browser, &hospital).await;
     press(browser, "add").await;
     browser.wait_for_text("Nothing was registered.").await;
-    browser.wait_for_text("the file must be a regular file below").await;
+    browser.wait_for_text("The file must be a regular file below").await;
     assert_eq!(browser.value("[name=database]").await, "nroth.db", "what was typed stays");
     assert_eq!(browser.value("[name=display_name]").await, "North General");
     assert_eq!(browser.value("[name=issuer]").await, issuer.hospitals(), "there is but one");

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use wardgate::base::SystemClock;
 
 use crate::support::issuer::clinician;
@@ -365,4 +367,17 @@ async fn the_page_says_when_nobody_can_look() {
     let viewer = Visitor::of(&gateway);
     viewer.sign_in("viewer").await;
     assert!(!viewer.get("/panel/tenants/north").await.body.contains("Admit wardgate-preview"));
+
+    // A client that somebody else wrote into the registry is not sealed with the one that is admitted.
+    let registry = gateway.folder().join("registry.db");
+    let registry = SqliteConnectOptions::new().filename(registry).connect().await;
+    let forged =
+        r#"UPDATE bindings SET azp = '["ward-app","intruder"]' WHERE claim_value = 'north'"#;
+    sqlx::raw_sql(forged).execute(&mut registry.unwrap()).await.unwrap();
+    let (generation, hospitals) = (visitor.generation("north").await, issuer.hospitals());
+    let fields = [("generation", generation.as_str()), ("issuer", &hospitals)];
+    let refused = visitor.post("/panel/tenants/north/admit-client", &csrf, &fields).await;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.body.contains("is damaged"), "{}", refused.body);
+    assert_eq!(gateway.view("tenants/north").await["damaged"], "binding");
 }

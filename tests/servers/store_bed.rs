@@ -61,8 +61,13 @@ impl Bed {
 
     pub async fn mariadb() -> Self {
         let database = MariaDb::database().await;
-        let conn = Conn::MySql(database.mariadb().await);
-        Self { conn, flavour: Flavour::MariaDb, _database: Some(database) }
+        let mut conn = database.mariadb().await;
+        let version = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut conn);
+        let version: String = version.await.expect("the server's version");
+        // These tests are run on MySQL as well, where it stands for MariaDB.
+        let mariadb = version.contains("MariaDB");
+        let flavour = if mariadb { Flavour::MariaDb } else { Flavour::MySql };
+        Self { conn: Conn::MySql(conn), flavour, _database: Some(database) }
     }
 
     pub async fn sqlite() -> Self {
