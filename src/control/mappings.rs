@@ -217,10 +217,10 @@ impl Control {
         }
         if let Some(version) = registry.mapping_before(tenant.id).await? {
             self.may_bring(caller, &tenant, version).await?;
-            match self.still_sound(caller, &tenant, version).await {
-                Err(fault @ ControlFault::Mapping(_)) => return Err(fault),
-                // A database or a key that cannot be reached, now of all times, holds nobody up.
-                Ok(()) | Err(_) => {}
+            // A database or a key that cannot be reached, now of all times, holds nobody up.
+            let sound = self.still_sound(caller, &tenant, version).await;
+            if let Err(fault @ ControlFault::Mapping(_)) = sound {
+                return Err(fault);
             }
             if let Some(waits) = self.ask_for_sources(&origin, &tenant, version, true).await? {
                 return Ok(waits);

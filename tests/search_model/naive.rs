@@ -295,7 +295,9 @@ pub fn interval(text: &str, zone: &TimeZone) -> (i64, i64) {
     // Where a day's last hour comes twice, the day ends with the second of them.
     let later = |text: &str| {
         let local: DateTime = text.parse().unwrap();
-        zone.to_ambiguous_timestamp(local).later().map_or_else(|_| at(text), |at| at.as_second())
+        zone.to_ambiguous_timestamp(local)
+            .later()
+            .map_or_else(|_| at(text), jiff::Timestamp::as_second)
     };
     let end = if offset.is_none() && text.len() <= 10 { later(&last) } else { at(&last) };
     (at(&first), if closing { i64::MAX - 1 } else { end })
