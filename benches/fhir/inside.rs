@@ -72,7 +72,7 @@ pub async fn page(report: &mut Report, database: &Database) -> Inside {
         for row in 0..50 {
             written.id(row, &mut id);
             bundle.entry("Patient", &id, |out| {
-                written.write(row, &Shown::All, out, &mut seen).is_some()
+                written.write_as(&id, row, &Shown::All, out, &mut seen).is_some()
             });
         }
         bytes = std::hint::black_box(bundle.finish()).len();

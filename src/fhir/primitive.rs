@@ -197,18 +197,17 @@ fn after(from: DateTime, step: Span) -> DateTime {
 
 /// `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, each digit there, with what of it is known.
 pub fn partial_date(text: &str) -> Option<(Date, Precision)> {
-    let number = |range: std::ops::Range<usize>| -> Option<i16> {
-        let part = text.get(range)?;
-        part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok()).flatten()
-    };
-    let dash = |at: usize| text.as_bytes().get(at) == Some(&b'-');
-    let year = number(0..4)?;
-    let month = || dash(4).then(|| number(5..7)).flatten().and_then(|m| i8::try_from(m).ok());
-    let day = || dash(7).then(|| number(8..10)).flatten().and_then(|d| i8::try_from(d).ok());
-    let (date, precision) = match text.len() {
-        4 => (Date::new(year, 1, 1), Precision::Year),
-        7 => (Date::new(year, month()?, 1), Precision::Month),
-        10 => (Date::new(year, month()?, day()?), Precision::Day),
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| i16::from(byte - b'0'));
+    let two = |tens: u8, ones: u8| Some(digit(tens)? * 10 + digit(ones)?);
+    let small = |number: i16| i8::try_from(number).ok();
+    let (&[c, d, y, z], rest) = text.as_bytes().split_first_chunk()?;
+    let year = two(c, d)? * 100 + two(y, z)?;
+    let (date, precision) = match *rest {
+        [] => (Date::new(year, 1, 1), Precision::Year),
+        [b'-', m, n] => (Date::new(year, small(two(m, n)?)?, 1), Precision::Month),
+        [b'-', m, n, b'-', d, e] => {
+            (Date::new(year, small(two(m, n)?)?, small(two(d, e)?)?), Precision::Day)
+        }
         _ => return None,
     };
     Some((date.ok().filter(|_| year > 0)?, precision))

@@ -45,6 +45,13 @@ impl<'p> Heads<'p> {
             .find(|order| runs.windows(2).all(|two| order(&two[0].0, &two[1].0) == Ordering::Less))
     }
 
+    fn each(&mut self, change: impl FnMut(&mut usize)) {
+        match self {
+            Self::Sorted { heads, .. } => heads.iter_mut().map(|(_, head)| head).for_each(change),
+            Self::Any(heads) => heads.values_mut().for_each(change),
+        }
+    }
+
     fn of(&self, key: &str) -> usize {
         match self {
             Self::Any(heads) => heads.get(key).copied().unwrap_or(END),
@@ -86,8 +93,57 @@ pub(super) fn key_of<'p>(row: Row<'p>, slots: &[Slot]) -> Option<Cow<'p, str>> {
     Some(Cow::Owned(key))
 }
 
+/// The order of whole numbers as databases write them.
+fn as_integer(a: &str, b: &str) -> Ordering {
+    match (a.strip_prefix('-'), b.strip_prefix('-')) {
+        (None, None) => as_number(a, b),
+        (Some(a), Some(b)) => as_number(b, a),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+    }
+}
+
+/// Rows of one parent by the numbers in some of their cells, up or down; NULL is last both ways, as in the
+/// order of a page.
+fn by_cells(rows: &Rows, sorted: &[(usize, bool)], a: usize, b: usize) -> Ordering {
+    let (Some(a), Some(b)) = (rows.row(a), rows.row(b)) else { return Ordering::Equal };
+    let term = |(cell, down): &(usize, bool)| match (a.get(*cell), b.get(*cell)) {
+        (Some(a), Some(b)) if *down => as_integer(b, a),
+        (Some(a), Some(b)) => as_integer(a, b),
+        (a, b) => a.is_none().cmp(&b.is_none()),
+    };
+    sorted.iter().map(term).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+/// Puts a group that begins with `head` in an order; gives where it begins then.
+fn arranged(head: usize, next: &mut [usize], order: impl Fn(usize, usize) -> Ordering) -> usize {
+    let after = |next: &[usize], at: usize| next.get(at).copied().filter(|at| *at != END);
+    let mut at = head;
+    let in_order = loop {
+        match after(next, at) {
+            None => break true,
+            Some(behind) if order(at, behind).is_gt() => break false,
+            Some(behind) => at = behind,
+        }
+    };
+    if in_order {
+        return head;
+    }
+    let mut group: Vec<usize> = std::iter::successors(Some(head), |at| after(next, *at)).collect();
+    group.sort_by(|a, b| order(*a, *b));
+    let behind = group.iter().skip(1).copied().chain([END]);
+    for (at, behind) in group.iter().zip(behind) {
+        if let Some(place) = next.get_mut(*at) {
+            *place = behind;
+        }
+    }
+    group.first().copied().unwrap_or(END)
+}
+
 impl<'p> Groups<'p> {
-    pub fn new(rows: &'p Rows, own: &[Slot]) -> Self {
+    /// Groups of rows by the cells of the parent's key; each as it came, or in the order of the numbers in
+    /// the cells of `sorted`.
+    pub fn new(rows: &'p Rows, own: &[Slot], sorted: &[(usize, bool)]) -> Self {
         let mut next = vec![END; rows.len()];
         // Rows of one parent nearly always follow one another.
         let mut runs: Vec<(Cow<'p, str>, usize)> = Vec::with_capacity(rows.len().min(64));
@@ -105,10 +161,14 @@ impl<'p> Groups<'p> {
                 }
             }
         }
-        let heads = match Heads::sorted(&runs) {
+        let mut heads = match Heads::sorted(&runs) {
             Some(order) => Heads::Sorted { heads: runs, order, at: Cell::new(0) },
             None => Heads::Any(joined(runs, tails, &mut next)),
         };
+        if !sorted.is_empty() {
+            let order = |a, b| by_cells(rows, sorted, a, b);
+            heads.each(|head| *head = arranged(*head, &mut next, order));
+        }
         Self { rows, heads, next }
     }
 
@@ -160,7 +220,7 @@ mod tests {
             near: crate::mapping::lens::Near::default(),
             nothing: Vec::new(),
         }];
-        let groups = Groups::new(&rows, &own);
+        let groups = Groups::new(&rows, &own, &[]);
         asked.iter().map(|key| groups.of(key).filter_map(|row| row.get(1)).collect()).collect()
     }
 
@@ -200,8 +260,38 @@ mod tests {
             near: crate::mapping::lens::Near::default(),
             nothing: Vec::new(),
         }];
-        let groups = Groups::new(&rows, &own);
+        let groups = Groups::new(&rows, &own, &[]);
         let names = |key: &str| groups.of(key).filter_map(|row| row.get(1)).collect::<String>();
         assert_eq!([names("1"), names("2"), names("3"), names("4")], ["abd", "cf", "e", ""]);
+    }
+
+    #[test]
+    fn rows_of_a_parent_are_put_in_the_order_of_their_numbers() {
+        let numbers = ["10", "-2", "9", "", "-10", "100", "0", "9"];
+        let mut rows = Rows::new(3);
+        for (place, number) in numbers.iter().enumerate() {
+            for parent in ["7", "8"] {
+                let shown = format!("{number}{} ", if place == 7 { "'" } else { "" });
+                rows.push(Some(parent)).unwrap();
+                rows.push((!number.is_empty()).then_some(*number)).unwrap();
+                rows.push(Some(&shown)).unwrap();
+            }
+        }
+        let column =
+            ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text, collation: None };
+        let own = [Slot {
+            cell: 0,
+            column,
+            indexed: false,
+            near: crate::mapping::lens::Near::default(),
+            nothing: Vec::new(),
+        }];
+        for (down, want) in [(false, "-10 -2 0 9 9' 10 100  "), (true, "100 10 9 9' 0 -2 -10  ")] {
+            let groups = Groups::new(&rows, &own, &[(1, down)]);
+            for parent in ["8", "7"] {
+                let got: String = groups.of(parent).filter_map(|row| row.get(2)).collect();
+                assert_eq!(got, want);
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::lens::{Lens, Reading};
 use super::period;
 use super::report::{RenderReport, RowOutcome, Shown};
 use super::rows::{Row, Rows};
-use super::tree::{Branch, Each, EachRows, Object, Source, Tree};
+use super::tree::{Branch, Each, EachRows, Member, Object, Source, Tree};
 
 /// What says that elements were left out (R4 section 3.1.1.5.9).
 const SUBSETTED: &[u8] = b"\"tag\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ObservationValue\",\"code\":\"SUBSETTED\"}]";
@@ -59,7 +59,8 @@ impl<'p> Page<'p> {
         children: &'p [Rows],
     ) -> Self {
         let children = source.children.iter().zip(children);
-        let children = children.map(|(child, rows)| Groups::new(rows, &child.own)).collect();
+        let children =
+            children.map(|(child, rows)| Groups::new(rows, &child.own, &child.sorted)).collect();
         Self { source, reading, rows, children }
     }
 
@@ -113,10 +114,23 @@ impl<'p> Page<'p> {
         out: &mut Vec<u8>,
         report: &mut RenderReport,
     ) -> Option<RowOutcome<'p>> {
+        let mut id = String::with_capacity(64);
+        self.id(index, &mut id);
+        self.write_as(&id, index, shown, out, report)
+    }
+
+    /// The same for a row of which the caller has the id that [`id`](Self::id) gave.
+    pub fn write_as(
+        &self,
+        id: &str,
+        index: usize,
+        shown: &Shown,
+        out: &mut Vec<u8>,
+        report: &mut RenderReport,
+    ) -> Option<RowOutcome<'p>> {
         let row = self.rows.row(index)?;
         let start = out.len();
-        let mut id = String::with_capacity(64);
-        if !self.write_id(row, &mut id) {
+        if id.is_empty() {
             RenderReport::count(&mut report.left_out, "id");
             return Some(RowOutcome::LeftOut { path: "id" });
         }
@@ -173,8 +187,7 @@ impl<'p> Writer<'_, 'p> {
                 continue;
             }
             let mark = self.out.len();
-            json::separate(self.out);
-            self.out.extend_from_slice(&member.key);
+            member.begin(self.out);
             let value = self.out.len();
             match self.tree(&member.value, row) {
                 Wrote::Nothing => {
@@ -202,9 +215,11 @@ impl<'p> Writer<'_, 'p> {
             }
             chosen |= choice.unwrap_or(0);
         }
-        let unchosen = object.members.iter().find(|member| {
+        let unchosen = |member: &&Member| {
             member.required && member.choice.is_some_and(|n| chosen & (1 << (n % 64)) == 0)
-        });
+        };
+        let unchosen =
+            if object.choice_required { object.members.iter().find(unchosen) } else { None };
         match missing.or(unchosen.map(|member| member.path)) {
             Some(path) if wrote == Wrote::Value || root => Err(path),
             Some(_) => Ok(Wrote::Nothing),

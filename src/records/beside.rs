@@ -122,7 +122,7 @@ impl Beside<'_> {
             }
             let (mut written, shown, report) = (false, self.shown, &mut *self.report);
             self.bundle.include(ty, &id, |out| {
-                let outcome = page.write(row, shown, out, report);
+                let outcome = page.write_as(&id, row, shown, out, report);
                 written = matches!(outcome, Some(RowOutcome::Written { .. }));
                 written
             });

@@ -216,7 +216,7 @@ pub(super) async fn write(
         rows.id(*row, &mut id);
         let mut there = false;
         bundle.entry(resource, &id, |out| {
-            let outcome = rows.write(*row, shown, out, report);
+            let outcome = rows.write_as(&id, *row, shown, out, report);
             there = matches!(outcome, Some(RowOutcome::Written { .. }));
             there
         });
@@ -231,7 +231,7 @@ pub(super) async fn write(
         if let Some(includes) = includes {
             // As it is shown whole: elements that are left out still refer to something.
             whole.clear();
-            rows.write(*row, &Shown::All, &mut whole, &mut RenderReport::default());
+            rows.write_as(&id, *row, &Shown::All, &mut whole, &mut RenderReport::default());
             if let Ok(resource) = serde_json::from_slice(&whole) {
                 includes.of(&resource, &mut found.wanted);
             }

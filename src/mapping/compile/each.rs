@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::base::Engine;
+use crate::mapping::catalog::SqlType;
 use crate::mapping::document::Node;
 use crate::mapping::lens::Slot;
 use crate::mapping::lens::cut::{Cut, json_pointer};
@@ -76,6 +78,7 @@ impl<'c> Compiler<'c> {
         }
         let (filter, conditions) = self.filter(&inner, each.get("filter"), &pointer(&at, "filter"));
         let order = self.order(&inner, each.get("order"), &at);
+        let sorted = self.sorted(&mut inner, &order);
         let max = self.max(each.get("max"), &at, most);
         let tree = self.plain(b, &mut inner, item.0, item.1)?;
         let child_rows = ChildRows {
@@ -84,6 +87,7 @@ impl<'c> Compiler<'c> {
             joins: inner.joins.into(),
             filter: all([extra, filter]),
             order,
+            sorted,
             columns: inner.columns.into(),
             own,
             parent,
@@ -189,6 +193,16 @@ impl<'c> Compiler<'c> {
             return None;
         };
         Some(Cut::Json(path))
+    }
+
+    /// The cells of an order that needs no database: that of whole numbers. A cell of SQLite may hold
+    /// anything, and what its order is only SQLite knows.
+    fn sorted(&self, inner: &mut Scope<'c>, order: &[Order]) -> Vec<(usize, bool)> {
+        let whole = |term: &Order| matches!(term.column.ty, SqlType::Integer { .. });
+        if self.catalog.engine == Engine::Sqlite || !order.iter().all(whole) {
+            return Vec::new();
+        }
+        order.iter().map(|term| (inner.slot(term.column.clone()).cell, term.descending)).collect()
     }
 
     fn order(&mut self, scope: &Scope<'c>, node: Option<&Node>, at: &str) -> Vec<Order> {

@@ -122,8 +122,9 @@ impl<'c> Compiler<'c> {
         } else {
             self.single(b, scope, node, place)?
         };
-        let mut key = Vec::new();
-        json::key(&mut key, name);
+        let mut key = b",".to_vec();
+        json::write_string(&mut key, name);
+        key.push(b':');
         let codes = element.binding.and_then(|set| self.elements.value_set(set));
         Some(Member {
             system: codes.and_then(|set| set.system),

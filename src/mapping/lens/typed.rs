@@ -72,6 +72,17 @@ fn canonical(ty: SqlType, text: &str) -> Option<String> {
 
 /// Whether a text is a whole number of that width.
 fn fits(bits: u8, unsigned: bool, text: &str) -> bool {
+    // So many digits fit in any case; nearly every key has no more.
+    let sure = match bits {
+        64.. => 18,
+        32.. => 9,
+        16.. => 4,
+        _ => 2,
+    };
+    let bytes = text.as_bytes();
+    if bytes.len() <= sure && bytes.first().is_some_and(|b| (b'1'..=b'9').contains(b)) {
+        return bytes.iter().all(u8::is_ascii_digit);
+    }
     let (low, high) = if unsigned {
         (0, (1_i128 << bits) - 1)
     } else {

@@ -53,8 +53,16 @@ impl<'w, 'p> Writer<'w, 'p> {
             self.value(&leaf.lens, &text);
             return Wrote::Value;
         };
+        // A search for one character needs no preparation, which is longer than most texts.
+        match *separator.as_bytes() {
+            [one] if one.is_ascii() => self.parts(leaf, text.split(char::from(one))),
+            _ => self.parts(leaf, text.split(separator.as_str())),
+        }
+    }
+
+    fn parts<'t>(&mut self, leaf: &'p Leaf, parts: impl Iterator<Item = &'t str>) -> Wrote {
         let mut wrote = Wrote::Nothing;
-        for part in text.split(separator.as_str()).map(str::trim).filter(|p| !p.is_empty()) {
+        for part in parts.map(str::trim).filter(|part| !part.is_empty()) {
             if leaf.lens.out.fits(part) {
                 json::separate(self.out);
                 self.value(&leaf.lens, part);
