@@ -157,7 +157,10 @@ impl Control {
         if let Some(waits) = self.ask_for_sources(&origin, &tenant, version, false).await? {
             return Ok(waits);
         }
-        let now = registry.publish_mapping(tenant.id, expected, version, &origin).await?;
+        // What was looked at is what is replaced: who has since taken a version with SQL out of force, or moved
+        // the hospital, is not overruled by a look of before.
+        let looked = Some(expected.unwrap_or(tenant.generation));
+        let now = registry.publish_mapping(tenant.id, looked, version, &origin).await?;
         self.announce(tenant.id, now).await;
         self.view(tenant.id).await.map(Ordered::Done)
     }

@@ -2,8 +2,6 @@
 
 use super::json;
 
-/// Deepest nesting of a body.
-const MAX_DEPTH: usize = 64;
 /// Most values in a body, so that small texts cannot become large trees.
 const MAX_VALUES: usize = 200_000;
 /// Longest number, in characters.
@@ -47,6 +45,21 @@ impl Json {
         let value = reader.value(0)?;
         reader.blank();
         if reader.at < text.len() { Err(reader.no("something follows the end")) } else { Ok(value) }
+    }
+
+    /// Deepest nesting of a body. What is put together of several is held to it as well: whatever walks a
+    /// tree goes down a thread's stack, and that ends for all.
+    pub const MAX_DEPTH: usize = 64;
+
+    /// How many lists and objects lie in one another at most; none in a value by itself.
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::List(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
+            Self::Object(members) => {
+                1 + members.iter().map(|(_, value)| value.depth()).max().unwrap_or(0)
+            }
+            _ => 0,
+        }
     }
 
     /// A member of an object.
@@ -167,7 +180,7 @@ impl Reader<'_> {
         if self.values > MAX_VALUES {
             return Err(self.no("it has too many values"));
         }
-        if depth > MAX_DEPTH {
+        if depth > Json::MAX_DEPTH {
             return Err(self.no("it is nested too deeply"));
         }
         match self.peek() {

@@ -15,6 +15,9 @@ const BROKEN: RecordsFault = RecordsFault::Request(
 const TOO_MUCH: RecordsFault =
     RecordsFault::Request("The patch copies more than a megabyte; send the resource instead.");
 
+const TOO_DEEP: RecordsFault =
+    RecordsFault::Request("The patch puts values into one another more than 64 times.");
+
 /// The resource is not as the patch takes it to be (RFC 5789, 2.2, "conflicting state").
 fn conflict(message: &'static str) -> RecordsFault {
     RecordsFault::Collides(vec![Issue::new("conflict", "", message)])
@@ -35,16 +38,25 @@ pub(super) fn apply(resource: &Json, patch: &Json) -> Result<Json, RecordsFault>
         let text = |name: &str| operation.get(name).and_then(Json::text).ok_or(BROKEN);
         let path = steps(text("path")?)?;
         let value = || operation.get("value").cloned().ok_or(BROKEN);
+        let fits = |value: &Json| {
+            if path.len() + value.depth() > Json::MAX_DEPTH { Err(TOO_DEEP) } else { Ok(()) }
+        };
         match text("op")? {
-            "add" => add(&mut tree, &path, value()?)?,
+            "add" => {
+                let value = value()?;
+                fits(&value)?;
+                add(&mut tree, &path, value)?;
+            }
             "remove" => drop(remove(&mut tree, &path)?),
             "replace" => {
                 let value = value()?;
+                fits(&value)?;
                 *find(&mut tree, &path).ok_or_else(nowhere)? = value;
             }
             "copy" => {
                 let from = steps(text("from")?)?;
                 let value = find(&mut tree, &from).ok_or_else(nowhere)?;
+                fits(value)?;
                 room = room.checked_sub(size(value)).ok_or(TOO_MUCH)?;
                 let value = value.clone();
                 add(&mut tree, &path, value)?;
@@ -55,6 +67,7 @@ pub(super) fn apply(resource: &Json, patch: &Json) -> Result<Json, RecordsFault>
                     return Err(RecordsFault::Request("Nothing can be moved into itself."));
                 }
                 let value = remove(&mut tree, &from)?;
+                fits(&value)?;
                 add(&mut tree, &path, value)?;
             }
             "test" => {
@@ -184,6 +197,34 @@ mod tests {
         assert!(run(&long, &copies(20, beside)).is_none());
         let there = r#"{"op":"move","from":"/a/0","path":"/a/-"}"#;
         assert!(run(&long, &copies(100, there)).is_some());
+    }
+
+    /// What is copied into its own innermost object is twice as deep each time, and few bytes.
+    #[test]
+    fn nothing_grows_deeper_than_a_body_may_be() {
+        let nested =
+            |depth: usize| format!("{}{}", "{\"a\":".repeat(depth), "1") + &"}".repeat(depth);
+        let add = format!(r#"{{"op":"add","path":"/a","value":{}}}"#, nested(60));
+        let copy = |depth: usize| {
+            format!(r#"{{"op":"copy","from":"/a","path":"{}"}}"#, "/a".repeat(depth))
+        };
+        assert!(run("{}", &format!("[{add}]")).is_some());
+        let mut patch = vec![add];
+        for doubled in 0..12 {
+            patch.push(copy(60 << doubled));
+        }
+        assert_eq!(run("{}", &format!("[{}]", patch.join(","))), None);
+        for (path, taken) in [("/a/a", true), ("/a/a/a", false)] {
+            for op in ["add", "replace"] {
+                let value = nested(62);
+                let patch = format!(r#"[{{"op":"{op}","path":"{path}","value":{value}}}]"#);
+                assert_eq!(run(&nested(3), &patch).is_some(), taken, "{op} {path}");
+            }
+        }
+        let deep = format!(r#"{{"a":{},"b":{}}}"#, nested(40), nested(40));
+        let into =
+            format!(r#"[{{"op":"move","from":"/b","path":"/{}"}}]"#, vec!["a"; 41].join("/"));
+        assert_eq!(run(&deep, &into), None);
     }
 
     #[test]

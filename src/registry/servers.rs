@@ -186,7 +186,7 @@ impl Registry {
         row.as_ref().map(Server::read).transpose()
     }
 
-    /// Forgets a server on which no tenant's database is.
+    /// Forgets a server on which no tenant's database is, and none is being made or taken away.
     pub async fn remove_server(&self, id: Uuid, origin: &Origin) -> Result<(), RegistryFault> {
         check_origin(origin)?;
         let mut tx = self.write().await?;
@@ -196,6 +196,18 @@ impl Registry {
             .is_some();
         if used {
             return Err(RegistryFault::Conflict("tenants' databases are on this server"));
+        }
+        // One that is to be tried again, or to be undone, goes to the server by its id.
+        let awaited = tx
+            .fetch_one(
+                "SELECT 1 FROM operations WHERE state NOT IN ('succeeded', 'cancelled') AND input LIKE $1",
+                binds![format!("%{id}%")],
+            )
+            .await?
+            .is_some();
+        if awaited {
+            let conflict = "an operation on this server has not ended; retry or cancel it first";
+            return Err(RegistryFault::Conflict(conflict));
         }
         if tx.execute("DELETE FROM servers WHERE id = $1", binds![id]).await? == 0 {
             return Err(RegistryFault::NotFound("server"));

@@ -96,6 +96,7 @@ on_sqlite!(
     flags_are_kept,
     limits_are_kept,
     every_change_writes_its_event,
+    a_server_that_an_operation_goes_to_stays,
     history_cannot_be_rewritten,
     one_writer_wins_each_generation,
     plain_sql_bumps_and_is_seen,

@@ -59,6 +59,9 @@ pub enum StoreFault {
     /// The server is a standby, or closed to changes; nothing was stored.
     #[error("the server takes no changes")]
     ReadOnly,
+    /// A change reached more than one row; nothing was stored.
+    #[error("a change reached several rows")]
+    Several,
     /// A table's engine cannot take a change back.
     #[error("a table of the database cannot roll back")]
     CannotUndo,
@@ -73,9 +76,10 @@ impl Fault for StoreFault {
             Self::Write(WriteFault::TooLong | WriteFault::TooMany) | Self::TooLarge { .. } => {
                 FaultKind::Invalid
             }
-            Self::Write(WriteFault::Identifier) | Self::TooManyTables { .. } | Self::CannotUndo => {
-                FaultKind::Mapping
-            }
+            Self::Write(WriteFault::Identifier)
+            | Self::TooManyTables { .. }
+            | Self::Several
+            | Self::CannotUndo => FaultKind::Mapping,
             Self::Rule(_) => FaultKind::Invalid,
             Self::Contended => FaultKind::Conflict,
             Self::ReadOnly => FaultKind::Unavailable,
@@ -100,6 +104,9 @@ impl Fault for StoreFault {
             }
             Self::ReadOnly => {
                 "the organisation's database takes no changes at present; nothing was stored".into()
+            }
+            Self::Several => {
+                "more than one row of the organisation's database has this key; nothing was stored".into()
             }
             Self::CannotUndo => {
                 "a table of the organisation's database cannot take changes back, so it is not written".into()

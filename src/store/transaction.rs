@@ -1,6 +1,8 @@
 //! A database transaction that changes rows: one for each request, rolled back unless it was carried
 //! through.
 
+mod asked;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -285,23 +287,30 @@ impl Transaction<'_> {
         self.can_undo(&change.table).await?;
         let statement = change_sql(change, returning, self.flavour)
             .map_err(|fault| Halt::Work(E::from(fault.into())))?;
+        let told = self.flavour.is_mysql() && returning.is_some();
+        let told = told && matches!(change.kind, ChangeKind::Insert(_));
+        if told {
+            // What an insert of before was given stays until another one is given something: a key that comes
+            // from elsewhere must not be taken for it, which is another row's.
+            self.last_given("0").await?;
+        }
         let rows = match select(&mut self.conn, &statement, MAX_TEXT).await {
             Ok(Ok(fetched)) => fetched.rows,
             Ok(Err(fault)) => return Err(Halt::Work(fault.into())),
             Err(error) => return Err(self.broken(error, &change.table).await),
         };
+        // A key that is one row's alone in its own table need not be in those that inherit from it.
+        if rows.len() > 1 {
+            return Err(Halt::Work(StoreFault::Several.into()));
+        }
         if let Some(measured) = &self.measured {
             measured.rows(1);
         }
         if !matches!(change.kind, ChangeKind::Insert(_)) || returning.is_none() {
             return Ok(None);
         }
-        if self.flavour.is_mysql() {
-            let text = "SELECT CAST(LAST_INSERT_ID() AS CHAR CHARACTER SET utf8mb4)".to_owned();
-            let shape = vec![SqlType::Integer { bits: 64, unsigned: true }];
-            let ask = Statement { flavour: self.flavour, text, binds: Vec::new(), shape };
-            let rows = settle(select(&mut self.conn, &ask, MAX_TEXT).await)?.rows;
-            return Ok(rows.row(0).and_then(|row| row.get(0)).map(str::to_owned));
+        if told {
+            return Ok(self.last_given("").await?.filter(|given| given != "0"));
         }
         Ok(rows.row(0).and_then(|row| row.get(0)).map(str::to_owned))
     }
@@ -361,33 +370,5 @@ impl Transaction<'_> {
             return Vec::new();
         };
         fetched.rows.iter().filter_map(|row| row.get(0).map(str::to_owned)).collect()
-    }
-
-    /// MySQL keeps tables of engines that cannot roll back (MyISAM); such are not written.
-    async fn can_undo<E: From<StoreFault>>(
-        &mut self,
-        table: &Arc<Relation>,
-    ) -> Result<(), Halt<E>> {
-        let Relation::Table { schema, name } = &**table else {
-            return Err(Halt::Work(StoreFault::CannotUndo.into()));
-        };
-        if !self.flavour.is_mysql() || self.undoable.contains(table) {
-            return Ok(());
-        }
-        let of = if schema.is_some() { "?" } else { "DATABASE()" };
-        let text = format!(
-            "SELECT 'x' FROM information_schema.TABLES AS t JOIN information_schema.ENGINES AS e \
-             ON e.ENGINE = t.ENGINE WHERE t.TABLE_SCHEMA = {of} AND t.TABLE_NAME = ? \
-             AND e.TRANSACTIONS = 'YES'"
-        );
-        let binds = schema.iter().chain([name]).map(|text| Bind::Text(text.clone())).collect();
-        let (flavour, shape) = (self.flavour, vec![SqlType::Text]);
-        let statement = Statement { flavour, text, binds, shape };
-        let rows = settle(select(&mut self.conn, &statement, MAX_TEXT).await)?.rows;
-        if rows.is_empty() {
-            return Err(Halt::Work(StoreFault::CannotUndo.into()));
-        }
-        self.undoable.push(Arc::clone(table));
-        Ok(())
     }
 }

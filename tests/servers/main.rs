@@ -50,6 +50,7 @@ mod lanes;
 #[cfg(test)]
 mod legacy;
 #[cfg(test)]
+mod one_row;
 mod open_end;
 #[cfg(test)]
 mod operations;

@@ -260,7 +260,20 @@ impl<'c> Compiler<'c> {
                 let hint = "Name the column of `version` as `version_column` or `touch`.";
                 self.problems.error(&at, "version-stands-still", message, hint);
             }
-            Some(_) => {}
+            Some(_) => {
+                let at_second = |column: &ColumnRef, millis| {
+                    write::touch(column, source.modified.as_ref(), &self.reading, millis)
+                };
+                let coarse = touch.as_ref().filter(|_| version.is_none());
+                if let Some(column) = coarse.filter(|c| at_second(c, 0) == at_second(c, 1000)) {
+                    let message = format!(
+                        "'{}' tells no seconds: two changes in a short time have one version.",
+                        column.name
+                    );
+                    let hint = "Add a column that is counted up (`version_column`), or one that holds the second; until then one of two people's changes may be lost.";
+                    self.problems.warn(&at, "version-coarse", message, hint);
+                }
+            }
         }
         (version, touch, true)
     }

@@ -5,8 +5,11 @@ use crate::mapping::plan::{ColumnRef, Value};
 use crate::mapping::rows::Row;
 use crate::mapping::tree::Source;
 
-use super::moment::touch;
+use super::moment::{touch, touched};
 use super::{Fresh, Rules, Set};
+
+/// So far ahead of the clock a row may have been touched, in milliseconds, to be taken for a time at all.
+const HOUR: i64 = 3_600_000;
 
 /// Adds what the mapping itself says to columns nobody set.
 pub fn add(sets: &mut Vec<Set>, column: &ColumnRef, value: Option<Value>) {
@@ -35,7 +38,13 @@ pub fn stamp(
         set(sets, column, value, before.is_some());
     }
     if let Some(column) = &rules.touch {
-        let value = touch(column, source.modified.as_ref(), reading, fresh.now);
+        let lens = source.modified.as_ref();
+        // Two changes within one second are two versions.
+        let later = before.and_then(|row| touched(column, source, reading, row));
+        let later =
+            later.map(|at| at + 1000).filter(|at| *at > fresh.now && *at < fresh.now + HOUR);
+        let value = later.and_then(|at| touch(column, lens, reading, at));
+        let value = value.or_else(|| touch(column, lens, reading, fresh.now));
         set(sets, column, value, true);
     }
 }

@@ -7,6 +7,8 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::format::{DateIn, Stamp};
 use crate::mapping::lens::{Gather, Lens, Reading, Step, typed};
 use crate::mapping::plan::{ColumnRef, Value};
+use crate::mapping::rows::Row;
+use crate::mapping::tree::Source;
 
 use super::store::{civil, write};
 
@@ -53,6 +55,33 @@ pub fn touch(
         return typed::for_column(column, &text);
     }
     plain(column, reading, at)
+}
+
+/// When a row was touched, as its column says; in milliseconds since 1970.
+pub fn touched(
+    column: &ColumnRef,
+    source: &Source,
+    reading: &Reading,
+    row: Row<'_>,
+) -> Option<i64> {
+    let reads = |lens: &&Lens| match &lens.gather {
+        Gather::Column(slot) => slot.column.name == column.name,
+        _ => false,
+    };
+    if let Some(lens) = source.modified.as_ref().filter(reads) {
+        let at: jiff::Timestamp = lens.read(row).ok()??.parse().ok()?;
+        return Some(at.as_millisecond());
+    }
+    let Gather::Column(slot) = &source.version.as_ref().filter(reads)?.gather else { return None };
+    let text = row.get(slot.cell)?;
+    let at = match text.parse::<jiff::Timestamp>() {
+        Ok(at) => at,
+        Err(_) => {
+            let local: jiff::civil::DateTime = text.parse().ok()?;
+            reading.zone.to_ambiguous_timestamp(local).compatible().ok()?
+        }
+    };
+    Some(at.as_millisecond())
 }
 
 fn plain(column: &ColumnRef, reading: &Reading, at: jiff::Timestamp) -> Option<Value> {

@@ -309,3 +309,33 @@ pub async fn requests_are_reserved_once(place: &impl Place) {
     place.clock().advance(keep);
     assert_eq!(registry.reserve_request(&other, keep).await.unwrap(), Reservation::New);
 }
+
+/// It goes to the server by its id when it is tried again, and when it is undone.
+pub async fn a_server_that_an_operation_goes_to_stays(place: &impl Place) {
+    let registry = migrated(place).await;
+    let (by, now) = (origin(), SystemClock.now());
+    let server = Server {
+        id: Uuid::now_v7(),
+        name: TenantName::for_new("east").unwrap(),
+        engine: Engine::Sqlite,
+        revision: ConnectionRevision(1),
+        sealed: None,
+        sealed_at: now,
+        identity: None,
+        tls: "none".to_owned(),
+        created_at: now,
+    };
+    registry.add_server(&server, &by).await.unwrap();
+    let (tenant, subject) = (None, "north".to_owned());
+    let input = serde_json::json!({"server": server.id, "name": "north"});
+    let new = NewOperation { kind: "provision", parent: None, tenant, subject, input };
+    let made = registry.create_operation(&new, &by).await.unwrap();
+    let refused = registry.remove_server(server.id, &by).await.unwrap_err();
+    assert!(matches!(refused, RegistryFault::Conflict(_)), "{refused:?}");
+    for (state, removed) in [("failed", false), ("cancelled", true)] {
+        let sql = format!("UPDATE operations SET state = '{state}' WHERE id = '{}'", made.id);
+        place.plain(&sql).await.unwrap();
+        let outcome = registry.remove_server(server.id, &by).await;
+        assert_eq!(outcome.is_ok(), removed, "{state}: {outcome:?}");
+    }
+}
