@@ -32,7 +32,7 @@ pub async fn describe_on(
     catalog: &mut Catalog,
 ) -> Outcome<()> {
     let flavour = match (&*conn, catalog.engine) {
-        (TenantConn::Postgres(_), _) => Flavour::Postgres,
+        (TenantConn::Postgres(_) | TenantConn::PostgresByCell(_), _) => Flavour::Postgres,
         (TenantConn::MySql(_), Engine::MySql) => Flavour::MySql,
         (TenantConn::MySql(_), _) => Flavour::MariaDb,
         (TenantConn::Sqlite(_), _) => Flavour::Sqlite,
@@ -129,7 +129,7 @@ async fn columns(
     text: &str,
 ) -> Outcome<Vec<Described>> {
     match conn {
-        TenantConn::Postgres(session) => {
+        TenantConn::Postgres(session) | TenantConn::PostgresByCell(session) => {
             let fields = session.describe(text).await?;
             let oids: BTreeSet<String> = fields.iter().map(|(_, oid)| oid.to_string()).collect();
             let statement = Statement {

@@ -23,6 +23,9 @@ pub enum WriteFault {
     /// More values than one statement may bind.
     #[error("the statement would bind too many values")]
     TooMany,
+    /// A value with a letter that the database's encoding lacks.
+    #[error("a value has a letter that the database's encoding lacks")]
+    Letters,
 }
 
 /// How long a server that takes no changes is left alone, in seconds: another becomes the one that does, and
@@ -73,9 +76,8 @@ pub enum StoreFault {
 impl Fault for StoreFault {
     fn kind(&self) -> FaultKind {
         match self {
-            Self::Write(WriteFault::TooLong | WriteFault::TooMany) | Self::TooLarge { .. } => {
-                FaultKind::Invalid
-            }
+            Self::Write(WriteFault::TooLong | WriteFault::TooMany | WriteFault::Letters)
+            | Self::TooLarge { .. } => FaultKind::Invalid,
             Self::Write(WriteFault::Identifier)
             | Self::TooManyTables { .. }
             | Self::Several
@@ -92,6 +94,9 @@ impl Fault for StoreFault {
     fn client_message(&self) -> Cow<'static, str> {
         match self {
             Self::Write(WriteFault::TooLong) => "a search value is too long".into(),
+            Self::Write(WriteFault::Letters) => {
+                "a search value has a letter that the organisation's database cannot hold".into()
+            }
             Self::Write(WriteFault::TooMany) => {
                 "the search has too many values, or its page too many rows; ask for fewer".into()
             }

@@ -16,7 +16,7 @@ use super::rule::outdated;
 use super::run::{
     FetchedPage, MAX_TEXT, TenantConn, fetch_counts_on, fetch_keys_on, fetch_page_on, fetch_row_on,
 };
-use super::{Flavour, StoreFault, catalog_on, introspect_on};
+use super::{Flavour, StoreFault, WriteFault, catalog_on, introspect_on};
 
 impl From<PoolFault> for StoreFault {
     fn from(fault: PoolFault) -> Self {
@@ -41,9 +41,15 @@ impl<'a> From<&'a mut TenantConnection> for TenantConn<'a> {
 
 /// A read compares columns with values of their own type, which was checked before. What the server cannot
 /// convert is therefore a cell, in a view of the hospital's say: the mapping does not fit, and the caller
-/// cannot mend it.
-fn of_a_cell(fault: PoolFault) -> StoreFault {
+/// cannot mend it. But for a letter that the database's encoding lacks: cells were asked for by themselves before
+/// this is said, so it stands in a value.
+fn of_a_cell(fault: PoolFault, flavour: Flavour) -> StoreFault {
     match fault {
+        PoolFault::Database(DatabaseFault(DbError { code, .. }))
+            if code == "22P05" && matches!(flavour, Flavour::PostgresIn(_)) =>
+        {
+            WriteFault::Letters.into()
+        }
         PoolFault::Database(DatabaseFault(DbError { family: Family::CallerValue, code })) => {
             PoolFault::Database(DatabaseFault(DbError { family: Family::Mapping, code })).into()
         }
@@ -101,7 +107,7 @@ pub async fn fetch_page(
             })
         })
         .await;
-    counted(lease, fetched.map_err(of_a_cell)?)
+    counted(lease, fetched.map_err(|fault| of_a_cell(fault, flavour))?)
 }
 
 /// Fetches the row of a key and the one-to-many rows that hang off it, as of one moment.
@@ -124,7 +130,7 @@ pub async fn fetch_row(
             })
         })
         .await;
-    counted(lease, fetched.map_err(of_a_cell)?)
+    counted(lease, fetched.map_err(|fault| of_a_cell(fault, flavour))?)
 }
 
 /// Fetches the rows of many keys, each a row of `keys`, and the one-to-many rows that hang off them.
@@ -147,7 +153,7 @@ pub async fn fetch_keys(
             })
         })
         .await;
-    counted(lease, fetched.map_err(of_a_cell)?)
+    counted(lease, fetched.map_err(|fault| of_a_cell(fault, flavour))?)
 }
 
 /// How many rows the counts come to, added up.
@@ -168,7 +174,7 @@ pub async fn fetch_counts(
             })
         })
         .await
-        .map_err(of_a_cell)?
+        .map_err(|fault| of_a_cell(fault, flavour))?
 }
 
 /// Reads the catalogue of the lease's database, and what a document's sources give there.

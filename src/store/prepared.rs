@@ -24,6 +24,7 @@ pub(super) struct Prepared {
 }
 
 /// A statement ready to run: its text may be shared.
+#[derive(Clone)]
 pub(super) enum Ready {
     Shared(Arc<Prepared>, Vec<Bind>),
     Child(Arc<ChildTexts>, Vec<Bind>),

@@ -1,6 +1,7 @@
 //! Running statements over one connection. Errors of the driver pass through untouched, for the lane
 //! to classify; what the rows themselves do wrong is a [`StoreFault`] of its own.
 
+mod by_cell;
 mod together;
 mod within;
 
@@ -30,6 +31,8 @@ const CELL: usize = 8;
 pub enum TenantConn<'a> {
     /// PostgreSQL.
     Postgres(&'a mut PostgresSession),
+    /// The same, asked for its texts as bytes.
+    PostgresByCell(&'a mut PostgresSession),
     /// MySQL or MariaDB.
     MySql(&'a mut MySqlConnection),
     /// SQLite.
@@ -48,6 +51,11 @@ pub struct FetchedPage {
 }
 
 impl FetchedPage {
+    /// Rows off which nothing hangs.
+    fn alone(Fetched { rows: page, undecodable }: Fetched) -> Self {
+        Self { page, children: Vec::new(), undecodable }
+    }
+
     /// How many rows, one-to-many ones included.
     pub fn rows(&self) -> usize {
         self.page.len() + self.children.iter().map(Rows::len).sum::<usize>()
@@ -111,6 +119,7 @@ async fn run(conn: &mut TenantConn<'_>, what: Parts<'_>, limit: usize) -> Outcom
     let (text, binds, shape) = what;
     match conn {
         TenantConn::Postgres(session) => select_postgres(session, what, limit).await,
+        TenantConn::PostgresByCell(session) => by_cell::select(session, what, limit).await,
         TenantConn::MySql(conn) => {
             let add = |a: &mut MySqlArguments, number: u64| a.add(number);
             let arguments = arguments!(MySqlArguments, binds, add);
@@ -213,7 +222,9 @@ pub(super) async fn command(
     sql: &'static str,
 ) -> Result<(), sqlx::Error> {
     match conn {
-        TenantConn::Postgres(session) => session.command(sql).await,
+        TenantConn::Postgres(session) | TenantConn::PostgresByCell(session) => {
+            session.command(sql).await
+        }
         TenantConn::MySql(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
         TenantConn::Sqlite(conn) => conn.execute(sqlx::raw_sql(sql)).await.map(drop),
     }
@@ -299,18 +310,31 @@ async fn fetch(
     flavour: Flavour,
     limit: usize,
 ) -> Outcome<FetchedPage> {
-    if children.is_empty() {
-        return Ok(run(conn, page.parts(), limit).await?.map(|fetched| FetchedPage {
-            page: fetched.rows,
-            children: Vec::new(),
-            undecodable: fetched.undecodable,
-        }));
-    }
     if let TenantConn::Postgres(session) = conn {
-        return together::fetch(session, page, (children, known), (flavour, limit)).await;
+        let spare = by_cell::may_be_needed(flavour).then(|| page.clone());
+        let fetched = together::fetch(session, page, (children, known), (flavour, limit)).await;
+        return match (&fetched, spare) {
+            (Err(error), Some(page)) if by_cell::is_refused(error) => {
+                let mut conn = TenantConn::PostgresByCell(session);
+                in_turn(&mut conn, &page, children, (flavour, limit)).await
+            }
+            _ => fetched,
+        };
     }
+    if children.is_empty() {
+        return Ok(run(conn, page.parts(), limit).await?.map(FetchedPage::alone));
+    }
+    in_turn(conn, &page, children, (flavour, limit)).await
+}
+
+async fn in_turn(
+    conn: &mut TenantConn<'_>,
+    page: &Ready,
+    children: &[Child],
+    (flavour, limit): (Flavour, usize),
+) -> Outcome<FetchedPage> {
     let outcome = match command(conn, begin(flavour)).await {
-        Ok(()) => snapshot(conn, children, &page, flavour, limit).await,
+        Ok(()) => snapshot(conn, children, page, flavour, limit).await,
         Err(error) => Err(error),
     };
     // A transaction may have begun also where the server did not say so.

@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::json;
 use wardgate::base::Engine;
 
+use crate::encodings;
 use crate::harness::{Database, PgBouncer, Postgres};
 use crate::write_bed::Bed;
 
@@ -168,4 +169,44 @@ async fn a_pooler_whose_sessions_are_all_at_work_is_not_silent() {
     .await;
     let breaker = bed.gateway.view("tenants/north/breaker").await;
     assert_eq!(breaker["state"], "closed", "{breaker}");
+}
+
+/// A pooler's sessions are for everybody, so that none is asked for another encoding than UTF-8.
+#[tokio::test]
+async fn behind_a_pooler_what_cannot_be_said_costs_its_cell_and_no_page() {
+    for (encoding, own) in [
+        ("LATIN1", "NULLIF('a', 'a')"),
+        ("WIN1252", "chr(129)"),
+        ("EUC_JP", "convert_from('\\xa9a1', 'EUC_JP')"),
+    ] {
+        let database = encodings::database_in(encoding).await;
+        database
+            .execute(
+                &encodings::TABLES.replace("family VARCHAR(40) NOT NULL", "family VARCHAR(40)"),
+            )
+            .await;
+        let name = if encoding == "EUC_JP" { "山田" } else { "Müller" };
+        let rows = format!(
+            "INSERT INTO people (id, family, kind) VALUES (0, '{name}', 'M'), (1, {own}, 'X'), (2, 'Ng', 'N'); \
+             INSERT INTO contact VALUES (0, 1, 'tel {name}'), (1, 1, 'tel 1'), (1, 2, COALESCE({own}, 'x'))"
+        );
+        database.execute(&rows).await;
+        say(&database, "public, pg_temp").await;
+        let bed = Bed::open_at(Some(database), PgBouncer::port(), "SELECT 1").await;
+        bed.gateway.publish("north", encodings::MAPPING).await;
+        let bundle = bed.read("/Patient?_sort=_id").await;
+        let told = |entry: &serde_json::Value| {
+            entry["resource"].pointer("/name/0/family").cloned().unwrap_or_default()
+        };
+        let families: Vec<_> = bundle["entry"].as_array().unwrap().iter().map(told).collect();
+        assert_eq!(families, [json!(name), json!(null), json!("Ng")], "{encoding} {bundle}");
+        let one = bed.read("/Patient/1").await;
+        assert_eq!(one["telecom"][0]["value"], "tel 1", "{encoding} {one}");
+        let lost = if encoding == "LATIN1" { 0 } else { 4 };
+        assert_eq!(encodings::lost(&bed).await, lost, "{encoding}: two cells, read twice");
+        let found = bed.read(&format!("/Patient?family:exact={name}")).await;
+        assert_eq!(found["entry"][0]["resource"]["id"], "0", "{encoding} {found}");
+        let other = bed.read("/Patient?family:exact=Łuk").await;
+        assert!(other["entry"][0].is_null(), "{encoding} {other}");
+    }
 }

@@ -29,7 +29,7 @@ const MAX_CATALOGUE: usize = 64 * 1024 * 1024;
 /// Reads the catalogue over one connection.
 pub async fn introspect_on(conn: &mut TenantConn<'_>) -> Outcome<Catalog> {
     let draft = match conn {
-        TenantConn::Postgres(_) => postgres::read(conn).await?,
+        TenantConn::Postgres(_) | TenantConn::PostgresByCell(_) => postgres::read(conn).await?,
         TenantConn::MySql(_) => mysql::read(conn).await?,
         TenantConn::Sqlite(_) => sqlite::read(conn).await?,
     };

@@ -104,6 +104,10 @@ pub(super) async fn fetch(
     children: (&[Child], Option<&Rows>),
     (flavour, limit): (Flavour, usize),
 ) -> Outcome<FetchedPage> {
+    if children.0.is_empty() {
+        let fetched = super::select_postgres(session, page.parts(), limit).await?;
+        return Ok(fetched.map(FetchedPage::alone));
+    }
     let outcome = snapshot(session, page, children, (flavour, limit)).await;
     if let Ok(Ok(_)) = outcome {
         return outcome;
