@@ -16,7 +16,8 @@ use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
 use hyper::body::{Frame, Incoming, SizeHint};
-use hyper::{Request, Response};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -31,6 +32,8 @@ const HEADER_BYTES: usize = 32 * 1024;
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of what it is sent, and how long over sending a request's body.
 const STALLED: Duration = Duration::from_mins(1);
+/// How long a connection is listened to after the gateway was told to end: what is on its way is answered.
+pub(super) const LAST_CALL: Duration = Duration::from_millis(300);
 /// How long an idle connection that is being closed may take over answers that its client takes slowly.
 const CLOSING: Duration = Duration::from_mins(10);
 
@@ -45,7 +48,7 @@ impl Stopping {
     }
 }
 
-/// Serves the requests that come over `stream`, until the client goes, `stop`, or it asked nothing for as long
+/// Serves the requests that come over `stream`, until the client goes, [`LAST_CALL`] after `stop`, or it asked nothing for as long
 /// as `idle`. What is under way by then is answered.
 pub(super) async fn serve<S>(
     stream: S,
@@ -63,10 +66,18 @@ pub(super) async fn serve<S>(
         request.extensions_mut().insert(stopping.clone());
         let under_way = UnderWay::new(&requests);
         let request = request.map(|body| Body::new(Question { body, begun: None }));
+        // In HTTP/2 the connection says so itself.
+        let own = request.version() <= Version::HTTP_11;
         let answer = router.clone().oneshot(request);
+        let stopping = stopping.clone();
         async move {
             let answered: Result<Response<Body>, Infallible> = answer.await;
-            answered.map(|answer| answer.map(|body| Answer { body, _under_way: under_way }))
+            answered.map(|mut answer| {
+                if own && stopping.0.is_cancelled() {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                answer.map(|body| Answer { body, _under_way: under_way })
+            })
         }
     });
     let builder = builder(&pulse);
@@ -76,11 +87,17 @@ pub(super) async fn serve<S>(
     tokio::select! {
         biased;
         _ended = serving.as_mut() => return,
-        () = stop.cancelled() => {}
+        () = stopped(&stop) => {}
         () = pulse.silence(idle) => {}
     }
     serving.as_mut().graceful_shutdown();
     let _ended = tokio::time::timeout(CLOSING, serving).await;
+}
+
+/// Returns when nothing more is listened to. Until then whoever has just asked is still heard.
+async fn stopped(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(LAST_CALL).await;
 }
 
 fn builder(pulse: &Arc<Pulse>) -> auto::Builder<TokioExecutor> {

@@ -173,7 +173,7 @@ async fn a_request_under_way_is_not_idle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_closes_what_idles_at_once_and_lets_what_is_under_way_end() {
+async fn a_stop_closes_what_idles_soon_and_lets_what_is_under_way_end() {
     let mut idle = Bed::new();
     idle.say(REQUEST).await;
     idle.hear("hello").await;
@@ -183,11 +183,31 @@ async fn a_stop_closes_what_idles_at_once_and_lets_what_is_under_way_end() {
     let stopped = Instant::now();
     idle.stop.cancel();
     busy.stop.cancel();
-    assert!(about(idle.closed_after(stopped).await, Duration::ZERO));
+    assert!(about(idle.closed_after(stopped).await, LAST_CALL));
     sleep(Duration::from_secs(5)).await;
     busy.go_on.notify_one();
     busy.hear("at last").await;
-    assert!(about(busy.closed_after(stopped).await, Duration::from_secs(5)));
+    assert!(about(busy.closed_after(stopped).await, LAST_CALL + Duration::from_secs(5)));
+}
+
+/// What is on its way when the gateway is told to end is answered, and told that nothing more will be.
+#[tokio::test(start_paused = true)]
+async fn a_stop_hears_whoever_has_just_asked() {
+    let (mut known, mut new) = (Bed::new(), Bed::new());
+    known.say(REQUEST).await;
+    known.hear("hello").await;
+    for bed in [&mut known, &mut new] {
+        bed.stop.cancel();
+        sleep(LAST_CALL / 2).await;
+        bed.say(REQUEST).await;
+        let stopped = Instant::now();
+        let mut rest = Vec::new();
+        timeout(AGES, bed.client.read_to_end(&mut rest)).await.expect("kept for ever").unwrap();
+        let rest = String::from_utf8(rest).unwrap();
+        assert!(rest.starts_with("HTTP/1.1 200 OK\r\n") && rest.ends_with("hello"), "{rest}");
+        assert!(rest.contains("connection: close\r\n"), "{rest}");
+        assert!(about(stopped.elapsed(), Duration::ZERO));
+    }
 }
 
 /// One frame of HTTP/2 (RFC 9113, section 4.1).

@@ -20,6 +20,9 @@ use super::connection::{self, PATIENCE};
 /// How long a connection is kept that asks nothing: longer than the 60 s for which the common balancers keep
 /// theirs.
 pub const IDLE: Duration = Duration::from_secs(75);
+/// How long connections are still accepted after the gateway was told to end: whoever had connected by then waits
+/// in the kernel's queue and may have asked.
+const CLOSED: Duration = Duration::from_millis(100);
 /// Connections served at once on one listener; later ones wait in the kernel's queue.
 const CONNECTIONS: usize = 4096;
 
@@ -68,17 +71,12 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Serves `router` until `stop`; then accepts nothing more and gives requests under way `drain` to
-    /// end.
+    /// Serves `router` until `stop`; then lets in who had connected, accepts nothing more and gives requests
+    /// under way `drain` to end.
     pub async fn serve(self, router: Router, stop: CancellationToken, drain: Duration) {
         let (served, idle) = (TaskTracker::new(), self.idle);
         let places = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let accepted = tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = accept(&self.socket, &places) => accepted,
-            };
-            let Some((stream, peer, place)) = accepted else { continue };
+        let begin = |(stream, peer, place): Accepted| {
             let (router, tls, stop) = (router.clone(), self.tls.clone(), stop.clone());
             served.spawn(async move {
                 match tls {
@@ -92,6 +90,17 @@ impl Listener {
                 }
                 drop(place);
             });
+        };
+        let closed = async {
+            stop.cancelled().await;
+            tokio::time::sleep(CLOSED).await;
+        };
+        tokio::pin!(closed);
+        loop {
+            tokio::select! {
+                () = &mut closed => break,
+                accepted = accept(&self.socket, &places) => accepted.into_iter().for_each(begin),
+            }
         }
         drop(self.socket);
         served.close();
