@@ -365,6 +365,13 @@ fn said(fault: &DialFault) -> &'static str {
         _ if fault.why().ends_with("has expired") => {
             "the hospital has to renew its server's certificate; nothing is to be changed here"
         }
+        // Said at a login by PostgreSQL alone, of MULE_INTERNAL.
+        Some("0A000") => {
+            "the database's encoding cannot be turned into UTF-8: the hospital would have to convert it"
+        }
+        Some(_) if fault.class() == DialClass::Refused => {
+            "the server is there and turned the session away: its own log says why"
+        }
         _ => hint(fault.class()),
     }
 }

@@ -75,6 +75,62 @@ async fn bad_tokens_are_401_with_a_challenge() {
     assert_eq!(gateway.get(&good, "/Patient/1001").await.status, 200);
 }
 
+/// What the table of bad tokens asks for, as it goes out: status and challenge to the letter.
+#[tokio::test]
+async fn each_kind_of_refusal_has_its_own_challenge() {
+    let users = vec![
+        clinician("north", "north", &["fhir-read"]),
+        clinician("writer", "north", &["fhir-write"]),
+        clinician("stranger", "nowhere", &["fhir-read"]),
+    ];
+    let issuer = TestIssuer::start(users).await;
+    let gateway = world::hospitals(&issuer, &["north"], Options::default()).await;
+    let (good, writer) = (issuer.token("north"), issuer.token("writer"));
+    let stranger = issuer.token("stranger");
+    let bare = Some("Bearer");
+    let malformed = Some(r#"Bearer error="invalid_request""#);
+    let invalid = Some(r#"Bearer error="invalid_token""#);
+    for (what, headers, query, status, challenge) in [
+        ("none", vec![], "", 401, bare),
+        ("basic", vec!["Basic dXNlcjpwYXNz".to_owned()], "", 401, bare),
+        ("lower case", vec![format!("bearer {good}")], "", 200, None),
+        ("empty", vec!["Bearer".to_owned()], "", 400, malformed),
+        ("two spaces", vec![format!("Bearer  {good}")], "", 400, malformed),
+        (
+            "two headers",
+            vec![format!("Bearer {good}"), format!("Bearer {good}")],
+            "",
+            400,
+            malformed,
+        ),
+        ("in the query too", vec![format!("Bearer {good}")], "?access_token=x", 400, malformed),
+        ("in the query", vec![], "?access_token=x", 400, malformed),
+        ("not a token", vec!["Bearer a.b.c".to_owned()], "", 401, invalid),
+        ("too long", vec![format!("Bearer {}", "a".repeat(16 * 1024 + 1))], "", 400, malformed),
+        ("DPoP", vec![format!("DPoP {good}")], "", 401, invalid),
+        ("nobody's", vec![format!("Bearer {stranger}")], "", 403, None),
+        (
+            "without the right",
+            vec![format!("Bearer {writer}")],
+            "",
+            403,
+            Some(r#"Bearer error="insufficient_scope", scope="fhir-read""#),
+        ),
+    ] {
+        let mut request = gateway.http.get(format!("{}/Patient/1001{query}", gateway.fhir));
+        for value in headers {
+            request = request.header("authorization", value);
+        }
+        let reply = Reply::of(request).await.unwrap();
+        let told = (reply.status, Some(reply.header("www-authenticate")).filter(|t| !t.is_empty()));
+        assert_eq!(told, (status, challenge), "{what}: {reply:?}");
+    }
+    let huge = gateway.http.get(format!("{}/Patient/1001", gateway.fhir));
+    let huge = Reply::of(huge.bearer_auth("a".repeat(1 << 20))).await;
+    assert!(huge.is_none_or(|reply| matches!(reply.status, 400 | 431)), "a header of a megabyte");
+    assert_eq!(gateway.get(&good, "/Patient/1001").await.status, 200);
+}
+
 #[tokio::test]
 async fn every_403_says_the_same() {
     let users = vec![

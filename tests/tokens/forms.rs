@@ -307,6 +307,12 @@ async fn header_members() {
     assert_eq!(trap.hits(), 0, "nothing a token names is fetched");
 }
 
+/// The order of the curve P-256 (FIPS 186-4, D.1.2.3).
+const ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6,
+    0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
 /// Row 15 through whole tokens.
 #[tokio::test]
 async fn ecdsa_signatures() {
@@ -324,6 +330,8 @@ async fn ecdsa_signatures() {
         ("15", "r = s = 0", with(&[0; 64]), InvalidToken),
         ("15", "r = s = 1", with(&[&[0; 31][..], &[1], &[0; 31], &[1]].concat()), InvalidToken),
         ("15", "r and s all ones", with(&[0xff; 64]), InvalidToken),
+        ("15", "r is the order", with(&[&ORDER[..], &raw[32..]].concat()), InvalidToken),
+        ("15", "s is the order", with(&[&raw[..32], &ORDER].concat()), InvalidToken),
         ("15", "DER", with(&der), InvalidToken),
         ("15", "one byte short", with(&raw[..63]), InvalidToken),
         ("15", "one byte long", with(&[&raw[..], &[0]].concat()), InvalidToken),
