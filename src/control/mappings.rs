@@ -16,6 +16,7 @@ pub use drift::{DriftChange, DriftView};
 pub use import::ImportView;
 pub use trial::{
     BrokenRule, ElementTrial, PathCount, SearchTrial, SourceTrial, StatementTrial, TrialView,
+    misfit_cure,
 };
 
 use super::approval::declared;

@@ -59,7 +59,7 @@ pub use limits::{LimitEntry, limit_entries};
 pub use mappings::{
     BrokenRule, ChangeView, DiffView, DoubtfulTable, DraftView, DraftedTable, DriftChange,
     DriftView, ElementTrial, ImportView, PathCount, SearchTrial, Side, SourceTrial, StatementTrial,
-    TrialView,
+    TrialView, misfit_cure,
 };
 pub use migrate::{MigrationPlan, NewMigration, PlannedMigration, SchemaReport, SchemaView};
 pub use operations::{

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 
 use super::catalog::Catalog;
+use crate::fhir::elements::{Elements, TypeDef};
 
 /// The flat form: tables with their fields in them, or beside them by `table_mapping_id`.
 #[derive(Debug, Default, Deserialize)]
@@ -73,22 +74,41 @@ pub fn import(json: &str, catalog: &Catalog) -> Result<Imported, String> {
     let mut flat: Flat = serde_json::from_str(json).map_err(|e| {
         format!("this is not the flat form (line {}, column {})", e.line(), e.column())
     })?;
-    let loose = std::mem::take(&mut flat.field_mappings);
+    let mut loose = std::mem::take(&mut flat.field_mappings);
     let mut notes = Vec::new();
     let mut text = String::from("mapping: 1\nfhir: \"4.0.1\"\ntitle: Imported\nresources:\n");
     if flat.table_mappings.is_empty() {
         return Err("there is no table in it: `table_mappings` is a list of tables".to_owned());
     }
+    let alone = flat.table_mappings.len() == 1;
+    let types: Vec<String> =
+        flat.table_mappings.iter().map(|table| table.fhir_resource_type.clone()).collect();
     for mut table in flat.table_mappings {
-        let own = |field: &&FieldMapping| table.id.is_some() && field.table_mapping_id == table.id;
-        let more: Vec<FieldMapping> = loose.iter().filter(own).cloned().collect();
+        // With one table only, fields that name none are its own.
+        let own = |field: &mut FieldMapping| match &field.table_mapping_id {
+            Some(of) => table.id.as_ref() == Some(of),
+            None => alone,
+        };
+        let more: Vec<FieldMapping> = loose.extract_if(.., own).collect();
         table.field_mappings.extend(more);
-        entry(&table, catalog, &mut text, &mut notes);
+        entry(&table, &types, catalog, &mut text, &mut notes);
+    }
+    for field in loose {
+        let FieldMapping { fhir_path, database_column, .. } = field;
+        notes.push(format!(
+            "{database_column}: of no table in the form, so '{fhir_path}' is not taken over"
+        ));
     }
     Ok(Imported { text, notes })
 }
 
-fn entry(table: &TableMapping, catalog: &Catalog, text: &mut String, notes: &mut Vec<String>) {
+fn entry(
+    table: &TableMapping,
+    types: &[String],
+    catalog: &Catalog,
+    text: &mut String,
+    notes: &mut Vec<String>,
+) {
     let name = &table.database_table_name;
     let schema = table.database_schema.as_deref().filter(|s| !s.is_empty());
     let known = catalog.table(schema, name);
@@ -130,11 +150,15 @@ fn entry(table: &TableMapping, catalog: &Catalog, text: &mut String, notes: &mut
         key_list.join(", "),
         quoted(&id.join("-")),
     );
-    let ty = crate::fhir::elements::Elements::r4();
-    let ty = ty.resource(&table.fhir_resource_type);
+    let elements = Elements::r4();
+    let ty = elements.resource(&table.fhir_resource_type);
+    if ty.is_none() {
+        notes.push(format!("{name}: '{}' is no FHIR resource type", table.fhir_resource_type));
+    }
+    let mut shaper = Shaper { elements: &elements, types, notes };
     for (element, part) in &root.members {
-        let many = ty.and_then(|ty| ty.member(element)).is_some_and(|m| m.element.many);
-        let _infallible = writeln!(text, "      {element}: {}", part.write(many));
+        let written = shaper.member(ty, element, part, &format!("{name}: {element}"));
+        let _infallible = writeln!(text, "      {element}: {written}");
     }
     if root.members.is_empty() {
         text.push_str("      {}\n");
@@ -189,22 +213,74 @@ fn place(root: &mut Part, path: &str, leaf: String) -> bool {
     free
 }
 
-impl Part {
-    /// The part as JSON, which is YAML; in a list where FHIR wants one.
-    fn write(&self, many: bool) -> String {
-        let quoted = |t: &str| serde_json::Value::from(t).to_string();
-        if !self.items.is_empty() {
-            let items: Vec<String> = self.items.values().map(|item| item.write(false)).collect();
+/// Parts as JSON, which is YAML, in the shape FHIR gives them.
+struct Shaper<'s> {
+    elements: &'s Elements,
+    /// What else the form maps.
+    types: &'s [String],
+    notes: &'s mut Vec<String>,
+}
+
+impl Shaper<'_> {
+    /// One element: in a list where FHIR wants one, a reference where it is one.
+    fn member(&mut self, ty: Option<&TypeDef>, name: &str, part: &Part, path: &str) -> String {
+        let found = ty.and_then(|ty| ty.member(name));
+        let inner = found.as_ref().and_then(|found| self.elements.get(found.ty));
+        let reference = found.as_ref().filter(|found| found.ty == "Reference");
+        let led = reference.and_then(|found| {
+            let mut fits =
+                self.types.iter().filter(|ty| found.element.targets.contains(&ty.as_str()));
+            let first = fits.next()?.as_str();
+            let patient = self.types.iter().any(|ty| ty == "Patient");
+            Some(if patient && found.element.targets.contains(&"Patient") {
+                "Patient"
+            } else {
+                first
+            })
+        });
+        let leads = (reference.is_some(), led);
+        if !part.items.is_empty() {
+            let items: Vec<String> =
+                part.items.values().map(|item| self.one(inner, item, leads, path)).collect();
             return format!("[{}]", items.join(", "));
         }
-        let inner = if let Some(leaf) = &self.leaf {
-            quoted(leaf)
-        } else {
-            let members =
-                self.members.iter().map(|(n, p)| format!("{}: {}", quoted(n), p.write(false)));
-            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
-        };
-        if many { format!("[{inner}]") } else { inner }
+        let one = self.one(inner, part, leads, path);
+        if found.is_some_and(|found| found.element.many) { format!("[{one}]") } else { one }
+    }
+
+    fn one(
+        &mut self,
+        ty: Option<&TypeDef>,
+        part: &Part,
+        (reference, led): (bool, Option<&str>),
+        path: &str,
+    ) -> String {
+        let quoted = |t: &str| serde_json::Value::from(t).to_string();
+        let own = part.members.iter().find(|(name, _)| reference && name == "reference");
+        let leaf = part.leaf.as_ref().or(own.and_then(|(_, part)| part.leaf.as_ref()));
+        let leaf = leaf.map(|leaf| match led {
+            Some(ty) => {
+                self.notes.push(format!(
+                    "{path}: taken for the key of a {ty}; write another type if it is of one"
+                ));
+                format!("{leaf} | ref({ty})")
+            }
+            None if reference => {
+                self.notes.push(format!(
+                    "{path}: say what it leads to, `| ref(Type)`; nothing in the form is it"
+                ));
+                leaf.clone()
+            }
+            None => leaf.clone(),
+        });
+        if let Some(leaf) = leaf.filter(|_| part.members.len() <= usize::from(own.is_some())) {
+            return quoted(&leaf);
+        }
+        let members = part.members.iter().map(|(name, inner)| {
+            let path = format!("{path}.{name}");
+            format!("{}: {}", quoted(name), self.member(ty, name, inner, &path))
+        });
+        format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -235,7 +311,33 @@ mod tests {
         ] {
             assert!(imported.text.contains(wanted), "{wanted} in\n{}", imported.text);
         }
-        assert_eq!(imported.notes.len(), 1, "{:?}", imported.notes);
+        // The transformation, and the field of a table that is not there.
+        assert_eq!(imported.notes.len(), 2, "{:?}", imported.notes);
+        assert!(imported.notes.iter().any(|note| note.contains("'x' is not taken over")));
+    }
+
+    /// As such forms are kept: no indexes, fields that name no table, keys of other tables.
+    const LOOSE: &str = r#"{"tableMappings": [{"fhirResourceType": "Patient", "databaseTableName": "pacientes"}],
+      "fieldMappings": [
+        {"fhirPath": "Patient.name.given", "databaseColumn": "nombre"},
+        {"fhirPath": "Patient.address.line", "databaseColumn": "nombre"},
+        {"fhirPath": "Patient.contact.name.given", "databaseColumn": "nombre"},
+        {"fhirPath": "Patient.link[0].other", "databaseColumn": "id"},
+        {"fhirPath": "Patient.managingOrganization.reference", "databaseColumn": "id"}]}"#;
+
+    #[test]
+    fn what_repeats_is_a_list_and_a_key_leads_somewhere() {
+        let imported = import(LOOSE, &catalog()).unwrap();
+        for wanted in [
+            r#"name: [{"given": ["${nombre}"]}]"#,
+            r#"address: [{"line": ["${nombre}"]}]"#,
+            r#"contact: [{"name": {"given": ["${nombre}"]}}]"#,
+            r#"link: [{"other": "${id} | ref(Patient)"}]"#,
+        ] {
+            assert!(imported.text.contains(wanted), "{wanted} in\n{}", imported.text);
+        }
+        let told = |what: &str| imported.notes.iter().any(|note| note.contains(what));
+        assert!(told("managingOrganization: say what it leads to"), "{:?}", imported.notes);
     }
 
     #[test]

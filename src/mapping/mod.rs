@@ -20,6 +20,7 @@ mod fault;
 pub mod fold;
 mod groups;
 mod lens;
+pub mod misfit;
 pub mod import;
 mod period;
 pub mod plan;

@@ -75,6 +75,11 @@ impl Problems {
         }
     }
 
+    /// Takes back what follows from something else that is wrong.
+    pub fn forget(&mut self, code: &str) {
+        self.0.retain(|p| p.code != code);
+    }
+
     pub fn failed(&self) -> bool {
         self.0.iter().any(|p| p.severity == ProblemSeverity::Error)
     }

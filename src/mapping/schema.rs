@@ -128,7 +128,8 @@ fn language() -> Map<String, Json> {
             "read_only": { "$ref": "#/$defs/names" }, "unmapped": { "const": "reject" } } },
         "childMode": { "enum": ["replace", "merge", "read_only"] },
         "cases": { "type": "object", "minProperties": 1, "additionalProperties": { "type": "object" } },
-        "codes": { "type": "object", "required": ["values"], "additionalProperties": false, "properties": {
+        "codes": { "type": "object", "additionalProperties": false,
+            "anyOf": [{ "required": ["values"] }, { "required": ["otherwise"] }, { "required": ["missing"] }], "properties": {
             "system": { "type": "string" }, "ignore_case": { "type": "boolean" },
             "values": { "type": "object", "additionalProperties": coded },
             "otherwise": { "anyOf": [coded, { "type": "null" }] }, "missing": { "anyOf": [coded, { "type": "null" }] } } },

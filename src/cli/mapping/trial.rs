@@ -1,7 +1,7 @@
 //! What came of trying a mapping, for people.
 
 use crate::cli::output::table;
-use crate::control::{BrokenRule, ElementTrial, SearchTrial, SourceTrial, TrialView};
+use crate::control::{BrokenRule, ElementTrial, SearchTrial, SourceTrial, TrialView, misfit_cure};
 
 /// The lines of a trial: per source, what did not go well; per search, what it costs.
 pub(super) fn lines(trial: &TrialView) -> Vec<String> {
@@ -112,7 +112,9 @@ fn brief(source: &SourceTrial) -> Vec<String> {
     for element in source.elements.iter().filter(|e| e.bad > 0) {
         let of = element.filled + element.empty + element.bad;
         let (path, columns) = (&element.path, element.columns.join(", "));
-        lines.push(format!("  {} of {of} cells do not fit {path} ({columns})", element.bad));
+        let cure = misfit_cure(path, element.bad, of);
+        let cure = cure.map(|cure| format!(": {cure}")).unwrap_or_default();
+        lines.push(format!("  {} of {of} cells do not fit {path} ({columns}){cure}", element.bad));
     }
     lines.extend(source.elements.iter().filter(|e| e.no_date > 0).map(no_date));
     lines.extend(source.elements.iter().filter(|e| e.lost > 0).map(lost));

@@ -14,6 +14,7 @@ use super::live::{Live, Ran};
 use crate::fhir::invariants::Invariant;
 use crate::mapping::Compiled;
 use crate::mapping::catalog::{Catalog, Table};
+use crate::mapping::misfit;
 use crate::mapping::plan::{Child, Count, Relation};
 use crate::mapping::probe::{FoldedColumn, Named, folded};
 use crate::mapping::tally::Tally;
@@ -108,6 +109,12 @@ pub struct ElementTrial {
     pub lost: usize,
     /// Keys among them that stand for none in many systems, such as `0`.
     pub lost_words: Vec<String>,
+}
+
+/// What a mapping may say of an element where most of its cells do not fit: a few are what old databases have, most of
+/// them are a word that the mapping lacks.
+pub fn misfit_cure(path: &str, bad: usize, of: usize) -> Option<String> {
+    misfit::cure(path).filter(|_| bad * 2 >= of)
 }
 
 /// What a statement is expected to do.

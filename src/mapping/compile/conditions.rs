@@ -94,6 +94,9 @@ impl<'c> Compiler<'c> {
                 continue;
             }
             let Some(column) = self.column(scope, &column_name(name), &at) else { continue };
+            if self.unknowable(scope, &column) {
+                continue;
+            }
             for one in others {
                 if let Some(test) = self.test(&column, &one, &at) {
                     found.push((column.clone(), test));
@@ -115,6 +118,9 @@ impl<'c> Compiler<'c> {
         let upwards = matches!(word, "after" | "above");
         if matches!(word, "below" | "above") {
             let column = self.column(scope, &column_name(name), at)?;
+            if self.unknowable(scope, &column) {
+                return None;
+            }
             let number = matches!(column.ty, SqlType::Integer { .. } | SqlType::Decimal);
             let than = value.text().and_then(|text| typed::for_column(&column, &text));
             let Some(than) = than.filter(|_| number) else {
@@ -132,6 +138,9 @@ impl<'c> Compiler<'c> {
         for name in &pipe.columns {
             let column = self.column(scope, name, at)?;
             slots.push(scope.slot_at(usize::MAX, column));
+        }
+        if slots.iter().any(|slot| self.unknowable(scope, &slot.column)) {
+            return None;
         }
         let column = slots.first()?.column.clone();
         let wanted = Wanted { ty: "dateTime", codes: None, targets: &[], path: name };

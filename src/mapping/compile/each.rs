@@ -61,7 +61,7 @@ impl<'c> Compiler<'c> {
             return None;
         }
         let grouped = self.flag(each, "group", &at, false);
-        let table = if grouped { scope.table()? } else { self.table(each, &at)? };
+        let table = if grouped { scope.table()? } else { self.table(each, &at) };
         let mut inner = Scope::new(table);
         inner.level = scope.level + 1;
         let child = b.reserve();

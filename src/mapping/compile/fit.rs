@@ -8,6 +8,7 @@ use crate::mapping::lens::rewrite::Rewrite;
 use crate::mapping::lens::{Out, Step, typed};
 
 use super::Compiler;
+use super::doubts::bare_reference;
 use super::leaf::Wanted;
 use super::transforms::{Kind, Parts, Wrong, booleans, wrong};
 
@@ -68,6 +69,9 @@ impl Compiler<'_> {
                     matches!(kind, Kind::Raw | Kind::Text) && !columns.iter().any(temporal)
                 }
             };
+        if let Some(bare) = bare_reference(wanted, &parts.slots, &parts.steps) {
+            return Err(bare);
+        }
         if !fits {
             let hint = match &out {
                 Out::Boolean => "Say what stands for yes and for no: `| bool('1', '0')`.",

@@ -1,19 +1,55 @@
 //! `key:` and `id:` of an entry.
 
+use std::sync::Arc;
+
 use crate::base::Engine;
+use crate::fhir::elements::TypeDef;
 use crate::mapping::catalog::{SqlType, Table};
 use crate::mapping::document::{Node, Scalar};
+use crate::mapping::lens::Target;
 use crate::mapping::lens::id::{IdPart, IdTemplate};
 use crate::mapping::lens::predicate::all;
-use crate::mapping::plan::{ColumnRef, Predicate};
+use crate::mapping::plan::{ColumnRef, Predicate, Relation};
 use crate::mapping::problem::pointer;
 use crate::mapping::syntax::{IdPiece, column_name, id_template};
 use crate::mapping::tree::Test;
 
 use super::Compiler;
+use super::resource::Head;
 use super::scope::Scope;
 
 impl<'c> Compiler<'c> {
+    /// The key of an entry and the template of its ids, as far as they can be told.
+    pub(super) fn key_and_id(
+        &mut self,
+        scope: &Scope<'c>,
+        node: &Node,
+        asked: &[(ColumnRef, Test)],
+        at: &str,
+    ) -> (Option<Vec<ColumnRef>>, Option<IdTemplate>) {
+        let key = self.key(scope, node.get("key"), asked, at);
+        // What an id must name is not known without the key.
+        let id = key.as_deref().and_then(|key| self.id(node.get("id"), key, at));
+        (key, id)
+    }
+
+    /// An entry whose key or id is wrong: what is written below it is looked at all the same.
+    pub(super) fn unkeyed(
+        &mut self,
+        ty: &TypeDef,
+        name: Option<String>,
+        (node, scope): (Node, Scope<'c>),
+        at: &str,
+    ) -> Head<'c> {
+        let (name, at) = (name.unwrap_or_else(|| at.to_owned()), at.to_owned());
+        self.unkeyed.push(name.clone());
+        let id = IdTemplate { parts: Vec::new(), key: Vec::new(), escaped: false };
+        let target = Arc::new(Target { resource_type: ty.name.to_owned(), id });
+        let from = Arc::new(Relation::Table { schema: None, name: String::new() });
+        let (filter, conditions) = (Predicate::Never, Vec::new());
+        Head { name, node, at, scope, from, filter, conditions, target }
+    }
+
     pub(super) fn key(
         &mut self,
         scope: &Scope<'c>,
@@ -37,6 +73,10 @@ impl<'c> Compiler<'c> {
         for item in items {
             let name = column_name(&item.text().unwrap_or_default());
             let column = self.column(scope, &name, &at)?;
+            if self.unknowable(scope, &column) {
+                key.push(column);
+                continue;
+            }
             if !key_type(column.ty) || column.relation != 0 {
                 let message = format!("'{}' cannot be part of a key.", column.name);
                 let hint = "A key is made of whole numbers, exact decimals, texts and UUIDs of the table itself; where the rest of it tells the rows apart, a view or a source can say so.";
@@ -46,6 +86,9 @@ impl<'c> Compiler<'c> {
             key.push(column);
         }
         let table = scope.table()?;
+        if self.is_unknown(table) {
+            return Some(key);
+        }
         let names: Vec<&str> = key.iter().map(|c| c.name.as_str()).collect();
         let distinct = scope.group.as_ref().is_some_and(|group| group.distinct);
         if !distinct && !table.unique(&names) {

@@ -58,7 +58,13 @@ impl<'c> Compiler<'c> {
                 self.problems.error(at, "leaf", format!("The leaf is broken: {message}."), hint);
                 None
             }
-            Ok(LeafText::Constant(text)) => self.constant(&wanted, &text, false, at),
+            Ok(LeafText::Constant(constant)) => {
+                let tree = self.constant(&wanted, &constant, false, at)?;
+                if !text.starts_with('$') {
+                    self.doubt(b, scope, &wanted, &constant, at);
+                }
+                Some(tree)
+            }
             Ok(LeafText::Pipe(pipe)) => {
                 let lens = self.lens(scope, &pipe, &wanted, at)?;
                 Some(Tree::Leaf(Leaf { lens, path: b.path(path) }))

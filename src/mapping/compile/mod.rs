@@ -2,6 +2,7 @@
 
 mod cases;
 mod conditions;
+mod doubts;
 mod each;
 mod fit;
 mod grouping;
@@ -12,6 +13,7 @@ mod resource;
 mod scope;
 mod settings;
 mod sources;
+mod targets;
 mod template;
 mod transforms;
 mod warnings;
@@ -23,6 +25,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(super) use scope::is_credential;
+#[cfg(test)]
+pub(super) use transforms::NAMES;
 
 use crate::fhir::elements::Elements;
 
@@ -53,6 +57,12 @@ struct Compiler<'c> {
     targets: Vec<(String, Arc<Target>)>,
     /// What the parts of a text are rows of.
     part: &'c Table,
+    /// What stands for tables that are not there.
+    unknown: &'c Table,
+    /// Whether it is not known of which type an entry is.
+    untyped: bool,
+    /// Entries whose key is not known.
+    unkeyed: Vec<String>,
     /// Columns and transforms of all leaves so far.
     work: usize,
 }
@@ -84,6 +94,8 @@ struct Builder {
     paths: Vec<String>,
     /// Whether anything depends on the present time.
     timed: bool,
+    /// Constants that are columns' names.
+    namesakes: Vec<doubts::Namesake>,
 }
 
 impl Builder {
@@ -126,7 +138,7 @@ pub fn of_texts(document: &str, catalog: &str) -> Option<Compiled> {
 pub fn compile(document: &Document, catalog: &Catalog) -> Result<Compiled, Vec<MappingProblem>> {
     let elements = Elements::r4();
     let zone = jiff::tz::TimeZone::UTC;
-    let part = sources::part();
+    let (part, unknown) = (sources::part(), sources::unknown());
     let mut compiler = Compiler {
         catalog,
         elements: &elements,
@@ -141,6 +153,9 @@ pub fn compile(document: &Document, catalog: &Catalog) -> Result<Compiled, Vec<M
         codes: HashMap::new(),
         targets: Vec::new(),
         part: &part,
+        unknown: &unknown,
+        untyped: false,
+        unkeyed: Vec::new(),
         work: 0,
     };
     let sources = compiler.run(document.root());
@@ -204,7 +219,12 @@ impl Compiler<'_> {
         }
         self.check_heads(&heads);
         self.targets = heads.iter().map(|h| (h.name.clone(), Arc::clone(&h.target))).collect();
-        heads.into_iter().filter_map(|head| self.source(head)).collect()
+        let sources = heads.into_iter().filter_map(|head| self.source(head)).collect();
+        if self.untyped {
+            // It may be the one that is meant.
+            self.problems.forget("reference-not-mapped");
+        }
+        sources
     }
 
     /// Complains of every member that is not one of these.

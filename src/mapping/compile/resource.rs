@@ -72,14 +72,12 @@ impl<'c> Compiler<'c> {
             let message = format!("'{ty}' is no FHIR resource type served here.");
             self.problems.error(&pointer(at, "type"), "unknown-type", message, hint);
         }
+        self.untyped |= known.is_none();
         let from_at = pointer(at, "from");
-        let Some(from) = node.get("from") else {
-            let hint = "Write `from: {table: …}`.";
-            self.problems.error(&from_at, "missing", "The table is not named.", hint);
-            return None;
-        };
+        let empty = Node::Map(Vec::new());
+        let from = node.get("from").unwrap_or(&empty);
         self.keys(from, &["table", "schema", "source", "filter", "group"], &from_at);
-        let table = self.table(from, &from_at)?;
+        let table = self.table(from, &from_at);
         let mut scope = Scope::new(table);
         let group = self.group(&scope, from, node.get("key"), &from_at);
         let filter_at = pointer(&from_at, "filter");
@@ -96,10 +94,13 @@ impl<'c> Compiler<'c> {
         } else {
             self.filter(&scope, from.get("filter"), &filter_at)
         };
-        let key = self.key(&scope, node.get("key"), &conditions, at)?;
+        let (key, id) = self.key_and_id(&scope, &node, &conditions, at);
+        let (Some(key), Some(id)) = (key, id) else {
+            // The rest is looked at all the same, and what refers to it is not to blame.
+            return known.map(|ty| self.unkeyed(ty, name, (node, scope), at));
+        };
         let (from, filter) = self.grouped(&mut scope, table, filter, &key);
         let filter = self.keyed(table, filter, &key);
-        let id = self.id(node.get("id"), &key, at)?;
         let resource_type = known?.name.to_owned();
         let target = Arc::new(Target { resource_type, id });
         let at = at.to_owned();
@@ -124,6 +125,8 @@ impl<'c> Compiler<'c> {
 
     /// Names are unique; ids of one type do not collide.
     pub(super) fn check_heads(&mut self, heads: &[Head<'c>]) {
+        let keyed = |head: &&Head<'c>| !self.unkeyed.contains(&head.name);
+        let heads: Vec<&Head<'c>> = heads.iter().filter(keyed).collect();
         for (number, head) in heads.iter().enumerate() {
             for other in heads.iter().take(number) {
                 if head.name == other.name {
@@ -144,7 +147,7 @@ impl<'c> Compiler<'c> {
 
     /// Compiles the rest of an entry.
     pub(super) fn source(&mut self, head: Head<'c>) -> Option<Source> {
-        let Head { node, at, mut scope, from, filter, conditions, target, .. } = head;
+        let Head { name, node, at, mut scope, from, filter, conditions, target } = head;
         let ty = self.elements.resource(&target.resource_type)?;
         let mut builder = Builder::default();
         let key = target.id.key.iter().map(|c| scope.slot(c.clone())).collect();
@@ -158,6 +161,10 @@ impl<'c> Compiler<'c> {
         root.root = true;
         self.meta(&mut builder, &mut scope, &mut root, &node, &at);
         let (params, composites) = self.params(ty.name, node.get("search"), &at);
+        self.doubt_namesakes(&builder, &scope);
+        if self.unkeyed.contains(&name) || scope.table().is_some_and(|t| self.is_unknown(t)) {
+            return None;
+        }
         let timed = builder.timed;
         let (children, paths) = builder.finish();
         let joins: Arc<[Join]> = scope.joins.clone().into();

@@ -79,6 +79,21 @@ pub(in crate::mapping) fn is_credential(name: &str) -> bool {
     CREDENTIALS.iter().any(|part| lower.contains(part))
 }
 
+/// Most columns that are listed where a name is like none of them.
+const LISTED: usize = 16;
+
+/// What columns a table has, for somebody who asked for another.
+fn columns_of(table: &Table) -> String {
+    let names = table.columns.iter().map(|c| c.name.as_str()).filter(|name| !is_credential(name));
+    let listed: Vec<&str> = names.clone().take(LISTED).collect();
+    let more = names.count() - listed.len();
+    match (listed.as_slice(), more) {
+        ([], _) => "It has none that may be read.".to_owned(),
+        (listed, 0) => format!("It has: {}.", listed.join(", ")),
+        (listed, more) => format!("It has: {}, and {more} more.", listed.join(", ")),
+    }
+}
+
 /// Whether the engine can compare columns of two types without being told how.
 fn comparable(a: SqlType, b: SqlType) -> bool {
     let class = |ty: SqlType| match ty {
@@ -106,20 +121,20 @@ impl<'c> Compiler<'c> {
         Relation::Table { schema: self.catalog.written_schema(table), name: table.name.clone() }
     }
 
-    /// Finds the table a part names.
-    pub(super) fn table(&mut self, node: &Node, at: &str) -> Option<&'c Table> {
+    /// Finds the table a part names. One that is not there is said to be missing, and stood in for.
+    pub(super) fn table(&mut self, node: &Node, at: &str) -> &'c Table {
         if let Some(name) = node.get("source") {
             return self.named_source(name, &pointer(at, "source"));
         }
         let Some(name) = node.get("table").and_then(Node::text) else {
             let hint = "Write `table:` and the table's name.";
             self.problems.error(at, "missing", "The table is not named.", hint);
-            return None;
+            return self.unknown;
         };
         let schema = node.get("schema").and_then(Node::text);
         let catalog = self.catalog;
         if let Some(table) = catalog.table(schema.as_deref(), &name) {
-            return Some(table);
+            return table;
         }
         let message = match schema.as_deref().or(catalog.default_schema.as_deref()) {
             Some(schema) => format!("There is no table or view '{name}' in '{schema}'."),
@@ -135,7 +150,17 @@ impl<'c> Compiler<'c> {
             format!("One of that name is elsewhere: write {}.", schemas.join(" or "))
         };
         self.problems.error(&pointer(at, "table"), "unknown-table", message, hint);
-        None
+        self.unknown
+    }
+
+    /// Whether a table is not there, so that nothing can be said of its columns.
+    pub(super) fn is_unknown(&self, table: &Table) -> bool {
+        std::ptr::eq(table, self.unknown)
+    }
+
+    /// Whether a column is of a table that is not there.
+    pub(super) fn unknowable(&self, scope: &Scope<'_>, column: &ColumnRef) -> bool {
+        scope.relations.get(column.relation).is_some_and(|(_, table)| self.is_unknown(table))
     }
 
     /// Finds a column.
@@ -149,19 +174,29 @@ impl<'c> Compiler<'c> {
         let name = dotted.as_ref().unwrap_or(name);
         let wanted = name.alias.as_deref().unwrap_or("");
         let Some(number) = scope.relations.iter().position(|(alias, _)| alias == wanted) else {
-            let hint = did_you_mean(
-                wanted,
-                scope.relations.iter().skip(1).map(|(alias, _)| alias.as_str()),
-                "Declare it under `join:`; a name with a dot means a joined table.",
-            );
+            let own = scope.table().is_some_and(|t| t.name.eq_ignore_ascii_case(wanted));
+            let otherwise = if own {
+                format!(
+                    "Columns of the entry's own table stand without its name: `${}`.",
+                    name.name
+                )
+            } else {
+                "Declare it under `join:`; a name with a dot means a joined table.".to_owned()
+            };
+            let aliases = scope.relations.iter().skip(1).map(|(alias, _)| alias.as_str());
+            let hint = did_you_mean(wanted, aliases, &otherwise);
             let message = format!("There is no joined table '{wanted}' here.");
             self.problems.error(at, "unknown-join", message, hint);
             return None;
         };
         let (_, table) = scope.relations.get(number)?;
+        if self.is_unknown(table) {
+            let (name, ty) = (name.name.clone(), SqlType::Any);
+            return Some(ColumnRef { relation: number, name, ty, collation: None });
+        }
         let Some(column) = table.column(&name.name) else {
             let names = table.columns.iter().map(|c| c.name.as_str());
-            let hint = did_you_mean(&name.name, names, "Look the table's columns up.");
+            let hint = did_you_mean(&name.name, names, &columns_of(table));
             let message = format!("The table '{}' has no column '{}'.", table.name, name.name);
             self.problems.error(at, "unknown-column", message, hint);
             return None;
@@ -204,7 +239,7 @@ impl<'c> Compiler<'c> {
         for (alias, join) in node.members() {
             let at = pointer(&at, alias);
             self.keys(join, &["table", "schema", "source", "match", "filter", "first"], &at);
-            let Some(table) = self.table(join, &at) else { continue };
+            let table = self.table(join, &at);
             scope.relations.push((alias.clone(), table));
             let number = scope.relations.len() - 1;
             let mut on = Vec::new();
@@ -242,6 +277,9 @@ impl<'c> Compiler<'c> {
     /// `first:` of a join — of several rows the first by an order.
     fn first(&mut self, scope: &Scope<'c>, join: &Node, table: &Table, at: &str) -> Option<JoinOn> {
         let number = scope.relations.len() - 1;
+        if self.is_unknown(table) {
+            return None;
+        }
         if table.primary_key.is_empty() {
             let message = format!("'{}' has no primary key to tell its rows apart.", table.name);
             let hint = "Use an `each` with `max: 1`, or a named source with a key.";

@@ -76,6 +76,9 @@ impl Compiler<'_> {
             let at = pointer("/codes", name);
             self.keys(map, &["system", "values", "otherwise", "missing", "ignore_case"], &at);
             let system = map.get("system").and_then(Node::text).map(std::borrow::Cow::into_owned);
+            if let Some(system) = &system {
+                self.doubt_system(system, &pointer(&at, "system"));
+            }
             let ignore_case = self.flag(map, "ignore_case", &at, false);
             let values = map.get("values").map(Node::members).unwrap_or_default();
             let mut entries = Vec::new();

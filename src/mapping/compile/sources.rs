@@ -32,6 +32,12 @@ pub(super) fn part() -> Table {
     }
 }
 
+/// What stands for a table that is not there, so that the rest of what is written over it is looked at as well.
+/// Nothing can be said of its columns.
+pub(super) fn unknown() -> Table {
+    Table { columns: Vec::new(), ..part() }
+}
+
 impl<'c> Compiler<'c> {
     /// Checks what is declared; what it gives was asked of the database before.
     pub(super) fn check_sources(&mut self, node: Option<&Node>) {
@@ -86,16 +92,16 @@ impl<'c> Compiler<'c> {
     }
 
     /// Finds the source a part names.
-    pub(super) fn named_source(&mut self, name: &Node, at: &str) -> Option<&'c Table> {
+    pub(super) fn named_source(&mut self, name: &Node, at: &str) -> &'c Table {
         let name = name.text().unwrap_or_default();
         let catalog = self.catalog;
         if let Some(known) = catalog.named.iter().find(|named| *named.name == *name) {
-            return Some(&known.table);
+            return &known.table;
         }
         let names = catalog.named.iter().map(|named| named.name.as_str());
         let hint = did_you_mean(&name, names, "Declare it under `sources:`.");
         let message = format!("There is no source '{name}'.");
         self.problems.error(at, "unknown-source", message, hint);
-        None
+        self.unknown
     }
 }

@@ -9,7 +9,7 @@ use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::codes::{CodeMap, Field};
 use crate::mapping::lens::days::Days;
 use crate::mapping::lens::format::{DateFormat, DateIn};
-use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, Target, nothing, typed};
+use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, nothing, typed};
 use crate::mapping::plan::ColumnRef;
 use crate::mapping::problem::did_you_mean;
 use crate::mapping::syntax::{Call, Pipe};
@@ -19,11 +19,23 @@ use super::scope::Scope;
 use super::{Compiler, more};
 
 /// Every transform, for "did you mean".
-const NAMES: [&str; 34] = [
+pub(in crate::mapping) const NAMES: [&str; 34] = [
     "trim", "upper", "lower", "prefix", "suffix", "null", "default", "bool", "int", "decimal",
     "date", "datetime", "code", "display", "system", "ref", "split", "join", "first", "coalesce",
     "replace", "capture", "json", "uuid", "base64", "repair", "scale", "zone", "zoned", "later",
     "earlier", "latest", "earliest", "greatest",
+];
+
+/// What is wrong with a pipe whatever its columns are.
+const WHATEVER_THE_COLUMN: [&str; 8] = [
+    "unknown-transform",
+    "unknown-codes",
+    "arguments",
+    "code-not-allowed",
+    "date-format",
+    "reference-type",
+    "reference-not-mapped",
+    "reference-ambiguous",
 ];
 
 /// What a pipe gives so far.
@@ -74,12 +86,21 @@ impl<'c> Compiler<'c> {
     ) -> Option<Lens> {
         self.spend(pipe.columns.len() + pipe.calls.len(), at)?;
         let mut slots = Vec::new();
+        let mut guessed = false;
         for name in &pipe.columns {
-            let column = self.column(scope, name, at)?;
+            let column = self.column(scope, name, at);
+            guessed |= column.as_ref().is_none_or(|column| self.unknowable(scope, column));
+            let guess = || {
+                let (name, ty) = (name.name.clone(), SqlType::Any);
+                ColumnRef { relation: 0, name, ty, collation: None }
+            };
+            let column = column.unwrap_or_else(guess);
             slots.push(scope.slot(self.as_stored(column, &pipe.calls)));
         }
         match self.build(slots, pipe, wanted) {
             Ok(lens) => Some(lens),
+            // Of a column that is not there nobody knows what fits it.
+            Err((code, ..)) if guessed && !WHATEVER_THE_COLUMN.contains(&code) => None,
             Err((code, message, hint)) => {
                 self.problems.error(at, code, message, hint);
                 None
@@ -236,48 +257,6 @@ impl<'c> Compiler<'c> {
         let names = self.codes.keys().map(String::as_str);
         let hint = did_you_mean(name, names, "Declare it under `codes:`.");
         wrong("unknown-codes", format!("There is no code map '{name}'."), hint)
-    }
-
-    fn target(
-        &self,
-        parts: &Parts,
-        ty: &str,
-        source: Option<&str>,
-        wanted: &Wanted<'_>,
-    ) -> Result<Arc<Target>, Wrong> {
-        if !wanted.targets.is_empty() && !wanted.targets.contains(&ty) {
-            let message = format!("{} may not point to a {ty}.", wanted.path);
-            let hint = format!("It may point to: {}.", wanted.targets.join(", "));
-            return wrong("reference-type", message, hint);
-        }
-        let mut found = self.targets.iter().filter(|(name, target)| {
-            target.resource_type == ty && source.is_none_or(|source| source == name)
-        });
-        let Some((_, target)) = found.next() else {
-            let message = format!(
-                "No entry maps {ty}{}.",
-                source.map(|s| format!(" as '{s}'")).unwrap_or_default()
-            );
-            let hint = format!("Add an entry of type {ty}, or leave the reference out.");
-            return wrong("reference-not-mapped", message, hint);
-        };
-        if found.next().is_some() {
-            let message = format!("Several entries map {ty}.");
-            let hint = format!("Say which: `ref({ty}, name)`.");
-            return wrong("reference-ambiguous", message, hint);
-        }
-        let columns = match parts.gather {
-            Some(Gather::Column(_) | Gather::Joined { .. } | Gather::First(_)) => 1,
-            _ => parts.slots.len(),
-        };
-        if columns != target.id.key.len() {
-            let message = format!(
-                "The key of {ty} has {} columns; here stand {columns}.",
-                target.id.key.len()
-            );
-            return wrong("reference-key", message, "Name one column for each column of its key.");
-        }
-        Ok(Arc::clone(target))
     }
 }
 

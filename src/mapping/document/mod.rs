@@ -29,8 +29,7 @@ impl Document {
         let root = match node::parse(text) {
             Ok(root) => root,
             Err(message) => {
-                let hint =
-                    "Quote keys and texts that look like numbers or true/false: \"1\", \"N\".";
+                let hint = cure(&message);
                 problems.error("", "syntax", message, hint);
                 return Err(problems.into_vec());
             }
@@ -63,6 +62,26 @@ impl Document {
 
     pub(super) fn root(&self) -> &Node {
         &self.root
+    }
+}
+
+/// What to do about a text that cannot be read, by what its reader said.
+fn cure(said: &str) -> &'static str {
+    let has = |word: &str| said.contains(word);
+    if has(" tab") {
+        "Indent with blanks; a tab is none."
+    } else if has("duplicate") || has("twice") {
+        "Each name stands once in its group: bring the two together, or take one away."
+    } else if has("quoted") || has("unterminated") || has("EOF") || has("end of") {
+        "Close the quote or bracket that was opened before; a text with `'` in it stands in \"…\"."
+    } else if has("indentation") || has("not allowed in this context") || has("block") {
+        "Parts of one group begin in the same column, the items of a list with `- `; a text with `: ` or `#` in it stands in quotes."
+    } else if has("anchor") || has("alias") || has("tag") {
+        "Write the part out: anchors, aliases and tags are not read. A text that begins with &, * or ! stands in quotes."
+    } else if has("comma") || has("expected value") || has("expected `") {
+        "In JSON a comma stands between two parts and behind none, and every name in double quotes."
+    } else {
+        "Quote keys and texts that look like numbers or true/false: \"1\", \"N\"."
     }
 }
 

@@ -1,6 +1,7 @@
 pub(super) mod support;
 mod limits;
 mod schema;
+mod told;
 mod wrongs;
 
 use serde_json::json;

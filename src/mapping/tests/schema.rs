@@ -8,13 +8,19 @@ use crate::mapping::schema::schema;
 const FILE: &str = include_str!("../../../docs/mapping/mapping.schema.json");
 const LANGUAGE: &str = include_str!("../../../docs/mapping/LANGUAGE.md");
 const COOKBOOK: &str = include_str!("../../../docs/mapping/COOKBOOK.md");
-const WHOLE: [&str; 6] = [
+const US_CORE: &str = include_str!("../../../docs/mapping/US-CORE.md");
+const WHOLE: [&str; 11] = [
     include_str!("../../app/demo/hospitals/north.yaml"),
     include_str!("../../app/demo/hospitals/sur.yaml"),
     include_str!("../../app/demo/hospitals/lakes.yaml"),
     include_str!("../../../tests/fixtures/mappings/omop54-postgres.yaml"),
     include_str!("../../../tests/fixtures/mappings/openmrs-fdp.yaml"),
     include_str!("../../../tests/fixtures/mappings/synthea27.yaml"),
+    include_str!("../../../tests/fixtures/legacy/mapping.yaml"),
+    include_str!("../../../tests/clients/hospital.yaml"),
+    include_str!("../../../tenant-migrations/mappings/postgres.yaml"),
+    include_str!("../../../tenant-migrations/mappings/mysql.yaml"),
+    include_str!("../../../tenant-migrations/mappings/sqlite.yaml"),
 ];
 
 /// Whether a value fits; for the words that the schema uses, and no others.
@@ -78,12 +84,97 @@ fn fits(schema: &Json, value: &Json, root: &Json) -> bool {
 /// Every mapping of the repository: the complete ones, and the examples of the pages.
 fn mappings() -> Vec<String> {
     let mut all: Vec<String> = WHOLE.iter().map(|text| (*text).to_owned()).collect();
-    for page in [LANGUAGE, COOKBOOK] {
+    for page in [LANGUAGE, COOKBOOK, US_CORE] {
         let blocks =
             page.split("\n```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
-        all.extend(blocks.map(|block| format!("mapping: 1\n{block}\n")));
+        let whole = |block: &str| {
+            let head = if block.starts_with("mapping:") { "" } else { "mapping: 1\n" };
+            format!("{head}{block}\n")
+        };
+        all.extend(blocks.map(whole));
     }
     all
+}
+
+/// Words that say how something is mapped, each with what follows it where it does.
+const WORDS: [&str; 58] = [
+    "join:",
+    "first: [",
+    "schema:",
+    "${",
+    "$$",
+    "version:",
+    "last_updated:",
+    "search:",
+    "disabled",
+    "not:",
+    "missing: false",
+    "missing: true",
+    "above:",
+    "below:",
+    "before:",
+    "after:",
+    ": now",
+    "group:",
+    "group: true",
+    "cases:",
+    "case:",
+    "if:",
+    "each:",
+    "split:",
+    "json:",
+    "order:",
+    "max:",
+    "ignore_case:",
+    "otherwise:",
+    "sources:",
+    "trim: false",
+    "empty_is_null: false",
+    "write:",
+    "auto_increment",
+    "key: identity",
+    "key: uuid",
+    "key: body",
+    "set:",
+    "version_column:",
+    "touch:",
+    "soft:",
+    "delete: hard",
+    "replace",
+    "mode: merge",
+    "read_only:",
+    "(ymd)",
+    "(epoch)",
+    "(epoch_ms)",
+    "(horolog)",
+    "(julian)",
+    "(excel)",
+    "bbbb",
+    "meta:",
+    "profile:",
+    "timezone:",
+    "ref(Organization, clinic)",
+    "decimal(',')",
+    "description:",
+];
+
+#[test]
+fn every_word_of_the_language_stands_in_an_example() {
+    let mut all = mappings();
+    let examples = all.split_off(WHOLE.len()).join("\n");
+    // A schema is nothing that SQLite has, where the pages' examples are run; a whole mapping has it.
+    let there = |word: &&str| {
+        examples.contains(word) || *word == "schema:" && all.join("\n").contains(word)
+    };
+    let absent: Vec<&str> = WORDS.into_iter().filter(|word| !there(word)).collect();
+    assert!(absent.is_empty(), "{absent:?}");
+    let used = |name: &str| {
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        examples.split("| ").skip(1).any(|rest| rest.strip_prefix(name).is_some_and(ends))
+    };
+    let absent: Vec<&str> =
+        crate::mapping::compile::NAMES.into_iter().filter(|name| !used(name)).collect();
+    assert!(absent.is_empty(), "{absent:?}");
 }
 
 /// A document as JSON.
@@ -138,6 +229,7 @@ fn what_is_wrong_does_not_fit() {
     wrong(&|m| m["mapping"] = 2.into());
     wrong(&|m| m["databse"] = Json::Null);
     wrong(&|m| m["codes"] = serde_json::json!({ "sex": { "value": {} } }));
+    wrong(&|m| m["codes"] = serde_json::json!({ "sex": { "system": "urn:x" } }));
     let mut copy = north.clone();
     assert!(entry(&mut copy).len() > 4);
 }

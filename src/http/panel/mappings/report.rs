@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::base::Clock;
-use crate::control::{DiffView, DriftView, MappingReport, TrialView};
+use crate::control::{DiffView, DriftView, MappingReport, TrialView, misfit_cure};
 use crate::http::panel::words;
 
 /// What a check found.
@@ -65,8 +65,13 @@ pub(super) fn left_out(path: &str, count: u32) -> Markup {
 }
 
 /// Cells that are not what the text says they are.
-pub(super) fn misfit(count: usize, path: &str, columns: &[String]) -> Markup {
-    html! { li { (count) " cells do not fit " code { (path) } " (" (columns.join(", ")) ")" } }
+pub(super) fn misfit((count, of): (usize, usize), path: &str, columns: &[String]) -> Markup {
+    html! {
+        li {
+            (count) " cells do not fit " code { (path) } " (" (columns.join(", ")) ")"
+            @if let Some(cure) = misfit_cure(path, count, of) { ": " (cure) }
+        }
+    }
 }
 
 /// Days that stand for none.
@@ -98,7 +103,7 @@ fn tried(trial: &TrialView) -> Markup {
                     @for broken in &source.broken {
                         li { (broken.count) " resources break FHIR's rule " code { (broken.rule) } ", " (broken.says) ": " (broken.cure) }
                     }
-                    @for element in bad { (misfit(element.bad, &element.path, &element.columns)) }
+                    @for element in bad { (misfit((element.bad, element.filled + element.empty + element.bad), &element.path, &element.columns)) }
                     @for element in none { (no_date(element.no_date, &element.path, &element.columns)) }
                     @for element in lost {
                         li {

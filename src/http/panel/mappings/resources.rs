@@ -116,7 +116,7 @@ fn tried(source: &Tried) -> Markup {
         @if !bad.is_empty() || !none.is_empty() || !tally.left_out.is_empty() {
             ul {
                 @for (path, count) in &tally.left_out { (report::left_out(path, *count)) }
-                @for element in bad { (report::misfit(element.bad, &element.path, &element.columns)) }
+                @for element in bad { (report::misfit((element.bad, usize::MAX), &element.path, &element.columns)) }
                 @for element in none { (report::no_date(element.no_date, &element.path, &element.columns)) }
             }
         }
