@@ -312,9 +312,9 @@ pub(super) fn dates(parts: &Parts, args: &[String]) -> Result<DateIn, Wrong> {
         return wrong("type", "The column is a date already and has no format.", hint);
     }
     if let [one] = args
-        && let Some(days) = Days::named(one)
+        && let Some(own) = DateIn::own_way(one)
     {
-        return Ok(DateIn::Days(days));
+        return Ok(own);
     }
     let mut formats = Vec::new();
     for text in args {

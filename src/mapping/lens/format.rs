@@ -8,6 +8,7 @@ use crate::fhir::primitive::{Precision, partial_date};
 use crate::mapping::catalog::SqlType;
 
 use super::days::Days;
+use super::packed::Packed;
 
 /// A date as a cell gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum DateIn {
     Epoch { millis: bool },
     /// Days counted from another day; local, with or without a time.
     Days(Days),
+    /// One number whose years count from another year; local.
+    Packed(Packed),
     /// The year, the month and the day in columns of their own.
     Columns,
     /// These formats, tried in order.
@@ -249,6 +252,12 @@ pub(super) fn known(seen: [bool; 7]) -> Option<Precision> {
 }
 
 impl DateIn {
+    /// A system's own way of counting days, by the word a mapping has for it.
+    pub fn own_way(word: &str) -> Option<Self> {
+        let days = Days::named(word).map(Self::Days);
+        days.or_else(|| Packed::named(word).map(Self::Packed))
+    }
+
     /// Reads a cell: `Ok(None)` for a zero date, which stands for nothing.
     pub fn read(&self, text: &str) -> Result<Option<Stamp>, ()> {
         match self {
@@ -256,6 +265,9 @@ impl DateIn {
             Self::Iso => iso(text).map(Some).ok_or(()),
             Self::Epoch { millis } => epoch(text, *millis).map(Some).ok_or(()),
             Self::Days(days) => days.read(text.trim()).map(Some).ok_or(()),
+            // What may not be NULL holds a zero where there is none.
+            Self::Packed(_) if text.trim() == "0" => Ok(None),
+            Self::Packed(packed) => packed.read(text.trim()).map(Some).ok_or(()),
             Self::Columns => Err(()),
             Self::Formats(formats) => {
                 let zero = text.bytes().any(|b| b == b'0')
@@ -276,6 +288,7 @@ impl DateIn {
             }
             Self::Epoch { .. } | Self::Days(_) => matches!(ty, SqlType::Integer { .. }),
             Self::Formats(formats) => formats.len() == 1 && formats.iter().all(DateFormat::sorts),
+            Self::Packed(_) => matches!(ty, SqlType::Integer { .. } | SqlType::Decimal),
             Self::Columns => false,
         }
     }

@@ -9,6 +9,8 @@ use super::format::{DateFormat, Field, Token, known};
 pub struct Layout {
     /// Where each of [`Field`] begins, counted from 1.
     pub fields: [Option<u32>; 7],
+    /// How many digits of each stand there: of a year the last ones, of a time the first ones, zeros for the rest.
+    pub widths: [u32; 7],
     /// What stands between them.
     pub literals: Vec<(u32, char)>,
     /// How many characters there are.
@@ -17,12 +19,26 @@ pub struct Layout {
     pub utc: bool,
     /// How many years its years are ahead of ours.
     pub ahead: i16,
+    /// What does not stand at a place.
+    pub unlike: Option<(u32, String)>,
 }
+
+/// The digits of each of [`Field`] in full.
+pub const WIDTHS: [u32; 7] = [4, 2, 2, 2, 2, 2, 3];
 
 impl Default for Layout {
     fn default() -> Self {
         let precision = Precision::Year;
-        Self { fields: [None; 7], literals: Vec::new(), length: 0, precision, utc: false, ahead: 0 }
+        Self {
+            fields: [None; 7],
+            widths: WIDTHS,
+            literals: Vec::new(),
+            length: 0,
+            precision,
+            utc: false,
+            ahead: 0,
+            unlike: None,
+        }
     }
 }
 

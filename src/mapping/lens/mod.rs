@@ -14,6 +14,7 @@ mod invert;
 pub(super) mod layout;
 pub(super) mod moment;
 pub(super) mod nothing;
+pub(super) mod packed;
 pub(super) mod predicate;
 mod presence;
 pub(super) mod rewrite;

@@ -2,7 +2,7 @@
 //! that fails here could not be shown, and what cannot be shown must not be found.
 
 use crate::mapping::catalog::SqlType;
-use crate::mapping::lens::layout::Layout;
+use crate::mapping::lens::layout::{Layout, WIDTHS};
 use crate::mapping::lens::predicate::{all, any, not, one_of};
 use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, Predicate, Value};
 
@@ -23,24 +23,64 @@ pub(super) fn of(column: &ColumnRef, layout: &Layout, loose: bool) -> Predicate 
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         parts.push(at.among(&[(*place, 1)], &texts));
     }
+    let [digits, ..] = layout.widths;
     if let Some(year) = year {
-        parts.extend((year..year + 4).map(|place| at.between(place, "0", "9")));
+        parts.extend((year..year + digits).map(|place| at.between(place, "0", "9")));
         let first = format!("{:04}", 1 + layout.ahead);
-        parts.push(at.compare(&[(year, 4)], CompareOp::Ge, &first));
+        if layout.ahead >= 0 {
+            parts.push(at.compare(&[(year, digits)], CompareOp::Ge, &first));
+        }
     }
+    parts.extend(layout.unlike.as_ref().map(|(place, text)| {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        not(at.among(&[(*place, length)], &[text]))
+    }));
     parts.extend(month.map(|place| at.numbers(place, 1, 12)));
     parts.extend(day.map(|place| at.numbers(place, 1, 31)));
     if let (Some(year), Some(month), Some(day)) = (year, month, day) {
         let in_year = [(month, 2), (day, 2)];
         parts.push(not(at.among(&in_year, &NO_DAYS)));
-        parts.push(any([not(at.among(&in_year, &["02-29"])), at.leap(year, layout.ahead)]));
+        parts.push(any([not(at.among(&in_year, &["02-29"])), at.leap(year, digits, layout.ahead)]));
     }
-    parts.extend(hour.map(|place| at.numbers(place, 0, 23)));
-    for place in [minute, second].into_iter().flatten() {
+    let [.., hours, minutes, seconds, _] = layout.widths;
+    parts.extend(hour.map(|place| match hours {
+        1 => at.between(place, "0", "2"),
+        _ => at.numbers(place, 0, 23),
+    }));
+    for (place, digits) in [(minute, minutes), (second, seconds)] {
+        let Some(place) = place else { continue };
         parts.push(at.between(place, "0", "5"));
-        parts.push(at.between(place + 1, "0", "9"));
+        parts.extend((digits > 1).then(|| at.between(place + 1, "0", "9")));
     }
     all(parts)
+}
+
+/// The pieces that make ISO text of a cell; seconds that are not there are none.
+pub(super) fn pieces(layout: &Layout) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let between = ["", "-", "-", "T", ":", ":"];
+    let digits = layout.widths.iter().zip(WIDTHS);
+    for (((place, literal), (length, whole)), number) in
+        layout.fields.iter().zip(between).zip(digits).zip(0..)
+    {
+        let Some(start) = *place else { continue };
+        let zeros = || Piece::Literal("0".repeat(whole.saturating_sub(*length) as usize));
+        if !literal.is_empty() && !pieces.is_empty() {
+            pieces.push(Piece::Literal(literal.to_owned()));
+        }
+        if number == 0 && *length < whole {
+            pieces.push(zeros());
+        }
+        pieces.push(Piece::Slice { start, length: *length });
+        if number > 0 && *length < whole {
+            pieces.push(zeros());
+        }
+    }
+    if layout.fields[3].is_some() && layout.fields[5].is_none() {
+        let rest = if layout.fields[4].is_some() { ":00" } else { ":00:00" };
+        pieces.push(Piece::Literal(rest.to_owned()));
+    }
+    pieces
 }
 
 struct Slices<'c> {
@@ -83,15 +123,18 @@ impl Slices<'_> {
         self.among(&[(place, 2)], &texts)
     }
 
-    /// A leap year, of four digits that are so many years ahead of ours.
-    fn leap(&self, year: u32, ahead: i16) -> Predicate {
-        let (ahead, century) = (ahead.unsigned_abs(), ahead.unsigned_abs() % 100);
-        let fours = (0..25).map(|n| (n * 4 + ahead) % 100).filter(|n| *n != century);
+    /// A leap year, of so many digits that are so many years ahead of ours.
+    fn leap(&self, year: u32, digits: u32, ahead: i16) -> Predicate {
+        let century = ahead.rem_euclid(100);
+        let fours = (0..25).map(|n| (n * 4 + century) % 100).filter(|n| *n != century);
         let fours: Vec<String> = fours.map(|n| format!("{n:02}")).collect();
         let fours: Vec<&str> = fours.iter().map(String::as_str).collect();
-        let centuries = (1..25).map(|n| n * 400 + ahead).filter(|n| *n < 10_000);
-        let centuries: Vec<String> = centuries.map(|n| format!("{n:04}")).collect();
+        let most = 10_i16.saturating_pow(digits);
+        let centuries = (1..25).map(|n| n * 400 + ahead).filter(|n| (0..most).contains(n));
+        let centuries: Vec<String> =
+            centuries.map(|n| format!("{n:0digits$}", digits = digits as usize)).collect();
         let centuries: Vec<&str> = centuries.iter().map(String::as_str).collect();
-        any([self.among(&[(year + 2, 2)], &fours), self.among(&[(year, 4)], &centuries)])
+        let last = (year + digits - 2, 2);
+        any([self.among(&[last], &fours), self.among(&[(year, digits)], &centuries)])
     }
 }

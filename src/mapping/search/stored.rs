@@ -12,7 +12,7 @@ use crate::mapping::lens::format::{DateFormat, DateIn};
 use crate::mapping::lens::layout::{Layout, iso_layouts};
 use crate::mapping::lens::predicate::{all, column_in, not};
 use crate::mapping::lens::{Gather, Lens, Reading, Slot, Step, blank, typed};
-use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, Predicate, Value};
+use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Predicate, Value};
 
 use super::grain::{ceil, cut, floor, moment};
 use super::{Unable, columns, implied, shape};
@@ -215,6 +215,7 @@ fn one_column<'l>(
     let column = &slot.column;
     let sqlite = reading.engine == Engine::Sqlite;
     let temporal = matches!(column.ty, SqlType::Date | SqlType::DateTime | SqlType::Instant);
+    let number = matches!(column.ty, SqlType::Integer { .. } | SqlType::Decimal);
     let zone = &reading.zone;
     match form {
         DateIn::Epoch { millis } if matches!(column.ty, SqlType::Integer { .. }) => {
@@ -285,9 +286,11 @@ fn one_column<'l>(
             Ok(of.map(|layout| text(zone, column, &layout, true, days)).collect())
         }
         // A number is written with the digits that a text would have.
+        DateIn::Packed(packed) if typed::is_text(column.ty) || number => {
+            Ok(packed.layouts().iter().map(|of| text(zone, column, of, false, days)).collect())
+        }
         DateIn::Formats(formats)
-            if typed::is_text(column.ty)
-                || matches!(column.ty, SqlType::Integer { .. } | SqlType::Date) =>
+            if typed::is_text(column.ty) || number || column.ty == SqlType::Date =>
         {
             let [format] = formats.as_slice() else { return several(zone, column, formats, days) };
             let of = layouts(format)?.into_iter();
@@ -327,7 +330,7 @@ fn text<'l>(
     days: bool,
 ) -> Stored<'l> {
     let grain = layout.precision;
-    let left = Expr::Pieces { column: column.clone(), pieces: pieces(layout) };
+    let left = Expr::Pieces { column: column.clone(), pieces: shape::pieces(layout) };
     // Days of moments in the tenant's own time; only UTC text may change its day by being shown.
     let grain = if days && !layout.utc { grain.min(Precision::Day) } else { grain };
     let utc = layout.utc && grain > Precision::Day;
@@ -352,7 +355,7 @@ fn two_columns<'l>(
     }
     let zone = &reading.zone;
     let day_shape = shape::of(&date.column, day, loose);
-    let day_text = Expr::Pieces { column: date.column.clone(), pieces: pieces(day) };
+    let day_text = Expr::Pieces { column: date.column.clone(), pieces: shape::pieces(day) };
     let mut found: Vec<Stored<'l>> = days
         .iter()
         .map(|layout| {
@@ -362,7 +365,7 @@ fn two_columns<'l>(
         })
         .collect();
     for clock in clocks {
-        let time_text = Expr::Pieces { column: time.column.clone(), pieces: pieces(clock) };
+        let time_text = Expr::Pieces { column: time.column.clone(), pieces: shape::pieces(clock) };
         let left =
             Expr::Joined { parts: vec![day_text.clone(), time_text], separator: "T".to_owned() };
         let shape = all([day_shape.clone(), shape::of(&time.column, clock, false)]);
@@ -370,22 +373,4 @@ fn two_columns<'l>(
         found.push(Stored { left, form, grain: Precision::Second, shape, zone });
     }
     Ok(found)
-}
-
-/// The pieces that make ISO text of a cell; seconds that are not there are none.
-fn pieces(layout: &Layout) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let between = ["", "-", "-", "T", ":", ":"];
-    let lengths = [4, 2, 2, 2, 2, 2];
-    for ((place, literal), length) in layout.fields.iter().zip(between).zip(lengths) {
-        let Some(start) = *place else { continue };
-        if !literal.is_empty() && !pieces.is_empty() {
-            pieces.push(Piece::Literal(literal.to_owned()));
-        }
-        pieces.push(Piece::Slice { start, length });
-    }
-    if layout.fields[4].is_some() && layout.fields[5].is_none() {
-        pieces.push(Piece::Literal(":00".to_owned()));
-    }
-    pieces
 }

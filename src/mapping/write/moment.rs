@@ -30,15 +30,8 @@ pub fn touch(
             DateIn::Epoch { millis: false } => at.as_second().to_string(),
             DateIn::Iso => return plain(column, reading, at),
             DateIn::Columns => return None,
-            DateIn::Days(days) => {
-                let local = reading.zone.to_datetime(at);
-                days.write(&Stamp {
-                    date: local.date(),
-                    precision: Precision::Second,
-                    time: Some(local.time()),
-                    offset: None,
-                })?
-            }
+            DateIn::Days(days) => days.write(&now(reading, at))?,
+            DateIn::Packed(packed) => packed.write(&now(reading, at))?,
             DateIn::Formats(formats) => formats.iter().find_map(|format| {
                 let utc = format.utc();
                 let local =
@@ -82,6 +75,13 @@ pub fn touched(
         }
     };
     Some(at.as_millisecond())
+}
+
+/// The present time as the hospital's clocks show it.
+fn now(reading: &Reading, at: jiff::Timestamp) -> Stamp {
+    let local = reading.zone.to_datetime(at);
+    let (date, time) = (local.date(), Some(local.time()));
+    Stamp { date, precision: Precision::Second, time, offset: None }
 }
 
 fn plain(column: &ColumnRef, reading: &Reading, at: jiff::Timestamp) -> Option<Value> {

@@ -183,6 +183,12 @@ fn date(lens: &Lens, from: &DateIn, slot: &Slot, text: &str) -> Result<String, R
         DateIn::Days(days) if said.stamp.precision == Precision::Day => {
             days.write(&said.stamp).ok_or_else(|| MISFIT.into())
         }
+        DateIn::Packed(packed) => {
+            let misfit = || {
+                if said.stamp.precision == Precision::Day { MISFIT.into() } else { whole_days() }
+            };
+            packed.write(&said.stamp).ok_or_else(misfit)
+        }
         DateIn::Columns => Err(MISFIT.into()),
         DateIn::Iso | DateIn::Epoch { .. } | DateIn::Days(_) => {
             if said.stamp.precision != Precision::Day {
@@ -198,6 +204,9 @@ fn moment(lens: &Lens, from: &DateIn, slot: &Slot, text: &str) -> Result<String,
     let said = said(text).ok_or(MISFIT)?;
     if let DateIn::Formats(formats) = from {
         return formatted(lens, formats, &said);
+    }
+    if let DateIn::Packed(packed) = from {
+        return packed.write(&said.local(lens, false)).ok_or_else(inexact);
     }
     let textual = typed::is_text(slot.column.ty) && *from == DateIn::Iso;
     let Some(at) = &said.at else {
