@@ -155,10 +155,17 @@ impl Member {
 pub(super) struct Each {
     pub rows: EachRows,
     pub max: usize,
+    /// Whether a key of the table lets there be no second row.
+    pub single: bool,
     pub item: Tree,
 }
 
 impl Each {
+    /// Whether every row is shown, and none is cut off by `max`.
+    pub const fn shows_all(&self) -> bool {
+        self.max == usize::MAX || self.single
+    }
+
     /// Which of [`Source::children`] its items come from, if they come from one-to-many rows.
     pub fn child(&self) -> Option<usize> {
         match self.rows {

@@ -31,7 +31,7 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
               "urn:w|ANA", "W1,w1", "urn:c|S", "R", "urn:p|a", "a,b", "urn:j|a1", "urn:g|Glucosa", "555,x@y"],
         ),
         3 => of(
-            &["birthdate", "death-date", "date", "date", "_lastUpdated", "onset-date", "recorded-date", "occurrence"],
+            &["birthdate", "death-date", "date", "date", "_lastUpdated", "onset-date", "recorded-date", "occurrence", "started", "started"],
             &[""],
             &["1985", "1985-03", "1985-03-05", "ge1985-03-05", "lt1986", "gt1985-12-31", "le1984-02-29",
               "ne1985", "sa1985", "eb1986-01-01", "2020", "2020-05", "2020-05-06", "ge2020-05-06T10:00:00Z",
@@ -77,7 +77,7 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
               "death-date", "link", "date", "value-quantity", "value-string", "code",
               "status", "address-use", "address-city", "organization", "deceased", "onset-date", "recorded-date",
               "severity", "asserter", "abatement-string", "subject", "occurrence", "quantity", "conclusion", "_id",
-              "encounter", "general-practitioner", "participant", "patient", "location"],
+              "encounter", "general-practitioner", "participant", "patient", "location", "started"],
             &["missing"],
             &["true", "false"],
         ),

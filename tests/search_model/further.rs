@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::hospital::{Hospital, hospitals};
 use super::{Answered, Beds, Place, Query, Trial, asked, ids, naive};
 
-pub const TYPES: [&str; 17] = [
+pub const TYPES: [&str; 18] = [
     "Patient",
     "Organization",
     "Location",
@@ -27,6 +27,7 @@ pub const TYPES: [&str; 17] = [
     "Specimen",
     "Flag",
     "Person",
+    "ImagingStudy",
 ];
 
 /// How many of them lead somewhere or are led to.

@@ -33,8 +33,9 @@ pub struct Row {
     /// the engines' own types.
     pub visit: [Cell; 8],
     /// A person's year, month and day of birth, the same as a number, in the Buddhist era and in a column of dates,
-    /// and a code with its system before it.
-    pub odd: [Cell; 7],
+    /// and a code with its system before it; the same as FileMan and IBM i pack it; and what stands in a table of
+    /// attributes: a name, another, a sex and a day of birth.
+    pub odd: [Cell; 14],
 }
 
 const A: [Cell; 10] = [

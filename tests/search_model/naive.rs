@@ -154,6 +154,7 @@ pub fn parameter(ty: &str, name: &str) -> Option<(&'static str, Vec<&'static str
         ("Procedure", "date") => ("date", vec!["performedPeriod"]),
         ("Procedure", "identifier") => ("token", vec!["identifier"]),
         ("Procedure" | "RiskAssessment", "subject" | "patient") => ("reference", vec!["subject"]),
+        ("ImagingStudy", "started") => ("date", vec!["started"]),
         ("RiskAssessment", "date") => ("date", vec!["occurrenceDateTime"]),
         ("RiskAssessment", "probability") => ("number", vec!["prediction.probabilityDecimal"]),
         ("Practitioner", "active") => ("token", vec!["active"]),

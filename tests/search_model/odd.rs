@@ -33,10 +33,47 @@ pub const DOCUMENT: &str = r#"
     key: id
     id: "e-$id"
     map: {birthDate: "$era | date('bbbb-MM-dd')"}
+  - name: fileman
+    type: Person
+    from: {table: odd}
+    key: id
+    id: "f-$id"
+    map: {birthDate: "$fileman | date(fileman)"}
+  - name: century
+    type: Person
+    from: {table: odd}
+    key: id
+    id: "y-$id"
+    map: {birthDate: "$century | date(cyymmdd)"}
+  - name: told
+    type: Person
+    from: {table: odd}
+    key: id
+    id: "w-$id"
+    map:
+      name:
+        - family: {each: {table: told, match: {odd: id}, filter: {kind: name}}, item: "$value"}
+          given: [{each: {table: told, match: {odd: id}, filter: {kind: other}}, item: "$value"}]
+      gender: {each: {table: told, match: {odd: id}, filter: {kind: sex}}, item: "$value | code(sex)"}
+      birthDate: {each: {table: told, match: {odd: id}, filter: {kind: born}}, item: "$value | date('dd/MM/yyyy')"}
+      identifier:
+        - {system: "urn:a", value: {each: {table: told, match: {odd: id}, filter: {kind: name}}, item: "$value"}}
+  - name: moments
+    type: ImagingStudy
+    from: {table: odd}
+    key: id
+    id: "m-$id"
+    map: {status: available, subject: {display: x}, started: "$fileman | datetime(fileman)"}
+  - name: scaled
+    type: ImagingStudy
+    from: {table: odd}
+    key: id
+    id: "s-$id"
+    map: {status: available, subject: {display: x}, started: "$scaled | datetime(fileman)"}
 "#;
 
 /// A row of the table `odd`, without its id.
-pub fn odd() -> impl Strategy<Value = [Cell; 7]> {
+pub fn odd() -> impl Strategy<Value = [Cell; 14]> {
     let years: &[Cell] =
         &[None, Some("1985"), Some("1985"), Some("1984"), Some("0"), Some("9999"), Some("85")];
     let months: &[Cell] =
@@ -92,7 +129,53 @@ pub fn odd() -> impl Strategy<Value = [Cell; 7]> {
         Some("MxA1"),
         Some("L:Muñoz"),
     ];
+    let packs: &[Cell] = &[
+        None,
+        Some("0"),
+        Some("2850305"),
+        Some("2850300"),
+        Some("2850000"),
+        Some("2850229"),
+        Some("2840229"),
+        Some("3200506.1"),
+        Some("3200506.24"),
+        Some("3200506.0003"),
+        Some("3200506.095959"),
+        Some("3200404.233"),
+        Some("3200506.25"),
+        Some("3200506.0"),
+        Some("2000601.1"),
+        Some("x"),
+    ];
+    let scales: &[Cell] = &[
+        None,
+        Some("2850305"),
+        Some("3200506.06"),
+        Some("3200506.100001"),
+        Some("2850300"),
+        Some("3200506.25"),
+        Some("320050"),
+    ];
+    let centuries: &[Cell] = &[
+        None,
+        Some("0"),
+        Some("850305"),
+        Some("1200506"),
+        Some("850229"),
+        Some("1200229"),
+        Some("229"),
+        Some("8500305"),
+    ];
+    let names: &[Cell] = &[None, Some("Muñoz"), Some("muñoz paz"), Some(" "), Some("-")];
+    let sexes: &[Cell] = &[None, Some("F"), Some("M"), Some("x")];
+    let born: &[Cell] = &[None, Some("05/03/1985"), Some("1985"), Some("31/02/1985")];
+    let told = (pick(names), pick(names), pick(sexes), pick(born));
+    let more = (pick(packs), pick(scales), pick(centuries), told);
     let parts = (pick(years), pick(months), pick(days));
-    (parts, pick(packed), pick(thai), pick(eras), pick(codes))
-        .prop_map(|((y, m, d), packed, thai, era, code)| [y, m, d, packed, thai, era, code])
+    (parts, pick(packed), pick(thai), pick(eras), pick(codes), more).prop_map(
+        |((y, m, d), packed, thai, era, code, (fileman, scaled, century, told))| {
+            let (name, other, sex, born) = told;
+            [y, m, d, packed, thai, era, code, fileman, scaled, century, name, other, sex, born]
+        },
+    )
 }

@@ -21,7 +21,9 @@ CREATE TABLE team (id {whole} PRIMARY KEY, number {loose}, head {other});
 CREATE TABLE member (id {int} PRIMARY KEY, team {whole}, person {int}, role {strict}, live {int});
 CREATE TABLE visit (id {int} NOT NULL, place CHAR(6) NOT NULL, uid {uuid} NOT NULL UNIQUE, person {int}, began DATE,
   ended {moment}, seen {instant}, score DECIMAL(20,6), ratio {double}, flag {flag}, PRIMARY KEY (place, id), UNIQUE (id));
-CREATE TABLE odd (id {int} PRIMARY KEY, y {int}, m {int}, d {whole}, packed {int}, thai {strict}, era DATE, code {loose});
+CREATE TABLE odd (id {int} PRIMARY KEY, y {int}, m {int}, d {whole}, packed {int}, thai {strict}, era DATE, code {loose},
+  fileman {strict}, scaled DECIMAL(13,6), century {int});
+CREATE TABLE told (odd {int} NOT NULL, kind {strict} NOT NULL, value {loose}, PRIMARY KEY (odd, kind));
 ";
 
 /// Indexes, of columns whose texts have no blanks at their ends: the others are compared as they are shown.
@@ -87,8 +89,8 @@ const TYPES: [(&str, [&str; 3]); 15] = [
 const WARDS: &str = "INSERT INTO ward VALUES ('W1', 'Muñoz'), ('w1', 'ANA'), ('W 1', 'Muñoz'), \
      ('W-2', NULL), ('-', 'ANA'), ('é/{1}', 'ANA'), ('____________________', 'Muñoz'), (' W1 ', 'ANA');\n";
 
-const NAMES: [&str; 9] =
-    ["person", "contact", "measured", "part", "stay", "team", "member", "visit", "odd"];
+const NAMES: [&str; 10] =
+    ["person", "contact", "measured", "part", "stay", "team", "member", "visit", "odd", "told"];
 
 const fn number(flavour: Flavour) -> usize {
     match flavour {
@@ -191,7 +193,13 @@ fn one(flavour: Flavour, id: usize, row: &Row, sql: &mut String) -> std::fmt::Re
         let (cells, live) = (list(member), live(at));
         writeln!(sql, "INSERT INTO member VALUES ({id}{at}, {team}, {cells}, {live});")?;
     }
-    writeln!(sql, "INSERT INTO odd VALUES ({id}, {});", list(&row.odd))?;
+    let (odd, told) = row.odd.split_at(10);
+    writeln!(sql, "INSERT INTO odd VALUES ({id}, {});", list(odd))?;
+    for (kind, value) in ["name", "other", "sex", "born"].into_iter().zip(told) {
+        if value.is_some() {
+            writeln!(sql, "INSERT INTO told VALUES ({id}, '{kind}', {});", list(&[*value]))?;
+        }
+    }
     let [place, person, began, ended, seen, score, ratio, bit] = row.visit;
     let (place, cells) = (list(&[place]), list(&[person, began, ended]));
     let (seen, numbers) = (instant(flavour, seen), list(&[score, ratio]));

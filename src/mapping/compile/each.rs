@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use crate::base::Engine;
-use crate::mapping::catalog::SqlType;
+use crate::mapping::catalog::{SqlType, Table};
 use crate::mapping::document::Node;
 use crate::mapping::lens::Slot;
 use crate::mapping::lens::cut::{Cut, json_pointer};
 use crate::mapping::lens::predicate::all;
-use crate::mapping::plan::{Order, Predicate};
+use crate::mapping::plan::{ColumnRef, Order, Predicate};
 use crate::mapping::problem::pointer;
 use crate::mapping::syntax::{self, LeafText, column_name};
-use crate::mapping::tree::{ChildRows, Each, EachRows, Tree};
+use crate::mapping::tree::{ChildRows, Each, EachRows, Test, Tree};
 
 use super::leaf::Wanted;
 use super::scope::Scope;
@@ -80,6 +80,7 @@ impl<'c> Compiler<'c> {
         let order = self.order(&inner, each.get("order"), &at);
         let sorted = self.sorted(&mut inner, &order);
         let max = self.max(each.get("max"), &at, most);
+        let single = self.one_row(table, &own, &conditions);
         let tree = self.plain(b, &mut inner, item.0, item.1)?;
         let child_rows = ChildRows {
             of: scope.rows,
@@ -94,7 +95,22 @@ impl<'c> Compiler<'c> {
             conditions,
         };
         b.fill(child, child_rows);
-        Some(Tree::Each(Box::new(Each { rows: EachRows::Child(child), max, item: tree })))
+        Some(Tree::Each(Box::new(Each { rows: EachRows::Child(child), max, single, item: tree })))
+    }
+
+    /// Whether what matches and what the filter demands hold a key, so that no second row is there: of an
+    /// attribute table the entity and the attribute.
+    fn one_row(&self, table: &Table, own: &[Slot], conditions: &[(ColumnRef, Test)]) -> bool {
+        let fixed = conditions.iter().filter_map(|(column, test)| match test {
+            Test::In(values) if column.relation == 0 && values.len() == 1 => Some(column),
+            _ => None,
+        });
+        let columns: Vec<&ColumnRef> = own.iter().map(|slot| &slot.column).chain(fixed).collect();
+        // Where SQLite keeps whatever it was given, 1 and '1' are two values and look like one.
+        let loose = self.catalog.engine == Engine::Sqlite
+            && columns.iter().any(|column| column.ty == SqlType::Any);
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        !loose && !table.heirs && table.tells_apart(&names)
     }
 
     /// The columns by which rows belong to ours, theirs first, and what a group's rows must meet beside.
@@ -169,7 +185,7 @@ impl<'c> Compiler<'c> {
         inner.part = true;
         let item = self.plain(b, &mut inner, item, place)?;
         let rows = EachRows::Parts { lens: Box::new(lens), cut, path };
-        Some(Tree::Each(Box::new(Each { rows, max, item })))
+        Some(Tree::Each(Box::new(Each { rows, max, single: false, item })))
     }
 
     /// What stands between the parts of a text.

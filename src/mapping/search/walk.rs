@@ -117,7 +117,7 @@ impl<'s> Walk<'s> {
                     Some(spot) => match each.rows {
                         // Rows that hang off others lead back in two steps, not in one.
                         EachRows::Child(child)
-                            if each.max == usize::MAX && spot.inside.borrow().is_none() =>
+                            if each.shows_all() && spot.inside.borrow().is_none() =>
                         {
                             spot.inside.replace(Some((child, inner)));
                             Ok(Predicate::Always)
@@ -178,7 +178,7 @@ impl<'s> Walk<'s> {
     pub fn rows(&self, each: &Each, inner: Predicate) -> Found {
         let EachRows::Child(child) = each.rows else { return Err(Unable) };
         let child = self.source.children.get(child).ok_or(Unable)?;
-        if each.max != usize::MAX {
+        if !each.shows_all() {
             // Only the first rows are shown; a condition would look at all of them.
             return Err(Unable);
         }
