@@ -1,5 +1,6 @@
 //! How tables hang together: keys, declared foreign keys, and those that only their names tell.
 
+use super::ends::{End, named, names};
 use super::words::{TYPES, Words};
 use crate::mapping::catalog::{Catalog, Column, SqlType, Table};
 
@@ -94,19 +95,17 @@ pub(super) fn named_key(table: &Table) -> Option<&Column> {
     })
 }
 
-/// Whether the words of a column name a table.
-fn names(words: &[&str], table: &Words) -> bool {
-    let meaning = table.subject();
-    words.len() == meaning.len()
-        && words.iter().all(|w| meaning.iter().any(|m| super::words::same(m, w) || m == w))
-}
-
 impl<'c> Graph<'c> {
     pub fn new(catalog: &'c Catalog) -> Self {
         let words: Vec<Words> = catalog.tables.iter().map(|t| Words::of(&t.name)).collect();
         let keys: Vec<Option<Vec<String>>> = catalog.tables.iter().map(key).collect();
         let mut graph = Self { catalog, words, links: Vec::new(), keys: Vec::new() };
-        graph.links = (0..catalog.tables.len()).map(|n| graph.links_of(n, &keys)).collect();
+        let of = |(number, table): (usize, &'c Table)| {
+            End::of(table, graph.words.get(number)?, keys.get(number)?.as_deref())
+        };
+        let ends: Vec<Option<End<'c>>> = catalog.tables.iter().enumerate().map(of).collect();
+        let all = 0..catalog.tables.len();
+        graph.links = all.map(|n| graph.links_of(n, &keys, &ends)).collect();
         graph.keys = keys;
         for number in 0..catalog.tables.len() {
             if let Some(referred) = graph.referred(number) {
@@ -165,7 +164,12 @@ impl<'c> Graph<'c> {
         self.catalog.tables.get(number)
     }
 
-    fn links_of(&self, number: usize, keys: &[Option<Vec<String>>]) -> Vec<Link> {
+    fn links_of(
+        &self,
+        number: usize,
+        keys: &[Option<Vec<String>>],
+        ends: &[Option<End<'c>>],
+    ) -> Vec<Link> {
         let Some(table) = self.table(number) else { return Vec::new() };
         let mut links = Vec::new();
         for foreign in &table.foreign_keys {
@@ -191,7 +195,7 @@ impl<'c> Graph<'c> {
             if links.iter().any(|l| l.own.len() == 1 && l.own.contains(&column.name)) {
                 continue;
             }
-            links.extend(self.by_name(number, table, column, keys));
+            links.extend(self.by_name(number, table, column, (keys, ends)));
         }
         links.extend(self.by_names(number, table, keys));
         links
@@ -230,7 +234,7 @@ impl<'c> Graph<'c> {
         number: usize,
         table: &Table,
         column: &Column,
-        keys: &[Option<Vec<String>>],
+        (keys, ends): (&[Option<Vec<String>>], &[Option<End<'c>>]),
     ) -> Option<Link> {
         let words = Words::of(&column.name);
         let meaning = words.meaning();
@@ -239,31 +243,23 @@ impl<'c> Graph<'c> {
         }
         let lower = column.name.to_lowercase();
         let mut found: Option<(u8, usize, &Column)> = None;
-        for (other, target) in self.catalog.tables.iter().enumerate() {
-            let key = match keys.get(other).and_then(Option::as_deref) {
-                Some([key]) => target.column(key),
-                Some(_) => None,
-                None => named_key(target),
-            };
-            let Some(key) = key.filter(|k| alike(k.ty, column.ty)) else { continue };
-            let (their, own_key) =
-                (Words::of(&key.name), key.name == column.name && other == number);
-            let telling = !their.meaning().is_empty();
-            let rank = if own_key {
+        for (other, end) in ends.iter().enumerate() {
+            let Some(end) = end.as_ref().filter(|end| alike(end.key.ty, column.ty)) else {
                 continue;
-            } else if telling && key.name.eq_ignore_ascii_case(&column.name) {
+            };
+            let key = end.key;
+            let subject = || end.subject.iter().map(String::as_str).collect::<Vec<_>>();
+            let rank = if key.name == column.name && other == number {
+                continue;
+            } else if end.telling && key.name.eq_ignore_ascii_case(&column.name) {
                 // The key of a table called so comes before that of one which shares it.
-                if self.words.get(other).is_some_and(|w| names(&their.meaning(), w)) {
-                    0
-                } else {
-                    2
-                }
-            } else if self.words.get(other).is_some_and(|w| names(&meaning, w)) && other != number {
-                1
-            } else if telling
-                && key.name.len() > 4
-                && lower.ends_with(&format!("_{}", key.name.to_lowercase()))
+                if end.own { 0 } else { 2 }
+            } else if meaning.len() == end.subject.len()
+                && named(&meaning, &subject())
+                && other != number
             {
+                1
+            } else if end.telling && key.name.len() > 4 && lower.ends_with(&end.tail) {
                 3
             } else {
                 continue;

@@ -262,7 +262,7 @@ impl<'a, 'c> Maker<'a, 'c> {
                     format!("{why}; {} stands there for none in {} rows", none.text, none.rows);
                 return Some((format!("{leaf} | null('{}')", none.text), Sure::Certain, why));
             }
-            SqlType::Integer { .. } => return self.date_in_number(col),
+            SqlType::Integer { .. } | SqlType::Decimal => return self.date_in_number(col),
             SqlType::Text | SqlType::Char | SqlType::Any => {}
             _ => return None,
         }
@@ -272,7 +272,7 @@ impl<'a, 'c> Maker<'a, 'c> {
                 format!("'{name}' is a text and there were no cells to see how dates are written");
             return Some((format!("{leaf} | date"), Sure::Guess, why));
         };
-        let dated = sample.dated(name)?;
+        let Some(dated) = sample.dated(name) else { return self.packed(col, wants_time) };
         let dated = dated.settled(self.day_first);
         let seen = format!("{} % of the cells of '{name}' are written so", dated.percent);
         let word = if wants_time && dated.time { "datetime" } else { "date" };

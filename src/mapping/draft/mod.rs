@@ -7,9 +7,11 @@
 //! To teach it a word, add it to the vocabulary in [`words`]; to teach it an element, add it to its type in
 //! [`clinical`], [`observation`] or [`people`].
 
+mod attributes;
 mod children;
 mod clinical;
 mod coded;
+mod ends;
 mod entry;
 mod hints;
 mod links;
@@ -25,6 +27,8 @@ mod states;
 mod visits;
 mod words;
 
+#[cfg(test)]
+mod eav_tests;
 #[cfg(test)]
 mod kin_tests;
 #[cfg(test)]
@@ -97,9 +101,12 @@ pub fn asks(catalog: &Catalog) -> Vec<Ask> {
     let held = |f: &Found| recognise::holder(&all.graph, f.table).map(|link| link.table);
     let people = all.found.iter().filter(|f| matches!(f.ty, "Patient" | "Practitioner"));
     let people: Vec<usize> = all.patients.into_iter().chain(people.filter_map(held)).collect();
+    let of_attributes = attributes::attributes(catalog);
+    let things: Vec<usize> = of_attributes.iter().map(|a| a.entity.table).chain(people).collect();
     let hang = (0..catalog.tables.len())
-        .filter(|n| people.iter().any(|p| all.graph.between(*n, *p).next().is_some()));
-    for table in near.into_iter().chain(hang) {
+        .filter(|n| things.iter().any(|p| all.graph.between(*n, *p).next().is_some()));
+    let near = near.into_iter().chain(attributes::near(&of_attributes));
+    for table in near.chain(hang) {
         if !tables.contains(&table) {
             tables.push(table);
         }
@@ -148,10 +155,12 @@ fn ask(catalog: &Catalog, number: usize, table: &Table) -> Ask {
 /// could not be read is simply not there.
 pub fn draft(catalog: &Catalog, samples: &BTreeMap<usize, Sampled>) -> Draft {
     let catalog = &*own(catalog);
-    let all = recognise(catalog);
+    let widened = attributes::spread(catalog, samples);
+    let all = recognise(&widened.catalog);
     let (mut entries, mut codes) = (Vec::new(), Vec::new());
     for found in &all.found {
-        let (entry, own) = make(&all, samples, found);
+        let (mut entry, own) = make(&all, &widened.samples, found);
+        widened.hang(&mut entry, &all, found);
         entries.push(entry);
         add_codes(&mut codes, entries.last_mut(), own);
     }

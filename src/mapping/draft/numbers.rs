@@ -5,6 +5,7 @@ use super::maker::{Col, Maker, is_ahead};
 use super::recognise::Sure;
 use super::words::{Words, same};
 use crate::mapping::catalog::SqlType;
+use crate::mapping::lens::packed::Packed;
 
 /// Seconds between which a column that is named like a date is taken for them: 1985 to 2099.
 const SECONDS: std::ops::Range<i64> = 473_385_600..4_102_444_800;
@@ -29,7 +30,7 @@ impl<'c> Maker<'_, 'c> {
         let numbers = || sample.cells(name).filter_map(|cell| cell.parse::<i64>().ok());
         let all = numbers().filter(|n| *n > 0).count();
         if all == 0 {
-            return None;
+            return self.packed(col, true);
         }
         let (zero, below) = (numbers().any(|n| n == 0), numbers().any(|n| n == -1));
         let share = |range: &std::ops::Range<i64>| {
@@ -42,6 +43,9 @@ impl<'c> Maker<'_, 'c> {
         {
             let why = format!("{} % of the numbers in '{name}' are days written so", dated.percent);
             return Some((format!("{leaf} | date('{format}')"), Sure::Likely, why));
+        }
+        if let Some(found) = self.packed(col, true) {
+            return Some(found);
         }
         let thousandths = SECONDS.start * 1000..SECONDS.end * 1000;
         let (word, what, percent) = match (share(&SECONDS), share(&thousandths)) {
@@ -57,6 +61,35 @@ impl<'c> Maker<'_, 'c> {
         };
         let why = format!("{percent} % of the numbers in '{name}' may be {what} since 1970");
         Some((format!("{leaf}{null} | datetime({word})"), Sure::Likely, why))
+    }
+
+    /// A date or moment as VA FileMan packs it, or IBM i a day in numbers, told from the cells.
+    pub fn packed(&self, col: &Col<'_>, wants_time: bool) -> Option<Found> {
+        let (name, sample) = (col.name(), self.sample(col)?);
+        let cells = || sample.cells(name).filter(|cell| *cell != "0");
+        let all = cells().count();
+        let share = |holds: &dyn Fn(&str) -> bool| {
+            (cells().filter(|cell| holds(cell)).count() * 100).checked_div(all).unwrap_or(0)
+        };
+        let number = matches!(col.column.ty, SqlType::Integer { .. } | SqlType::Decimal);
+        for (packed, days, moments, who) in [
+            (Packed::FileMan, "date(fileman)", "datetime(fileman)", "FileMan packs them"),
+            (Packed::Century, "date(cyymmdd)", "date(cyymmdd)", "IBM i packs them, CYYMMDD"),
+        ] {
+            let stamp = |cell: &str| {
+                packed.read(cell).filter(|stamp| (1850..2100).contains(&stamp.date.year()))
+            };
+            let percent = share(&|cell| stamp(cell).is_some());
+            if percent < 90 || packed == Packed::Century && !number {
+                continue;
+            }
+            let timed =
+                wants_time && share(&|cell| stamp(cell).is_some_and(|s| s.time.is_some())) > 0;
+            let word = if timed { moments } else { days };
+            let why = format!("{percent} % of the cells of '{name}' are dates as {who}");
+            return Some((format!("{} | {word}", col.leaf()), Sure::Likely, why));
+        }
+        None
     }
 
     /// Days in a column of dates whose years are of the Buddhist era.

@@ -170,6 +170,36 @@ impl Sampled {
         rows.filter(|(a, b)| !a.is_empty() && !b.is_empty())
     }
 
+    /// The cells of three columns, row by row, where all hold something.
+    pub(super) fn triples(&self, a: &str, b: &str, c: &str) -> impl Iterator<Item = [&str; 3]> {
+        let places = self.place(a).zip(self.place(b)).zip(self.place(c));
+        let rows = self.rows.iter().filter_map(move |row| {
+            let ((a, b), c) = places?;
+            Some([row.get(a)?.trim(), row.get(b)?.trim(), row.get(c)?.trim()])
+        });
+        rows.filter(|cells| cells.iter().all(|cell| !cell.is_empty()))
+    }
+
+    /// The same rows with more columns, whose cells follow from what a row has in `key`.
+    pub(super) fn widened<'c>(
+        &self,
+        key: &str,
+        columns: Vec<String>,
+        more: impl Fn(&str) -> Vec<Option<&'c str>>,
+    ) -> Self {
+        let place = self.place(key);
+        let mut rows = Rows::new(self.columns.len() + columns.len());
+        for row in self.rows.iter() {
+            let own = (0..self.columns.len()).map(|at| row.get(at));
+            let said = more(place.and_then(|at| row.get(at)).unwrap_or_default().trim());
+            let pushed = own.chain(said).try_for_each(|cell| rows.push(cell));
+            if pushed.is_err() {
+                break;
+            }
+        }
+        Self { columns: self.columns.iter().cloned().chain(columns).collect(), rows }
+    }
+
     /// Distinct values with how often each occurs, the most frequent first; at most 200.
     pub(super) fn distinct(&self, column: &str) -> Vec<(&str, usize)> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

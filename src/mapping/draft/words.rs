@@ -175,7 +175,7 @@ pub(super) const TYPES: [(&str, &str); 18] = [
 
 /// A table of people, who are patients when nothing else says who is.
 pub(super) const PEOPLE: &str =
-    "person persona pessoa personne individual demographics party people";
+    "person persona pessoa personne individual demographics demographic party people";
 
 /// Words that make a table something that hangs off what its other words say.
 pub(super) const ATTACHED: &str = "identifier name nombre address direccion attribute attr type tipo map mapping status history log hist historico audit \
@@ -210,20 +210,20 @@ macro_rules! concepts {
 }
 
 concepts! {
-    FAMILY = "=family family+name family+nm patient+family pat+family lname ap+1 ape+1 apellido+1 =last patient+last pat+last pt+last legal+last lastname surname sname apellido apellidos paterno+-nombre ap+pat ape+pat appaterno sobrenome nachname familienname nom+famille last+nm last+name";
+    FAMILY = "nachn =family family+name family+nm patient+family pat+family lname ap+1 ape+1 apellido+1 =last patient+last pat+last pt+last legal+last lastname surname sname apellido apellidos paterno+-nombre ap+pat ape+pat appaterno sobrenome nachname familienname nom+famille last+nm last+name";
     FAMILY_2 = "materno ap+mat ape+mat apmaterno family+2 apellido+2 ap+2 ape+2 segundo+apellido seg+apellido";
-    GIVEN = "given fname =first first+name first+nm patient+first pat+first pt+first legal+first firstname forename vorname prenom nombres nom+-famille primer+nombre nombre+-comuna+-ciudad+-medico+-calle";
+    GIVEN = "vorna given fname =first first+name first+nm patient+first pat+first pt+first legal+first firstname forename vorname prenom nombres nom+-famille primer+nombre nombre+-comuna+-ciudad+-medico+-calle";
     MIDDLE = "middle mname =mi middlename segundo+nombre";
-    FULL_NAME = "姓名 name+-user+-file+-class+-school+-mother+-father+-guardian+-spouse+-employer+-contact+-ice fullname nombre+completo nome nom+complet displayname patientenname";
+    FULL_NAME = "姓名 氏名 患者名 name+-user+-file+-class+-school+-mother+-father+-guardian+-spouse+-employer+-contact+-ice fullname nombre+completo nome nom+complet displayname patientenname";
     TITLE = "title+-job tratamiento anrede salutation prefix titel titre";
     SUFFIX = "suffix namenszusatz";
-    SEX = "性别 sex gender sexo geschlecht sexe genero";
-    BIRTH = "出生日期 birth+-place+-country+-year+-month+-day+-weight+-time+-estimated birthdate bdate dob birthday geburtsdatum geburtstag geburtsdat gebdat geb fec+nac fecha+nac fecha+nacimiento fec+nacimiento fecnac fechanac nac nacimiento+-lugar+-pais nascimento data+nasc dt+nasc datanasc naissance date+naiss";
+    SEX = "性别 性別 gesch geschl geslacht sex gender sexo geschlecht sexe genero";
+    BIRTH = "出生日期 dateofbirth dtnasc 生年月日 birth+-place+-country+-year+-month+-day+-weight+-time+-estimated birthdate bdate dob birthday geburtsdatum geburtstag geburtsdat gebdat geb fec+nac fecha+nac fecha+nacimiento fec+nacimiento fecnac fechanac nac nacimiento+-lugar+-pais nascimento data+nasc dt+nasc datanasc naissance date+naiss";
     DEATH = "death deathdate deathday deceased died dod fallecimiento fec+def fecha+def defuncion obito sterbedatum verstorben todesdatum deces muerte";
-    NATIONAL = "身份证 身份证号 rut =ss run dni nie nif curp cpf ssn nhs national+id cedula cuil insee personalausweis svnr ahv nir rfc";
+    NATIONAL = "natreg 身份证 身份证号 rut =ss run dni nie nif curp cpf ssn nhs national+id cedula cuil insee personalausweis svnr ahv nir rfc";
     RECORD_NO = "mrn pubpid chfid uhid =uid unique+id file+number hospital+number registration+number card+number nhc hc historia+clinica expediente prontuario patientennummer chart medical+record fallnummer ipp";
     PASSPORT = "passport pasaporte passaporte reisepass passeport";
-    INSURANCE_NO = "insurance+number versichertennummer versichertennr poliza cns afiliado";
+    INSURANCE_NO = "kvnr insurance+number versichertennummer versichertennr poliza cns afiliado";
     IDENTIFIER = "identifier identificador identifiant kennung nif source+value+person npi colegiado colegiatura license licenseno licencia matricula lanr registro";
     HOME_PHONE = "home+phone hm+phone homephone telefono+casa tel+casa telefon+privat fono+casa";
     WORK_PHONE = "work+phone wk+phone biz+phone business+phone workphone office+phone telefono+trabajo tel+trabajo telefon+arbeit";
@@ -240,8 +240,8 @@ concepts! {
     COUNTRY = "country pais land pays";
     ACTIVE = "active activo ativo vigente aktiv actif enabled habilitado";
     DELETED = "discarded trashed del+flag deleted archived borrado eliminado excluido geloscht geloescht supprime voided void+-reason+-by validity+to valid+to anulado retired removed baja invalid+-reason valid+until effective+end end+effective";
-    MODIFIED = "write+date updated modified tstamp lastmodified changed last+update update+date update+time updatetime fec+mod fecha+mod fecha+modificacion geandert aktualisiert actualizado alterado modification ultima+actualizacion";
-    CODE = "code cod cd codigo cie icd cid snomed loinc atc cpt cvx rxnorm icd10 cie10";
+    MODIFIED = "lastupdated lastupdate write+date updated modified tstamp lastmodified changed last+update update+date update+time updatetime fec+mod fecha+mod fecha+modificacion geandert aktualisiert actualizado alterado modification ultima+actualizacion";
+    CODE = "=dx =px code cod cd codigo cie icd cid snomed loinc atc cpt cvx rxnorm icd10 cie10";
     DISPLAY = "display description desc descripcion descricao bezeichnung name nombre nome libelle label text texto title titulo term test analyse analito prueba exam";
     STATUS = "status+-marital+-civil+-smoking+-student+-employment+-bmi+-immigration+-insurance estado+-civil situacao statut zustand state situacion";
     CLASS = "class clase encounterclass patient+class klasse inout in+out";
