@@ -93,8 +93,12 @@ async fn a_second_demo_on_one_folder_is_refused_and_the_first_one_goes_on() {
 #[tokio::test]
 async fn three_hospitals_are_served_at_the_first_and_at_the_second_start() {
     let dir = tempfile::tempdir().unwrap();
-    for _start in 0..2 {
+    let mut issuer = String::new();
+    for start in 0..2 {
         let demo = Demo::start(dir.path());
+        // What somebody bound a hospital of their own to counts on.
+        assert!(start == 0 || issuer == demo.url("issuer"), "the issuer moved from {issuer}");
+        demo.url("issuer").clone_into(&mut issuer);
         let fhir = demo.url("fhir");
         // Rows in the files, without the one that is marked as deleted.
         for (hospital, patients, observations) in [("north", 8, 10), ("sur", 6, 6), ("lakes", 5, 7)]

@@ -68,7 +68,7 @@ impl Demo {
             private_folder(&data_dir.join(folder))?;
         }
         let lock = lock(&data_dir)?;
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await?;
+        let listener = issuer_listener(&data_dir).await?;
         let address =
             listener.address().map_err(|e| StartFault::File("listener".to_owned(), e.kind()))?;
         let base = format!("http://{address}");
@@ -145,6 +145,25 @@ fn lock(data_dir: &Path) -> Result<File, StartFault> {
         Err(std::fs::TryLockError::WouldBlock) => Err(StartFault::DemoRuns),
         Err(std::fs::TryLockError::Error(e)) => Err(fault(e.kind())),
     }
+}
+
+/// Where the issuer listens: on the port it had last time when that is free, because hospitals that somebody added
+/// to the folder are bound to its URL.
+async fn issuer_listener(data_dir: &Path) -> Result<Listener, StartFault> {
+    let settings = std::fs::read_to_string(data_dir.join("wardgate.toml")).unwrap_or_default();
+    if let Some(port) = issuer_port(&settings)
+        && let Ok(listener) = Listener::bind(([127, 0, 0, 1], port).into()).await
+    {
+        return Ok(listener);
+    }
+    Ok(Listener::bind(([127, 0, 0, 1], 0).into()).await?)
+}
+
+/// The port of the issuer in the settings of the last start.
+fn issuer_port(settings: &str) -> Option<u16> {
+    let (_, issuers) = settings.split_once("[[issuers]]")?;
+    let (_, after) = issuers.split_once("url = \"http://127.0.0.1:")?;
+    after.split_once('/')?.0.parse().ok()
 }
 
 /// A port to listen on: the one asked for, or for 0 one that is free now.
