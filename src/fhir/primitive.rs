@@ -195,18 +195,26 @@ fn after(from: DateTime, step: Span) -> DateTime {
     from.checked_add(step).unwrap_or(END)
 }
 
+/// The number that a few digits say.
+fn whole(digits: &[u8]) -> Option<i16> {
+    digits.iter().try_fold(0_i16, |number, byte| {
+        byte.is_ascii_digit().then(|| number * 10 + i16::from(byte - b'0'))
+    })
+}
+
 /// `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, each digit there, with what of it is known.
 pub fn partial_date(text: &str) -> Option<(Date, Precision)> {
-    let digit = |byte: u8| byte.is_ascii_digit().then(|| i16::from(byte - b'0'));
-    let two = |tens: u8, ones: u8| Some(digit(tens)? * 10 + digit(ones)?);
+    let (year, rest) = text.as_bytes().split_first_chunk::<4>()?;
+    let year = whole(year)?;
     let small = |number: i16| i8::try_from(number).ok();
-    let (&[c, d, y, z], rest) = text.as_bytes().split_first_chunk()?;
-    let year = two(c, d)? * 100 + two(y, z)?;
-    let (date, precision) = match *rest {
+    let (date, precision) = match rest {
         [] => (Date::new(year, 1, 1), Precision::Year),
-        [b'-', m, n] => (Date::new(year, small(two(m, n)?)?, 1), Precision::Month),
-        [b'-', m, n, b'-', d, e] => {
-            (Date::new(year, small(two(m, n)?)?, small(two(d, e)?)?), Precision::Day)
+        [b'-', month @ ..] if month.len() == 2 => {
+            (Date::new(year, small(whole(month)?)?, 1), Precision::Month)
+        }
+        [b'-', tens, ones, b'-', day @ ..] if day.len() == 2 => {
+            let month = small(whole(&[*tens, *ones])?)?;
+            (Date::new(year, month, small(whole(day)?)?), Precision::Day)
         }
         _ => return None,
     };

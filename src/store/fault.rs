@@ -77,12 +77,12 @@ impl Fault for StoreFault {
     fn kind(&self) -> FaultKind {
         match self {
             Self::Write(WriteFault::TooLong | WriteFault::TooMany | WriteFault::Letters)
-            | Self::TooLarge { .. } => FaultKind::Invalid,
+            | Self::TooLarge { .. }
+            | Self::Rule(_) => FaultKind::Invalid,
             Self::Write(WriteFault::Identifier)
             | Self::TooManyTables { .. }
             | Self::Several
             | Self::CannotUndo => FaultKind::Mapping,
-            Self::Rule(_) => FaultKind::Invalid,
             Self::Contended => FaultKind::Conflict,
             Self::ReadOnly => FaultKind::Unavailable,
             // Values and shapes are checked before a plan is made.

@@ -72,6 +72,47 @@ pub const DOCUMENT: &str = r#"
     map: {status: available, subject: {display: x}, started: "$scaled | datetime(fileman)"}
 "#;
 
+/// Dates and moments as FileMan packs them, and what only looks so.
+const PACKS: &[Cell] = &[
+    None,
+    Some("0"),
+    Some("2850305"),
+    Some("2850300"),
+    Some("2850000"),
+    Some("2850229"),
+    Some("2840229"),
+    Some("3200506.1"),
+    Some("3200506.24"),
+    Some("3200506.0003"),
+    Some("3200506.095959"),
+    Some("3200404.233"),
+    Some("3200506.25"),
+    Some("3200506.0"),
+    Some("2000601.1"),
+    Some("x"),
+];
+/// The same over columns of decimals.
+const SCALES: &[Cell] = &[
+    None,
+    Some("2850305"),
+    Some("3200506.06"),
+    Some("3200506.100001"),
+    Some("2850300"),
+    Some("3200506.25"),
+    Some("320050"),
+];
+/// Dates as IBM i packs them, and what only looks so.
+const CENTURIES: &[Cell] = &[
+    None,
+    Some("0"),
+    Some("850305"),
+    Some("1200506"),
+    Some("850229"),
+    Some("1200229"),
+    Some("229"),
+    Some("8500305"),
+];
+
 /// A row of the table `odd`, without its id.
 pub fn odd() -> impl Strategy<Value = [Cell; 14]> {
     let years: &[Cell] =
@@ -129,48 +170,11 @@ pub fn odd() -> impl Strategy<Value = [Cell; 14]> {
         Some("MxA1"),
         Some("L:Muñoz"),
     ];
-    let packs: &[Cell] = &[
-        None,
-        Some("0"),
-        Some("2850305"),
-        Some("2850300"),
-        Some("2850000"),
-        Some("2850229"),
-        Some("2840229"),
-        Some("3200506.1"),
-        Some("3200506.24"),
-        Some("3200506.0003"),
-        Some("3200506.095959"),
-        Some("3200404.233"),
-        Some("3200506.25"),
-        Some("3200506.0"),
-        Some("2000601.1"),
-        Some("x"),
-    ];
-    let scales: &[Cell] = &[
-        None,
-        Some("2850305"),
-        Some("3200506.06"),
-        Some("3200506.100001"),
-        Some("2850300"),
-        Some("3200506.25"),
-        Some("320050"),
-    ];
-    let centuries: &[Cell] = &[
-        None,
-        Some("0"),
-        Some("850305"),
-        Some("1200506"),
-        Some("850229"),
-        Some("1200229"),
-        Some("229"),
-        Some("8500305"),
-    ];
     let names: &[Cell] = &[None, Some("Muñoz"), Some("muñoz paz"), Some(" "), Some("-")];
     let sexes: &[Cell] = &[None, Some("F"), Some("M"), Some("x")];
     let born: &[Cell] = &[None, Some("05/03/1985"), Some("1985"), Some("31/02/1985")];
     let told = (pick(names), pick(names), pick(sexes), pick(born));
-    let more = (pick(packs), pick(scales), pick(centuries), told);
+    let more = (pick(PACKS), pick(SCALES), pick(CENTURIES), told);
     let parts = (pick(years), pick(months), pick(days));
     (parts, pick(packed), pick(thai), pick(eras), pick(codes), more).prop_map(
         |((y, m, d), packed, thai, era, code, (fileman, scaled, century, told))| {

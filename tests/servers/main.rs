@@ -51,6 +51,7 @@ mod lanes;
 mod legacy;
 #[cfg(test)]
 mod one_row;
+#[cfg(test)]
 mod open_end;
 #[cfg(test)]
 mod operations;

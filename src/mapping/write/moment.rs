@@ -67,13 +67,11 @@ pub fn touched(
     }
     let Gather::Column(slot) = &source.version.as_ref().filter(reads)?.gather else { return None };
     let text = row.get(slot.cell)?;
-    let at = match text.parse::<jiff::Timestamp>() {
-        Ok(at) => at,
-        Err(_) => {
-            let local: jiff::civil::DateTime = text.parse().ok()?;
-            reading.zone.to_ambiguous_timestamp(local).compatible().ok()?
-        }
-    };
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Some(at.as_millisecond());
+    }
+    let local: jiff::civil::DateTime = text.parse().ok()?;
+    let at = reading.zone.to_ambiguous_timestamp(local).compatible().ok()?;
     Some(at.as_millisecond())
 }
 
