@@ -73,7 +73,13 @@ impl Session<FhirRead> {
         let asked = canonical(&what, &parsed);
         let binding = Binding { mapping: mapping.version, query: &asked };
         let read = |cursor: &String| binding.read(self, cursor).ok_or(RecordsFault::Cursor);
-        let after = parsed.cursor.as_ref().map(read).transpose()?;
+        let after = match parsed.cursor.as_ref().map(read).transpose()? {
+            None => None,
+            Some((position, day)) => {
+                parsed.day = day;
+                Some(position)
+            }
+        };
         let request = PageRequest { count: size, after: after.as_ref(), base };
         let mut plan = match what.patient {
             None => mapping.compiled.plan_search(resource, &parsed, &request)?,
@@ -94,7 +100,7 @@ impl Session<FhirRead> {
         let size = if plan.count_only { parsed.count } else { Some(size) };
         let mut links = vec![("self", link(base, &asked, size, None))];
         if let Some(next) = &page.next {
-            let cursor = binding.write(self, next).ok_or(RecordsFault::NoKey)?;
+            let cursor = binding.write(self, next, plan.query.day).ok_or(RecordsFault::NoKey)?;
             links.push(("next", link(base, &asked, size, Some(&cursor))));
         }
         let bundle = SearchSet::begin(base, page.total, &links);

@@ -16,7 +16,7 @@ use wardgate::store::{Flavour, introspect_on};
 
 use super::document::DOCUMENT;
 use super::odd;
-use super::{BASE, ZONES, tables};
+use super::{BASE, TODAY, ZONES, tables};
 
 /// How many rows of a source a page holds.
 const PAGE: usize = 3;
@@ -94,6 +94,7 @@ impl<P: Place> Bed<P> {
         query: &str,
     ) -> Result<Answer, PlanFault> {
         let asked = SearchQuery::parse(query).expect("a query");
+        let asked = SearchQuery { day: Some(TODAY), ..asked };
         let mut found = Answer { texts: Vec::new(), total: None };
         let mut after: Option<Position> = None;
         loop {

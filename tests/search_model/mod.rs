@@ -20,6 +20,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::future::Future;
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -33,6 +34,9 @@ use bed::{Answer, Bed, fetched, parsed, written};
 use hospital::{Hospital, hospitals};
 
 const BASE: &str = "http://x/fhir";
+
+/// The day on which all of it is asked.
+const TODAY: Date = Date::constant(2020, 6, 10);
 
 /// The zones that hospitals are in.
 const ZONES: [&str; 3] = ["UTC", "America/Santiago", "Asia/Kolkata"];

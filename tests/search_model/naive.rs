@@ -325,6 +325,12 @@ fn date(own: &Json, wanted: &str, zone: &TimeZone) -> bool {
         "le" => from < low || inside,
         "sa" => from > high,
         "eb" => to < low,
+        "ap" => {
+            // A tenth of the time to the day on which it is asked, to either side.
+            let (begins, ends) = interval(&super::TODAY.to_string(), &TimeZone::UTC);
+            let gap = (begins - high - 1).max(low - ends - 1).max(0);
+            from <= high.saturating_add(gap / 10) && to >= low - gap / 10
+        }
         other => panic!("{other}"),
     }
 }

@@ -12,6 +12,8 @@ pub use named::Named;
 pub use result::{SortKey, Summary, Total};
 pub use text::{pair, parameters, split, unescape};
 
+use jiff::civil::Date;
+
 use super::QueryFault;
 use text::decode;
 
@@ -65,6 +67,8 @@ pub struct SearchQuery {
     pub ignored: Vec<String>,
     /// How the caller wants unsupported parameters handled.
     pub handling: Handling,
+    /// The day, in UTC, from which `ap` measures dates: the one on which the search began. Without one, today.
+    pub day: Option<Date>,
 }
 
 /// One condition.

@@ -5,6 +5,8 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use jiff::civil::Date;
+
 use crate::fhir::params::{ParamDef, ParamKind, ParamPath};
 use crate::fhir::query::{Criterion, Named};
 use crate::mapping::compiled::Compiled;
@@ -18,7 +20,7 @@ use super::reach::{self, Pointer};
 use super::reached::{MAX_STEPS, Reached};
 use super::reference::is_type;
 use super::walk::{Spot, Walk};
-use super::{Asked, Refusal, Unable, composite, condition};
+use super::{Asked, NO_DAY, Refusal, Unable, composite, condition};
 
 /// A condition, as it was asked.
 #[derive(Clone, Copy)]
@@ -28,24 +30,27 @@ pub(super) struct Ask<'q> {
     pub chain: Option<&'q str>,
     pub values: &'q [String],
     pub base: &'q str,
+    /// The day that `ap` measures from.
+    pub day: Date,
     /// How many references it may still follow.
     left: u8,
 }
 
 impl<'q> Ask<'q> {
-    pub fn of(criterion: &'q Criterion, base: &'q str) -> Self {
+    pub fn of(criterion: &'q Criterion, base: &'q str, day: Date) -> Self {
         Self {
             name: &criterion.name,
             modifier: criterion.modifier.as_deref(),
             chain: criterion.chain.as_deref(),
             values: &criterion.values,
             base,
+            day,
             left: MAX_STEPS,
         }
     }
 
     pub fn plain(name: &'q str, values: &'q [String]) -> Self {
-        Self { name, modifier: None, chain: None, values, base: "", left: 0 }
+        Self { name, modifier: None, chain: None, values, base: "", day: NO_DAY, left: 0 }
     }
 
     /// Whether it looks at other resources.
@@ -72,7 +77,8 @@ impl Compiled {
         if ask.name == "_has" {
             return self.has(source, ask, reached);
         }
-        let asked = Asked { modifier: ask.modifier, values: ask.values, base: ask.base };
+        let Ask { modifier, values, base, day, .. } = *ask;
+        let asked = Asked { modifier, values, base, day };
         let param = source.params.iter().find(|p| p.name == ask.name);
         let given = || if ask.values.is_empty() { Err(Refusal::Value("a value")) } else { Ok(()) };
         match (param, ask.chain) {

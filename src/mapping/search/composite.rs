@@ -82,7 +82,7 @@ fn together(
     let mut found = Vec::new();
     for (component, part) in def.components.iter().zip(parts) {
         let values = [(*part).to_owned()];
-        let asked = Asked { modifier: None, values: &values, base: asked.base };
+        let asked = Asked { modifier: None, values: &values, ..*asked };
         found.push(match simple(walk, component, &asked) {
             Err(Refusal::NotMapped) => Predicate::Never,
             found => found?,

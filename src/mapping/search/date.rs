@@ -1,10 +1,11 @@
 //! Date parameters. The wanted date is an interval, and so is what a cell stands for: a year, a month,
 //! a day, or a moment (R4 section 3.1.1.4.5). Times without a zone are the tenant's own.
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::ToSpan as _;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{Offset, TimeZone};
 
-use crate::fhir::moment::Boundary;
+use crate::fhir::moment::{Boundary, END};
 use crate::fhir::params::ParamPath;
 use crate::fhir::primitive::DateInterval;
 use crate::fhir::query::unescape;
@@ -16,6 +17,9 @@ use crate::mapping::tree::{Object, Tree};
 use super::stored::Stored;
 use super::walk::Walk;
 use super::{Found, Prefix, Refusal, Unable};
+
+/// The first moment that can be stored.
+const FIRST: DateTime = DateTime::constant(1, 1, 1, 0, 0, 0, 0);
 
 /// A wanted date.
 #[derive(Clone, Copy)]
@@ -30,21 +34,21 @@ pub(super) fn condition(
     path: &ParamPath,
     value: &str,
     modifier: Option<&str>,
+    day: Date,
 ) -> Result<Predicate, Refusal> {
-    const EXPECTED: Refusal =
-        Refusal::Value("a date such as ge2024-01-31 or 2024-01-31T10:00:00Z, without 'ap'");
+    const EXPECTED: Refusal = Refusal::Value("a date such as ge2024-01-31 or 2024-01-31T10:00:00Z");
     if modifier.is_some() {
         return Err(Refusal::Modifier);
     }
     // The plus sign of an offset is a blank where nobody encoded it.
     let text = unescape(value).replace(' ', "+");
     let (prefix, date) = Prefix::cut(&text);
-    if prefix == Prefix::Ap {
-        return Err(EXPECTED);
-    }
     let interval = DateInterval::parse(date).ok_or(EXPECTED)?;
     let zone = &walk.reading.zone;
-    let (from, to) = interval.boundaries(zone);
+    let (from, to) = match prefix {
+        Prefix::Ap => about(interval.utc(zone), day, zone),
+        _ => interval.boundaries(zone),
+    };
     let wanted = Wanted { prefix, from, to };
     Ok(walk.run(path, &|at| match at.tree {
         Tree::Leaf(leaf) => compare(&leaf.lens, wanted),
@@ -52,6 +56,25 @@ pub(super) fn condition(
         Tree::Const(constant) => constant_fits(&constant.text, wanted, zone),
         _ => Err(Unable),
     })?)
+}
+
+/// What `ap` takes for a date: a tenth of the time between it and a day of UTC to either side of it, in whole
+/// seconds. On that day, it is the date itself.
+fn about((from, to): (DateTime, DateTime), day: Date, zone: &TimeZone) -> (Boundary, Boundary) {
+    let begins = day.at(0, 0, 0, 0);
+    let ends = begins.checked_add(1.day()).unwrap_or(END);
+    let gap = begins.duration_since(to).max(from.duration_since(ends)).as_secs().max(0);
+    let tenth = (gap / 10).seconds();
+    let (low, part) =
+        (from.with().subsec_nanosecond(0).build().unwrap_or(from), to.subsec_nanosecond());
+    let low = low.checked_sub(tenth).unwrap_or(FIRST).max(FIRST);
+    let up = if part == 0 { 0 } else { 1_000_000_000 - i64::from(part) };
+    let high = to.checked_add(up.nanoseconds()).and_then(|to| to.checked_add(tenth));
+    let at = |at| match at {
+        END => Boundary { local: END, utc: END },
+        at => Boundary::at(at, Offset::UTC, zone),
+    };
+    (at(low), at(high.unwrap_or(END)))
 }
 
 /// The cell holds a date at all.
@@ -73,6 +96,11 @@ pub(in crate::mapping) fn beside(lens: &Lens, after: bool, at: DateTime) -> Foun
 fn compare(lens: &Lens, wanted: Wanted) -> Found {
     let Wanted { prefix, from, to } = wanted;
     let each = |stored: &Stored<'_>| {
+        if prefix == Prefix::Ap {
+            // What overlaps with it.
+            let (low, high) = (stored.floor(from), stored.ceil(to));
+            return stored.within(all([stored.from(low), stored.before(high)]));
+        }
         let (low, high) = (stored.ceil(from), stored.floor(to));
         let inside = if low < high {
             all([stored.from(low), stored.before(high)])
@@ -103,8 +131,11 @@ fn period(walk: &Walk<'_>, object: &Object, wanted: Wanted) -> Found {
     let inside = || all([start.begins_from(from), end.until(to)]);
     let beyond = || any([end.reaches_past(to), open_end.clone()]);
     let before = || any([start.begins_before(from), open_start.clone()]);
+    let before_end = || any([start.begins_before(to), open_start.clone()]);
+    let beyond_start = || any([end.reaches_past(from), open_end.clone()]);
     let found = match prefix {
-        Prefix::Eq | Prefix::Ap => inside(),
+        Prefix::Eq => inside(),
+        Prefix::Ap => all([before_end(), beyond_start()]),
         Prefix::Ne => not(inside()),
         Prefix::Gt => beyond(),
         Prefix::Ge => any([beyond(), inside()]),
@@ -174,7 +205,8 @@ fn constant_fits(text: &str, wanted: Wanted, zone: &TimeZone) -> Found {
     let (from, to) = (wanted.from.local, wanted.to.local);
     let inside = own.0 >= from && own.1 <= to;
     let fits = match wanted.prefix {
-        Prefix::Eq | Prefix::Ap => inside,
+        Prefix::Eq => inside,
+        Prefix::Ap => own.1 > from && own.0 < to,
         Prefix::Ne => !inside,
         Prefix::Gt => own.1 > to,
         Prefix::Ge => own.1 > to || inside,

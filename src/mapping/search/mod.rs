@@ -23,6 +23,8 @@ mod string;
 mod token;
 mod walk;
 
+use jiff::civil::Date;
+
 use crate::fhir::params::{ParamDef, ParamKind, ParamPath, ParamStep};
 use crate::fhir::query::{split, unescape};
 
@@ -80,7 +82,12 @@ pub(super) struct Asked<'q> {
     pub values: &'q [String],
     /// The public base URL, for references given as whole URLs.
     pub base: &'q str,
+    /// The day that `ap` measures from.
+    pub day: Date,
 }
+
+/// The day of conditions that have no `ap`.
+const NO_DAY: Date = Date::constant(1970, 1, 1);
 
 /// One condition on one source.
 pub(super) fn condition(
@@ -131,7 +138,7 @@ fn simple(walk: &Walk<'_>, param: &ParamDef, asked: &Asked<'_>) -> Result<Predic
                 _ if path.exists => exists(walk, path, value, modifier)?,
                 ParamKind::Token => token::condition(walk, path, value, modifier)?,
                 ParamKind::String => string::condition(walk, path, value, modifier)?,
-                ParamKind::Date => date::condition(walk, path, value, modifier)?,
+                ParamKind::Date => date::condition(walk, path, value, modifier, asked.day)?,
                 ParamKind::Quantity | ParamKind::Number => {
                     number::condition(walk, path, value, modifier)?
                 }
@@ -203,7 +210,7 @@ pub(super) fn served(source: &Source, reading: &Reading) -> Vec<&'static str> {
     for param in &source.params {
         let asked = probe(param);
         let values = [asked.to_owned()];
-        let asked = Asked { modifier: None, values: &values, base: "" };
+        let asked = Asked { modifier: None, values: &values, base: "", day: NO_DAY };
         if condition(source, reading, param, &asked).is_ok() {
             served.push(param.name);
         }
@@ -212,7 +219,7 @@ pub(super) fn served(source: &Source, reading: &Reading) -> Vec<&'static str> {
     for def in &source.composites {
         let probes: Vec<&str> = def.components.iter().map(probe).collect();
         let values = [probes.join("$")];
-        let asked = Asked { modifier: None, values: &values, base: "" };
+        let asked = Asked { modifier: None, values: &values, base: "", day: NO_DAY };
         if composite::condition(&walk, def, &asked).is_ok() {
             served.push(def.name);
         }

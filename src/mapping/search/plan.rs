@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::base::Fault as _;
+use jiff::civil::Date;
+
+use crate::base::{Clock as _, Fault as _, SystemClock};
 use crate::fhir::SearchQuery;
 use crate::fhir::query::{Criterion, Handling, Total};
 use crate::mapping::PlanFault;
@@ -123,13 +125,14 @@ impl Compiled {
         }
         let mut query = query.clone();
         let reached = Reached::default();
-        let mut filters = self.conditions(ty, &mut query, page.base, &reached)?;
+        let day = query.day.unwrap_or_else(today);
+        let mut filters = self.conditions(ty, &mut query, page.base, day, &reached)?;
         let own = self.of_type(ty).map(|(_, source)| source.filter.clone());
         filters = own.zip(filters).map(|(own, found)| all([own, found])).collect();
         if !within.any_of.is_empty() {
             let mut either = vec![Vec::new(); filters.len()];
             for one in within.any_of {
-                let found = self.conditions(ty, &mut one.clone(), page.base, &reached)?;
+                let found = self.conditions(ty, &mut one.clone(), page.base, day, &reached)?;
                 either.iter_mut().zip(found).for_each(|(all, one)| all.push(one));
             }
             filters = filters.into_iter().zip(either).map(|(a, b)| all([a, any(b)])).collect();
@@ -165,6 +168,8 @@ impl Compiled {
             one.sort = merge.as_ref().and_then(|m| m.get(number)).cloned().unwrap_or_default();
             planned.push(one);
         }
+        let about = |c: &Criterion| c.values.iter().any(|value| value.contains("ap"));
+        query.day = query.criteria.iter().any(about).then_some(day);
         let (merged, reached) = (merge.is_some(), reached.into_types());
         Ok(SearchPlan { sources: planned, merged, includes, reached, counts, count_only, query })
     }
@@ -175,12 +180,13 @@ impl Compiled {
         ty: &str,
         query: &mut SearchQuery,
         base: &str,
+        day: Date,
         reached: &Reached,
     ) -> Result<Vec<Predicate>, PlanFault> {
         let mut filters = vec![Vec::new(); self.of_type(ty).count()];
         let mut kept = Vec::new();
         for criterion in std::mem::take(&mut query.criteria) {
-            match self.criterion(ty, &criterion, base, reached) {
+            match self.criterion(ty, &Ask::of(&criterion, base, day), &criterion, reached) {
                 Ok(found) => {
                     for (filter, part) in filters.iter_mut().zip(found) {
                         filter.push(part);
@@ -250,23 +256,22 @@ impl Compiled {
     fn criterion(
         &self,
         ty: &str,
+        ask: &Ask<'_>,
         criterion: &Criterion,
-        base: &str,
         reached: &Reached,
     ) -> Result<Vec<Predicate>, PlanFault> {
-        let ask = Ask::of(criterion, base);
         let name = criterion.full_name();
         // Of a chain, what is refused is the whole of it.
         let modifier = if ask.looks_further() { None } else { ask.modifier };
         let (mut found, mut mapped, mut unknown) = (Vec::new(), false, false);
         let _before = reached.take_filled();
         for (_, source) in self.of_type(ty) {
-            match self.on(source, &ask, reached) {
+            match self.on(source, ask, reached) {
                 Ok(predicate) => {
                     mapped = true;
                     found.push(predicate);
                 }
-                Err(Refusal::NotMapped) => found.push(not_there(source, &ask)),
+                Err(Refusal::NotMapped) => found.push(not_there(source, ask)),
                 // Switched off in this source, or no parameter at all.
                 Err(Refusal::Unknown) => unknown = true,
                 Err(refusal) if ask.looks_further() => {
@@ -282,6 +287,12 @@ impl Compiled {
         }
         Ok(found)
     }
+}
+
+/// The present day in UTC.
+fn today() -> Date {
+    let now = jiff::Timestamp::from_millisecond(SystemClock.now().as_millis()).unwrap_or_default();
+    jiff::tz::Offset::UTC.to_datetime(now).date()
 }
 
 /// Where a source goes on; `None` where it has nothing more to give, nothing within where it begins.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::civil::Date;
 use tokio::sync::mpsc;
 
 use super::group::{Members, part_of};
@@ -62,6 +63,7 @@ impl Session<FhirRead> {
         patience: Duration,
     ) -> Result<mpsc::Receiver<Part>, RecordsFault> {
         let tenant = self.permit().tenant();
+        let day = order.day();
         let Export { level, files, parts, patients, tag, .. } = order;
         let file = files.into_iter().find(|file| file.ty == ty);
         let file = file.ok_or(RecordsFault::NotFound)?;
@@ -101,7 +103,7 @@ impl Session<FhirRead> {
         let (shown, any_of) = (file.shown(), file.any_of()?);
         let (session, order, authority) = (self, tag, authority.clone());
         let mut running =
-            Running { session, authority, file, any_of, shown, group, pages, patience, order };
+            Running { session, authority, file, any_of, shown, group, pages, patience, order, day };
         let begin = running.begin(after).await?;
         tokio::spawn(async move {
             let _place = place;
@@ -163,6 +165,8 @@ struct Running {
     pages: mpsc::Sender<Part>,
     patience: Duration,
     order: Tag,
+    /// The day of the order, from which all its pages measure.
+    day: Date,
 }
 
 impl Running {
@@ -217,7 +221,8 @@ impl Running {
         self.session.renew(Deadline::after(self.patience));
         let mapping = self.session.mapping()?;
         let request = PageRequest { count: PAGE, after, base: "" };
-        let mut plan = mapping.compiled.plan_any(&self.file.ty, search, &self.any_of, &request)?;
+        let search = SearchQuery { day: Some(self.day), ..search.clone() };
+        let mut plan = mapping.compiled.plan_any(&self.file.ty, &search, &self.any_of, &request)?;
         // Given back after each page, for the receiver may be slow.
         let mut lease = None;
         let what = (self.file.ty.as_str(), "export");

@@ -91,6 +91,12 @@ impl Export {
         jiff::Timestamp::from_second(self.at).unwrap_or_default().to_string()
     }
 
+    /// The day it was ordered on, in UTC.
+    fn day(&self) -> jiff::civil::Date {
+        let at = jiff::Timestamp::from_second(self.at).unwrap_or_default();
+        jiff::tz::Offset::UTC.to_datetime(at).date()
+    }
+
     /// When its files can be fetched no more, as an HTTP date.
     pub fn expires(&self) -> Option<String> {
         http_date(&self.until().to_string())
