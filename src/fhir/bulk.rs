@@ -121,7 +121,8 @@ pub fn query_of(body: &Json) -> Result<Option<String>, QueryFault> {
         Some(Json::List(items)) => items.as_slice(),
         Some(_) => return Ok(None),
     };
-    let kinds = ["valueString", "valueInstant", "valueCode", "valueUri", "valueDateTime"];
+    let kinds =
+        ["valueString", "valueInstant", "valueCode", "valueUri", "valueDateTime", "valueDate"];
     let (mut query, mut patients) = (String::new(), Vec::new());
     for item in items {
         let Some(name) = item.get("name").and_then(Json::text) else { return Ok(None) };
@@ -172,7 +173,7 @@ fn element(name: &str) -> Option<(Option<String>, String)> {
 
 /// Whether a parameter means less than everything, for all that is known of it.
 fn narrows(name: &str) -> bool {
-    name.starts_with('_') || name == "patient"
+    name.starts_with('_') || matches!(name, "patient" | "start" | "end")
 }
 
 fn repeated(parameter: String) -> QueryFault {

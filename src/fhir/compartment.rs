@@ -4,6 +4,46 @@
 /// The R4 text.
 const R4: &str = include_str!("r4/compartments.txt");
 
+/// By type, the search parameter of the date on which care is given (operation `Patient-everything`: dates of care,
+/// not of the record). Types that are not here say what lasts (conditions, allergies, coverage), or when something
+/// was written down.
+const CARE: [(&str, &str); 29] = [
+    ("AdverseEvent", "date"),
+    ("Appointment", "date"),
+    ("CarePlan", "date"),
+    ("CareTeam", "date"),
+    ("ChargeItem", "occurrence"),
+    ("ClinicalImpression", "date"),
+    ("Communication", "sent"),
+    ("CommunicationRequest", "occurrence"),
+    ("Composition", "date"),
+    ("DeviceRequest", "event-date"),
+    ("DiagnosticReport", "date"),
+    ("DocumentReference", "period"),
+    ("Encounter", "date"),
+    ("EpisodeOfCare", "date"),
+    ("ImagingStudy", "started"),
+    ("Immunization", "date"),
+    ("MedicationAdministration", "effective-time"),
+    ("MedicationDispense", "whenhandedover"),
+    ("MedicationRequest", "authoredon"),
+    ("MedicationStatement", "effective"),
+    ("Media", "created"),
+    ("NutritionOrder", "datetime"),
+    ("Observation", "date"),
+    ("Procedure", "date"),
+    ("QuestionnaireResponse", "authored"),
+    ("RiskAssessment", "date"),
+    ("ServiceRequest", "occurrence"),
+    ("Specimen", "collected"),
+    ("VisionPrescription", "datewritten"),
+];
+
+/// The search parameter of the date on which the care was given that a resource tells of, if it tells of any.
+pub fn date_of_care(resource_type: &str) -> Option<&'static str> {
+    CARE.iter().find(|(ty, _)| *ty == resource_type).map(|(_, param)| *param)
+}
+
 /// A compartment's definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compartment {
@@ -68,6 +108,17 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn every_date_of_care_is_a_date_of_a_type_of_the_compartment() {
+        let patient = Compartment::patient();
+        for (ty, name) in CARE {
+            assert!(!patient.params(ty).is_empty(), "{ty}");
+            let param = r4_params(ty).into_iter().find(|param| param.name == name).unwrap();
+            assert_eq!(param.kind, ParamKind::Date, "{ty} {name}");
+        }
+        assert_eq!((date_of_care("Condition"), date_of_care("Patient")), (None, None));
     }
 
     #[test]

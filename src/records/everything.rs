@@ -47,10 +47,9 @@ impl Session<FhirRead> {
         let asked = format!("Patient/{patient}/$everything{joiner}{parameters}");
         let binding = Binding { mapping: mapping.version, query: &asked };
         let read = |cursor: &String| binding.read(self, cursor).ok_or(RecordsFault::Cursor);
-        let after = parsed.result.cursor.as_ref().map(read).transpose()?;
+        let after = parsed.result.cursor.as_ref().map(read).transpose()?.map(|(after, _)| after);
         let request = PageRequest { count: size, after: after.as_ref(), base };
-        let since = parsed.since.as_deref();
-        let plan = mapping.compiled.plan_everything(patient, &parsed.types, since, &request)?;
+        let plan = mapping.compiled.plan_everything(patient, &parsed, &request)?;
         let mut lease = self.lease().await?;
         if !self.exists(&mut lease, patient).await? {
             let access = Access {
@@ -69,7 +68,7 @@ impl Session<FhirRead> {
         let page = in_turn(self, &mut lease, sources, Named::Everything, size as usize).await?;
         let mut links = vec![("self", link(base, &asked, Some(size), None))];
         if let Some(next) = &page.next {
-            let cursor = binding.write(self, next).ok_or(RecordsFault::NoKey)?;
+            let cursor = binding.write(self, next, None).ok_or(RecordsFault::NoKey)?;
             links.push(("next", link(base, &asked, Some(size), Some(&cursor))));
         }
         let mut bundle = SearchSet::begin(base, None, &links);

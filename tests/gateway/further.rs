@@ -298,6 +298,24 @@ async fn everything_of_a_patient_is_hers_and_what_it_refers_to() {
     assert_eq!(beside, ["Practitioner/D1"]);
     let (found, beside, _) = walk(&gateway, &token, "/Patient/1/$everything?_type=Encounter").await;
     assert_eq!((found.len(), beside.len()), (2, 0));
+    // Dates of care: an encounter without an end lasts, and what has no date of its own is always given.
+    for (dates, wanted) in [
+        (
+            "start=2024-02-01",
+            vec!["Patient/1", "Encounter/A-1", "Encounter/B-1", "Observation/lab-2"],
+        ),
+        (
+            "end=2024-01-31",
+            vec!["Patient/1", "Encounter/A-1", "Observation/lab-1", "Observation/vit-1"],
+        ),
+        ("start=2024-01-03&end=2024-02", vec!["Patient/1", "Encounter/A-1", "Observation/vit-1"]),
+        ("start=2024-01-15&end=2024-01-15&_type=Observation", vec!["Observation/vit-1"]),
+    ] {
+        let path = format!("/Patient/1/$everything?{dates}&_count=2");
+        assert_eq!(walk(&gateway, &token, &path).await.0, wanted, "{dates}");
+    }
+    let (undated, ..) = walk(&gateway, &token, "/Patient/4/$everything?start=2030&end=2031").await;
+    assert_eq!(undated, ["Patient/4", "Observation/vit-3"], "nothing is known of when that was");
     // As most libraries call an operation: by POST, with its parameters in a body.
     let post = async |body: &str| {
         let url = format!("{}/Patient/1/$everything", gateway.fhir);
@@ -313,6 +331,10 @@ async fn everything_of_a_patient_is_hers_and_what_it_refers_to() {
             2,
         ),
         (r#"{"resourceType":"Parameters","parameter":[{"name":"_count","valueInteger":2}]}"#, 2),
+        (
+            r#"{"resourceType":"Parameters","parameter":[{"name":"start","valueDate":"2024-02-01"}]}"#,
+            4,
+        ),
     ] {
         let reply = post(body).await;
         assert_eq!((reply.status, shown(&reply)["match"].len()), (200, found), "{body}: {reply:?}");
@@ -321,7 +343,7 @@ async fn everything_of_a_patient_is_hers_and_what_it_refers_to() {
     }
     for body in [
         r#"{"resourceType":"Patient"}"#,
-        r#"{"resourceType":"Parameters","parameter":[{"name":"start","valueDate":"2024-01-01"}]}"#,
+        r#"{"resourceType":"Parameters","parameter":[{"name":"start","valueBoolean":true}]}"#,
         r#"{"resourceType":"Parameters","parameter":[{"name":"_type","valueInteger":1}]}"#,
     ] {
         let reply = post(body).await;
@@ -346,4 +368,24 @@ async fn everything_of_a_patient_is_hers_and_what_it_refers_to() {
     assert!(
         composite.clone().any(|p| p["name"] == "code-value-quantity" && p["type"] == "composite")
     );
+}
+
+/// `ap` measures from the day on which a search began, which its cursor says.
+#[tokio::test]
+async fn a_date_is_about_another_as_far_off_as_it_is_long_ago() {
+    let (gateway, token) = start().await;
+    // Whenever it is asked: the year itself is always meant, and what is a century off never.
+    let all = ["lab-1", "lab-2", "lab-3", "lab-4", "vit-1", "vit-2"];
+    let (found, _, pages) = walk(&gateway, &token, "/Observation?date=ap2024&_count=2").await;
+    let ids: Vec<&str> = found.iter().map(|id| id.rsplit('/').next().unwrap()).collect();
+    assert_eq!((ids, pages), (all.to_vec(), 3));
+    let none = gateway.get(&token, "/Observation?date=ap1924-02").await;
+    assert!(none.resources().is_empty(), "{none:?}");
+    // The day stands in the cursor.
+    let first = gateway.get(&token, "/Observation?date=ap2024&_count=2").await;
+    let cursor = first.next().unwrap();
+    let cursor = cursor.split_once("_cursor=").unwrap().1.split('&').next().unwrap();
+    let bytes = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, cursor);
+    let payload = String::from_utf8(bytes.unwrap().split_off(32)).unwrap();
+    assert!(payload.starts_with("[\"20"), "{payload}");
 }

@@ -12,6 +12,10 @@ pub struct EverythingQuery {
     pub types: Vec<String>,
     /// `_since`: only what was updated then or later.
     pub since: Option<String>,
+    /// `start`: nothing of care that ended before.
+    pub start: Option<String>,
+    /// `end`: nothing of care that began after.
+    pub end: Option<String>,
     /// `_count`, the cursor and what is shown of each resource.
     pub result: SearchQuery,
 }
@@ -29,18 +33,16 @@ impl EverythingQuery {
                     let types = value.split(',').map(str::trim).filter(|ty| !ty.is_empty());
                     found.types.extend(types.map(str::to_owned));
                 }
-                "_since" if found.since.is_some() => {
-                    return Err(QueryFault::Repeated { parameter: "_since".to_owned() });
-                }
                 "_since" => {
-                    // The plus sign of an offset is a blank where nobody encoded it.
-                    let value = decode(value)?.replace(' ', "+");
-                    DateInterval::parse(&value).ok_or(QueryFault::BadValue {
-                        parameter: "_since".to_owned(),
-                        expected: "a time such as 2024-01-31T10:00:00Z",
-                    })?;
-                    found.since = Some(value);
+                    one_time(
+                        &mut found.since,
+                        "_since",
+                        value,
+                        "a time such as 2024-01-31T10:00:00Z",
+                    )?;
                 }
+                "start" => one_time(&mut found.start, "start", value, "a date such as 2024-01-31")?,
+                "end" => one_time(&mut found.end, "end", value, "a date such as 2024-01-31")?,
                 _ => rest.push(part),
             }
         }
@@ -69,8 +71,11 @@ impl EverythingQuery {
         if !self.types.is_empty() {
             pair(&mut out, "_type", &self.types.join(","));
         }
-        if let Some(since) = &self.since {
-            pair(&mut out, "_since", since);
+        let times = [("_since", &self.since), ("start", &self.start), ("end", &self.end)];
+        for (name, time) in times {
+            if let Some(time) = time {
+                pair(&mut out, name, time);
+            }
         }
         let rest = unsized_query.to_query_string();
         if !out.is_empty() && !rest.is_empty() {
@@ -79,6 +84,24 @@ impl EverythingQuery {
         out.push_str(&rest);
         out
     }
+}
+
+/// A time that is given once.
+fn one_time(
+    place: &mut Option<String>,
+    name: &str,
+    value: &str,
+    expected: &'static str,
+) -> Result<(), QueryFault> {
+    let parameter = name.to_owned();
+    if place.is_some() {
+        return Err(QueryFault::Repeated { parameter });
+    }
+    // The plus sign of an offset is a blank where nobody encoded it.
+    let value = decode(value)?.replace(' ', "+");
+    DateInterval::parse(&value).ok_or(QueryFault::BadValue { parameter, expected })?;
+    *place = Some(value);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -99,7 +122,22 @@ mod tests {
         let again = EverythingQuery::parse(&parsed.to_query_string()).unwrap();
         assert_eq!((again.types, again.since), (parsed.types, parsed.since));
         assert!(EverythingQuery::parse(&format!("{CURSOR}=x")).unwrap().result.cursor.is_some());
-        for bad in ["start=2024", "code=x", "_sort=date", "_since=x", "_since=2024&_since=2025"] {
+        let care = EverythingQuery::parse("start=2024-02&end=2024-03-01").unwrap();
+        assert_eq!(
+            (care.start.as_deref(), care.end.as_deref()),
+            (Some("2024-02"), Some("2024-03-01"))
+        );
+        assert_eq!(care.to_query_string(), "start=2024-02&end=2024-03-01");
+        let bad = [
+            "start=",
+            "end=x",
+            "start=1&start=2",
+            "end=2024&end=2024",
+            "code=x",
+            "_sort=date",
+            "_since=x",
+        ];
+        for bad in bad.into_iter().chain(["_since=2024&_since=2025"]) {
             assert!(EverythingQuery::parse(bad).is_err(), "{bad}");
         }
     }
