@@ -5,7 +5,8 @@ use super::fault::RecordsFault;
 use super::page::{self, shown};
 use crate::audit::{Action, Outcome, Target};
 use crate::auth::{FhirRead, Interaction};
-use crate::fhir::SearchQuery;
+use crate::fhir::query::Summary;
+use crate::fhir::{QueryFault, SearchQuery};
 use crate::mapping::plan::{KeyedRead, Value};
 use crate::mapping::{RenderReport, RowOutcome};
 use crate::pool::Lease;
@@ -78,7 +79,13 @@ impl Session<FhirRead> {
         let shown = if query.is_empty() {
             crate::mapping::Shown::All
         } else {
-            shown(&mut SearchQuery::parse(query)?, Some(resource))?
+            let mut asked = SearchQuery::parse(query)?;
+            if asked.summary == Summary::Count {
+                // FHIR R4, 3.1.1.5.8: of searches alone. The whole resource would be no summary of it.
+                let parameter = "_summary=count, of a single resource".to_owned();
+                return Err(QueryFault::Unsupported { parameter }.into());
+            }
+            shown(&mut asked, Some(resource))?
         };
         let mut unreleased = None;
         let reads = mapping.compiled.plan_read(resource, id);

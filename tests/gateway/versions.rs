@@ -89,12 +89,24 @@ async fn names_that_fhir_keeps_for_itself_say_what_is_not_there() {
         ("/Observation/1/$meta", "This operation is not served"),
         ("/$meta", "This operation is not served"),
         ("/_search?name=a", "One type is searched at a time"),
+        ("?_type=Patient&name=a", "One type is searched at a time"),
+        ("/?_type=Patient", "One type is searched at a time"),
     ] {
         let reply = gateway.get(&token, path).await;
         let issue = &reply.json()["issue"][0];
         assert_eq!((reply.status, issue["code"].as_str()), (404, Some("not-supported")), "{path}");
         assert!(issue["diagnostics"].as_str().unwrap().starts_with(said), "{path}: {reply:?}");
     }
+    // A form to all types is no matter of rights either.
+    let form = gateway.http.post(format!("{}/_search", gateway.fhir)).bearer_auth(&token);
+    let form = form.header("content-type", "application/x-www-form-urlencoded");
+    let form = Reply::of(form.body("_type=Patient")).await.unwrap();
+    assert_eq!(
+        (form.status, &*form.json()["issue"][0]["code"].to_string()),
+        (404, "\"not-supported\"")
+    );
+    let nobody = Reply::of(gateway.http.post(format!("{}/_search", gateway.fhir))).await.unwrap();
+    assert_eq!(nobody.status, 401, "{nobody:?}");
     let nothing = gateway.get(&token, "/Patient/1/2/3").await;
     assert_eq!(nothing.json()["issue"][0]["code"], "not-found", "{nothing:?}");
     let metadata = gateway.get(&token, "/metadata").await.json();
@@ -188,6 +200,10 @@ async fn elements_and_summaries_leave_out_and_say_so() {
         );
         assert!(reply.body.contains("_elements=n"), "{reply:?}");
     }
+    // Of one resource there is nothing to count, and the whole of it would be no answer.
+    let counted = gateway.get(&token, "/Patient/1?_summary=count").await;
+    assert_eq!(counted.status, 400, "{counted:?}");
+    assert!(counted.body.contains("_summary=count, of a single resource"), "{counted:?}");
     let url = format!("{}/Patient?_elements=name,nmae&_id=1", gateway.fhir);
     let lenient = gateway.http.get(url).bearer_auth(&token).header("prefer", "handling=lenient");
     let lenient = Reply::of(lenient).await.unwrap();

@@ -7,6 +7,8 @@ pub(super) const BASE: &str = "/fhir";
 pub(super) const BASE_SLASH: &str = "/fhir/";
 pub(super) const TYPE: &str = "/fhir/{resource}";
 pub(super) const SEARCH_FORM: &str = "/fhir/{resource}/_search";
+/// Searches of all types at once.
+pub(super) const SEARCH_ALL: &str = "/fhir/_search";
 pub(super) const INSTANCE: &str = "/fhir/{resource}/{id}";
 pub(super) const VERSION: &str = "/fhir/{resource}/{id}/_history/{version}";
 pub(super) const LOGOUT: &str = "/oidc/backchannel-logout";

@@ -97,6 +97,10 @@ impl FhirError {
     }
 }
 
+/// Searches of all types at once are not served.
+pub(super) const ONE_TYPE: &str =
+    "One type is searched at a time: GET /fhir/Patient, POST /fhir/Patient/_search.";
+
 /// Why there is nothing at an address that ends in a name FHIR keeps for itself (R4, 3.1.0.1.1); `None` for
 /// other names. That of a history is the answer that R4 wants of versions that are not kept (3.1.0.3).
 pub(super) fn reserved(name: &str) -> Option<FhirError> {
@@ -104,9 +108,7 @@ pub(super) fn reserved(name: &str) -> Option<FhirError> {
         "_history" => {
             "No history is kept here: of each resource only the present version can be read."
         }
-        "_search" => {
-            "One type is searched at a time: GET /fhir/Patient, POST /fhir/Patient/_search."
-        }
+        "_search" => ONE_TYPE,
         name if name.starts_with('$') => {
             "This operation is not served at this address; GET /fhir/metadata names those that are."
         }

@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 
 use super::DataPlane;
-use super::error::{FhirError, reserved};
-use super::extract::Clinician;
+use super::error::{FhirError, ONE_TYPE, reserved};
+use super::extract::{Bundler, Clinician};
 use super::handlers::{Answered, resource_response};
 use super::negotiate::{self, Asked};
 use super::write;
@@ -83,6 +83,11 @@ async fn find(
     let base = &plane.0.settings.public_url;
     let found = session.search(what, query, lenient, base).await;
     found.map(|answer| resource_response(&answer)).map_err(|f| FhirError::of(&f))
+}
+
+/// `GET /fhir?…`, `POST /fhir/_search`: searches of all types at once, which nobody is served.
+pub(super) async fn of_all_types(_caller: Bundler) -> FhirError {
+    FhirError::new(StatusCode::NOT_FOUND, "not-supported", ONE_TYPE)
 }
 
 /// `GET /fhir/Patient/{id}/{type}`: a search of that patient's compartment.
