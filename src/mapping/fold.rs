@@ -4,6 +4,11 @@
 //! version, SQLite folds ASCII only. So the column is left as it is and the *pattern* names every form
 //! of each letter, from one table. Texts that stand in a mapping are folded by the same table.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::plan::Alike;
+
 /// Each base letter with the forms that count as it, capitals included; its own capital is implied.
 /// From the canonical decompositions of Latin-1 Supplement, Latin Extended-A and -B and Latin Extended
 /// Additional, with the letters struck through that do not decompose (ł, ø, đ, …).
@@ -87,6 +92,55 @@ fn fold_char(c: char) -> char {
     }
 }
 
+/// The capital of a letter that has exactly one.
+pub fn capital(c: char) -> char {
+    single(c.to_uppercase()).unwrap_or(c)
+}
+
+/// The small letter of a capital that has exactly one.
+pub fn small(c: char) -> char {
+    single(c.to_lowercase()).unwrap_or(c)
+}
+
+/// A text as far as `alike` tells letters apart.
+pub fn told(text: &str, alike: Alike) -> String {
+    match alike {
+        Alike::Exact => text.to_owned(),
+        Alike::Folded => fold(text),
+        Alike::Capital => text.chars().map(capital).collect(),
+        Alike::Small => text.chars().map(small).collect(),
+    }
+}
+
+/// Every character that counts as `base`; none where nothing comes to it.
+pub fn alike_forms(base: char, alike: Alike) -> Vec<char> {
+    let (to, others) = match alike {
+        Alike::Exact => return vec![base],
+        Alike::Folded => return forms(base),
+        Alike::Capital => (capital(base), &CASES.0),
+        Alike::Small => (small(base), &CASES.1),
+    };
+    let itself = (to == base).then_some(base).into_iter();
+    itself.chain(others.get(&base).into_iter().flatten().copied()).collect()
+}
+
+type Others = BTreeMap<char, Vec<char>>;
+
+/// For each capital and for each small letter, the other letters that become it.
+static CASES: LazyLock<(Others, Others)> = LazyLock::new(|| {
+    let of = |to: fn(char) -> char| {
+        let mut others = Others::new();
+        for c in ('\0'..LAST_CASED).filter(|c| to(*c) != *c) {
+            others.entry(to(c)).or_default().push(c);
+        }
+        others
+    };
+    (of(capital), of(small))
+});
+
+/// Behind all letters that have a case.
+const LAST_CASED: char = '\u{20000}';
+
 fn single(mut chars: impl Iterator<Item = char>) -> Option<char> {
     let first = chars.next()?;
     chars.next().is_none().then_some(first)
@@ -129,6 +183,23 @@ mod tests {
         ] {
             assert_eq!(fold(text), want);
         }
+    }
+
+    #[test]
+    fn every_letter_is_among_those_of_its_capital_and_of_its_small_letter() {
+        for c in '\0'..=char::MAX {
+            assert!(alike_forms(capital(c), Alike::Capital).contains(&c), "{c:?}");
+            assert!(alike_forms(small(c), Alike::Small).contains(&c), "{c:?}");
+            assert!(c < LAST_CASED || capital(c) == c && small(c) == c, "{c:?}");
+            // An index that knows no case finds what comes to a letter of ASCII.
+            for cased in [capital(c), small(c)] {
+                assert!(!cased.is_ascii() || fold_char(c) == fold_char(cased), "{c:?}");
+            }
+        }
+        assert_eq!(alike_forms('S', Alike::Capital), ['S', 's', 'ſ']);
+        assert_eq!(alike_forms('k', Alike::Small), ['k', 'K', '\u{212a}']);
+        assert!(alike_forms('s', Alike::Capital).is_empty());
+        assert_eq!(alike_forms('ß', Alike::Capital), ['ß'], "it has no capital of one letter");
     }
 
     #[test]

@@ -248,6 +248,19 @@ pub enum TextMatch {
     Contains,
 }
 
+/// Which letters of a cell count as one that is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Alike {
+    /// That letter alone.
+    Exact,
+    /// Whatever the case and the accents.
+    Folded,
+    /// Those of which it is the capital.
+    Capital,
+    /// Those of which it is the small letter.
+    Small,
+}
+
 /// A condition on rows. Three-valued logic never leaks: a NULL makes the predicate it is in false,
 /// and [`Not`](Self::Not) of that is true.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -290,8 +303,8 @@ pub enum Predicate {
         how: TextMatch,
         /// What, literally: no wildcards.
         text: String,
-        /// Whether case and accents are ignored; otherwise every code point counts.
-        folded: bool,
+        /// Which letters count as the one that stands there.
+        alike: Alike,
     },
     /// The column's text begins with `begins`, folded, as far as an index of `lower(column)` can tell:
     /// never false where [`Self::Text`] with that beginning is true.
@@ -364,6 +377,8 @@ pub struct IdText {
     pub escaped: bool,
     /// The character behind it that parts it from the rest; that is escaped as well.
     pub apart: Option<char>,
+    /// Whether it is that of a number with a fraction, which may be none that can be shown (`NaN`).
+    pub number: bool,
 }
 
 /// Rows that are looked at and not fetched.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::Compiled;
 use super::compiled::PlannedSource;
 use super::lens::Step;
-use super::plan::{Count, Expr, Join, JoinOn, Predicate, Relation, Select, TextMatch};
+use super::plan::{Alike, Count, Expr, Join, JoinOn, Predicate, Relation, Select, TextMatch};
 use super::search::PageRequest;
 use super::tree::{Source, Tree};
 use crate::fhir::SearchQuery;
@@ -212,7 +212,7 @@ fn beginnings(
         Predicate::Among { rows, .. } => {
             beginnings((&rows.from, &rows.joins), &rows.filter, found);
         }
-        Predicate::Text { left, how: TextMatch::StartsWith, folded: true, .. } => {
+        Predicate::Text { left, how: TextMatch::StartsWith, alike: Alike::Folded, .. } => {
             let (column, trimmed) = match left {
                 Expr::Column(column) => (column, false),
                 Expr::Trimmed(inner) => match &**inner {

@@ -43,9 +43,9 @@ fn compare(name: &str, op: CompareOp, right: Value) -> Predicate {
     Predicate::Compare { left: Expr::Column(col(0, name, right.ty)), op, right }
 }
 
-fn text(how: TextMatch, folded: bool) -> Predicate {
+fn text(how: TextMatch, alike: Alike) -> Predicate {
     let left = Expr::Column(col(0, "surname", SqlType::Text));
-    Predicate::Text { left, how, text: "Xy".into(), folded }
+    Predicate::Text { left, how, text: "Xy".into(), alike }
 }
 
 /// Each with the name of its file.
@@ -70,8 +70,12 @@ fn pages() -> Vec<(&'static str, Select)> {
     let amount = [col(1, "amount", SqlType::Decimal)];
     joined.columns = joined.columns.iter().cloned().chain(amount).collect();
     let parts = Expr::Joined { parts: vec![surname.clone(), surname], separator: " ".into() };
-    joined.filter =
-        Predicate::Text { left: parts, how: TextMatch::Equals, text: "a b".into(), folded: false };
+    joined.filter = Predicate::Text {
+        left: parts,
+        how: TextMatch::Equals,
+        text: "a b".into(),
+        alike: Alike::Exact,
+    };
     let sub = Select {
         columns: [col(0, "patient_id", INT)].into(),
         limit: None,
@@ -87,7 +91,7 @@ fn pages() -> Vec<(&'static str, Select)> {
         ("sub_select", base(Predicate::Not(Box::new(inside)))),
         ("in_texts", base(among)),
         ("in_numbers", base(numbers)),
-        ("folded_prefix", base(text(TextMatch::StartsWith, true))),
+        ("folded_prefix", base(text(TextMatch::StartsWith, Alike::Folded))),
         (
             "lowered_prefix",
             base(Predicate::Lowered {
@@ -95,8 +99,8 @@ fn pages() -> Vec<(&'static str, Select)> {
                 begins: "Ob'é".into(),
             }),
         ),
-        ("exact_prefix", base(text(TextMatch::StartsWith, false))),
-        ("word", base(text(TextMatch::StartsWord { separator: ' ' }, true))),
+        ("exact_prefix", base(text(TextMatch::StartsWith, Alike::Exact))),
+        ("word", base(text(TextMatch::StartsWord { separator: ' ' }, Alike::Folded))),
         (
             "dates",
             base(Predicate::All(vec![

@@ -1,7 +1,8 @@
 //! Folded and exact texts as patterns of each engine.
 
 use super::Letters;
-use crate::mapping::fold::forms;
+use crate::mapping::fold::alike_forms;
+use crate::mapping::plan::Alike;
 
 /// How a pattern is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,13 +17,19 @@ pub(super) enum Syntax {
     Like,
 }
 
-/// A pattern for a text already folded; it stands for exactly that many characters. Where a database holds
+/// A pattern for a text of which only what `alike` tells apart counts (already folded where that is wanted); it
+/// stands for exactly that many characters. Where a database holds
 /// some letters only, the pattern names no other; there is none for a text of which a letter is in no form
 /// among them. Of letters nobody knows about those are named that were searched for.
-pub(super) fn folded(text: &str, syntax: Syntax, held: Option<Letters>) -> Option<String> {
+pub(super) fn folded(
+    text: &str,
+    alike: Alike,
+    syntax: Syntax,
+    held: Option<Letters>,
+) -> Option<String> {
     let mut out = String::with_capacity(text.len() * 16);
     for base in text.chars() {
-        let mut all = forms(base);
+        let mut all = alike_forms(base, alike);
         if let Some(held) = held {
             all.retain(|c| held.sure(*c) || held == Letters::Unknown && *c == base);
         }
@@ -100,7 +107,7 @@ mod tests {
         let scope = Scope { depth: 0, relations: 1 };
         let written = |flavour, how, text| {
             let (mut w, column) = (Writer::new(flavour), Expr::Column(column.clone()));
-            crate::store::text::matches(&mut w, scope, &column, how, text, true).unwrap();
+            crate::store::text::matches(&mut w, scope, &column, how, text, Alike::Folded).unwrap();
             (w.text, w.binds.pop().unwrap())
         };
         let (sql, pattern) = written(Flavour::MariaDb, TextMatch::StartsWith, "b😀");
@@ -115,7 +122,8 @@ mod tests {
 
     #[test]
     fn a_pattern_names_no_letter_that_the_database_cannot_hold() {
-        let pattern = |text, encoding| folded(text, Syntax::RegexClass, Letters::of(encoding));
+        let pattern =
+            |text, encoding| folded(text, Alike::Folded, Syntax::RegexClass, Letters::of(encoding));
         assert_eq!(pattern("na", "LATIN1").as_deref(), Some("[nNÑñ][aAÀÁÂÃÄÅàáâãäå]"));
         assert_eq!(pattern("na", "KOI8R").as_deref(), Some("[nN][aA]"));
         assert_eq!(pattern("ж", "KOI8R").as_deref(), Some("[жЖ]"));

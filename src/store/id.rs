@@ -47,12 +47,45 @@ pub(super) fn is_id(
 
 /// It is of the alphabet.
 fn plain(w: &mut Writer, scope: Scope, part: &IdText) -> Result<(), WriteFault> {
+    if part.number {
+        return number(w, scope, part);
+    }
     as_text(w, scope, &part.text)?;
     w.sql(match w.flavour {
         Flavour::Postgres | Flavour::PostgresIn(_) => " OPERATOR(pg_catalog.!~) '[^A-Za-z0-9.-]'",
         Flavour::MySql | Flavour::MariaDb => " COLLATE utf8mb4_bin NOT REGEXP '[^A-Za-z0-9.-]'",
         Flavour::Sqlite => " NOT GLOB '*[^-A-Za-z0-9.]*'",
     });
+    Ok(())
+}
+
+/// It is a number as it is written in an id: its digits with or without a fraction, no power of ten and no zero below
+/// zero, and no longer than a value that is compared with it may be.
+fn number(w: &mut Writer, scope: Scope, part: &IdText) -> Result<(), WriteFault> {
+    const DIGITS: &str = "'^-?(0|[1-9][0-9]*)([.][0-9]+)?$'";
+    const NOTHING: &str = "'^-[0.]*$'";
+    let (is, is_not) = match w.flavour {
+        Flavour::Postgres | Flavour::PostgresIn(_) => (
+            format!(" OPERATOR(pg_catalog.~) {DIGITS}"),
+            format!(" OPERATOR(pg_catalog.!~) {NOTHING}"),
+        ),
+        Flavour::MySql | Flavour::MariaDb => (
+            format!(" COLLATE utf8mb4_bin REGEXP {DIGITS}"),
+            format!(" COLLATE utf8mb4_bin NOT REGEXP {NOTHING}"),
+        ),
+        // Of numbers alone: any other letter is of a power of ten, or of infinity.
+        Flavour::Sqlite => {
+            (" NOT GLOB '*[^-0-9.]*'".to_owned(), " NOT IN ('-0', '-0.0')".to_owned())
+        }
+    };
+    for form in [is, is_not] {
+        as_text(w, scope, &part.text)?;
+        w.sql(&form);
+        w.sql(" AND ");
+    }
+    length(w, scope, part)?;
+    w.operator("<=");
+    w.sql("36");
     Ok(())
 }
 
@@ -187,7 +220,8 @@ mod tests {
     fn escaped_keys_are_counted_by_what_old_servers_have_too() {
         let column =
             ColumnRef { relation: 0, name: "k".to_owned(), ty: SqlType::Text, collation: None };
-        let part = IdText { text: Expr::Column(column), escaped: true, apart: Some('-') };
+        let part =
+            IdText { text: Expr::Column(column), escaped: true, apart: Some('-'), number: false };
         for flavour in [Flavour::MySql, Flavour::MariaDb] {
             let mut w = Writer::new(flavour);
             is_id(&mut w, Scope { depth: 0, relations: 1 }, std::slice::from_ref(&part), 64)

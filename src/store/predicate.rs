@@ -60,9 +60,9 @@ pub(super) fn predicate(
             Ok(())
         }
         Predicate::OwnKind(column) => own_kind(w, scope, column),
-        Predicate::Text { left, how, text: value, folded } => {
+        Predicate::Text { left, how, text: value, alike } => {
             w.sql("(");
-            text::matches(w, scope, left, *how, value, *folded)?;
+            text::matches(w, scope, left, *how, value, *alike)?;
             w.sql(")");
             Ok(())
         }

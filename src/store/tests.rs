@@ -200,7 +200,7 @@ fn a_statement_that_would_be_megabytes_long_is_not_written() {
         let text = format!("street {name}");
         let near = Predicate::Folded { left: left.clone(), begins: text.clone() };
         let how = TextMatch::StartsWith;
-        Predicate::All(vec![Predicate::Text { left, how, text, folded: true }, near])
+        Predicate::All(vec![Predicate::Text { left, how, text, alike: Alike::Folded }, near])
     };
     let names = |count: usize| {
         let all = |n: usize| Predicate::Any((0..7).map(|column| one(n, column)).collect());
@@ -224,7 +224,7 @@ async fn a_long_list_of_conditions_is_no_deep_expression() {
         left: Expr::Column(col("v", SqlType::Text)),
         how: TextMatch::StartsWith,
         text: format!("x{n}"),
-        folded: true,
+        alike: Alike::Folded,
     };
     let any = Predicate::Any((0..5000).map(one).collect());
     assert_eq!(run(&mut conn, &query("c", &[col("id", INT)], any)).await.rows.len(), 1);

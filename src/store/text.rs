@@ -1,14 +1,14 @@
 //! Expressions as text, and character matches on them.
 
 use crate::mapping::catalog::SqlType;
-use crate::mapping::plan::{ColumnRef, CompareOp, Expr, Piece, TextMatch};
+use crate::mapping::plan::{Alike, ColumnRef, CompareOp, Expr, Piece, TextMatch};
 
 use super::Letters;
 use super::compare::{mysql_bytes, sign};
 use super::fold::{Syntax, escaped, folded};
 use super::statement::{Bind, Scope, Writer};
 use super::{Flavour, WriteFault, collation};
-use crate::mapping::fold::fold;
+use crate::mapping::fold::told;
 
 /// Longest text searched for, in characters.
 const MAX_SEARCH: usize = 256;
@@ -140,7 +140,7 @@ pub(super) fn matches(
     left: &Expr,
     how: TextMatch,
     text: &str,
-    ignore: bool,
+    alike: Alike,
 ) -> Result<(), WriteFault> {
     if text.chars().count() > MAX_SEARCH {
         return Err(WriteFault::TooLong);
@@ -153,23 +153,25 @@ pub(super) fn matches(
         TextMatch::StartsWord { .. } => (TextMatch::StartsWith, None),
         _ => (how, None),
     };
-    let lost = !ignore && !w.flavour.holds(text);
-    if lost || text.contains('\0') || separator == Some('\0') {
+    let lost = alike == Alike::Exact && !w.flavour.holds(text);
+    // What is turned into capitals holds no small letter.
+    let never = lost || told(text, alike) != text && alike != Alike::Folded;
+    if never || text.contains('\0') || separator == Some('\0') {
         super::member::never(w);
         return Ok(());
     }
-    let text = &if ignore { fold(text) } else { text.to_owned() };
-    match (how, ignore) {
-        (TextMatch::Equals, false) => match left {
+    let text = &told(text, alike);
+    match (how, alike) {
+        (TextMatch::Equals, Alike::Exact) => match left {
             Expr::Column(column) if matches!(column.ty, SqlType::Text | SqlType::Char) => {
                 let value = crate::mapping::plan::Value { ty: column.ty, text: text.to_owned() };
                 super::compare::compare(w, scope, left, CompareOp::Eq, &value)
             }
             _ => compare(w, scope, left, CompareOp::Eq, text),
         },
-        _ if w.flavour == Flavour::Sqlite => glob(w, scope, left, how, text, ignore),
-        (_, true) => regex(w, scope, left, how, text),
-        (_, false) => like(w, scope, left, how, text),
+        _ if w.flavour == Flavour::Sqlite => glob(w, scope, left, how, text, alike),
+        (_, Alike::Exact) => like(w, scope, left, how, text),
+        _ => regex(w, scope, left, (how, alike), text),
     }
 }
 
@@ -180,10 +182,10 @@ fn glob(
     left: &Expr,
     how: TextMatch,
     text: &str,
-    ignore: bool,
+    alike: Alike,
 ) -> Result<(), WriteFault> {
-    let whole = || escaped(text, Syntax::Glob);
-    let body = ignore.then(|| folded(text, Syntax::Glob, None)).flatten().unwrap_or_else(whole);
+    let body = folded(text, alike, Syntax::Glob, None);
+    let body = body.unwrap_or_else(|| escaped(text, Syntax::Glob));
     let one = |w: &mut Writer, pattern: String| {
         match left {
             Expr::Column(column) => w.column(scope, column)?,
@@ -209,13 +211,13 @@ fn glob(
     }
 }
 
-/// A folded match on PostgreSQL, MySQL and MariaDB: the pattern names every form of each letter, so
+/// A match by other letters as well on PostgreSQL, MySQL and MariaDB: the pattern names every form of each letter, so
 /// the answer does not depend on any collation or locale.
 fn regex(
     w: &mut Writer,
     scope: Scope,
     left: &Expr,
-    how: TextMatch,
+    (how, alike): (TextMatch, Alike),
     text: &str,
 ) -> Result<(), WriteFault> {
     let separator = match how {
@@ -233,7 +235,7 @@ fn regex(
         Flavour::PostgresIn(letters) => (Syntax::RegexClass, Some(letters)),
         _ => (Syntax::RegexClass, None),
     };
-    let Some(body) = folded(text, syntax, held) else {
+    let Some(body) = folded(text, alike, syntax, held) else {
         super::member::never(w);
         return Ok(());
     };

@@ -28,7 +28,7 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
               "finished", "planned",
               "http://hl7.org/fhir/administrative-gender|male", "urn:none|male",
               "http://hl7.org/fhir/administrative-gender|", "female,male", "A1,-", "urn:x|female", "urn:x|",
-              "urn:w|ANA", "W1,w1", "urn:c|S", "R", "urn:p|a", "a,b", "urn:j|a1", "urn:g|Glucosa", "555,x@y"],
+              "urn:w|ANA", "W1,w1", "urn:u|ANA M", "urn:u|MUÑOZ PAZ", "urn:u|ana m", "MUÑOZ PAZ,O'B", "urn:l|w1", "urn:l|W1", "urn:u|", "urn:c|S", "R", "urn:p|a", "a,b", "urn:j|a1", "urn:g|Glucosa", "555,x@y"],
         ),
         3 => of(
             &["birthdate", "death-date", "date", "date", "_lastUpdated", "onset-date", "recorded-date", "occurrence", "started", "started"],
@@ -42,7 +42,9 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
               "1985,2020-05-06", "lt1986,ge2020-05-06T10:00:00Z", "ne1985,ne2020", "le2020-05-06T06:00", "gt2020-05-06",
               "2020-04-05T03:30:00Z", "2020-04-05T02:30:00Z", "ge2020-04-05T03:00:00Z", "lt2020-04-05T03:30:00Z",
               "2020-04-04", "gt2020-04-04T23:30:00-03:00", "sa2020-04-04T23:30:00-04:00", "1900-06-01",
-              "1900-06-01T14:42:45Z", "lt1900-06-01T14:42:45Z", "ge1900-06-01T10:00:00+05:53", "eb1900-06-02"],
+              "1900-06-01T14:42:45Z", "lt1900-06-01T14:42:45Z", "ge1900-06-01T10:00:00+05:53", "eb1900-06-02",
+              "ap1985", "ap1985-03-05", "ap1984", "ap2020-05", "ap2020-05-06", "ap2020-05-06T10:00:00Z", "ap2020-07-01",
+              "ap2020-04-05T03:30:00Z", "ap0001-01-01", "ap9999", "ap9999-12-31", "ap1900-06-01", "ap2021,ap1986"],
         ),
         2 => of(
             &["link", "subject", "patient", "asserter"],

@@ -26,6 +26,7 @@ resources:
       identifier:
         - {system: "urn:a", value: "$ident | null('-', '0')"}
         - {use: old, value: "$a, $ident | null('-', '0') | first"}
+        - {system: "urn:u", value: "$b | upper"}
       name:
         - {use: official, family: "$a, $b | join(' ')", given: ["$b | split(' ')"], prefix: [Dr]}
       telecom:
@@ -72,7 +73,7 @@ resources:
     key: [ward, number]
     id: "s-$ward-$number | escape"
     map:
-      identifier: [{system: "urn:s", value: "$ward"}]
+      identifier: [{system: "urn:s", value: "$ward"}, {system: "urn:l", value: "$ward | null('-') | lower"}]
       status: "$state | code(stay)"
       class: {code: IMP}
       location: [{location: "$ward | ref(Location)"}]

@@ -10,7 +10,7 @@ use sqlx::{Connection as _, Executor as _};
 use wardgate::base::{Deadline, SystemClock};
 use wardgate::mapping::catalog::{Catalog, SqlType};
 use wardgate::mapping::plan::{
-    ColumnRef, CompareOp, Expr, Order, Predicate, Relation, Select, TextMatch, Value,
+    Alike, ColumnRef, CompareOp, Expr, Order, Predicate, Relation, Select, TextMatch, Value,
 };
 use wardgate::mapping::rows::Rows;
 use wardgate::pool::dial::{DialConfig, Dialer, EgressRules, SessionSettings, TenantConnection};
@@ -190,7 +190,8 @@ pub fn among(name: &str, ty: SqlType, texts: &[&str]) -> Predicate {
 }
 
 pub fn matching(left: Expr, how: TextMatch, text: &str, folded: bool) -> Predicate {
-    Predicate::Text { left, how, text: text.to_owned(), folded }
+    let alike = if folded { Alike::Folded } else { Alike::Exact };
+    Predicate::Text { left, how, text: text.to_owned(), alike }
 }
 
 pub fn not(inner: Predicate) -> Predicate {

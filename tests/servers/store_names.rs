@@ -1,7 +1,7 @@
 //! Searches by the beginning of a text that ignore case and accents, and the indexes that serve them.
 
 use wardgate::mapping::catalog::{IndexedText, SqlType, TextIndex};
-use wardgate::mapping::plan::{Expr, Predicate, TextMatch};
+use wardgate::mapping::plan::{Alike, Expr, Predicate, TextMatch};
 use wardgate::store::run::TenantConn;
 
 use crate::store_bed::{Bed, INT, column, query};
@@ -24,7 +24,7 @@ async fn a_folded_search_uses_an_index_of_folded_texts() {
         let left = Expr::Column(column("v", SqlType::Text));
         let text = text.to_owned();
         let near = Predicate::Folded { left: left.clone(), begins: text.clone() };
-        let shown = Predicate::Text { left, how, text, folded: true };
+        let shown = Predicate::Text { left, how, text, alike: Alike::Folded };
         query(flavour, "x", &columns, Predicate::All(vec![shown, near]))
     };
     let mut found = Vec::new();
@@ -87,7 +87,7 @@ async fn a_folded_search_uses_an_index_of_small_letters() {
         let left = Expr::Trimmed(Box::new(Expr::Column(v.clone())));
         let (how, text) = (TextMatch::StartsWith, text.to_owned());
         let lowered = Predicate::Lowered { column: v, begins: text.clone() };
-        let shown = Predicate::Text { left, how, text, folded: true };
+        let shown = Predicate::Text { left, how, text, alike: Alike::Folded };
         let all = [Some(shown), near.then_some(lowered)].into_iter().flatten().collect();
         query(flavour, "x", &columns, Predicate::All(all))
     };

@@ -10,6 +10,7 @@ use jiff::tz::{Offset, TimeZone};
 use crate::fhir::moment::in_zone;
 use crate::fhir::primitive::{self, Precision};
 use crate::mapping::catalog::SqlType;
+use crate::mapping::fold;
 use crate::mapping::rows::Row;
 
 use super::format::{DateIn, Stamp, clock_time};
@@ -141,8 +142,8 @@ impl Lens {
                 trimmed if trimmed.len() == text.len() => Some(text),
                 trimmed => Some(Cow::Owned(trimmed.to_owned())),
             },
-            Step::Upper => Some(Cow::Owned(text.chars().map(upper).collect())),
-            Step::Lower => Some(Cow::Owned(text.chars().map(lower).collect())),
+            Step::Upper => Some(Cow::Owned(text.chars().map(fold::capital).collect())),
+            Step::Lower => Some(Cow::Owned(text.chars().map(fold::small).collect())),
             Step::Prefix(prefix) => Some(Cow::Owned(format!("{prefix}{text}"))),
             Step::Suffix(suffix) => Some(Cow::Owned(format!("{text}{suffix}"))),
             Step::NullIf(list) => (!stands(self.compared(), list, &text)).then_some(text),
@@ -264,18 +265,6 @@ fn sayable(local: DateTime, offset: Offset) -> (DateTime, Offset) {
         // The year 1 itself: nobody's clock.
         _ => (local, offset),
     }
-}
-
-/// The capital of a letter that has exactly one.
-fn upper(c: char) -> char {
-    let mut all = c.to_uppercase();
-    all.next().filter(|_| all.next().is_none()).unwrap_or(c)
-}
-
-/// The small letter of a capital that has exactly one.
-fn lower(c: char) -> char {
-    let mut all = c.to_lowercase();
-    all.next().filter(|_| all.next().is_none()).unwrap_or(c)
 }
 
 /// `hh:mm[:ss]`, `hhmm` or `hhmmss`.

@@ -5,7 +5,8 @@
 //! cell with stray blanks at its ends is shown and not found.
 
 use crate::mapping::catalog::SqlType;
-use crate::mapping::plan::{Expr, Predicate, TextMatch, Value};
+use crate::mapping::fold::told;
+use crate::mapping::plan::{Alike, Expr, Predicate, TextMatch, Value};
 
 use super::codes::{CodeMap, Coded};
 use super::nothing::stands;
@@ -24,7 +25,7 @@ impl Lens {
     }
 
     /// The value's text begins with, is or contains `text`.
-    pub fn matches(&self, how: TextMatch, text: &str, folded: bool) -> Option<Predicate> {
+    pub fn matches(&self, how: TextMatch, text: &str, alike: Alike) -> Option<Predicate> {
         let how = match &self.split {
             None => how,
             Some(separator) => {
@@ -41,7 +42,7 @@ impl Lens {
                 }
             }
         };
-        self.text(self.steps.len(), how, text, folded)
+        self.text(self.steps.len(), how, text, alike)
     }
 
     pub(super) fn step_before(&self, n: usize) -> Option<&Step> {
@@ -178,10 +179,17 @@ impl Lens {
                     wanted.iter().filter(shown).map(|w| format!("{head}{w}")).collect();
                 self.one_of(n - 1, &inner, strict)
             }
-            // Several texts come to the same in upper case, and several spellings to one number.
-            Step::Upper
-            | Step::Lower
-            | Step::Integer
+            Step::Upper | Step::Lower => {
+                let own = cased(step);
+                let can = |w: &&String| !w.is_empty() && told(w, own) == **w;
+                let equals = |w: &String| self.text(n - 1, TextMatch::Equals, w, own);
+                // Asked even where nothing can be it, so that what is served does not depend on the value.
+                equals(&"1".to_owned())?;
+                let each = wanted.iter().filter(can).map(equals);
+                Some(any(each.collect::<Option<Vec<_>>>()?))
+            }
+            // Several spellings come to one number.
+            Step::Integer
             | Step::Decimal(_)
             | Step::Reference(_)
             | Step::Combine(_)
@@ -248,7 +256,7 @@ impl Lens {
         if !map.ignore_case || !textual {
             return self.one_of(n, keys, strict);
         }
-        let each = keys.iter().map(|key| self.text(n, TextMatch::Equals, key, true));
+        let each = keys.iter().map(|key| self.text(n, TextMatch::Equals, key, Alike::Folded));
         Some(any(each.collect::<Option<Vec<_>>>()?))
     }
 
@@ -257,18 +265,24 @@ impl Lens {
         n: usize,
         how: TextMatch,
         text: &str,
-        folded: bool,
+        alike: Alike,
     ) -> Option<Predicate> {
         let Some(step) = self.step_before(n) else {
-            let on = |left: Expr| Predicate::Text { left, how, text: text.to_owned(), folded };
+            let on = |left: Expr| Predicate::Text { left, how, text: text.to_owned(), alike };
             let textual = self.slots().iter().all(|slot| typed::is_text(slot.column.ty));
             let begins = matches!(how, TextMatch::StartsWith | TextMatch::Equals);
             let near = |slot: &Slot| {
-                if folded && begins { self.near(slot, text) } else { Predicate::Always }
+                // Of ASCII, whatever comes to a letter is folded as it is.
+                let known = match alike {
+                    Alike::Exact => false,
+                    Alike::Folded => true,
+                    Alike::Capital | Alike::Small => text.is_ascii(),
+                };
+                if known && begins { self.near(slot, text) } else { Predicate::Always }
             };
             return match &self.gather {
                 _ if !textual => None,
-                Gather::Column(slot) if how == TextMatch::Equals && !folded => {
+                Gather::Column(slot) if how == TextMatch::Equals && alike == Alike::Exact => {
                     self.cell_in(slot, &[text.to_owned()], false)
                 }
                 Gather::Joined { slots, .. } if slots.iter().any(|s| !s.nothing.is_empty()) => None,
@@ -290,37 +304,54 @@ impl Lens {
             };
         };
         match step {
-            Step::Trim if self.reading.trim => self.text(n - 1, how, text, folded),
-            Step::Upper | Step::Lower if folded => self.text(n - 1, how, text, true),
+            Step::Trim if self.reading.trim => self.text(n - 1, how, text, alike),
+            Step::Upper | Step::Lower => {
+                let own = cased(step);
+                match alike {
+                    Alike::Exact => self.text(n - 1, how, text, own),
+                    Alike::Folded => self.text(n - 1, how, text, alike),
+                    Alike::Capital | Alike::Small if own == alike => {
+                        self.text(n - 1, how, text, alike)
+                    }
+                    Alike::Capital | Alike::Small => None,
+                }
+            }
             Step::NullIf(list) => {
-                let inner = self.text(n - 1, how, text, folded)?;
+                let inner = self.text(n - 1, how, text, alike)?;
                 Some(all([inner, not(self.stood_for(n - 1, list)?)]))
             }
             Step::Default(default) => {
-                let mut parts = vec![self.text(n - 1, how, text, folded)?];
-                if matches(default, how, text, folded) {
+                let mut parts = vec![self.text(n - 1, how, text, alike)?];
+                if matches(default, how, text, alike) {
                     parts.push(self.none(n - 1)?);
                 }
                 Some(any(parts))
             }
-            Step::Rewrite(rewrite) => {
+            Step::Rewrite(rewrite) if matches!(alike, Alike::Exact | Alike::Folded) => {
                 let head = rewrite.cuts()?;
                 let text = match how {
                     TextMatch::Equals | TextMatch::StartsWith => format!("{head}{text}"),
                     // What is nowhere in what is cut off is in the rest if it is there at all.
-                    TextMatch::Contains if !folded && !text.chars().any(|c| head.contains(c)) => {
+                    TextMatch::Contains
+                        if alike == Alike::Exact && !text.chars().any(|c| head.contains(c)) =>
+                    {
                         text.to_owned()
                     }
                     TextMatch::Contains | TextMatch::StartsWord { .. } => return None,
                 };
-                Some(all([self.text(n - 1, how, &text, folded)?, self.after_head(n)?]))
+                Some(all([self.text(n - 1, how, &text, alike)?, self.after_head(n)?]))
             }
             Step::Code(map, field) => self.coded(n, map, false, |c| {
-                c.field(*field).is_some_and(|value| matches(value, how, text, folded))
+                c.field(*field).is_some_and(|value| matches(value, how, text, alike))
             }),
             _ => None,
         }
     }
+}
+
+/// The letters that a step makes one letter of.
+fn cased(step: &Step) -> Alike {
+    if matches!(step, Step::Upper) { Alike::Capital } else { Alike::Small }
 }
 
 /// A column as it is shown: without blanks at its ends where they do not count.
@@ -354,10 +385,9 @@ fn owned<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// The same match on a text that is known already.
-pub(in crate::mapping) fn matches(value: &str, how: TextMatch, text: &str, folded: bool) -> bool {
-    use crate::mapping::fold::fold;
-    let (value, text) =
-        if folded { (fold(value), fold(text)) } else { (value.to_owned(), text.to_owned()) };
+pub(in crate::mapping) fn matches(value: &str, how: TextMatch, text: &str, alike: Alike) -> bool {
+    let value = told(value, alike);
+    let text = if alike == Alike::Folded { told(text, alike) } else { text.to_owned() };
     match how {
         TextMatch::Equals => value == text,
         TextMatch::StartsWith => value.starts_with(&text),

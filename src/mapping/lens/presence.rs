@@ -1,7 +1,9 @@
 //! Whether a lens gives anything, as a condition on the columns.
 
 use crate::mapping::catalog::SqlType;
-use crate::mapping::plan::{ColumnRef, CompareOp, Expr, IdText, Predicate, TextMatch, Value};
+use crate::mapping::plan::{
+    Alike, ColumnRef, CompareOp, Expr, IdText, Predicate, TextMatch, Value,
+};
 
 use super::codes::Coded;
 use super::invert::{blank, shown};
@@ -41,7 +43,7 @@ impl Lens {
         let n = self.steps.len();
         let mut parts = vec![self.some(n)?];
         for text in never {
-            parts.push(not(self.text(n, TextMatch::Contains, text, false)?));
+            parts.push(not(self.text(n, TextMatch::Contains, text, Alike::Exact)?));
         }
         Some(all(parts))
     }
@@ -166,14 +168,22 @@ impl Lens {
                 (own, Some((bits, unsigned))) => {
                     own.is_some_and(|(own, sign)| own <= bits && sign == unsigned)
                 }
+                // Each is written as its column has it, with the zeros behind the point.
+                (_, None) if key.ty == SqlType::Decimal => {
+                    matches!(slot.column.ty, SqlType::Decimal | SqlType::Integer { .. })
+                }
                 (_, None) => typed::is_text(key.ty),
             };
             let text = shown(&self.reading, slot);
             let (escaped, apart) = (target.id.escapes(number), target.id.apart(number));
-            sure.then_some(IdText { text, escaped, apart })
+            let number = slot.column.ty == SqlType::Decimal;
+            sure.then_some(IdText { text, escaped, apart, number })
         };
         let parts: Option<Vec<IdText>> =
             slots.iter().zip(&target.id.key).enumerate().map(part).collect();
+        let decimal = |slot: &&Slot| slot.column.ty == SqlType::Decimal;
+        let own = slots.iter().filter(decimal).map(|slot| Predicate::OwnKind(slot.column.clone()));
+        let there = all(std::iter::once(there).chain(own));
         Some(all([there, Predicate::Id { parts: parts?, room: target.id.room() }]))
     }
 
@@ -213,9 +223,9 @@ impl Lens {
             return None;
         }
         Some(all([
-            self.text(inner, TextMatch::StartsWith, &head, false)?,
-            not(self.text(inner, TextMatch::Equals, &head, false)?),
-            not(self.text(inner, TextMatch::Contains, "\n", false)?),
+            self.text(inner, TextMatch::StartsWith, &head, Alike::Exact)?,
+            not(self.text(inner, TextMatch::Equals, &head, Alike::Exact)?),
+            not(self.text(inner, TextMatch::Contains, "\n", Alike::Exact)?),
         ]))
     }
 }

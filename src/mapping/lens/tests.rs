@@ -7,7 +7,7 @@ use super::codes::{CodeMap, Coded, Field};
 use super::format::{DateFormat, DateIn};
 use super::*;
 use crate::mapping::catalog::SqlType;
-use crate::mapping::plan::{Predicate, TextMatch};
+use crate::mapping::plan::{Alike, Predicate, TextMatch};
 use crate::mapping::rows::Rows;
 
 fn slot(cell: usize, ty: SqlType) -> Slot {
@@ -132,7 +132,7 @@ fn codes_forwards_and_backwards() {
     assert!(matches!(&other, Predicate::All(parts) if parts.len() == 2), "{other:?}");
     assert_eq!(code.equals(&["x".to_owned()], false), Some(Predicate::Never));
     let display = lens(vec![Step::Code(sexes(), Field::Display)], Out::Text);
-    assert!(display.matches(TextMatch::StartsWith, "ES FE", true).is_some());
+    assert!(display.matches(TextMatch::StartsWith, "ES FE", Alike::Folded).is_some());
 }
 
 #[test]
@@ -167,16 +167,16 @@ fn a_composed_text_is_searched_as_composed() {
     name.gather = Gather::Joined { slots, separator: " ".to_owned() };
     assert_eq!(read(&name, &[Some("Soto"), Some(" ")]), got("Soto"));
     assert_eq!(read(&name, &[Some("Soto"), Some("Paz")]), got("Soto Paz"));
-    let found = name.matches(TextMatch::StartsWith, "soto p", true).unwrap();
+    let found = name.matches(TextMatch::StartsWith, "soto p", Alike::Folded).unwrap();
     assert!(matches!(
         found,
         Predicate::Text { left: crate::mapping::plan::Expr::Joined { .. }, .. }
     ));
     let mut given = lens(vec![], Out::Text);
     given.split = Some(" ".to_owned());
-    let found = given.matches(TextMatch::StartsWith, "ana", true).unwrap();
+    let found = given.matches(TextMatch::StartsWith, "ana", Alike::Folded).unwrap();
     assert!(matches!(found, Predicate::Text { how: TextMatch::StartsWord { .. }, .. }));
-    assert!(given.matches(TextMatch::Equals, "ana", false).is_none());
+    assert!(given.matches(TextMatch::Equals, "ana", Alike::Exact).is_none());
 }
 
 proptest! {

@@ -92,7 +92,13 @@ pub(super) fn identified(source: &Source) -> Predicate {
         return Predicate::Always;
     }
     let id = &source.id;
-    let part = |(n, text)| IdText { text, escaped: id.escapes(n), apart: id.apart(n) };
+    let decimal = |n: usize| id.key.get(n).is_some_and(|column| column.ty == SqlType::Decimal);
+    let part = |(n, text)| {
+        let (escaped, apart, number) = (id.escapes(n), id.apart(n), decimal(n));
+        IdText { text, escaped, apart, number }
+    };
     let parts = key(source).into_iter().enumerate().map(part).collect();
-    Predicate::Id { parts, room: id.room() }
+    let numbers = id.key.iter().filter(|column| column.ty == SqlType::Decimal);
+    let own = numbers.map(|column| Predicate::OwnKind(column.clone()));
+    all(own.chain([Predicate::Id { parts, room: id.room() }]))
 }

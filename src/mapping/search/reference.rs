@@ -5,7 +5,7 @@ use crate::fhir::query::unescape;
 use crate::mapping::catalog::SqlType;
 use crate::mapping::lens::predicate::{all, any, column_in, one_of};
 use crate::mapping::lens::{Gather, Lens, Slot, Step, typed};
-use crate::mapping::plan::{Expr, Predicate, TextMatch, Value};
+use crate::mapping::plan::{Alike, Expr, Predicate, TextMatch, Value};
 use crate::mapping::tree::Tree;
 
 use super::walk::Walk;
@@ -84,7 +84,7 @@ fn canonical(
                 let mut found = vec![walk.equals(tree, url)?];
                 if let Some(url) = versions {
                     let how = TextMatch::StartsWith;
-                    found.push(leaf.lens.matches(how, &url, false).ok_or(Unable)?);
+                    found.push(leaf.lens.matches(how, &url, Alike::Exact).ok_or(Unable)?);
                 }
                 Ok(any(found))
             }

@@ -3,7 +3,7 @@
 use crate::fhir::params::ParamPath;
 use crate::fhir::query::unescape;
 use crate::mapping::lens::predicate::{all, any};
-use crate::mapping::plan::{Predicate, TextMatch};
+use crate::mapping::plan::{Alike, Predicate, TextMatch};
 use crate::mapping::tree::{Tree, conditions};
 
 use super::walk::Walk;
@@ -16,7 +16,7 @@ const ADDRESS: [&str; 7] = ["line", "city", "district", "state", "postalCode", "
 struct Wanted {
     how: TextMatch,
     text: String,
-    folded: bool,
+    alike: Alike,
 }
 
 pub(super) fn condition(
@@ -25,18 +25,18 @@ pub(super) fn condition(
     value: &str,
     modifier: Option<&str>,
 ) -> Result<Predicate, Refusal> {
-    let (how, folded) = match modifier {
-        None => (TextMatch::StartsWith, true),
-        Some("exact") => (TextMatch::Equals, false),
-        Some("contains") => (TextMatch::Contains, true),
+    let (how, alike) = match modifier {
+        None => (TextMatch::StartsWith, Alike::Folded),
+        Some("exact") => (TextMatch::Equals, Alike::Exact),
+        Some("contains") => (TextMatch::Contains, Alike::Folded),
         Some(_) => return Err(Refusal::Modifier),
     };
     let text = unescape(value);
-    let text = if folded { text.trim().to_owned() } else { text };
+    let text = if alike == Alike::Folded { text.trim().to_owned() } else { text };
     if text.is_empty() {
         return Err(Refusal::Value("a text"));
     }
-    let wanted = Wanted { how, text, folded };
+    let wanted = Wanted { how, text, alike };
     let found = walk.run(path, &|at| match (at.tree, at.ty) {
         (Tree::Object(object), ty @ ("HumanName" | "Address")) => {
             let parts: &[&str] = if ty == "HumanName" { &NAME } else { &ADDRESS };
@@ -64,13 +64,11 @@ fn part(walk: &Walk<'_>, tree: &Tree, wanted: &Wanted) -> Found {
                 &constant.text,
                 wanted.how,
                 &wanted.text,
-                wanted.folded,
+                wanted.alike,
             );
             Ok(if fits { Predicate::Always } else { Predicate::Never })
         }
-        Tree::Leaf(leaf) => {
-            leaf.lens.matches(wanted.how, &wanted.text, wanted.folded).ok_or(Unable)
-        }
+        Tree::Leaf(leaf) => leaf.lens.matches(wanted.how, &wanted.text, wanted.alike).ok_or(Unable),
         Tree::List(items) => {
             let found = items.iter().map(|item| part(walk, item, wanted));
             Ok(any(found.collect::<Result<Vec<_>, Unable>>()?))

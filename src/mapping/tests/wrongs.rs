@@ -134,13 +134,13 @@ resources:
       code:
         coding:
           - {system: "urn:a", code: "$name"}
-          - {system: "urn:b", code: "$code | upper"}
+          - {system: "urn:b", code: "$code | repair"}
 "#;
     let compiled = over(text).unwrap();
     for query in ["code=x", "code:not=x", "code=urn:b|x"] {
         assert!(search_in(&compiled, "Observation", query).is_err(), "{query}");
     }
-    let good = over(&text.replace(" | upper", "")).unwrap();
+    let good = over(&text.replace(" | repair", "")).unwrap();
     let shown = format!("{:?}", search_in(&good, "Observation", "code=x").unwrap());
     assert!(shown.contains("\"name\"") && shown.contains("\"code\""), "{shown}");
 }
@@ -166,7 +166,10 @@ resources:
         text.replace("code(kind)", "code(kind) | upper")
     ));
     let upper = compile(&upper.unwrap(), &keyed()).unwrap();
-    assert!(search_in(&upper, "Observation", "code=ALPHA").is_err());
+    assert_eq!(search_in(&upper, "Observation", "code=ALPHA").unwrap().len(), 1);
+    for other in ["code=Alpha", "code=alpha", "code=ALPHÁ"] {
+        assert!(search_in(&upper, "Observation", other).unwrap().is_empty(), "{other}");
+    }
 }
 
 const SCALARS: &str = r#"
