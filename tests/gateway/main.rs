@@ -16,6 +16,8 @@ mod commands;
 #[cfg(test)]
 mod cursors;
 #[cfg(test)]
+mod drifting;
+#[cfg(test)]
 mod ending;
 #[cfg(test)]
 mod further;
