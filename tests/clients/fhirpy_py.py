@@ -137,6 +137,24 @@ def patches_partially():
     same(client.reference("Patient", ONE).to_resource()["gender"], before["gender"])
 
 
+def batches():
+    # It has no word for a batch: one is sent as any operation on the base.
+    asked = {"resourceType": "Bundle", "type": "batch", "entry": [
+        {"request": {"method": "GET", "url": f"Patient/{ONE}"}},
+        {"request": {"method": "GET", "url": "Patient/999999"}},
+    ]}
+    answered = sync.execute("", method="post", data=asked)
+    same(answered["type"], "batch-response")
+    same([entry["response"]["status"][:3] for entry in answered["entry"]], ["200", "404"])
+    same(answered["entry"][0]["resource"]["birthDate"], FACTS["patient"]["birth_date"])
+
+
+def signs_in():
+    # What it brings is a person's token of the issuer, and opens her hospital alone.
+    same(sync.resources("Patient").search(_id=ONE).fetch_all()[0]["name"][0]["family"], FACTS["patient"]["family_name"])
+
+
+check("signs in with the token it brings", signs_in)
 check("is refused with a bad token", refuses)
 check("reads", reads)
 check("counts", counts)
@@ -147,5 +165,6 @@ check("learns of a misspelt parameter", misspells)
 offered.when("version" in FACTS["patient"], "refreshes what it has", refreshes)
 offered.when(offered.includes("Observation", "Observation:subject"), "includes", includes)
 offered.when(offered.has("Patient", "create") and offered.has("Patient", "update"), "creates, updates and deletes", writes)
+offered.when("batch" in offered.system, "sends a batch", batches)
 offered.when(offered.has("Patient", "create"), "never makes a patient twice", makes_once)
 offered.when(offered.has("Patient", "patch"), "cannot patch with a partial resource", patches_partially)
