@@ -2,14 +2,52 @@
 
 use proptest::prelude::*;
 
+use super::Query;
+
+type Words = &'static [&'static str];
+
+/// One of these parameters, with one of the modifiers and one of the values.
+fn of(names: Words, modifiers: Words, values: Words) -> impl Strategy<Value = Query> {
+    (prop::sample::select(names), prop::sample::select(modifiers), prop::sample::select(values))
+        .prop_map(|(n, m, v)| (n.to_owned(), m.to_owned(), v.to_owned()))
+}
+
+/// Codes of the parameters that have them: paired at random with all others they would hardly ever meet.
+fn coded() -> impl Strategy<Value = Query> {
+    prop_oneof![
+        3 => of(
+            &["gender", "severity", "address-use"],
+            &["", "", "not"],
+            &["other", "other", "unknown", "female", "male", "other,unknown", "female,other", "home",
+              "http://hl7.org/fhir/administrative-gender|other", "urn:x|other", "urn:x|unknown"],
+        ),
+        1 => of(&["active", "deceased"], &["", "", "not"], &["true", "false"]),
+        1 => of(
+            &["status"],
+            &["", "", "not"],
+            &["final", "preliminary", "finished", "planned", "final,preliminary", "planned,finished"],
+        ),
+        2 => of(
+            &["identifier"],
+            &["", "", "not"],
+            &["A1", "a1", "urn:a|A1", "urn:a|", "|A1", "-", "0", "A1,-", "urn:w|ANA", "W1,w1", "urn:p|W1", "urn:b|A1", "Muñoz"],
+        ),
+        2 => of(
+            &["code", "conclusion", "component-code"],
+            &["", "", "not"],
+            &["14749-6", "http://loinc.org|14749-6", "urn:local|", "|GLU", "urn:own|GLU", "718-7", "S", "urn:c|R", "a", "urn:p|a",
+              "a,b", "urn:w|Muñoz"],
+        ),
+        1 => of(
+            &["telecom", "phone", "email"],
+            &["", "", "not"],
+            &["555", "x@y", "phone|555", "email|x@y", "5", "555,x@y", "phone|x@y"],
+        ),
+    ]
+}
+
 /// A parameter, a modifier and a value that have something to do with each other.
-pub fn query() -> impl Strategy<Value = (String, String, String)> {
-    let of = |names: &'static [&'static str],
-              modifiers: &'static [&'static str],
-              values: &'static [&'static str]| {
-        (prop::sample::select(names), prop::sample::select(modifiers), prop::sample::select(values))
-            .prop_map(|(n, m, v)| (n.to_owned(), m.to_owned(), v.to_owned()))
-    };
+pub fn query() -> impl Strategy<Value = Query> {
     prop_oneof![
         3 => of(
             &["family", "given", "name", "address-city", "address-country", "address-state", "value-string",
@@ -18,7 +56,8 @@ pub fn query() -> impl Strategy<Value = (String, String, String)> {
             &["mu", "Muñoz", "muñoz paz", "ANA", "ana m", "a", "-", "CL", "dr", "A1", "glú", "paz",
               "o'b", "O'Brien\\\\%_", "%", "_", "\\\\", "😀", "b", "B", "c.d"],
         ),
-        4 => of(
+        4 => coded(),
+        2 => of(
             &["gender", "active", "identifier", "phone", "email", "telecom", "status", "code", "deceased",
               "address-use", "severity", "conclusion"],
             &["", "", "not"],
