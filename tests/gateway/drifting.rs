@@ -70,7 +70,7 @@ async fn a_changed_table_is_found_when_the_hospitals_lane_opens() {
     let (issuer, gateway) = start("720h").await;
     alter(&gateway, "ALTER TABLE patients RENAME COLUMN mrn TO mrn_2").await;
     // It needs nothing of what went away.
-    let read = gateway.get(&issuer.token("reader"), "/Observation?_count=1").await;
+    let read = gateway.get(&issuer.token("reader"), "/Patient?_summary=count").await;
     assert_eq!(read.status, 200, "{read:?}");
     let found = alarm(&gateway).await.expect("an alarm");
     assert!(found["detail"].to_string().contains("patients.mrn"), "{found}");

@@ -353,6 +353,11 @@ async fn everything_of_a_patient_is_hers_and_what_it_refers_to() {
         let none = gateway.get(&token, &format!("/Patient/{id}/$everything")).await;
         assert_eq!(none.status, 404, "{none:?}");
     }
+}
+
+#[tokio::test]
+async fn what_lies_beside_a_resource_is_told_beforehand() {
+    let (gateway, token) = start().await;
     let statement = gateway.get(&token, "/metadata").await.json();
     let of = |ty: &str| -> Value {
         let all = statement["rest"][0]["resource"].as_array().unwrap();

@@ -30,7 +30,7 @@ fn coded() -> impl Strategy<Value = Query> {
         2 => of(
             &["identifier"],
             &["", "", "not"],
-            &["A1", "a1", "urn:a|A1", "urn:a|", "|A1", "-", "0", "A1,-", "urn:w|ANA", "W1,w1", "urn:p|W1", "urn:b|A1", "Muñoz"],
+            &["A1", "a1", "urn:a|A1", "urn:a|", "|A1", "-", "0", "A1,-", "urn:w|ANA", "W1,w1", "urn:p|W1", "urn:b|A1", "b", "Á", "x*[y]?!z", "Muñoz"],
         ),
         2 => of(
             &["code", "conclusion", "component-code"],
@@ -54,7 +54,8 @@ pub fn query() -> impl Strategy<Value = Query> {
               "lot-number", "abatement-string"],
             &["", "", "exact", "contains"],
             &["mu", "Muñoz", "muñoz paz", "ANA", "ana m", "a", "-", "CL", "dr", "A1", "glú", "paz",
-              "o'b", "O'Brien\\\\%_", "%", "_", "\\\\", "😀", "b", "B", "c.d"],
+              "o'b", "O'Brien\\\\%_", "%", "_", "\\\\", "😀", "b", "B", "c.d",
+              "x*", "*", "?", "[", "x*[y]?", "x?", "!"],
         ),
         4 => coded(),
         2 => of(

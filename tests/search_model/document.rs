@@ -25,7 +25,7 @@ resources:
       active: "$active | bool('1', '0')"
       identifier:
         - {system: "urn:a", value: "$ident | null('-', '0')"}
-        - {use: old, value: "$a, $ident | null('-', '0') | first"}
+        - {use: old, value: "$a, $mood | null('-', '0') | first"}
         - {system: "urn:u", value: "$b | upper"}
       name:
         - {use: official, family: "$a, $b | join(' ')", given: ["$b | split(' ')"], prefix: [Dr]}

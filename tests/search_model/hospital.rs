@@ -38,7 +38,7 @@ pub struct Row {
     pub odd: [Cell; 14],
 }
 
-const A: [Cell; 10] = [
+const A: [Cell; 11] = [
     None,
     Some(""),
     Some("  "),
@@ -49,6 +49,7 @@ const A: [Cell; 10] = [
     Some("x@y"),
     Some("O'Brien\\%_"),
     Some("😀 ñu "),
+    Some("x*[y]?!z"),
 ];
 const B: [Cell; 6] =
     [None, Some(""), Some("Ana  María"), Some("ANA"), Some("de la Paz"), Some("-")];
