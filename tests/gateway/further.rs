@@ -175,7 +175,7 @@ async fn chains_and_reverse_chains_find_what_they_say() {
         ("Patient/1/Practitioner", "compartment"),
         ("Patient/1/$everything?_since=2024-01-01", "_since"),
         ("Patient/1/$everything?_type=Practitioner", "_type=Practitioner"),
-        ("Patient/1/$everything?start=2024-01-01", "start"),
+        ("Patient/1/$everything?start=yesterday", "start"),
     ] {
         let reply = gateway.get(&token, &format!("/{query}")).await;
         assert_eq!(reply.status, 400, "{query}: {reply:?}");

@@ -58,7 +58,11 @@ fn fits(answer: &str, reply: &Reply) -> bool {
             reply.status == 303 && reply.header("location").starts_with("/panel/welcome")
         }
         // Let in: what is asked may be malformed, but it is asked.
-        Err(_) => answer == "in" && ![401, 403, 404, 405].contains(&reply.status),
+        Err(_) if reply.status == 404 => {
+            // That all types are searched at once is told to those who may search one.
+            answer == "in" && reply.body.contains("One type is searched at a time")
+        }
+        Err(_) => answer == "in" && ![401, 403, 405].contains(&reply.status),
     }
 }
 
