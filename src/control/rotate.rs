@@ -140,8 +140,15 @@ async fn new_record(
     let gone = || StepFault::defect("the new password is gone");
     let sealed = at.operation().secret.as_ref().ok_or_else(gone)?;
     let waiting = waiting(at.operation().id, place.tenant);
-    let record = at.control.0.keyring.open(&waiting, sealed).await?;
-    Ok((record, Names::of(place.tenant, old(at)?.role + 1)))
+    let names = Names::of(place.tenant, old(at)?.role + 1);
+    Ok(match at.control.0.keyring.open(&waiting, sealed).await? {
+        // Where the server is now: it may have moved since the password was made, and who answers at the old place
+        // must not be taken for it.
+        ConnectionRecord::Server(waiting) => {
+            (provision::record_on(at, place, &names, waiting.password).await?, names)
+        }
+        file @ ConnectionRecord::Sqlite(_) => (file, names),
+    })
 }
 
 async fn make_role(at: &Running<'_>, place: &Maintenance<'_>) -> Step {

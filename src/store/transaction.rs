@@ -300,7 +300,11 @@ impl Transaction<'_> {
             Err(error) => return Err(self.broken(error, &change.table).await),
         };
         // A key that is one row's alone in its own table need not be in those that inherit from it.
-        if rows.len() > 1 {
+        let changed = match &self.conn {
+            TenantConn::Postgres(session) => session.changed(),
+            _ => 0,
+        };
+        if changed > 1 {
             return Err(Halt::Work(StoreFault::Several.into()));
         }
         if let Some(measured) = &self.measured {

@@ -42,7 +42,6 @@ pub fn change_sql(
                 assigned(w, set)
             })?;
             by_key(&mut w, key)?;
-            counted(&mut w, &mut shape);
         }
         ChangeKind::Delete { key } => {
             // MySQL knows an alias there in its form for several tables only.
@@ -50,18 +49,9 @@ pub fn change_sql(
             w.relation(&change.table)?;
             w.sql(" AS t0");
             by_key(&mut w, key)?;
-            counted(&mut w, &mut shape);
         }
     }
     w.finish(shape)
-}
-
-/// Has PostgreSQL tell each row that a change reaches: tables that inherit from one are reached with it.
-fn counted(w: &mut Writer, shape: &mut Vec<SqlType>) {
-    if w.flavour.is_postgres() {
-        w.sql(" RETURNING '1'");
-        shape.push(SqlType::Text);
-    }
 }
 
 /// The statement that locks the row of a key until the transaction ends; `None` where the transaction

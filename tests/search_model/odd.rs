@@ -95,6 +95,7 @@ const PACKS: &[Cell] = &[
 const SCALES: &[Cell] = &[
     None,
     Some("2850305"),
+    Some("3200506.24"),
     Some("3200506.06"),
     Some("3200506.100001"),
     Some("2850300"),

@@ -107,6 +107,20 @@ async fn rows_of_tables_that_inherit_are_not_changed_with_their_parents() {
     assert_eq!(rows().await, ["Changed"]);
 }
 
+/// A hospital's own way to keep what is taken away.
+#[tokio::test]
+async fn a_rule_of_the_hospitals_own_stands_in_place_of_a_change() {
+    let bed = Bed::open(Some(Postgres::database().await), TABLES).await;
+    bed.sql(
+        "CREATE RULE keep AS ON DELETE TO people DO INSTEAD UPDATE people SET gone = 1 WHERE id = OLD.id",
+    )
+    .await;
+    bed.gateway.publish("north", MAPPING).await;
+    let reply = bed.send(Method::DELETE, "/Patient/1", String::new()).await;
+    assert_eq!(reply.status, 204, "{:?}", reply.body);
+    assert_eq!(bed.rows("SELECT CAST(gone AS TEXT) FROM people").await, ["1"]);
+}
+
 /// What MySQL says of the last row that was given a number stays until another row is given one.
 #[tokio::test]
 async fn a_key_that_comes_from_elsewhere_is_not_taken_for_another_rows() {

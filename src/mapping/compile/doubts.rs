@@ -79,7 +79,8 @@ impl<'c> Compiler<'c> {
             );
             let message =
                 format!("'{text}' stands in every row as it is here, and is no reference.");
-            self.problems.error(at, "reference", message, hint);
+            // A constant is at worst no reference; a mapping that was published with it goes on serving.
+            self.problems.warn(at, "reference", message, hint);
             return;
         }
         if let Some(name) = named {

@@ -80,7 +80,8 @@ impl<'c> Compiler<'c> {
         let order = self.order(&inner, each.get("order"), &at);
         let sorted = self.sorted(&mut inner, &order);
         let max = self.max(each.get("max"), &at, most);
-        let single = self.one_row(table, &own, &conditions);
+        // A joined table may give one row several times.
+        let single = inner.joins.is_empty() && self.one_row(table, &own, &conditions);
         let tree = self.plain(b, &mut inner, item.0, item.1)?;
         let child_rows = ChildRows {
             of: scope.rows,
@@ -110,7 +111,8 @@ impl<'c> Compiler<'c> {
         let loose = self.catalog.engine == Engine::Sqlite
             && columns.iter().any(|column| column.ty == SqlType::Any);
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        !loose && !table.heirs && table.tells_apart(&names)
+        let own = columns.iter().all(|column| column.relation == 0);
+        own && !loose && !table.heirs && table.tells_apart(&names)
     }
 
     /// The columns by which rows belong to ours, theirs first, and what a group's rows must meet beside.

@@ -70,7 +70,7 @@ impl Packed {
             // What a column of decimals shows of a day.
             "" => Some(stamp),
             _ if precision < Precision::Day => None,
-            "24" if time.len() == 2 => Some(stamp),
+            "24" => Some(stamp),
             _ => {
                 let padded = format!("{time:0<6}");
                 let part = |at: usize| padded.get(at..at + 2)?.parse::<i8>().ok();
@@ -154,8 +154,11 @@ impl Packed {
             }
             all.push(timed);
         }
-        let end = vec![(8, '.'), (9, '2'), (10, '4')];
-        all.push(Layout { length: 10, literals: end, ..days });
+        all.extend((2..=6).map(|digits| {
+            let mut end = vec![(8, '.'), (9, '2'), (10, '4')];
+            end.extend(zeros(11, 8 + digits));
+            Layout { length: 8 + digits, literals: end, ..days.clone() }
+        }));
         all
     }
 }
@@ -195,6 +198,7 @@ mod tests {
         }
         for (text, wanted) in [
             ("3240507.24", "2024-05-07"),
+            ("3240507.240000", "2024-05-07"),
             ("3240507.000000", "2024-05-07"),
             ("3240507.083000", "2024-05-07 08:30:00"),
         ] {

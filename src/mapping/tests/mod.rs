@@ -1,6 +1,7 @@
 pub(super) mod support;
 mod limits;
 mod schema;
+mod singles;
 mod told;
 mod wrongs;
 

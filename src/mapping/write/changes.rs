@@ -40,11 +40,11 @@ pub fn stamp(
     if let Some(column) = &rules.touch {
         let lens = source.modified.as_ref();
         // Two changes within one second are two versions.
-        let later = before.and_then(|row| touched(column, source, reading, row));
-        let later =
-            later.map(|at| at + 1000).filter(|at| *at > fresh.now && *at < fresh.now + HOUR);
-        let value = later.and_then(|at| touch(column, lens, reading, at));
-        let value = value.or_else(|| touch(column, lens, reading, fresh.now));
+        let last = before.and_then(|row| touched(column, source, reading, row, fresh.now));
+        let later = last.map(|at| at + 1000).filter(|at| *at > fresh.now && *at < fresh.now + HOUR);
+        // FileMan cannot say midnight to the second.
+        let times = later.into_iter().chain([fresh.now]).flat_map(|at| [at, at + 1000]);
+        let value = times.into_iter().find_map(|at| touch(column, lens, reading, at));
         set(sets, column, value, true);
     }
 }

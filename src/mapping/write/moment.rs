@@ -12,6 +12,9 @@ use crate::mapping::tree::Source;
 
 use super::store::{civil, write};
 
+/// In milliseconds.
+const MINUTE: i64 = 60_000;
+
 /// What `touch` writes, to the second; `None` where the column cannot hold it. A text column is written as
 /// `last_updated` reads it.
 pub fn touch(
@@ -50,29 +53,31 @@ pub fn touch(
     plain(column, reading, at)
 }
 
-/// When a row was touched, as its column says; in milliseconds since 1970.
+/// When a row was touched, as its column says; in milliseconds since 1970. Of the hour that comes twice the second
+/// time counts where it is not ahead of `now`, but for the seconds by which changes follow one another.
 pub fn touched(
     column: &ColumnRef,
     source: &Source,
     reading: &Reading,
     row: Row<'_>,
+    now: i64,
 ) -> Option<i64> {
     let reads = |lens: &&Lens| match &lens.gather {
         Gather::Column(slot) => slot.column.name == column.name,
         _ => false,
     };
-    if let Some(lens) = source.modified.as_ref().filter(reads) {
-        let at: jiff::Timestamp = lens.read(row).ok()??.parse().ok()?;
-        return Some(at.as_millisecond());
-    }
-    let Gather::Column(slot) = &source.version.as_ref().filter(reads)?.gather else { return None };
-    let text = row.get(slot.cell)?;
-    if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        return Some(at.as_millisecond());
-    }
-    let local: jiff::civil::DateTime = text.parse().ok()?;
-    let at = reading.zone.to_ambiguous_timestamp(local).compatible().ok()?;
-    Some(at.as_millisecond())
+    let at: jiff::Timestamp = if let Some(lens) = source.modified.as_ref().filter(reads) {
+        lens.read(row).ok()??.parse().ok()?
+    } else {
+        let version = source.version.as_ref().filter(reads)?;
+        let Gather::Column(slot) = &version.gather else { return None };
+        let text = row.get(slot.cell)?;
+        let local = || reading.zone.to_ambiguous_timestamp(text.parse().ok()?).compatible().ok();
+        text.parse().ok().or_else(local)?
+    };
+    let again = reading.zone.to_ambiguous_timestamp(reading.zone.to_datetime(at)).later().ok();
+    let again = again.map(jiff::Timestamp::as_millisecond).filter(|at| *at < now + MINUTE);
+    Some(again.unwrap_or(at.as_millisecond()))
 }
 
 /// The present time as the hospital's clocks show it.

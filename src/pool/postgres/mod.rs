@@ -71,6 +71,8 @@ pub struct PostgresSession {
     unread: bool,
     /// How many statements the server said it is done with since the last was sent.
     done: usize,
+    /// How many rows the last statement changed, as the server said.
+    changed: u64,
     /// After how many statements the server pauses without a word of being ready, where it was asked to.
     pauses: Option<usize>,
     /// Whether statements outside of any transaction block that are sent together see one moment.
@@ -101,6 +103,7 @@ impl PostgresSession {
             skip: 0,
             unread: false,
             done: 0,
+            changed: 0,
             pauses: None,
             one_moment: false,
             open: false,
@@ -116,6 +119,11 @@ impl PostgresSession {
     pub(in crate::pool) const fn of_process(mut self, process: i32) -> Self {
         self.process = process;
         self
+    }
+
+    /// How many rows the last statement changed, those of tables that inherit from its own with them.
+    pub const fn changed(&self) -> u64 {
+        self.changed
     }
 
     /// The process that serves the session, as the login told.
@@ -320,8 +328,8 @@ impl PostgresSession {
                     (self.status, self.unread, self.open) = (status, false, false);
                 }
                 Message::Parsed => self.statements.parsed(),
-                Message::Done => {
-                    self.done += 1;
+                Message::Done(rows) => {
+                    (self.done, self.changed) = (self.done + 1, rows);
                     self.unread = self.pauses.is_none_or(|count| self.done < count);
                 }
                 Message::Fields(body) if self.fields.is_some() => {

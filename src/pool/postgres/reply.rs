@@ -53,8 +53,8 @@ pub(super) enum Message<'a> {
     /// The server is ready; the byte says in what state.
     Ready(u8),
     Parsed,
-    /// A statement was carried out, or there was none in the text.
-    Done,
+    /// A statement was carried out, which changed or gave so many rows, or there was none in the text.
+    Done(u64),
     /// What a statement's rows look like.
     Fields(&'a [u8]),
     /// Nothing that matters.
@@ -75,12 +75,19 @@ pub(super) fn read<'b>(
             _ => return Err(protocol("the server is in no known state")),
         },
         b'1' => Message::Parsed,
-        b'C' | b'I' => Message::Done,
+        b'C' | b'I' => Message::Done(counted(body)),
         b'T' => Message::Fields(body),
         // Bound, closed, a description of parameters, a notice, a setting, a notification.
         b'2' | b'3' | b'n' | b't' | b'N' | b'S' | b'A' => Message::Other,
         _ => return Err(protocol("an unexpected message")),
     })
+}
+
+/// The number at the end of a command's tag: `UPDATE 2`, `INSERT 0 1`.
+fn counted(tag: &[u8]) -> u64 {
+    let tag = tag.strip_suffix(b"\0").unwrap_or(tag);
+    let number = tag.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    std::str::from_utf8(number).ok().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// What bytes of the server's mean.
