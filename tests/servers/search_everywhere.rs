@@ -130,7 +130,7 @@ Patient identifier=urn:u%7CMU%C3%91OZ|Patient identifier=urn:u%7CMu%C3%B1oz|Pati
 Patient identifier:not=urn:u%7CODD|Patient identifier=ODD,MUNOZ|Patient birthdate=ap1985-03-05|Patient death-date=ap2020-05
 Observation date=ap1985-03-05T08:30:00Z|Observation date=ap1985
 Flag subject=5|Flag subject=Practitioner/-1,0|Flag subject.name=mar|Flag subject:missing=false|Flag subject=5.0
-Practitioner _has:Flag:subject:status=active|Practitioner _id=-1,900719925474099|Practitioner name:missing=false";
+Practitioner _has:Flag:subject:_id=1|Practitioner _id=-1,900719925474099|Practitioner name:missing=false";
 
 /// The ids a search gives, in order, walked in pages of two; its total at the end.
 async fn ids(bed: &mut Bed, compiled: &Compiled, ty: &str, query: &str) -> Vec<String> {
