@@ -128,7 +128,9 @@ async fn a_share_of_the_users_gets_it_and_keeps_it() {
     let issuer =
         TestIssuer::start(users.iter().map(|u| clinician(u, "north", &["fhir-read"])).collect())
             .await;
-    let gateway = Gateway::start(&issuer, Options::default()).await;
+    let settings = "[limits]\nrequests_per_second = 100000\n".to_owned();
+    let options = Options { settings, ..Options::default() };
+    let gateway = Gateway::start(&issuer, options).await;
     let world = World { issuer, gateway };
     world.sql(TABLES).await;
     world.gateway.register("north", json!({ "url": "sqlite:north.db" })).await;
