@@ -203,7 +203,15 @@ fn joined<'p>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mapping::lens::Near;
     use crate::mapping::plan::ColumnRef;
+
+    /// The first cell holds the parent's key.
+    fn parent() -> Slot {
+        let column =
+            ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text, collation: None };
+        Slot { cell: 0, column, indexed: false, near: Near::default(), nothing: Vec::new() }
+    }
 
     fn names_of(parents: &[&str], asked: &[&str]) -> Vec<String> {
         let mut rows = Rows::new(2);
@@ -211,16 +219,7 @@ mod tests {
             rows.push(Some(parent)).unwrap();
             rows.push(Some(&number.to_string())).unwrap();
         }
-        let column =
-            ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text, collation: None };
-        let own = [Slot {
-            cell: 0,
-            column,
-            indexed: false,
-            near: crate::mapping::lens::Near::default(),
-            nothing: Vec::new(),
-        }];
-        let groups = Groups::new(&rows, &own, &[]);
+        let groups = Groups::new(&rows, &[parent()], &[]);
         asked.iter().map(|key| groups.of(key).filter_map(|row| row.get(1)).collect()).collect()
     }
 
@@ -251,16 +250,7 @@ mod tests {
         }
         rows.push(None).unwrap();
         rows.push(Some("of nobody")).unwrap();
-        let column =
-            ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text, collation: None };
-        let own = [Slot {
-            cell: 0,
-            column,
-            indexed: false,
-            near: crate::mapping::lens::Near::default(),
-            nothing: Vec::new(),
-        }];
-        let groups = Groups::new(&rows, &own, &[]);
+        let groups = Groups::new(&rows, &[parent()], &[]);
         let names = |key: &str| groups.of(key).filter_map(|row| row.get(1)).collect::<String>();
         assert_eq!([names("1"), names("2"), names("3"), names("4")], ["abd", "cf", "e", ""]);
     }
@@ -277,17 +267,8 @@ mod tests {
                 rows.push(Some(&shown)).unwrap();
             }
         }
-        let column =
-            ColumnRef { relation: 0, name: "p".to_owned(), ty: SqlType::Text, collation: None };
-        let own = [Slot {
-            cell: 0,
-            column,
-            indexed: false,
-            near: crate::mapping::lens::Near::default(),
-            nothing: Vec::new(),
-        }];
         for (down, want) in [(false, "-10 -2 0 9 9' 10 100  "), (true, "100 10 9 9' 0 -2 -10  ")] {
-            let groups = Groups::new(&rows, &own, &[(1, down)]);
+            let groups = Groups::new(&rows, &[parent()], &[(1, down)]);
             for parent in ["8", "7"] {
                 let got: String = groups.of(parent).filter_map(|row| row.get(2)).collect();
                 assert_eq!(got, want);
